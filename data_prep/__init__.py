@@ -1,0 +1,1 @@
+"""A folder of raw scans to prepared files."""

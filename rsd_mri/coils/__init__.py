@@ -1,0 +1,1 @@
+"""From coil signals to coil maps: whitening, compression, ESPIRiT, `prepare_slice`."""

@@ -1,0 +1,50 @@
+"""`PreparedSlice`: a slice of a scan as the networks and the samplers want it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PreparedSlice:
+    """One slice: prewhitened, readout oversampling removed, coils compressed, scaled, with its maps.
+
+    In prepared units the 99th percentile of the calibration image is 1 and the k-space noise is complex
+    white with E|n|^2 = sigma^2. `back` undoes whitening, compression and scale: coil images in the unit of
+    the scan are `np.tensordot(back, coil_images, 1)`.
+    """
+
+    kspace: NDArray[np.complex64]
+    """[coil, readout, phase_encode], virtual coils; zero where not acquired."""
+    csm: NDArray[np.complex64]
+    """[coil, readout, phase_encode], or [set, coil, readout, phase_encode] with two sets."""
+    mask: NDArray[np.bool_]
+    """[phase_encode] or [readout, phase_encode]."""
+    image: NDArray[np.complex64]
+    """[readout, phase_encode] (or [set, ...]): S^H F^H kspace. For evaluation only."""
+    sigma: float
+    """Standard deviation of the complex k-space noise, in prepared units."""
+    scale: float
+    """Prepared k-space times this is the whitened k-space."""
+    back: NDArray[np.complex64]
+    """[physical coil, virtual coil]: from prepared coils to the coils and the unit of the scan."""
+    image_size: tuple[int, int]
+    """(readout, phase_encode) of the image wanted: the centre of the field of view is kept."""
+    acs: tuple[int, int]
+    """Fully sampled centre (readout, phase_encode) found in the mask."""
+    calib_width: int
+    """Width of the calibration region given to ESPIRiT; never wider than `acs`."""
+    energy_kept: float
+    """Share of the energy of the calibration region kept by the coil compression."""
+    noise_source: str
+    """`scan`, `lines`, `corner` (of the image), `kspace` (edge of k-space) or `none`."""
+    sets_reason: str
+    """Why one or two sets of maps were used, in one sentence."""
+    eigenvalues: NDArray[np.float32] | None = None
+    """[set, readout, phase_encode]: ESPIRiT's leading eigenvalues, one map per set computed."""
+
+    @property
+    def n_sets(self) -> int:
+        """Number of sets of maps."""
+        return 1 if self.csm.ndim == 3 else self.csm.shape[0]

@@ -1,0 +1,1 @@
+"""Corruptions: what stands between the images and the data."""

@@ -1,0 +1,1 @@
+"""Preconditioning, noise levels, samplers."""

@@ -1,0 +1,1 @@
+"""Complex and real layers, and the U-Net made of them."""

@@ -1,0 +1,13 @@
+"""Linear operators: everything that knows the physics of the acquisition."""
+
+from rsd_mri.operators.coils import CoilExpand as CoilExpand
+from rsd_mri.operators.fourier import CenteredFFT as CenteredFFT
+from rsd_mri.operators.fourier import fft1c as fft1c
+from rsd_mri.operators.fourier import fft2c as fft2c
+from rsd_mri.operators.fourier import ifft1c as ifft1c
+from rsd_mri.operators.fourier import ifft2c as ifft2c
+from rsd_mri.operators.linear_operator import Identity as Identity
+from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
+from rsd_mri.operators.sampling import SamplingMask as SamplingMask
+from rsd_mri.operators.sense import Sense as Sense
+from rsd_mri.operators.sense import sense_operator as sense_operator

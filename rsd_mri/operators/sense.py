@@ -1,0 +1,153 @@
+"""Multi-coil Cartesian MRI: A = M F S (Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsd_mri.operators.coils import CoilExpand
+from rsd_mri.operators.fourier import fft2c, ifft2c
+from rsd_mri.operators.linear_operator import LinearOperator, require_rank
+from rsd_mri.operators.sampling import SamplingMask
+
+
+def sense_operator(csm: Tensor, mask: Tensor) -> "Sense":
+    """Build A = mask @ FFT @ coil maps.
+
+    Parameters
+    ----------
+    csm
+        [batch, coil, readout, phase_encode] complex, or [batch, set, coil, readout, phase_encode] for
+        several sets of maps.
+    mask
+        [phase_encode], [readout, phase_encode], or one per item [batch, readout or 1, phase_encode].
+
+    Returns
+    -------
+    Sense
+        Maps an image [batch, (set,) readout, phase_encode] to k-space
+        [batch, coil, readout, phase_encode], zero where nothing was acquired.
+    """
+    return Sense(CoilExpand(csm), SamplingMask(mask))
+
+
+class Sense(LinearOperator):
+    """The product of coil maps, centred FFT and mask, with a fast A^H A. Built by `sense_operator`."""
+
+    def __init__(self, coils: CoilExpand, sampling: SamplingMask) -> None:
+        if sampling.mask.shape[-1] != coils.csm.shape[-1] or sampling.mask.shape[-2] not in (
+            1,
+            coils.csm.shape[-2],
+        ):
+            raise ValueError(
+                f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}"
+            )
+        self.coils = coils
+        self.sampling = sampling
+
+    @property
+    def csm(self) -> Tensor:
+        """Coil sensitivity maps, as given."""
+        return self.coils.csm
+
+    @property
+    def mask(self) -> Tensor:
+        """Mask with axes [batch or 1, 1, readout or 1, phase_encode], boolean."""
+        return self.sampling.mask
+
+    def with_mask(self, mask: Tensor) -> "Sense":
+        """Return the operator of the same maps under another mask."""
+        return Sense(self.coils, SamplingMask(mask))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Image to acquired k-space."""
+        return self.sampling.forward(fft2c(self.coils.forward(x)))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Acquired k-space to coil-combined image."""
+        require_rank(y, 4, "batch, coil, readout, phase_encode", "Sense.H")
+        return self.coils.adjoint(ifft2c(self.sampling.forward(y)))
+
+    @property
+    def gram(self) -> LinearOperator:
+        """A^H A without the transforms and shifts that cancel."""
+        return SenseGram(self)
+
+    def __repr__(self) -> str:
+        return f"<Sense csm={list(self.csm.shape)} mask={list(self.mask.shape)}>"
+
+
+class SenseGram(LinearOperator):
+    """A^H A of `Sense`.
+
+    A mask of whole lines does not act along the readout, so that transform cancels. What is left is a
+    circular convolution, which commutes with the centring shifts: shifting the mask once replaces them.
+    Coils are taken one at a time on the CPU, where the working set then stays in the cache.
+    """
+
+    def __init__(self, sense: Sense) -> None:
+        mask = sense.mask
+        self.coils = sense.coils
+        self.lines_only = mask.shape[-2] == 1
+        axes = (-1,) if self.lines_only else (-2, -1)
+        # [batch or 1, readout or 1, phase_encode]; real, so that the product is cheap.
+        self.shifted_mask = torch.fft.ifftshift(mask[:, 0], dim=axes).to(sense.csm.real.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply A^H A; differentiable, with A^H A as its own derivative."""
+        self.coils.check_image(x)
+        return _SelfAdjoint.apply(x, self)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """The same: the operator is self-adjoint."""
+        return self.forward(y)
+
+    def apply_convolution(self, coil_image: Tensor) -> Tensor:
+        """F^H M F of one coil's image [batch, readout, phase_encode], without centring."""
+        if self.lines_only:
+            return torch.fft.ifft(torch.fft.fft(coil_image, dim=-1).mul_(self.shifted_mask), dim=-1)
+        return torch.fft.ifft2(torch.fft.fft2(coil_image).mul_(self.shifted_mask))
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Apply A^H A outside autograd."""
+        csm = self.coils.csm
+        one_set = csm.ndim == 4
+        maps = csm[:, None] if one_set else csm
+        images = x[:, None] if one_set else x
+        if x.device.type != "cpu":
+            coil_images = (maps * images[:, :, None]).sum(1)
+            mask = self.shifted_mask[:, None]
+            if self.lines_only:
+                seen = torch.fft.ifft(torch.fft.fft(coil_images, dim=-1).mul_(mask), dim=-1)
+            else:
+                seen = torch.fft.ifft2(torch.fft.fft2(coil_images).mul_(mask))
+            out = (maps.conj() * seen[:, None]).sum(2)
+            return out[:, 0] if one_set else out
+        batch = max(x.shape[0], csm.shape[0], self.shifted_mask.shape[0])
+        out = x.new_zeros(batch, *images.shape[1:])
+        for c in range(maps.shape[2]):
+            coil_image = maps[:, 0, c] * images[:, 0]
+            for m in range(1, maps.shape[1]):
+                coil_image = coil_image + maps[:, m, c] * images[:, m]
+            seen = self.apply_convolution(coil_image)
+            for m in range(maps.shape[1]):
+                out[:, m].addcmul_(maps[:, m, c].conj(), seen)
+        return out[:, 0] if one_set else out
+
+    def __repr__(self) -> str:
+        return f"<SenseGram csm={list(self.coils.csm.shape)} mask={list(self.shifted_mask.shape)}>"
+
+
+class _SelfAdjoint(torch.autograd.Function):
+    """Run a self-adjoint operator; its backward pass is itself, and nothing is stored."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operator: SenseGram) -> Tensor:
+        ctx.operator = operator
+        ctx.batch = x.shape[0]
+        return operator.apply(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        grad = _SelfAdjoint.apply(grads[0], ctx.operator)
+        return (grad if grad.shape[0] == ctx.batch else grad.sum(0, keepdim=True)), None

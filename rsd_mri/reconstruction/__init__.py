@@ -1,0 +1,1 @@
+"""From measured k-space to images: classical, posterior sampling, one-step."""

@@ -1,0 +1,56 @@
+"""`Reconstruction`: the image, its uncertainty and where both came from."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.scan.scan import Geometry
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstructed volume in the unit of its scan; arrays are cropped to the image wanted."""
+
+    magnitude: NDArray[np.float32]
+    """[slice, readout, phase_encode]: root sum of squares of the modelled coil images, comparable with
+    fastMRI's `reconstruction_rss`. For posterior methods that of the posterior mean."""
+    image: NDArray[np.complex64]
+    """[slice, readout, phase_encode]: the coil-combined complex image (the first set, where there are two)."""
+    csm: NDArray[np.complex64]
+    """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two)."""
+    method: str
+    """`posterior`, `one-step`, `l1-wavelet`, `tv`, `cg-sense` or `zero-filled`."""
+    source: Path
+    """The scan's file."""
+    mask: NDArray[np.bool_]
+    """The scan's mask, [phase_encode] or [readout, phase_encode]."""
+    mask_source: str
+    acceleration: float
+    """Realised acceleration."""
+    residual: NDArray[np.float32]
+    """[slice]: ||A x - y||^2 over its expectation under the noise alone; 1 means consistent with the noise."""
+    sigma: NDArray[np.float32]
+    """[slice]: noise level in prepared units."""
+    seconds: NDArray[np.float64]
+    """[slice]: time the method took for the slice, preparation excluded [s]."""
+    samples: NDArray[np.float32] | None = None
+    """[sample, slice, readout, phase_encode]: magnitudes of the posterior samples."""
+    std: NDArray[np.float32] | None = None
+    """[slice, readout, phase_encode]: standard deviation over the samples."""
+    prior: str | None = None
+    """The prior's file, where one was used."""
+    prior_hash: str | None = None
+    """SHA-256 of the prior's weights."""
+    seed: int = 0
+    geometry: Geometry = field(default_factory=Geometry)
+    notes: tuple[str, ...] = ()
+    """What a reader has to know: number of sets of maps and why, repairs, warnings."""
+    parameters: dict[str, str | int | float] = field(default_factory=dict)
+    """The method's settings as used."""
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return self.magnitude.shape[0]

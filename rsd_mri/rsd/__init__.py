@@ -1,0 +1,1 @@
+"""Restoration Score Distillation: the objectives and the one-step generator."""

@@ -1,0 +1,90 @@
+"""`Scan`: what came off the scanner, whatever format it was stored in."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the image lies in the patient; unknown parts are None."""
+
+    voxel_size: tuple[float, float, float] | None = None
+    """Size of a voxel along (readout, phase encode, slice) [mm]."""
+    slice_gap: float = 0.0
+    """Gap between slices [mm]."""
+    read_direction: tuple[float, float, float] | None = None
+    """Unit vector of the readout axis in patient coordinates (LPS)."""
+    phase_direction: tuple[float, float, float] | None = None
+    """Unit vector of the phase-encode axis in patient coordinates (LPS)."""
+    slice_direction: tuple[float, float, float] | None = None
+    """Unit vector of the slice normal in patient coordinates (LPS)."""
+    positions: tuple[tuple[float, float, float], ...] = ()
+    """Centre of each slice in patient coordinates (LPS) [mm]; empty where unknown."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One acquisition, Cartesian and multi-coil.
+
+    Arrays are as acquired: no whitening, no cropping, no scaling.
+    """
+
+    kspace: NDArray[np.complex64]
+    """[slice, coil, readout, phase_encode]; zero frequency at index n // 2; zero where not acquired."""
+    mask: NDArray[np.bool_]
+    """[phase_encode] for lines or [readout, phase_encode] for a 2-D pattern; True where acquired."""
+    mask_source: str
+    """`file` (a mask was stored), `zeros` (found from the zeros of k-space) or `full` (nothing is missing)."""
+    source: Path
+    """The file it was read from."""
+    format: str
+    """`fastmri`, `ismrmrd`, `cfl`, `npy` or `simulated`."""
+    noise: NDArray[np.complex64] | None = None
+    """Noise-only samples [coil, sample], in the unit of `kspace` after its receiver bandwidth; or None."""
+    calibration: NDArray[np.complex64] | None = None
+    """A separate fully sampled calibration scan [slice, coil, readout, phase_encode]; or None."""
+    image_size: tuple[int, int] | None = None
+    """(readout, phase_encode) of the image wanted, where the header gives one; else the k-space size."""
+    acquired_at: tuple[int, int] | None = None
+    """First and last-plus-one phase-encode line the scanner could fill; outside lies zero padding."""
+    geometry: Geometry = field(default_factory=Geometry)
+    attributes: dict[str, str | int | float] = field(default_factory=dict)
+    """What the file says about itself (acquisition, patient_id, max, norm, ...), as read."""
+    header: str | None = None
+    """The ISMRMRD XML header, where there is one."""
+    notes: tuple[str, ...] = ()
+    """Every conflict found and every repair made while reading, one sentence each."""
+
+    def __post_init__(self) -> None:
+        if self.kspace.ndim != 4:
+            raise ValueError(f"kspace must be [slice, coil, readout, phase_encode], got {self.kspace.shape}")
+        if self.mask.shape not in (self.kspace.shape[-1:], self.kspace.shape[-2:]):
+            raise ValueError(f"mask {self.mask.shape} does not fit kspace {self.kspace.shape}")
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return self.kspace.shape[0]
+
+    @property
+    def n_coils(self) -> int:
+        """Number of receive coils."""
+        return self.kspace.shape[1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(readout, phase_encode) of k-space."""
+        return self.kspace.shape[2], self.kspace.shape[3]
+
+    @property
+    def realised_acceleration(self) -> float:
+        """Points of k-space (without zero padding) over points acquired."""
+        first, stop = self.acquired_at or (0, self.mask.shape[-1])
+        return (self.mask[..., first:stop].size) / max(int(self.mask.sum()), 1)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.kspace.shape))
+        return f"<Scan {self.source.name} {self.format} {shape} R={self.realised_acceleration:.2f}>"

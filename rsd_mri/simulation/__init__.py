@@ -1,0 +1,1 @@
+"""Multi-coil brain scans from the anatomical atlas."""
