@@ -1,0 +1,224 @@
+"""Sampling patterns: which lines or points of k-space are acquired, and which further ones training drops."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rsd_mri.errors import InputError
+from rsd_mri.protocol import MaskSettings
+
+
+@dataclass(frozen=True)
+class SamplingPattern:
+    """A mask and where it came from."""
+
+    mask: Tensor
+    """[phase_encode] for lines or [readout, phase_encode] for a 2-D pattern, boolean."""
+    kind: str
+    """The law it was drawn from, as in `MaskSettings.kind`."""
+    acceleration: float
+    """Acceleration asked for."""
+    acs_lines: int
+    """Fully sampled centre [lines]; for a 2-D pattern the side of the centre square [points]."""
+    seed: int | None = None
+    """Seed of the generator it was drawn from."""
+
+    @property
+    def realised_acceleration(self) -> float:
+        """All lines (or points) over those kept."""
+        return self.mask.numel() / max(int(self.mask.sum()), 1)
+
+    def __repr__(self) -> str:
+        return (
+            f"<SamplingPattern {self.kind} {'x'.join(map(str, self.mask.shape))} "
+            f"R={self.realised_acceleration:.2f} (asked {self.acceleration:g}) acs_lines={self.acs_lines}>"
+        )
+
+
+def centre(n: int, acs_lines: int) -> slice:
+    """The `acs_lines` lines around the zero frequency at n // 2."""
+    start = n // 2 - acs_lines // 2
+    return slice(start, start + acs_lines)
+
+
+def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generator) -> SamplingPattern:
+    """Draw a sampling pattern.
+
+    Parameters
+    ----------
+    settings
+        Law, acceleration and centre lines. `uniform` keeps exactly floor(phase_encode / acceleration)
+        lines: the centre, and outer lines drawn without replacement. `variable-density` does the same with
+        outer lines likelier near the centre. `random`, `equispaced` and `magic` are fastMRI's laws
+        (Zbontar et al. 2018, arXiv 1811.08839) with the centre count exact. `poisson` is a 2-D
+        variable-density Poisson disc (Bridson 2007, as in `sigpy.mri.poisson`).
+    size
+        (readout, phase_encode).
+    rng
+        Where the randomness comes from.
+
+    Raises
+    ------
+    InputError
+        If the centre alone takes more than the acceleration allows, or the law cannot give what is asked.
+    """
+    readout, n = size
+    acceleration, acs_lines = settings.acceleration, settings.acs_lines
+    if not acceleration >= 1:
+        raise InputError(f"mask.acceleration: expected at least 1, got {acceleration:g}")
+    if acs_lines < 0:
+        raise InputError(f"mask.acs_lines: expected 0 or more, got {acs_lines}")
+    two_d = settings.kind == "poisson"
+    budget = int(readout * n / acceleration) if two_d else int(n / acceleration)
+    wanted = acs_lines**2 if two_d else acs_lines
+    if wanted > budget or acs_lines > (min(readout, n) if two_d else n):
+        unit = "points" if two_d else "lines"
+        raise InputError(
+            f"mask.acs_lines: the centre takes {wanted} {unit}, more than the {budget} of "
+            f"{readout * n if two_d else n} that an acceleration of {acceleration:g} allows; "
+            "lower mask.acs_lines or mask.acceleration"
+        )
+    seed = rng.initial_seed()
+    mask = _LAWS[settings.kind](settings, size, budget, rng)
+    mask[tuple(centre(length, acs_lines) for length in (size if two_d else (n,)))] = True
+    return SamplingPattern(mask, settings.kind, acceleration, acs_lines, seed)
+
+
+def further_mask(
+    mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: int, rng: torch.Generator
+) -> Tensor:
+    """Drop acquired outer lines from a mask, never the centre.
+
+    From a 2-D pattern as many points are dropped as `extra_lines` full readouts hold.
+
+    Parameters
+    ----------
+    mask
+        [phase_encode] or [readout, phase_encode], True where acquired.
+    acs_lines
+        Centre lines (for a 2-D pattern: side of the centre square) that always stay.
+    extra_lines
+        Lines to drop. `lines_to_drop` gives it from a rate.
+    rng
+        Where the randomness comes from.
+
+    Returns
+    -------
+    Tensor
+        A boolean mask of the same shape, a subset of the one given.
+
+    Raises
+    ------
+    InputError
+        If there are fewer outer lines than are to be dropped.
+    """
+    kept = mask.mask if isinstance(mask, SamplingPattern) else mask != 0
+    if kept.ndim not in (1, 2):
+        raise ValueError(f"mask must be [phase_encode] or [readout, phase_encode], got {list(kept.shape)}")
+    outer = kept.clone()
+    outer[tuple(centre(n, acs_lines) for n in kept.shape)] = False
+    candidates = outer.flatten().nonzero()[:, 0]
+    drop = extra_lines * (kept.shape[0] if kept.ndim == 2 else 1)
+    if not 0 <= drop <= len(candidates):
+        raise InputError(
+            f"mask.extra_lines: cannot drop {drop} of {len(candidates)} acquired outer "
+            f"{'points' if kept.ndim == 2 else 'lines'}; lower mask.extra_lines"
+        )
+    order = torch.randperm(len(candidates), generator=rng)[:drop]
+    further = kept.flatten().clone()
+    further[candidates[order.to(candidates.device)]] = False
+    return further.reshape(kept.shape)
+
+
+def lines_to_drop(n: int, acceleration: float, further_acceleration: float) -> int:
+    """Lines the further mask must drop so that floor(n / further_acceleration) lines are left.
+
+    Raises
+    ------
+    InputError
+        If the further acceleration is the smaller one.
+    """
+    if not further_acceleration >= acceleration >= 1:
+        raise InputError(
+            f"further acceleration: expected at least the acceleration {acceleration:g}, "
+            f"got {further_acceleration:g}"
+        )
+    return int(n / acceleration) - int(n / further_acceleration)
+
+
+def _outer_lines(settings: MaskSettings, n: int, budget: int, rng: torch.Generator, power: float) -> Tensor:
+    """Outer lines drawn without replacement, with weight (1 - distance from the centre)^power."""
+    position = torch.arange(n, dtype=torch.float64)
+    weight = (1 - (position - n // 2).abs() / (n // 2 + 1)).pow(power)
+    weight[centre(n, settings.acs_lines)] = 0
+    mask = torch.zeros(n, dtype=torch.bool)
+    wanted = budget - settings.acs_lines
+    if wanted:
+        mask[torch.multinomial(weight, wanted, replacement=False, generator=rng)] = True
+    return mask
+
+
+def _uniform(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
+    return _outer_lines(settings, size[1], budget, rng, power=0)
+
+
+def _variable_density(
+    settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator
+) -> Tensor:
+    return _outer_lines(settings, size[1], budget, rng, power=3)
+
+
+def _fastmri(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
+    from fastmri.data import subsample  # takes a second, and only these three laws need it
+
+    acceleration = settings.acceleration
+    if settings.kind != "random":
+        if not math.isclose(acceleration, round(acceleration)):
+            raise InputError(
+                f"mask.acceleration: '{settings.kind}' masks need a whole number, got {acceleration:g}; "
+                "take another mask.kind or a whole number"
+            )
+        acceleration = round(acceleration)
+    if settings.acs_lines == size[1]:
+        return torch.ones(size[1], dtype=torch.bool)
+    law = subsample.create_mask_for_mask_type(
+        settings.kind, [settings.acs_lines / size[1]], [acceleration]
+    )
+    with subsample.temp_seed(law.rng, _numpy_seed(rng)):
+        # Only the outer lines: the centre is ours, so that its count is exact and it lies around n // 2.
+        lines = law.calculate_acceleration_mask(size[1], acceleration, None, settings.acs_lines)
+    return torch.from_numpy(lines != 0)
+
+
+def _poisson(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
+    from sigpy.mri import poisson
+
+    calib = (settings.acs_lines, settings.acs_lines)
+    try:
+        points = poisson(
+            size, settings.acceleration, calib=calib, crop_corner=False, dtype=bool, seed=_numpy_seed(rng)
+        )
+    except ValueError as error:
+        raise InputError(
+            f"mask.acceleration: no Poisson disc of {size[0]}x{size[1]} points has an acceleration of "
+            f"{settings.acceleration:g} with a centre of {settings.acs_lines}; change one of them"
+        ) from error
+    return torch.from_numpy(points.copy())
+
+
+def _numpy_seed(rng: torch.Generator) -> int:
+    return int(torch.randint(2**31, (), generator=rng))
+
+
+_Law = Callable[[MaskSettings, tuple[int, int], int, torch.Generator], Tensor]
+_LAWS: dict[str, _Law] = {
+    "uniform": _uniform,
+    "variable-density": _variable_density,
+    "random": _fastmri,
+    "equispaced": _fastmri,
+    "magic": _fastmri,
+    "poisson": _poisson,
+}
