@@ -1,0 +1,123 @@
+"""Bare arrays: numpy's `.npy` and BART's `.cfl` with its `.hdr`."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.hdf5 import check_size
+from rsd_mri.scan.scan import Scan
+
+BART_DIMENSIONS = (
+    "READ PHS1 PHS2 COIL MAPS TE COEFF COEFF2 ITER CSHIFT TIME TIME2 LEVEL SLICE AVG BATCH"
+).split()
+FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
+
+
+def read_npy(path: Path, budget: int | None = None) -> Scan:
+    """Read `.npy` k-space, [coil, readout, phase_encode] or [slice, coil, readout, phase_encode].
+
+    Raises
+    ------
+    InputError
+        If the file is truncated, holds objects, or is not k-space.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not a whole .npy array of complex numbers ({reason}); save it again") from error
+    check_size(path, "the array", array.shape, array.dtype.itemsize, budget)
+    if array.dtype.kind != "c":
+        raise InputError(f"{path}: the array has type {array.dtype}; expected complex k-space")
+    if array.ndim not in (3, 4):
+        raise InputError(
+            f"{path}: the array has shape {list(array.shape)}; expected [coil, readout, phase_encode] or "
+            "[slice, coil, readout, phase_encode]"
+        )
+    notes = ("a bare array: image size, voxel size and noise are not known",)
+    kspace = np.array(array[None] if array.ndim == 3 else array)
+    return assemble(path, "npy", kspace, notes=notes)
+
+
+def read_cfl(path: Path, budget: int | None = None) -> Scan:
+    """Read BART's `.cfl` with its `.hdr` beside it.
+
+    Of the dimensions, READ, PHS1, COIL and SLICE may be larger than 1; AVG is averaged; of TE, TIME, TIME2
+    and BATCH the first is kept. Where READ is 1, PHS1 and PHS2 are the two axes of the image, as after a
+    Fourier transform along a fully sampled readout.
+
+    Raises
+    ------
+    InputError
+        If one of the two files is missing or broken, or the dimensions are not Cartesian k-space.
+    """
+    path = path.with_suffix(".cfl")
+    header = path.with_suffix(".hdr")
+    for needed in (path, header):
+        if not needed.is_file():
+            raise InputError(f"{path}: {needed.name} is missing; BART keeps an array in two files, .cfl and .hdr")
+    size = path.stat().st_size
+    shape = _bart_shape(header)
+    check_size(path, "the array", tuple(shape.values()), 8, budget)
+    expected = 8 * math.prod(shape.values())
+    if size != expected:
+        raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
+    array = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
+    notes = ["a bare array: image size, voxel size and noise are not known"]
+    axes = list(shape)
+    if shape["AVG"] > 1:
+        notes.append(f"{shape['AVG']} averages were averaged")
+        array = array.mean(axis=axes.index("AVG"), keepdims=True)
+    for name in FIRST_KEPT:
+        if shape[name] > 1:
+            notes.append(f"the first of {shape[name]} along {name} was kept")
+            array = array.take([0], axis=axes.index(name))
+    if shape["READ"] == 1 and shape["PHS2"] > 1:
+        image = ("PHS1", "PHS2")
+    else:
+        image = ("READ", "PHS1")
+    wanted = [axes.index(name) for name in ("SLICE", "COIL", *image)]
+    others = [n for i, n in enumerate(axes) if i not in wanted and array.shape[i] != 1]
+    if others:
+        raise InputError(
+            f"{path}: dimension {others[0]} is {shape[others[0]]}; expected Cartesian k-space of slices, with "
+            "only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
+        )
+    rest = [i for i in range(len(axes)) if i not in wanted]
+    kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
+    return assemble(path, "cfl", kspace, notes=tuple(notes))
+
+
+def _bart_shape(header: Path) -> dict[str, int]:
+    """Dimensions named in a `.hdr`, all 16 of them."""
+    if header.stat().st_size > 1 << 20:
+        raise InputError(f"{header}: larger than 1 MiB; expected BART's text header")
+    lines = header.read_text(encoding="ascii", errors="replace").splitlines()
+    try:
+        at = [line.strip() for line in lines].index("# Dimensions")
+        sizes = [int(word) for word in lines[at + 1].split()]
+    except (ValueError, IndexError):
+        sizes = []
+    if not sizes or min(sizes) < 1 or any(n > 1 for n in sizes[16:]):
+        raise InputError(f"{header}: no line of sizes after '# Dimensions'; expected BART's text header")
+    sizes = (sizes + [1] * 16)[:16]
+    return dict(zip(BART_DIMENSIONS, sizes, strict=True))
+
+
+def write_cfl(path: str | Path, kspace: NDArray[np.complex64]) -> Path:
+    """Write [slice, coil, readout, phase_encode] as BART's `.cfl` and `.hdr`; return the `.cfl`."""
+    from rsd_mri.files import written_whole
+
+    path = Path(path).with_suffix(".cfl")
+    n_slices, n_coils, readout, phase = kspace.shape
+    sizes = [readout, phase, 1, n_coils] + [1] * 9 + [n_slices, 1, 1]
+    with written_whole(path) as partial:
+        # Column-major [read, phase, coil, slice] is row-major [slice, coil, phase, read].
+        np.ascontiguousarray(kspace.swapaxes(-1, -2), dtype="<c8").tofile(partial)
+    with written_whole(path.with_suffix(".hdr")) as partial:
+        partial.write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n", encoding="ascii")
+    return path

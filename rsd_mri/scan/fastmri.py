@@ -1,0 +1,191 @@
+"""fastMRI's HDF5 layout, read and written.
+
+`kspace` [slice, coil, readout, phase_encode], optional `mask`, `ismrmrd_header` (XML), attributes. Written
+files also keep what the layout has no place for: data sets `noise` and `calibration`, and the directions and
+positions of the slices as attributes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text
+from rsd_mri.scan.header import Header, format_header, parse_header
+from rsd_mri.scan.scan import Geometry, Scan
+
+DIRECTIONS = ("read_direction", "phase_direction", "slice_direction")
+
+
+def read_fastmri(path: Path, budget: int | None = None) -> Scan:
+    """Read a scan in fastMRI's layout (train, val and test files, multi-coil and single-coil).
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or is not a scan.
+    """
+    notes: list[str] = []
+    with opened(path) as file:
+        data = dataset(file, "kspace", path)
+        if data is None:
+            raise InputError(f"{path}: there is no data set kspace; expected a scan in fastMRI's layout")
+        if data.dtype.kind != "c":
+            raise InputError(f"{path}: kspace has type {data.dtype}; expected complex64")
+        if data.id.get_storage_size() == 0 and data.size:
+            raise InputError(f"{path}: kspace is declared but was never written; export or copy it again")
+        kspace = read_array(data, "kspace", path, budget)
+        mask_data = dataset(file, "mask", path)
+        mask = None if mask_data is None else read_array(mask_data, "mask", path, budget)
+        text_data = dataset(file, "ismrmrd_header", path)
+        text = None if text_data is None else read_text(text_data, "ismrmrd_header", path)
+        extra = {
+            name: read_array(item, name, path, budget)
+            for name in ("noise", "calibration")
+            if (item := dataset(file, name, path)) is not None
+        }
+        attributes, said = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
+        notes += said
+        header = Header() if text is None else parse_header(text, path)
+        geometry = _read_geometry(file, header, path)
+    if text is None:
+        notes.append("there is no ismrmrd_header; the image size is taken from k-space")
+    if kspace.ndim == 3:
+        notes.append("kspace has three axes and is taken as [slice, readout, phase_encode] of one coil")
+        kspace = kspace[:, None]
+    if header.patient and "patient_id" not in attributes:
+        attributes["patient_id"] = header.patient
+    scan = assemble(
+        path, "fastmri", kspace, stored_mask=mask, header=header, header_text=text, geometry=geometry,
+        noise=_fitting(extra, "noise", (kspace.shape[1], -1), notes),
+        calibration=_fitting(extra, "calibration", (*kspace.shape[:2], -1, -1), notes),
+        attributes=attributes, notes=tuple(notes),
+    )  # fmt: skip
+    return scan
+
+
+def _fitting(
+    extra: dict[str, NDArray], name: str, shape: tuple[int, ...], notes: list[str]
+) -> NDArray[np.complex64] | None:
+    """Return an optional array if it fits the scan (-1 is any size); else note that it was left out."""
+    array = extra.get(name)
+    if array is None:
+        return None
+    fits = array.ndim == len(shape) and all(want in (-1, n) for n, want in zip(array.shape, shape, strict=True))
+    if not fits or array.dtype.kind != "c" or not np.isfinite(array.view(array.real.dtype)).all():
+        notes.append(f"{name} {list(array.shape)} does not fit kspace and was not read")
+        return None
+    return np.ascontiguousarray(array, dtype=np.complex64)
+
+
+def _read_geometry(file: h5py.File, header: Header, path: Path) -> Geometry:
+    """Geometry from the header, and from the attributes that `write_fastmri` adds."""
+
+    def numbers(name: str, *shape: int) -> NDArray[np.float64] | None:
+        if name not in file.attrs:
+            return None
+        value = np.asarray(file.attrs[name])
+        if value.dtype.kind != "f" or value.size > 1 << 20 or value.ndim != len(shape):
+            raise InputError(f"{path}: attribute {name} has type {value.dtype}; expected numbers {list(shape)}")
+        if any(want not in (-1, n) for n, want in zip(value.shape, shape, strict=True)):
+            raise InputError(f"{path}: attribute {name} has shape {list(value.shape)}; expected {list(shape)}")
+        return value
+
+    directions = {
+        name: None if (value := numbers(name, 3)) is None else (float(value[0]), float(value[1]), float(value[2]))
+        for name in DIRECTIONS
+    }
+    positions, gap = numbers("positions", -1, 3), numbers("slice_gap")
+    return Geometry(
+        voxel_size=header.voxel_size,
+        slice_gap=0.0 if gap is None else float(gap),
+        positions=() if positions is None else tuple((float(x), float(y), float(z)) for x, y, z in positions),
+        **directions,
+    )
+
+
+def write_fastmri(
+    path: str | Path,
+    scan: Scan,
+    reconstruction_rss: NDArray[np.float32] | None = None,
+    attributes: Mapping[str, str | int | float] | None = None,
+) -> Path:
+    """Write a scan in fastMRI's layout, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    scan
+        What to write. A mask is written unless nothing is missing.
+    reconstruction_rss
+        [slice, y, x] root sum of squares of the full scan, where there is one; its `max` and `norm` are
+        written as attributes, as fastMRI does.
+    attributes
+        Added to those of the scan.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    path = Path(path)
+    values = {"acquisition": "unknown", "patient_id": path.stem, **scan.attributes, **(attributes or {})}
+    first = [("kspace", scan.kspace)]
+    optional = {
+        "noise": scan.noise,
+        "calibration": scan.calibration,
+        "reconstruction_rss": reconstruction_rss,
+        "mask": None if scan.mask_source == "full" else scan.mask,
+    }
+    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+        for name, array in first + [(k, v) for k, v in optional.items() if v is not None]:
+            array = np.asarray(array)
+            if array.dtype.kind in "cf":
+                array = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32, copy=False)
+            chunks = (1, *array.shape[1:]) if array.ndim > 2 else array.shape
+            file.create_dataset(name, data=array, chunks=chunks, fletcher32=True)
+        file.create_dataset("ismrmrd_header", data=header_of(scan))
+        if reconstruction_rss is not None:
+            values = {
+                **values,
+                "max": float(np.max(reconstruction_rss)),
+                "norm": float(np.linalg.norm(reconstruction_rss)),
+            }
+        for key, value in values.items():
+            file.attrs[key] = value
+        for name in DIRECTIONS:
+            direction = getattr(scan.geometry, name)
+            if direction is not None:
+                file.attrs[name] = np.asarray(direction, np.float64)
+        if scan.geometry.positions:
+            file.attrs["positions"] = np.asarray(scan.geometry.positions, np.float64)
+        file.attrs["slice_gap"] = float(scan.geometry.slice_gap)
+    return path
+
+
+def header_of(scan: Scan) -> str:
+    """Return the ISMRMRD header of a scan: its own where that says the same as the arrays, else a new one."""
+    made = format_header(
+        scan.size,
+        scan.image_size or scan.size,
+        scan.n_slices,
+        scan.n_coils,
+        scan.acquired_at,
+        scan.geometry.voxel_size,
+    )
+    if scan.header is None:
+        return made
+    own, new = parse_header(scan.header, scan.source), parse_header(made, scan.source)
+    same = (
+        own.encoded == new.encoded
+        and own.recon == new.recon
+        and own.acquired_at == new.acquired_at
+        and (scan.geometry.voxel_size is None or own.voxel_size is not None)
+    )
+    return scan.header if same else made

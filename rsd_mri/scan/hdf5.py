@@ -1,0 +1,155 @@
+"""Open HDF5 files that may be damaged or hostile: no links followed, nothing read beyond a budget."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
+"""What h5py raises on damaged files, depending on which byte is wrong."""
+
+
+def memory_budget() -> int:
+    """Bytes one scan may take: half of the machine's memory, or 8 GiB where that is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
+
+
+def check_size(path: Path, field: str, shape: tuple[int, ...], itemsize: int, budget: int | None) -> None:
+    """Refuse an array that would not fit into the budget, before anything is read.
+
+    Raises
+    ------
+    InputError
+        If the array is larger than the budget, or empty.
+    """
+    size = itemsize
+    for n in shape:
+        size *= int(n)
+    limit = memory_budget() if budget is None else budget
+    if size > limit:
+        raise InputError(
+            f"{path}: {field} declares {list(shape)}, {size / 2**30:.3g} GiB; at most {limit / 2**30:.3g} GiB "
+            "can be read here; check the file, or split it into volumes"
+        )
+    if size == 0:
+        raise InputError(f"{path}: {field} is empty ({list(shape)}); expected at least one slice of k-space")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; whatever is wrong inside becomes an InputError.
+
+    Raises
+    ------
+    InputError
+        If the file is truncated or damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError:
+        raise
+    except BROKEN as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again"
+        ) from error
+
+
+def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
+    """Return what is stored in the file itself under a name, or None if there is nothing.
+
+    Raises
+    ------
+    InputError
+        If the name is a link, or its data lie in another file: neither is followed.
+    """
+    link = group.get(name, getlink=True)
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        target = getattr(link, "filename", None) or getattr(link, "path", "")
+        raise InputError(
+            f"{path}: {name} is a link to '{target}', and links are not followed; copy the data into the file"
+        )
+    item = group[name]
+    if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+        raise InputError(f"{path}: {name} keeps its data in another file; copy the data into the file")
+    return item
+
+
+def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
+    """Return a data set stored in the file itself, or None if there is none of this name.
+
+    Raises
+    ------
+    InputError
+        If it is a link or a group.
+    """
+    item = member(group, name, path)
+    if item is not None and not isinstance(item, h5py.Dataset):
+        raise InputError(f"{path}: {name} is a {type(item).__name__.lower()}; expected a data set")
+    return item
+
+
+def read_array(data: h5py.Dataset, field: str, path: Path, budget: int | None) -> NDArray[Any]:
+    """Read a whole data set after its size was checked.
+
+    Raises
+    ------
+    InputError
+        If it is larger than the budget or empty.
+    """
+    if data.shape is None:
+        raise InputError(f"{path}: {field} has no data; expected an array")
+    check_size(path, field, data.shape, data.dtype.itemsize, budget)
+    return np.asarray(data[()])
+
+
+def read_text(data: h5py.Dataset, field: str, path: Path) -> str:
+    """Read a string, stored as a scalar or as an array of one, of at most 16 MiB.
+
+    Raises
+    ------
+    InputError
+        If it is not text.
+    """
+    value = data[()] if data.shape == () and data.dtype.itemsize < 1 << 24 else None
+    if data.shape == (1,) and data.dtype.itemsize < 1 << 24:
+        value = data[0]
+    if isinstance(value, np.bytes_ | bytes) and len(value) < 1 << 24:
+        return bytes(value).decode("utf-8")
+    if isinstance(value, str):
+        return value
+    raise InputError(f"{path}: {field} is not text; expected the ISMRMRD header as XML")
+
+
+def plain_attributes(
+    owner: h5py.File, ignore: tuple[str, ...] = ()
+) -> tuple[dict[str, str | int | float], tuple[str, ...]]:
+    """Attributes that are text or one number, and a note for each that is neither."""
+    values: dict[str, str | int | float] = {}
+    notes = []
+    for name in [n for n in owner.attrs if n not in ignore]:
+        value = owner.attrs[name]
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(-1)[0]
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, str | int | float):
+            values[name] = value
+        else:
+            notes.append(f"attribute {name} is neither text nor a number and was not read")
+    return values, tuple(notes)

@@ -1,0 +1,137 @@
+"""`read_scan`: any scan, recognised by what is in the file and not by its name."""
+
+from pathlib import Path
+
+import h5py
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.arrays import read_cfl, read_npy
+from rsd_mri.scan.fastmri import read_fastmri
+from rsd_mri.scan.hdf5 import member, opened
+from rsd_mri.scan.scan import Scan
+
+SUFFIXES = (".h5", ".hdf5", ".mrd", ".ismrmrd", ".npy", ".cfl")
+READERS = {"fastmri": read_fastmri, "npy": read_npy, "cfl": read_cfl}
+ACCEPTED = "fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr or .npy k-space"
+
+
+def recognise(path: str | Path) -> str:
+    """Return the format of a file: `fastmri`, `ismrmrd`, `cfl` or `npy`.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or it is not raw k-space; the sentence says what to do with it.
+    """
+    path = Path(path)
+    if path.suffix in (".cfl", ".hdr", "") and path.with_suffix(".cfl").is_file():
+        return "cfl"
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected one scan ({ACCEPTED}); folders are read by prep")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    if start.startswith(b"\x93NUMPY"):
+        return "npy"
+    if not start:
+        raise InputError(f"{path}: the file is empty; copy or download it again")
+    if start.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
+        return _recognise_hdf5(path)
+    raise InputError(f"{path}: {_foreign(start, path)}")
+
+
+def _recognise_hdf5(path: Path) -> str:
+    with opened(path) as file:
+        names = set(file)
+        if {"kspace", "csm"} <= names:
+            raise InputError(f"{path}: is already prepared (it has csm); expected the raw scan it came from")
+        if "kspace" in names:
+            return "fastmri"
+        for name in sorted(names):
+            group = member(file, name, path)
+            if isinstance(group, h5py.Group) and {"data", "xml"} <= set(group):
+                return "ismrmrd"
+        if names & {"reconstruction", "reconstruction_rss", "images"}:
+            raise InputError(f"{path}: holds images and no kspace; expected raw k-space")
+        found = ", ".join(sorted(names)[:8]) or "nothing"
+        raise InputError(
+            f"{path}: has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}"
+        )
+
+
+def _foreign(start: bytes, path: Path) -> str:
+    """Say what a file that is not a scan is, and what to run."""
+    if start[128:132] == b"DICM":
+        return "is a DICOM image, without raw k-space; export the raw data from the scanner instead"
+    if start.startswith(b"yardl"):
+        return "is a stream of MRD version 2; convert it with the tools of the mrd package to ISMRMRD HDF5"
+    if b"ismrmrdHeader" in start:
+        return (
+            "is an MRD stream, not HDF5; run ismrmrd_stream_to_hdf5 --use-stdin -o SCAN.h5 < "
+            f"{path.name} (from the ISMRMRD tools)"
+        )
+    if start.startswith(b"MATLAB 5.0"):
+        return "is a MATLAB file; save the k-space array [slice, coil, readout, phase_encode] as .npy"
+    if start.startswith(b"PK\x03\x04"):
+        return "is a zip or .npz archive; unpack it and give the .npy inside"
+    if start[344:347] in (b"n+1", b"ni1") or start.startswith(b"\x1f\x8b"):
+        return "holds images or is compressed; expected raw k-space, unpacked"
+    if path.suffix.lower() == ".dat":
+        return "looks like scanner raw data; run siemens_to_ismrmrd, then ismrmrd_stream_to_hdf5"
+    return f"is of no known format; expected {ACCEPTED}"
+
+
+def read_scan(path: str | Path, budget: int | None = None) -> Scan:
+    """Read one scan: fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr, or `.npy`.
+
+    Parameters
+    ----------
+    path
+        The file; for BART either of the two, or their common name.
+    budget
+        Bytes the k-space may take at most; by default half of the machine's memory.
+
+    Returns
+    -------
+    Scan
+        With every repair and every conflict found in `notes`.
+
+    Raises
+    ------
+    InputError
+        If the file is not a whole, usable scan. One sentence names file, field and what was expected.
+    """
+    path = Path(path)
+    return READERS[recognise(path)](path, budget)
+
+
+def find_scans(folder: str | Path) -> list[Path]:
+    """List the files of a folder (and below) that are, or are named like, raw scans, sorted.
+
+    A damaged scan is listed too, so that it is reported and not passed over. A path to a file is returned as
+    it is. Hidden files are left out.
+
+    Raises
+    ------
+    InputError
+        If there is nothing there.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        recognise(folder)
+        return [folder]
+    found, images = [], 0
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not path.is_file() or path.suffix == ".hdr":
+            continue
+        with path.open("rb") as file:
+            start = file.read(132)
+        images += start[128:132] == b"DICM"
+        if path.suffix.lower() in SUFFIXES or start.startswith((b"\x89HDF\r\n\x1a\n", b"\x93NUMPY")):
+            found.append(path)
+    if not found:
+        what = f"holds {images} DICOM images, without raw k-space" if images else "holds no scan"
+        raise InputError(f"{folder}: {what}; expected {ACCEPTED}")
+    return found

@@ -1,0 +1,153 @@
+"""Which points of k-space were acquired."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+
+STRAY = 0.1
+"""Share of exact zeros that an acquired line may have, as integer converters leave them."""
+
+
+def filled_points(kspace: NDArray[np.complex64]) -> NDArray[np.bool_]:
+    """Points where any coil is not zero, [slice, readout, phase_encode]."""
+    return np.stack([(one != 0).any(axis=0) for one in kspace])
+
+
+def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Find the mask from the zeros of k-space.
+
+    A point is acquired if any slice is filled there. Lines are told from a 2-D pattern by whether every
+    line is either (almost) filled or empty.
+
+    Parameters
+    ----------
+    points
+        `filled_points` of the k-space.
+    path
+        Named in errors.
+
+    Returns
+    -------
+    mask
+        [phase_encode] for lines, [readout, phase_encode] for a 2-D pattern.
+    notes
+        What was unusual, one sentence each.
+
+    Raises
+    ------
+    InputError
+        If slices were undersampled differently.
+    """
+    pattern = points.any(axis=0)
+    notes: list[str] = []
+    empty = [i for i, one in enumerate(points) if not one.any()]
+    if empty and len(empty) < len(points):
+        notes.append(f"slices {empty} hold zeros only")
+    rows = pattern.any(axis=1)
+    window = pattern[rows]
+    share = window.mean(axis=0)
+    lines = share > 0
+    as_lines = bool((share[lines] >= 1 - STRAY).all())
+    mask = lines if as_lines else pattern
+    if as_lines and not window[:, lines].all():
+        notes.append(f"{int((~window[:, lines]).sum())} stray zeros inside acquired lines are taken as measured")
+    if as_lines and not rows.all():
+        mask = rows[:, None] & lines
+        first, last = np.flatnonzero(rows)[[0, -1]]
+        notes.append(f"readout samples outside {first}..{last} are zero (asymmetric echo or zero padding)")
+    _refuse_changing(points, mask, lines if as_lines else None, empty, path)
+    return mask, tuple(notes)
+
+
+def _refuse_changing(
+    points: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    lines: NDArray[np.bool_] | None,
+    empty: list[int],
+    path: Path,
+) -> None:
+    """Refuse slices whose masks differ: a scan has one mask."""
+    for index, one in enumerate(points):
+        if index in empty:
+            continue
+        missing = (lines & ~one.any(axis=0)).any() if lines is not None else (mask & ~one).mean() > STRAY * mask.mean()
+        if missing:
+            raise InputError(
+                f"{path}: slice {index} was undersampled differently from the others; expected one mask for "
+                "all slices; save slices of the same mask in a file of their own"
+            )
+
+
+def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDArray[np.bool_]:
+    """Check a mask that was stored with a scan, and bring it to [phase_encode] or [readout, phase_encode].
+
+    Raises
+    ------
+    InputError
+        If its shape does not fit, its values are not 0 and 1, or it keeps nothing.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise InputError(f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired")
+    readout, phase = kspace.shape[-2:]
+    squeezed = mask.reshape([n for n in mask.shape if n != 1] or [1])
+    if squeezed.shape not in ((phase,), (readout, phase)):
+        raise InputError(
+            f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] to fit kspace "
+            f"{list(kspace.shape)}"
+        )
+    mask = squeezed.astype(bool)
+    if mask.ndim == 2 and (mask == mask[:1]).all():
+        mask = mask[0]
+    if not mask.any():
+        raise InputError(f"{path}: mask keeps no point; expected 1 where k-space was acquired")
+    return mask
+
+
+def settle_mask(
+    kspace: NDArray[np.complex64],
+    points: NDArray[np.bool_],
+    stored: NDArray | None,
+    acquired_at: tuple[int, int] | None,
+    path: Path,
+) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
+    """Decide the mask of a scan: the stored one, else the zeros of k-space; zero k-space outside it in place.
+
+    Returns
+    -------
+    mask, mask_source, notes
+        As in `Scan`.
+
+    Raises
+    ------
+    InputError
+        If no usable mask comes out.
+    """
+    if stored is None:
+        mask, notes = find_mask(points, path)
+        first, stop = acquired_at or (0, kspace.shape[-1])
+        return mask, "full" if mask[..., first:stop].all() else "zeros", notes
+    mask = check_mask(stored, kspace, path)
+    found = points.any(axis=0)
+    notes_: list[str] = []
+    outside = found & ~mask
+    if outside.any():
+        notes_.append(
+            f"{int(outside.sum())} points of k-space outside the stored mask are not zero; the mask was applied"
+        )
+        for one in kspace:
+            one *= np.broadcast_to(mask, one.shape[-2:])
+    lines = mask if mask.ndim == 1 else None
+    empty = (lines & ~found.any(axis=0)) if lines is not None else (mask & ~found)
+    if empty.any() and empty.mean() > (0 if lines is not None else STRAY * mask.mean()):
+        what = "lines" if lines is not None else "points"
+        notes_.append(
+            f"{int(empty.sum())} {what} of the stored mask hold zeros only; they are taken as not acquired"
+        )
+        mask = mask & ~empty
+        if not mask.any():
+            raise InputError(f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points")
+    return mask, "file", tuple(notes_)
