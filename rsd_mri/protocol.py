@@ -26,10 +26,10 @@ class MaskSettings:
     `equispaced`, `magic`: fastMRI's; `variable-density`: lines denser near the centre; `poisson`: 2-D."""
     acceleration: float = 4.0
     """Acceleration asked for: total lines over kept lines."""
-    acs_lines: int = 20
-    """Fully sampled centre lines [lines]."""
-    extra_lines: int = 16
-    """Outer lines that the further-corrupted mask drops, of those acquired [lines]."""
+    acs_lines: int | None = None
+    """Fully sampled centre lines; by default 20 of 320 in proportion, at least 8, at most half of those kept."""
+    extra_lines: int | None = None
+    """Outer lines that the further-corrupted mask drops; by default what takes R to R + 1."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
 """Preconditioning, noise levels, samplers."""
+
+from rsd_mri.diffusion.denoiser import Condition as Condition
+from rsd_mri.diffusion.denoiser import Denoiser as Denoiser
+from rsd_mri.diffusion.samplers import heun as heun

@@ -1,0 +1,101 @@
+"""Multi-coil MRI undersampling: a law of masks and a bank of coil sensitivities."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Corruption, Key
+from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.operators import LinearOperator, Sense, sense_operator
+from rsd_mri.operators.masks import centre, draw_mask, further_mask, settings_for_size
+from rsd_mri.protocol import MaskSettings
+from rsd_mri.randomness import generator, uniform_items
+
+POINT_SPREAD_LAGS = 16
+SAMPLING_FEATURES = 4 * POINT_SPREAD_LAGS
+
+
+def sampling_features(mask: Tensor) -> Tensor:
+    """Describe a mask by its point spread function near the origin.
+
+    The artefact of undersampling is a convolution with this function, so its first lags are what a
+    convolutional network can use, whatever the matrix size.
+
+    Parameters
+    ----------
+    mask
+        [batch, 1, readout or 1, phase_encode], as in `Sense.mask`.
+
+    Returns
+    -------
+    Tensor
+        [batch, SAMPLING_FEATURES] float32: real and imaginary parts of the first lags along the
+        phase-encode and the readout axis.
+    """
+    weights = torch.fft.ifftshift(mask[:, 0].float(), dim=(-2, -1))
+    lines = torch.fft.ifft(weights.mean(dim=-2), dim=-1)
+    rows = torch.fft.ifft(weights.mean(dim=-1), dim=-1)
+    parts = []
+    for spread in (lines, rows):
+        lags = spread[:, :POINT_SPREAD_LAGS]
+        missing = POINT_SPREAD_LAGS - lags.shape[1]
+        lags = torch.nn.functional.pad(torch.view_as_real(lags), (0, 0, 0, missing))
+        parts.append(lags.flatten(1))
+    return torch.cat(parts, dim=1)
+
+
+class Undersampling(Corruption):
+    """A = M F S with masks from a law and maps from a bank.
+
+    Parameters
+    ----------
+    mask
+        The law of the masks.
+    bank
+        Coil sensitivity maps of the training scans, [case, coil, readout, phase_encode] complex64.
+    sigma
+        Noise level of each case, [case].
+    """
+
+    dtype = torch.complex64
+
+    def __init__(self, mask: MaskSettings, bank: Tensor, sigma: Tensor) -> None:
+        self.bank = bank
+        self.sigma = sigma
+        self.image_shape = tuple(bank.shape[-2:])
+        self.mask = settings_for_size(mask, bank.shape[-1])
+
+    def draw_masks(self, keys: Sequence[Key]) -> Tensor:
+        """One mask per item, [batch, readout or 1, phase_encode]."""
+        masks = [draw_mask(self.mask, self.image_shape, generator(*k, "mask")).mask for k in keys]
+        return _stack(masks)
+
+    def draw(self, keys: Sequence[Key]) -> tuple[LinearOperator, Tensor]:
+        """Maps and noise level of a random case of the bank, under a fresh mask."""
+        chosen = (uniform_items([(*k, "maps") for k in keys]) * len(self.bank)).long()
+        return sense_operator(self.bank[chosen], self.draw_masks(keys)), self.sigma[chosen]
+
+    def further(self, operator: LinearOperator, keys: Sequence[Key]) -> LinearOperator:
+        """Drop some of each item's outer lines."""
+        if not isinstance(operator, Sense):
+            raise TypeError(f"expected a Sense operator, got {operator!r}")
+        acs, extra = self.mask.acs_lines or 0, self.mask.extra_lines or 0
+        masks = operator.mask[:, 0]
+        if masks.shape[0] == 1:
+            masks = masks.expand(len(keys), -1, -1)
+        dropped = [
+            further_mask(m[0] if m.shape[0] == 1 else m, acs, extra, generator(*k, "further"))
+            for m, k in zip(masks.cpu(), keys, strict=True)
+        ]
+        return operator.with_mask(_stack(dropped).to(operator.mask.device))
+
+    def condition(self, operator: LinearOperator) -> Condition:
+        """The sampling features of the mask."""
+        if not isinstance(operator, Sense):
+            raise TypeError(f"expected a Sense operator, got {operator!r}")
+        return Condition(sampling=sampling_features(operator.mask))
+
+
+def _stack(masks: Sequence[Tensor]) -> Tensor:
+    return torch.stack([m[None] if m.ndim == 1 else m for m in masks])

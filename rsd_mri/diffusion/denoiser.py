@@ -1,0 +1,99 @@
+"""The denoiser: a network inside the EDM preconditioning."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rsd_mri.networks import UNet, to_channels, to_complex
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a denoiser is told about the corruption, beside the image itself."""
+
+    mask: Tensor | None = None
+    """[batch, condition_channels, y, x]: an image-sized mask."""
+    sampling: Tensor | None = None
+    """[batch, sampling_features]: a description of the sampling of k-space."""
+
+    def __getitem__(self, items: Tensor | slice) -> "Condition":
+        return Condition(
+            None if self.mask is None else self.mask[items],
+            None if self.sampling is None else self.sampling[items],
+        )
+
+
+class Denoiser(nn.Module):
+    """D(u, t) = c_skip u + c_out F(c_in u, ln(t)/4), Karras et al. 2022 (arXiv 2206.00364), table 1.
+
+    `u` is what the network sees of the noisy image: the image itself, or A~^H A~ of it. The skip path is
+    taken from `u` as well: noise of the unmeasured subspace must not reach the output, since no loss on
+    measurements could remove it.
+
+    Images are complex [batch, y, x] for a complex network of one channel and real [batch, channel, y, x]
+    otherwise; a real network of two channels also takes complex images. Noise levels count the whole
+    complex number: E|n|^2 = t^2.
+
+    Parameters
+    ----------
+    network
+        The U-Net.
+    sigma_data
+        Root mean square magnitude of the images.
+    """
+
+    def __init__(self, network: UNet, sigma_data: float) -> None:
+        super().__init__()
+        self.network = network
+        self.sigma_data = sigma_data
+
+    def forward(self, u: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
+        """Estimate the clean image.
+
+        Parameters
+        ----------
+        u
+            Noisy image.
+        sigma
+            [batch] noise level.
+        condition
+            Where the network was built for one.
+        """
+        condition = condition or Condition()
+        data = self.sigma_data
+        total = (sigma**2 + data**2).sqrt()
+        per_item = (slice(None),) + (None,) * (u.ndim - 1)
+        c_skip, c_out, c_in = data**2 / total**2, sigma * data / total, 1 / total
+        scaled = u * c_in[per_item]
+        stored = to_channels(scaled[:, None]) if u.is_complex() else scaled
+        # The network alone may run in half precision (autocast); scaling and physics around it never do.
+        out = self.network(stored, sigma.log() / 4, condition.mask, condition.sampling)
+        predicted = to_complex(out)[:, 0] if u.is_complex() else out.to(u.dtype)
+        return u * c_skip[per_item] + predicted * c_out[per_item]
+
+
+def loss_weight(sigma: Tensor, sigma_data: float) -> Tensor:
+    """EDM's weight (t^2 + sd^2) / (t sd)^2, which makes every noise level count the same at the start."""
+    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+
+
+def squared(x: Tensor) -> Tensor:
+    """|x|^2 per element, real."""
+    return x.real.square() + x.imag.square() if x.is_complex() else x.square()
+
+
+def per_item_mean(x: Tensor) -> Tensor:
+    """Mean over everything but the batch."""
+    return x.flatten(1).mean(dim=1)
+
+
+def expand(values: Tensor, like: Tensor) -> Tensor:
+    """Give [batch] values the axes of `like`."""
+    return values.to(like.device).reshape(-1, *(1,) * (like.ndim - 1))
+
+
+@torch.no_grad()
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copy parameters and buffers."""
+    target.load_state_dict(source.state_dict())

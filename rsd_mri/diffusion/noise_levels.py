@@ -1,0 +1,62 @@
+"""Noise levels: schedules for sampling, laws for training."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
+    """Return `steps` levels from sigma_max to sigma_min; Karras et al. 2022 (arXiv 2206.00364), eq. 5.
+
+    float64 [steps]; no zero is appended.
+    """
+    if steps == 1:
+        return torch.tensor([sigma_max], dtype=torch.float64)
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    return (high + ramp * (low - high)) ** rho
+
+
+def geometric(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
+    """Return `steps` levels from sigma_max to sigma_min with a constant ratio; float64 [steps]."""
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    return sigma_max * (sigma_min / sigma_max) ** ramp
+
+
+def log_normal(uniform: Tensor, mean: float, std: float, lowest: Tensor | float = 0.0) -> Tensor:
+    """Map uniform numbers to log-normal noise levels above `lowest`.
+
+    The law is truncated, not clamped: clamped draws sit at t = sigma, where Ambient Tweedie's loss is zero
+    with zero gradient.
+
+    Parameters
+    ----------
+    uniform
+        Numbers in [0, 1), [batch].
+    mean, std
+        Of ln(t).
+    lowest
+        Truncation from below, a number or [batch].
+    """
+    low = torch.as_tensor(lowest, dtype=torch.float64)
+    floor = torch.special.ndtr((low.clamp_min(1e-12).log() - mean) / std)
+    floor = torch.where(low > 0, floor, torch.zeros_like(floor))
+    share = floor + (1 - floor) * uniform.double()
+    levels = (mean + std * torch.special.ndtri(share.clamp(1e-7, 1 - 1e-7))).exp()
+    return torch.maximum(levels, low).float()
+
+
+def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Tensor:
+    """Noise levels of the distillation: uniform over the lowest `t_max` of 1000 Karras steps (rho 7).
+
+    Zhou et al. 2024 (arXiv 2404.04057), algorithm 1; t_max = 800 gives levels from 0.002 to 24.4.
+    """
+    share = uniform.double() * t_max / 1000
+    low, high = sigma_min ** (1 / 7), sigma_max ** (1 / 7)
+    return ((low + share * (high - low)) ** 7).float()
+
+
+def complex_from_real(sigma: float) -> float:
+    """Level E|n|^2 = sigma^2 of complex noise whose real and imaginary parts each have `sigma`."""
+    return sigma * math.sqrt(2)

@@ -1,0 +1,224 @@
+"""The U-Net of teacher, fake score and generator: one definition, complex or real field."""
+
+import math
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsd_mri.networks.layers import (
+    Attention,
+    ComplexConv2d,
+    ComplexGroupNorm,
+    GatedConv2d,
+    MagnitudeGate,
+    RealActivation,
+    RealConv2d,
+    RealGroupNorm,
+)
+from rsd_mri.protocol import NetworkSettings
+
+NOISE_FREQUENCIES = 16
+
+
+class UNet(nn.Module):
+    """Residual U-Net conditioned on the noise level and on what was sampled.
+
+    It knows nothing of noise scaling: `rsd_mri.diffusion.Denoiser` wraps it.
+
+    Parameters
+    ----------
+    settings
+        Widths, blocks, field.
+    channels
+        Channels of the image; complex ones in a complex network.
+    condition_channels
+        Channels of an image-sized condition (the mask of an inpainting problem), 0 for none. A real
+        network sees them beside the image; in a complex one they multiply the first features, since adding
+        them would break the phase equivariance.
+    sampling_features
+        Length of the vector that describes the sampling of k-space (`corruption.sampling_features`), 0 for
+        none; it joins the noise-level embedding.
+    """
+
+    def __init__(
+        self, settings: NetworkSettings, channels: int = 1, condition_channels: int = 0, sampling_features: int = 0
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.is_complex = settings.field == "complex"
+        self.channels = channels
+        self.condition_channels = condition_channels
+        self.sampling_features = sampling_features
+        plain = ComplexConv2d if self.is_complex else RealConv2d
+        self._conv = partial(GatedConv2d, is_complex=self.is_complex) if settings.gated else plain
+        widths = [settings.channels * m for m in settings.multipliers]
+        embedding = 4 * settings.channels
+        self.noise_embedding = nn.Sequential(
+            nn.Linear(2 * NOISE_FREQUENCIES + sampling_features, embedding), nn.SiLU(),
+            nn.Linear(embedding, embedding), nn.SiLU(),
+        )
+        first = channels if self.is_complex else channels + condition_channels
+        self.first = plain(first, widths[0])
+        self.condition_gain = (
+            nn.Conv2d(condition_channels, widths[0], 3, padding=1)
+            if self.is_complex and condition_channels
+            else None
+        )
+        block = partial(self._block, embedding)
+        self.down = nn.ModuleList()
+        skips = [widths[0]]
+        width = widths[0]
+        for level, wanted in enumerate(widths):
+            for _ in range(settings.blocks):
+                self.down.append(block(width, wanted, level))
+                width = wanted
+                skips.append(width)
+            if level + 1 < len(widths):
+                self.down.append(Downsample())
+                skips.append(width)
+        self.middle = block(width, width, len(widths) - 1)
+        self.up = nn.ModuleList()
+        for level, wanted in reversed(list(enumerate(widths))):
+            for _ in range(settings.blocks + 1):
+                self.up.append(block(width + skips.pop(), wanted, level))
+                width = wanted
+            if level:
+                self.up.append(Upsample())
+        self.last_norm = (ComplexGroupNorm if self.is_complex else RealGroupNorm)(width)
+        self.last_activation = (MagnitudeGate if self.is_complex else RealActivation)(width)
+        self.last = plain(width, channels, gain=1e-4)
+
+    def _block(self, embedding: int, inputs: int, outputs: int, level: int) -> "Block":
+        attends = level in self.settings.attention
+        return Block(inputs, outputs, embedding, self._conv, self.is_complex, self.settings.dropout, attends)
+
+    def forward(
+        self, x: Tensor, noise: Tensor, condition: Tensor | None = None, sampling: Tensor | None = None
+    ) -> Tensor:
+        """Predict from a scaled noisy image.
+
+        Parameters
+        ----------
+        x
+            Real storage of the image: [batch, channel or 2 channel, y, x], any size.
+        noise
+            [batch], the noise-level coordinate (ln(sigma) / 4).
+        condition
+            [batch, condition_channels, y, x], where the network was built for one.
+        sampling
+            [batch, sampling_features], where the network was built for them.
+        """
+        height, width = x.shape[-2:]
+        step = 2 ** (len(self.settings.multipliers) - 1)
+        pad = (0, -width % step, 0, -height % step)
+        angles = noise[:, None].float() * torch.exp(
+            torch.linspace(0, math.log(64.0), NOISE_FREQUENCIES, device=x.device)
+        )
+        features = [angles.cos(), angles.sin()]
+        if self.sampling_features:
+            if sampling is None:
+                raise ValueError("this network is conditioned on the sampling; give sampling")
+            features.append(sampling.float())
+        embedded = self.noise_embedding(torch.cat(features, dim=1))
+        if self.condition_channels:
+            if condition is None:
+                raise ValueError("this network is conditioned on a mask; give condition")
+            condition = F.pad(condition.to(x.dtype), pad)
+        h = F.pad(x, pad)
+        if self.condition_gain is not None:
+            h = self.first(h) * (1 + self.condition_gain(condition).repeat(1, 2, 1, 1))
+        elif condition is not None and self.condition_channels:
+            h = self.first(torch.cat([h, condition], dim=1))
+        else:
+            h = self.first(h)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, embedded)
+            skips.append(h)
+        h = self.middle(h, embedded)
+        for layer in self.up:
+            h = layer(h, embedded) if isinstance(layer, Upsample) else layer(self._join(h, skips.pop()), embedded)
+        out = self.last(self.last_activation(self.last_norm(h)))
+        return out[..., :height, :width]
+
+    def _join(self, a: Tensor, b: Tensor) -> Tensor:
+        """Concatenate channels; complex storage keeps real parts first."""
+        if not self.is_complex:
+            return torch.cat([a, b], dim=1)
+        (ar, ai), (br, bi) = a.chunk(2, dim=1), b.chunk(2, dim=1)
+        return torch.cat([ar, br, ai, bi], dim=1)
+
+
+class Downsample(nn.Module):
+    """Halve the resolution by averaging 2x2 pixels."""
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:  # noqa: ARG002 - the layers' common call
+        """[batch, channel, y, x] to [batch, channel, y / 2, x / 2]."""
+        return F.avg_pool2d(x, 2)
+
+
+class Upsample(nn.Module):
+    """Double the resolution by repeating pixels; the convolutions after it smooth them."""
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:  # noqa: ARG002
+        """[batch, channel, y, x] to [batch, channel, 2 y, 2 x]."""
+        return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class Block(nn.Module):
+    """Residual block: norm, nonlinearity, convolution, twice; the embedding scales the second norm."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        embedding: int,
+        conv: "partial[GatedConv2d] | type[ComplexConv2d] | type[RealConv2d]",
+        is_complex: bool,
+        dropout: float,
+        attends: bool,
+    ) -> None:
+        super().__init__()
+        norm = ComplexGroupNorm if is_complex else RealGroupNorm
+        activation = MagnitudeGate if is_complex else RealActivation
+        self.norm1, self.act1, self.conv1 = norm(inputs), activation(inputs), conv(inputs, outputs)
+        self.norm2, self.act2 = norm(outputs), activation(outputs)
+        self.conv2 = conv(outputs, outputs, gain=0.1)
+        self.scale = nn.Linear(embedding, outputs)
+        nn.init.zeros_(self.scale.weight)
+        nn.init.zeros_(self.scale.bias)
+        plain = ComplexConv2d if is_complex else RealConv2d
+        self.skip = plain(inputs, outputs, 1) if inputs != outputs else None
+        self.dropout = ChannelDropout(dropout, is_complex) if dropout else None
+        self.attention = Attention(outputs, is_complex) if attends else None
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        """Same spatial size; channels from inputs to outputs."""
+        h = self.conv1(self.act1(self.norm1(x)))
+        h = self.act2(self.norm2(h, 1 + self.scale(embedded)))
+        if self.dropout is not None:
+            h = self.dropout(h)
+        h = self.conv2(h)
+        out = (x if self.skip is None else self.skip(x)) + h
+        return out if self.attention is None else self.attention(out)
+
+
+class ChannelDropout(nn.Module):
+    """Dropout of single features; a complex feature is dropped with both its parts."""
+
+    def __init__(self, share: float, is_complex: bool) -> None:
+        super().__init__()
+        self.share = share
+        self.is_complex = is_complex
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero a share of the features in training, scale the others up."""
+        if not self.training:
+            return x
+        shape = list(x.shape)
+        if self.is_complex:
+            shape[1] //= 2
+        keep = (torch.rand(shape, device=x.device) >= self.share).to(x.dtype) / (1 - self.share)
+        return x * (keep.repeat(1, 2, 1, 1) if self.is_complex else keep)
