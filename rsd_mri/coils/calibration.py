@@ -1,0 +1,135 @@
+"""The calibration region: finding the fully sampled centre, and cutting it out of k-space."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.operators.fourier import fft1c, ifft1c
+from rsd_mri.scan.scan import Scan
+
+MIN_CENTRE = 8
+"""Narrowest centre that ESPIRiT is tried with [lines]."""
+
+
+def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int]:
+    """Find the largest fully sampled window around the centre of k-space.
+
+    Parameters
+    ----------
+    mask
+        [phase_encode] or [readout, phase_encode].
+    size
+        (readout, phase_encode) of k-space.
+
+    Returns
+    -------
+    tuple
+        Its (readout, phase_encode) size; (0, 0) where the centre itself was not acquired. The window of
+        width w starts at index n // 2 - w // 2.
+    """
+    if mask.ndim == 1:
+        width = 0
+        while width < size[1] and mask[centre_slice(size[1], width + 1)].all():
+            width += 1
+        return (size[0], width) if width else (0, 0)
+    window = [0, 0]
+
+    def grows(axis: int) -> bool:
+        wider = [w + (a == axis) for a, w in enumerate(window)]
+        if wider[axis] > size[axis]:
+            return False
+        rows, columns = (centre_slice(n, max(w, 1)) for n, w in zip(size, wider, strict=True))
+        return bool(mask[rows, columns].all())
+
+    open_axes = [0, 1]
+    while open_axes:
+        # The narrower side first, so that the window stays near a square.
+        axis = min(open_axes, key=lambda a: window[a])
+        if grows(axis):
+            window[axis] += 1
+        else:
+            open_axes.remove(axis)
+    return (window[0], window[1]) if min(window) > 0 else (0, 0)
+
+
+def centre_slice(n: int, width: int) -> slice:
+    """Return the indices of the `width` points around index n // 2."""
+    start = n // 2 - width // 2
+    return slice(start, start + width)
+
+
+def centre(array: NDArray, size: tuple[int, int]) -> NDArray:
+    """Cut the centre out of the last two axes."""
+    return array[..., centre_slice(array.shape[-2], size[0]), centre_slice(array.shape[-1], size[1])]
+
+
+def to_readout_image(kspace: NDArray[np.complexfloating]) -> NDArray[np.complex64]:
+    """Transform [..., readout, phase_encode] along the readout only."""
+    return ifft1c(torch.from_numpy(np.ascontiguousarray(kspace)), dim=-2).numpy()
+
+
+def without_oversampling(kspace: NDArray[np.complex64], n_readout: int) -> NDArray[np.complex64]:
+    """Crop the field of view along the readout to its middle `n_readout` pixels.
+
+    Lines must be whole: [..., readout, phase_encode] with every readout fully sampled. The values of the
+    image's pixels do not change.
+    """
+    if n_readout >= kspace.shape[-2]:
+        return kspace
+    image = to_readout_image(kspace)[..., centre_slice(kspace.shape[-2], n_readout), :]
+    return fft1c(torch.from_numpy(np.ascontiguousarray(image)), dim=-2).numpy()
+
+
+def prepared_readout(scan: Scan) -> int:
+    """Readout size after removal of oversampling: k-space's own where a line is not whole."""
+    if scan.mask.ndim != 1 or scan.image_size is None:
+        return scan.size[0]
+    return min(scan.size[0], scan.image_size[0])
+
+
+def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64], tuple[int, int], int]:
+    """Cut out the data ESPIRiT learns from, readout oversampling removed.
+
+    A separate calibration scan is used where there is one, the scan's own fully sampled centre otherwise.
+
+    Parameters
+    ----------
+    scan
+        The scan.
+    calib_width
+        Widest region wanted [points].
+
+    Returns
+    -------
+    calibration
+        [slice, coil, readout, phase_encode], at most `calib_width` wide along both.
+    acs
+        (readout, phase_encode): the fully sampled centre it was cut from.
+    width
+        Width of the region along the phase encoding.
+
+    Raises
+    ------
+    InputError
+        If the centre has fewer than `MIN_CENTRE` lines.
+    """
+    n_readout = prepared_readout(scan)
+    if scan.calibration is None:
+        kspace, acs = scan.kspace, fully_sampled_centre(scan.mask, scan.size)
+    else:
+        kspace, acs = scan.calibration, (scan.calibration.shape[-2], scan.calibration.shape[-1])
+        # The field of view shrinks by the same factor as the scan's.
+        n_readout = round(kspace.shape[-2] * n_readout / scan.size[0])
+    acs = (min(acs[0], n_readout), acs[1])
+    width = min(calib_width, acs[1])
+    if min(acs[0], width) < MIN_CENTRE:
+        where = "calibration" if scan.calibration is not None else "mask"
+        raise InputError(
+            f"{scan.source}: {where}: coil maps need at least {MIN_CENTRE} fully sampled lines around the "
+            f"centre of k-space (and prep.calib_width at least {MIN_CENTRE}), but {min(acs[0], width)} are "
+            "there; acquire more centre lines, or give a separate calibration scan"
+        )
+    lines = kspace[..., centre_slice(kspace.shape[-1], width)]
+    lines = without_oversampling(lines, n_readout)
+    return lines[..., centre_slice(lines.shape[-2], min(calib_width, acs[0])), :], acs, width
