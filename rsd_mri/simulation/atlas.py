@@ -1,0 +1,95 @@
+"""The anatomy all simulated heads start from: the ICBM152 tissue maps and a head modelled around them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
+from scipy import ndimage
+from torch import Tensor
+
+# Box of the head model [mm], in MNI space: x to the right, y to the front, z up.
+BOX = ((-110.0, 110.0), (-150.0, 130.0), (-150.0, 115.0))
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Maps [channel, x, y, z] on a regular grid."""
+
+    data: Tensor
+    origin: tuple[float, float, float]
+    """Position of the first voxel [mm]."""
+    spacing: float
+    """Voxel size [mm]."""
+
+    def sample(self, points: Tensor) -> Tensor:
+        """Interpolate trilinearly at points [..., 3] in mm; [channel, ...]. The border value goes on outside."""
+        extent = self.spacing * (torch.tensor(self.data.shape[1:]) - 1)
+        grid = 2 * (points - torch.tensor(self.origin)) / extent - 1
+        grid = grid.reshape(1, -1, 1, 1, 3).flip(-1)  # grid_sample wants the last axis first
+        out = torch.nn.functional.grid_sample(
+            self.data[None], grid, mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return out.reshape(self.data.shape[0], *points.shape[:-1])
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The mean head."""
+
+    tissue: Volume
+    """Grey and white matter, shares from 0 to 1; 1 mm."""
+    head: Volume
+    """Distance outwards from the brain's hull and distance inwards from the skin [mm]; 2 mm."""
+
+
+@lru_cache(maxsize=1)
+def load_atlas() -> Atlas:
+    """Load the ICBM152 2009 symmetric grey- and white-matter maps (Fonov et al. 2011) and model a head.
+
+    The maps come with nilearn. They hold the brain alone: skull, face and neck are modelled around it.
+    """
+    grey, white = load_mni152_gm_template(resolution=1), load_mni152_wm_template(resolution=1)
+    maps = np.stack([np.asarray(image.dataobj, np.float32) for image in (grey, white)])
+    maps /= maps.max()
+    crop = (slice(20, 177), slice(20, 215), slice(0, 162))  # the brain, and a margin that holds zeros
+    tissue = torch.from_numpy(np.ascontiguousarray(maps[(slice(None), *crop)]))
+    affine = np.asarray(grey.affine)
+    origin = affine[:3, :3] @ [s.start for s in crop] + affine[:3, 3]
+    x, y, z = (float(v) for v in origin)
+    return Atlas(Volume(tissue, (x, y, z), 1.0), _head(maps.sum(0) > 0.5, affine[:3, 3]))
+
+
+def _head(brain: np.ndarray, brain_origin: np.ndarray) -> Volume:
+    """Distances from the brain's hull and from the skin, on a 2 mm grid over `BOX`."""
+    step = 2.0
+    axes = [np.arange(low, high + step / 2, step) for low, high in BOX]
+    # Voxels of the head grid in the atlas; the last slice of the brainstem goes on downwards as the cord.
+    index = [np.round(a - o).astype(int) for a, o in zip(axes, brain_origin, strict=True)]
+    inside = [(i >= 0) & (i < n) for i, n in zip(index, brain.shape, strict=True)]
+    inside[2] |= index[2] < 0
+    clipped = [i.clip(0, n - 1) for i, n in zip(index, brain.shape, strict=True)]
+    mask = brain[np.ix_(*clipped)] & (inside[0][:, None, None] & inside[1][:, None] & inside[2])
+
+    def distance(inner: np.ndarray) -> np.ndarray:
+        """Signed distance to the surface, negative inside [mm]."""
+        outer = ndimage.distance_transform_edt(~inner, sampling=step)
+        return np.asarray(outer - ndimage.distance_transform_edt(inner, sampling=step))
+
+    closed = distance(distance(mask) < 16) < -16  # closing by 16 mm: sulci and fissures are filled
+    hull = ndimage.gaussian_filter(distance(closed), 2.0 / step)
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+
+    def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
+        parts = zip((x, y, z), centre, radii, strict=True)
+        return np.asarray(sum(((p - c) / r) ** 2 for p, c, r in parts) < 1)
+
+    skin = hull < 13.0
+    skin |= ellipsoid((0, 32, -70), (62, 62, 80))  # face and jaw
+    skin |= ellipsoid((0, 88, -58), (13, 22, 22))  # nose
+    skin |= (((x / 56) ** 2 + ((y + 25) / 62) ** 2) < 1) & (z < -45)  # neck
+    skin |= ellipsoid((0, -20, -45), (76, 75, 45))  # base of the skull
+    depth = -ndimage.gaussian_filter(distance(skin), 5.0 / step)
+    head = torch.from_numpy(np.stack([hull, depth]).astype(np.float32))
+    return Volume(head, (BOX[0][0], BOX[1][0], BOX[2][0]), step)
