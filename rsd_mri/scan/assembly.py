@@ -45,14 +45,14 @@ def check_values(kspace: NDArray[np.complex64], path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: kspace holds zeros only; expected measured data")
     notes = []
     if max(peaks) < 1e-30:
-        raise InputError(f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit")
+        raise InputError(
+            f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit"
+        )
     middle = kspace[int(np.argmax(peaks))]
     energy = np.sqrt((np.abs(middle).astype(np.float64) ** 2).sum(axis=0))
     row, column = np.unravel_index(int(energy.argmax()), energy.shape)
     n_readout, n_phase = energy.shape
-    if min(energy.shape) >= 16 and all(
-        min(i, n - i) <= 2 for i, n in ((row, n_readout), (column, n_phase))
-    ):
+    if min(energy.shape) >= 16 and all(min(i, n - i) <= 2 for i, n in ((row, n_readout), (column, n_phase))):
         notes.append(
             "the largest value of k-space lies in a corner; zero frequency is expected at index n // 2, "
             "so the image may come out shifted by half the field of view"
@@ -163,9 +163,7 @@ def _conflicts(header: Header, shape: tuple[int, ...]) -> list[str]:
     return said
 
 
-def _acquired_at(
-    header: Header, points: NDArray[np.bool_]
-) -> tuple[tuple[int, int] | None, list[str]]:
+def _acquired_at(header: Header, points: NDArray[np.bool_]) -> tuple[tuple[int, int] | None, list[str]]:
     """Lines the scanner could fill, checked against what is filled; None for all of them."""
     said = header.acquired_at
     if said is None or header.encoded is None:
@@ -175,7 +173,9 @@ def _acquired_at(
     shift = width // 2 - header.encoded[1] // 2
     first, stop = said[0] + shift, said[1] + shift
     if first < 0 or stop > width or first >= stop:
-        return None, [f"the header says lines {first}..{stop - 1} of {width}; all lines are taken as fillable"]
+        return None, [
+            f"the header says lines {first}..{stop - 1} of {width}; all lines are taken as fillable"
+        ]
     filled = np.flatnonzero(points.any(axis=(0, 1)))
     if filled[0] < first or filled[-1] >= stop:
         return None, [

@@ -76,7 +76,9 @@ def _fitting(
     array = extra.get(name)
     if array is None:
         return None
-    fits = array.ndim == len(shape) and all(want in (-1, n) for n, want in zip(array.shape, shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        want in (-1, n) for n, want in zip(array.shape, shape, strict=True)
+    )
     if not fits or array.dtype.kind != "c" or not np.isfinite(array.view(array.real.dtype)).all():
         notes.append(f"{name} {list(array.shape)} does not fit kspace and was not read")
         return None
@@ -91,13 +93,19 @@ def _read_geometry(file: h5py.File, header: Header, path: Path) -> Geometry:
             return None
         value = np.asarray(file.attrs[name])
         if value.dtype.kind != "f" or value.size > 1 << 20 or value.ndim != len(shape):
-            raise InputError(f"{path}: attribute {name} has type {value.dtype}; expected numbers {list(shape)}")
+            raise InputError(
+                f"{path}: attribute {name} has type {value.dtype}; expected numbers {list(shape)}"
+            )
         if any(want not in (-1, n) for n, want in zip(value.shape, shape, strict=True)):
-            raise InputError(f"{path}: attribute {name} has shape {list(value.shape)}; expected {list(shape)}")
+            raise InputError(
+                f"{path}: attribute {name} has shape {list(value.shape)}; expected {list(shape)}"
+            )
         return value
 
     directions = {
-        name: None if (value := numbers(name, 3)) is None else (float(value[0]), float(value[1]), float(value[2]))
+        name: None
+        if (value := numbers(name, 3)) is None
+        else (float(value[0]), float(value[1]), float(value[2]))
         for name in DIRECTIONS
     }
     positions, gap = numbers("positions", -1, 3), numbers("slice_gap")

@@ -8,10 +8,11 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.arrays import read_cfl, read_npy
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
+from rsd_mri.scan.mrd import read_ismrmrd
 from rsd_mri.scan.scan import Scan
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".ismrmrd", ".npy", ".cfl")
-READERS = {"fastmri": read_fastmri, "npy": read_npy, "cfl": read_cfl}
+READERS = {"fastmri": read_fastmri, "npy": read_npy, "cfl": read_cfl, "ismrmrd": read_ismrmrd}
 ACCEPTED = "fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr or .npy k-space"
 
 

@@ -53,7 +53,9 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     as_lines = bool((share[lines] >= 1 - STRAY).all())
     mask = lines if as_lines else pattern
     if as_lines and not window[:, lines].all():
-        notes.append(f"{int((~window[:, lines]).sum())} stray zeros inside acquired lines are taken as measured")
+        notes.append(
+            f"{int((~window[:, lines]).sum())} stray zeros inside acquired lines are taken as measured"
+        )
     if as_lines and not rows.all():
         mask = rows[:, None] & lines
         first, last = np.flatnonzero(rows)[[0, -1]]
@@ -73,7 +75,11 @@ def _refuse_changing(
     for index, one in enumerate(points):
         if index in empty:
             continue
-        missing = (lines & ~one.any(axis=0)).any() if lines is not None else (mask & ~one).mean() > STRAY * mask.mean()
+        missing = (
+            (lines & ~one.any(axis=0)).any()
+            if lines is not None
+            else (mask & ~one).mean() > STRAY * mask.mean()
+        )
         if missing:
             raise InputError(
                 f"{path}: slice {index} was undersampled differently from the others; expected one mask for "
@@ -91,7 +97,9 @@ def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDAr
     """
     mask = np.asarray(mask)
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired")
+        raise InputError(
+            f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
+        )
     readout, phase = kspace.shape[-2:]
     squeezed = mask.reshape([n for n in mask.shape if n != 1] or [1])
     if squeezed.shape not in ((phase,), (readout, phase)):
@@ -149,5 +157,7 @@ def settle_mask(
         )
         mask = mask & ~empty
         if not mask.any():
-            raise InputError(f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points")
+            raise InputError(
+                f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points"
+            )
     return mask, "file", tuple(notes_)

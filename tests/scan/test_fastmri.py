@@ -1,24 +1,14 @@
 """fastMRI's layout: round trip, and opened by fastMRI's own reader."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from made_scans import LINES, PATTERN, make_scan
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan import Geometry, Scan, find_scans, read_scan, write_fastmri
-
-
-def make_scan(shape=(2, 3, 16, 12), seed=0, mask=None, **changes):
-    rng = np.random.default_rng(seed)
-    kspace = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
-    kspace[..., shape[2] // 2, shape[3] // 2] = 30
-    full = mask is None
-    mask = np.ones(shape[-1], bool) if full else mask
-    scan = Scan(kspace * mask, mask, "full" if full else "file", Path("made.h5"), "simulated", image_size=shape[2:])
-    return replace(scan, **changes)
+from rsd_mri.scan import Geometry, find_scans, read_scan, write_fastmri
 
 
 def same(a, b):
@@ -31,16 +21,18 @@ def same(a, b):
     assert a.geometry.read_direction == b.geometry.read_direction
 
 
-LINES = np.isin(np.arange(12), [1, 4, 5, 6, 7, 9])
-PATTERN = np.random.default_rng(3).random((16, 12)) < 0.4
-
-
 @pytest.mark.parametrize("mask", [None, LINES, PATTERN], ids=["full", "lines", "pattern"])
 def test_round_trip(tmp_path, mask):
-    geometry = Geometry(voxel_size=(1.5, 1.0, 4.0), slice_gap=0.5, read_direction=(0.0, 1.0, 0.0),
-                        positions=((0.0, 0.0, 0.0), (0.0, 0.0, 4.5)))
+    geometry = Geometry(
+        voxel_size=(1.5, 1.0, 4.0),
+        slice_gap=0.5,
+        read_direction=(0.0, 1.0, 0.0),
+        positions=((0.0, 0.0, 0.0), (0.0, 0.0, 4.5)),
+    )
     noise = np.full((3, 50), 1 + 2j, np.complex64)
-    scan = make_scan(mask=mask, geometry=geometry, image_size=(8, 10), noise=noise, attributes={"acquisition": "T1"})
+    scan = make_scan(
+        mask=mask, geometry=geometry, image_size=(8, 10), noise=noise, attributes={"acquisition": "T1"}
+    )
     back = read_scan(write_fastmri(tmp_path / "a.h5", scan))
     same(scan, back)
     assert back.notes == ()

@@ -1,0 +1,227 @@
+"""The same acquisition in several formats; ISMRMRD files are written by the ismrmrd package."""
+
+import shutil
+import subprocess
+
+import ismrmrd
+import numpy as np
+import pytest
+from made_scans import LINES, make_scan
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan import mrd, read_scan, write_fastmri
+from rsd_mri.scan.arrays import write_cfl
+from rsd_mri.scan.header import format_header
+
+
+def acquisition(line, kspace_line, *, slice_=0, flags=(), centre=None, dwell=2.0, **idx):
+    acq = ismrmrd.Acquisition.from_array(np.ascontiguousarray(kspace_line, np.complex64))
+    acq.center_sample = kspace_line.shape[1] // 2 if centre is None else centre
+    acq.sample_time_us = dwell
+    acq.idx.kspace_encode_step_1 = line
+    acq.idx.slice = slice_
+    for name, value in idx.items():
+        setattr(acq.idx, name, value)
+    acq.read_dir[:], acq.phase_dir[:], acq.slice_dir[:] = (1, 0, 0), (0, 1, 0), (0, 0, 1)
+    acq.position[:] = (0, 0, 5.0 * slice_)
+    for flag in flags:
+        acq.setFlag(flag)
+    return acq
+
+
+def write_mrd(path, acquisitions, header):
+    with ismrmrd.Dataset(str(path), "dataset") as file:
+        file.write_xml_header(header.encode())
+        for acq in acquisitions:
+            file.append_acquisition(acq)
+    return path
+
+
+def lines_of(scan, **options):
+    return [
+        acquisition(line, scan.kspace[s, :, :, line], slice_=s, **options)
+        for line in np.flatnonzero(scan.mask)
+        for s in (1, 0)
+    ]
+
+
+def header_for(scan, **options):
+    return format_header(
+        scan.size, scan.image_size, scan.n_slices, scan.n_coils, voxel_size=(1, 2, 3), **options
+    )
+
+
+@pytest.fixture
+def scan():
+    return make_scan(mask=LINES, image_size=(8, 12))
+
+
+def test_flags_are_those_of_the_format():
+    assert mrd.NOISE == ismrmrd.ACQ_IS_NOISE_MEASUREMENT
+    assert mrd.CALIBRATION == ismrmrd.ACQ_IS_PARALLEL_CALIBRATION
+    assert mrd.CALIBRATION_AND_IMAGING == ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING
+    assert mrd.REVERSE == ismrmrd.ACQ_IS_REVERSE
+    names = (
+        "NAVIGATION_DATA PHASECORR_DATA HPFEEDBACK_DATA DUMMYSCAN_DATA RTFEEDBACK_DATA "
+        "SURFACECOILCORRECTIONSCAN_DATA PHASE_STABILIZATION PHASE_STABILIZATION_REFERENCE"
+    )
+    assert set(mrd.SKIPPED) == {getattr(ismrmrd, f"ACQ_IS_{name}") for name in names.split()}
+
+
+def test_every_format_gives_the_same_scan(tmp_path, scan):
+    np.save(tmp_path / "a.npy", scan.kspace)
+    paths = [
+        write_fastmri(tmp_path / "a.h5", scan),
+        write_mrd(tmp_path / "a.mrd", lines_of(scan), header_for(scan)),
+        write_cfl(tmp_path / "a.cfl", scan.kspace),
+        tmp_path / "a.npy",
+    ]
+    for path, form in zip(paths, ("fastmri", "ismrmrd", "cfl", "npy"), strict=True):
+        odd = path.rename(path.with_suffix(".xyz")) if form in ("fastmri", "ismrmrd", "npy") else path
+        back = read_scan(odd)
+        assert back.format == form
+        np.testing.assert_array_equal(back.kspace, scan.kspace)
+        np.testing.assert_array_equal(back.mask, scan.mask)
+        if form in ("fastmri", "ismrmrd"):
+            assert back.image_size == (8, 12)
+        if form == "ismrmrd":
+            assert back.notes == ()
+            assert back.geometry.voxel_size == (1, 2, 3)
+            assert back.geometry.slice_gap == 2
+            assert back.geometry.positions == ((0, 0, 0), (0, 0, 5))
+            assert back.geometry.phase_direction == (0, 1, 0)
+
+
+def test_mrd_reversed_lines(tmp_path, scan):
+    acqs = []
+    for i, line in enumerate(np.flatnonzero(scan.mask)):
+        for s in range(2):
+            data = scan.kspace[s, :, :, line]
+            if i % 2:
+                # zero frequency is sample 8 of 16 forwards, so sample 7 backwards; some writers say 8 always
+                acqs.append(
+                    acquisition(line, data[:, ::-1], slice_=s, flags=(mrd.REVERSE,), centre=7 + i % 4 // 2)
+                )
+            else:
+                acqs.append(acquisition(line, data, slice_=s))
+    back = read_scan(write_mrd(tmp_path / "a.h5", acqs, header_for(scan)))
+    np.testing.assert_array_equal(back.kspace, scan.kspace)
+
+
+def test_mrd_asymmetric_echo_and_partial_fourier(tmp_path, scan):
+    # The first 5 of 16 samples, and the lines below 4, were never measured.
+    lines = np.arange(4, 12)
+    full = make_scan(image_size=(16, 12))
+    acqs = [
+        acquisition(line - 4, full.kspace[s, :, 5:, line], slice_=s, centre=8 - 5)
+        for line in lines
+        for s in range(2)
+    ]
+    header = format_header((16, 12), (16, 12), 2, 3, acquired_at=(4, 12))
+    back = read_scan(write_mrd(tmp_path / "a.h5", acqs, header))
+    np.testing.assert_array_equal(back.kspace[:, :, 5:, 4:], full.kspace[:, :, 5:, 4:])
+    assert not back.kspace[:, :, :5].any()
+    assert not back.kspace[..., :4].any()
+    assert back.mask.shape == (16, 12)
+    assert back.mask[5:, 4:].all()
+    assert back.mask.sum() == 11 * 8
+    assert any("asymmetric echo" in note for note in back.notes)
+
+
+def test_mrd_noise_is_scaled_by_bandwidth_and_averages(tmp_path, scan):
+    rng = np.random.default_rng(1)
+    sigma = 0.3
+    samples = (rng.standard_normal((3, 4000)) + 1j * rng.standard_normal((3, 4000))) * sigma / np.sqrt(2)
+    noise = acquisition(0, samples, flags=(mrd.NOISE,), dwell=8.0)
+    twice = lines_of(scan) + lines_of(scan, average=1)
+    back = read_scan(write_mrd(tmp_path / "a.h5", [noise, *twice], header_for(scan)))
+    # Four times the bandwidth doubles the deviation; two averages take it down by sqrt(2).
+    assert np.sqrt((np.abs(back.noise) ** 2).mean()) == pytest.approx(sigma * 2 / np.sqrt(2), rel=0.03)
+    np.testing.assert_allclose(back.kspace, scan.kspace, rtol=1e-6)
+    assert any("averaged" in note for note in back.notes)
+
+
+def test_mrd_averages_and_repetitions(tmp_path, scan):
+    ones = lines_of(scan)
+    threes = [
+        acquisition(a.idx.kspace_encode_step_1, 3 * a.data, slice_=a.idx.slice, average=1) for a in ones
+    ]
+    later = [
+        acquisition(a.idx.kspace_encode_step_1, 9 * a.data, slice_=a.idx.slice, repetition=1) for a in ones
+    ]
+    back = read_scan(write_mrd(tmp_path / "a.h5", ones + threes + later, header_for(scan)))
+    np.testing.assert_allclose(back.kspace, 2 * scan.kspace, rtol=1e-6)
+    assert any("repetition" in note for note in back.notes)
+
+
+@pytest.mark.parametrize("mode", ["embedded", "separate"])
+def test_mrd_calibration_lines(tmp_path, scan, mode):
+    full = make_scan(image_size=(8, 12))
+    header = header_for(scan).replace(
+        "</encoding>",
+        "<parallelImaging><accelerationFactor><kspace_encoding_step_1>2</kspace_encoding_step_1>"
+        "<kspace_encoding_step_2>1</kspace_encoding_step_2></accelerationFactor>"
+        f"<calibrationMode>{mode}</calibrationMode></parallelImaging></encoding>",
+    )
+    extra = [
+        acquisition(line, full.kspace[s, :, :, line], slice_=s, flags=(mrd.CALIBRATION,))
+        for line in range(2, 11)
+        for s in range(2)
+        if mode == "separate" or not LINES[line]
+    ]
+    back = read_scan(write_mrd(tmp_path / "a.h5", lines_of(scan) + extra, header))
+    if mode == "separate":
+        np.testing.assert_array_equal(back.mask, LINES)
+        np.testing.assert_array_equal(back.calibration, full.kspace[..., 2:10])
+    else:
+        assert back.calibration is None
+        np.testing.assert_array_equal(back.mask, LINES | ((np.arange(12) >= 2) & (np.arange(12) < 11)))
+
+
+def test_mrd_left_out_records(tmp_path, scan):
+    navigator = acquisition(0, np.full((3, 16), 5), flags=(ismrmrd.ACQ_IS_NAVIGATION_DATA,))
+    back = read_scan(write_mrd(tmp_path / "a.h5", [navigator, *lines_of(scan)], header_for(scan)))
+    np.testing.assert_array_equal(back.kspace, scan.kspace)
+    assert any("navigator" in note for note in back.notes)
+
+
+def test_mrd_refusals(tmp_path, scan):
+    radial = header_for(scan).replace("cartesian", "radial")
+    with pytest.raises(InputError, match="radial"):
+        read_scan(write_mrd(tmp_path / "a.h5", lines_of(scan), radial))
+    three = lines_of(scan) + lines_of(scan, kspace_encode_step_2=1)
+    with pytest.raises(InputError, match="3-D"):
+        read_scan(write_mrd(tmp_path / "b.h5", three, header_for(scan)))
+    with pytest.raises(InputError, match="no imaging record"):
+        noise = acquisition(0, np.ones((3, 16)), flags=(mrd.NOISE,))
+        read_scan(write_mrd(tmp_path / "c.h5", [noise], header_for(scan)))
+
+
+def test_mrd_survives_a_wrong_header(tmp_path, scan):
+    header = format_header((8, 6), (8, 6), 5, 4)
+    back = read_scan(write_mrd(tmp_path / "a.h5", lines_of(scan), header))
+    assert back.kspace.shape[:3] == (2, 3, 16)
+    assert sum("header says" in note for note in back.notes) >= 3
+
+
+@pytest.mark.skipif(shutil.which("bart") is None, reason="BART is not installed")
+def test_bart_reads_and_writes_the_same_array(tmp_path, scan):
+    full = make_scan((1, 3, 16, 12))
+    write_cfl(tmp_path / "in.cfl", full.kspace)
+    subprocess.run(["bart", "flip", "3", "in", "out"], cwd=tmp_path, check=True, capture_output=True)
+    back = read_scan(tmp_path / "out")
+    np.testing.assert_array_equal(back.kspace, full.kspace[:, :, ::-1, ::-1])
+
+
+def test_cfl_after_a_transform_along_the_readout(tmp_path):
+    full = make_scan((1, 3, 16, 12))
+    write_cfl(tmp_path / "a.cfl", full.kspace)
+    (tmp_path / "a.hdr").write_text("# Dimensions\n1 16 12 3 1 1\n# Creator\nBART\n")
+    (tmp_path / "a.cfl").write_bytes(np.asfortranarray(full.kspace[0].transpose(1, 2, 0)).tobytes("F"))
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.hdr").kspace, full.kspace)
+
+
+def test_npy_of_one_slice(tmp_path):
+    full = make_scan()
+    np.save(tmp_path / "a.npy", full.kspace[0])
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.npy").kspace, full.kspace[:1])
