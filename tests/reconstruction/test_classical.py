@@ -89,8 +89,15 @@ def test_l1_wavelet_equals_sigpy(n):
     )
     levels = pywt.dwtn_max_level((n, n), "db4")
     ours = l1_wavelet(
-        operator, kspace, regularisation=0.005, iterations=300, tolerance=1e-7,
-        levels=levels, shifts=False, boundary="zero", keep_coarse=False,
+        operator,
+        kspace,
+        regularisation=0.005,
+        iterations=300,
+        tolerance=1e-7,
+        levels=levels,
+        shifts=False,
+        boundary="zero",
+        keep_coarse=False,
     )
     assert difference(ours[0], app.run()) < 1e-3
 
@@ -171,7 +178,9 @@ def test_the_rule_follows_the_noise_and_knows_the_image_power():
     operator = sense_operator(operator.csm, torch.ones(64, dtype=torch.bool))
     kspace = operator(image) + 0.02 * normal(kspace.shape, generator("rule"))
     expected = 5 * 0.02**2 / float(image.abs().square().mean())
-    assert float(default_regularisation("cg-sense", operator, kspace, 0.02)) == pytest.approx(expected, rel=0.03)
+    assert float(default_regularisation("cg-sense", operator, kspace, 0.02)) == pytest.approx(
+        expected, rel=0.03
+    )
 
 
 def test_conjugate_gradient_solves_and_leaves_solved_items_alone():
