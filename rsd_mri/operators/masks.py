@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,9 +39,35 @@ class SamplingPattern:
 
 
 def centre(n: int, acs_lines: int) -> slice:
-    """The `acs_lines` lines around the zero frequency at n // 2."""
+    """Return the `acs_lines` lines around the zero frequency at n // 2."""
     start = n // 2 - acs_lines // 2
     return slice(start, start + acs_lines)
+
+
+def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings:
+    """Fill in what a mask law leaves open, for a number of phase-encode lines.
+
+    `acs_lines` becomes the published 20 lines of 320 in proportion, at least 8 and at most half the lines
+    kept; `extra_lines` becomes what takes the acceleration from R to R + 1, which gives the published 54,
+    16, 8 and 5 lines at R = 2, 4, 6 and 8.
+
+    Raises
+    ------
+    InputError
+        If the lines cannot hold the centre and at least one more.
+    """
+    kept = math.floor(phase_encode / settings.acceleration)
+    if kept < 2:
+        raise InputError(
+            f"mask.acceleration {settings.acceleration:g} leaves {kept} of {phase_encode} lines; take a lower one"
+        )
+    acs = settings.acs_lines
+    if acs is None:
+        acs = max(1, min(max(round(phase_encode * 20 / 320), 8), kept // 2))
+    extra = settings.extra_lines
+    if extra is None:
+        extra = kept - math.floor(phase_encode / (settings.acceleration + 1))
+    return replace(settings, acs_lines=acs, extra_lines=min(max(extra, 1), max(kept - acs, 1)))
 
 
 def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generator) -> SamplingPattern:
@@ -66,6 +92,7 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
         If the centre alone takes more than the acceleration allows, or the law cannot give what is asked.
     """
     readout, n = size
+    settings = settings_for_size(settings, n)
     acceleration, acs_lines = settings.acceleration, settings.acs_lines
     if not acceleration >= 1:
         raise InputError(f"mask.acceleration: expected at least 1, got {acceleration:g}")

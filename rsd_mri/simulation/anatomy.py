@@ -77,12 +77,19 @@ def draw_anatomy(rng: torch.Generator) -> Anatomy:
 
 
 def paint(anatomy: Anatomy, signals: dict[str, float], points: Tensor) -> Tensor:
-    """Signal at points of the scanner [..., 3] in mm; real and not negative.
+    """Signal at points of the scanner [..., 3] in mm; real and not negative."""
+    flat = points.reshape(-1, 3)
+    # Points well outside the head, before the deformation, stay empty.
+    depth = load_atlas().head.sample((flat - anatomy.shift) @ anatomy.affine.T)[1]
+    near = (depth > -15).nonzero()[:, 0]
+    image = torch.zeros(len(flat))
+    image[near] = _paint_tissues(anatomy, signals, anatomy.to_atlas(flat[near]))
+    return image.reshape(points.shape[:-1])
 
-    Tissues are painted one over the other from the skin inwards.
-    """
+
+def _paint_tissues(anatomy: Anatomy, signals: dict[str, float], p: Tensor) -> Tensor:
+    """Signal at points of the atlas [point, 3], tissues painted one over the other from the skin inwards."""
     atlas = load_atlas()
-    p = anatomy.to_atlas(points)
     grey, white = atlas.tissue.sample(p)
     hull, depth = atlas.head.sample(p)
     folds, v1, v2, scalp, muscle, marrow, texture = Volume(
@@ -106,8 +113,7 @@ def paint(anatomy: Anatomy, signals: dict[str, float], points: Tensor) -> Tensor
     fat = anatomy.scalp * (1 + 0.25 * scalp).clamp(0.3, 2)
     over("fat", within(depth - 1.6))
     over("muscle", within(depth - 1.6 - fat) * within(muscle + 0.8, 0.25))
-    front_low = p[..., 1] > 30
-    if bool((front_low & (p[..., 2] < 0)).any()):
+    if bool(((p[:, 1] > 20) & (p[:, 2] < -10)).any()):
         for side in (-1, 1):
             over("bone", ball(side * 30, 52, -38, 19, 24, 18))
             over("fat", ball(side * 30, 54, -38, 17, 22, 16))

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -24,7 +25,7 @@ class Volume:
     """Voxel size [mm]."""
 
     def sample(self, points: Tensor) -> Tensor:
-        """Interpolate trilinearly at points [..., 3] in mm; [channel, ...]. The border value goes on outside."""
+        """Interpolate trilinearly at points [..., 3] in mm; [channel, ...]. Outside, the border goes on."""
         extent = self.spacing * (torch.tensor(self.data.shape[1:]) - 1)
         grid = 2 * (points - torch.tensor(self.origin)) / extent - 1
         grid = grid.reshape(1, -1, 1, 1, 3).flip(-1)  # grid_sample wants the last axis first
@@ -41,7 +42,7 @@ class Atlas:
     tissue: Volume
     """Grey and white matter, shares from 0 to 1; 1 mm."""
     head: Volume
-    """Distance outwards from the brain's hull and distance inwards from the skin [mm]; 2 mm."""
+    """Distance outwards from the brain's hull and distance inwards from the skin [mm]; 3 mm."""
 
 
 @lru_cache(maxsize=1)
@@ -61,9 +62,9 @@ def load_atlas() -> Atlas:
     return Atlas(Volume(tissue, (x, y, z), 1.0), _head(maps.sum(0) > 0.5, affine[:3, 3]))
 
 
-def _head(brain: np.ndarray, brain_origin: np.ndarray) -> Volume:
-    """Distances from the brain's hull and from the skin, on a 2 mm grid over `BOX`."""
-    step = 2.0
+def _head(brain: NDArray[np.bool_], brain_origin: NDArray[np.float64]) -> Volume:
+    """Distances from the brain's hull and from the skin, on a 3 mm grid over `BOX`."""
+    step = 3.0
     axes = [np.arange(low, high + step / 2, step) for low, high in BOX]
     # Voxels of the head grid in the atlas; the last slice of the brainstem goes on downwards as the cord.
     index = [np.round(a - o).astype(int) for a, o in zip(axes, brain_origin, strict=True)]
@@ -72,24 +73,32 @@ def _head(brain: np.ndarray, brain_origin: np.ndarray) -> Volume:
     clipped = [i.clip(0, n - 1) for i, n in zip(index, brain.shape, strict=True)]
     mask = brain[np.ix_(*clipped)] & (inside[0][:, None, None] & inside[1][:, None] & inside[2])
 
-    def distance(inner: np.ndarray) -> np.ndarray:
-        """Signed distance to the surface, negative inside [mm]."""
-        outer = ndimage.distance_transform_edt(~inner, sampling=step)
-        return np.asarray(outer - ndimage.distance_transform_edt(inner, sampling=step))
+    def distance_to(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+        distance = ndimage.distance_transform_edt(~region, sampling=step)
+        return np.asarray(distance, np.float32)
 
-    closed = distance(distance(mask) < 16) < -16  # closing by 16 mm: sulci and fissures are filled
-    hull = ndimage.gaussian_filter(distance(closed), 2.0 / step)
-    x, y, z = np.meshgrid(*axes, indexing="ij")
+    def signed_distance(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return distance_to(region) - distance_to(~region)
 
-    def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
-        parts = zip((x, y, z), centre, radii, strict=True)
-        return np.asarray(sum(((p - c) / r) ** 2 for p, c, r in parts) < 1)
+    def closed(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+        pad = int(radius / step) + 2
+        grown = distance_to(np.pad(region, pad, mode="edge")) < radius
+        return (distance_to(~grown) > radius)[pad:-pad, pad:-pad, pad:-pad]
+
+    # Sulci and fissures are filled.
+    hull = ndimage.gaussian_filter(signed_distance(closed(mask, 16.0)), 2.0 / step)
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+
+    def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> NDArray[np.bool_]:
+        (cx, cy, cz), (rx, ry, rz) = centre, radii
+        return np.asarray(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2 < 1)
 
     skin = hull < 13.0
     skin |= ellipsoid((0, 32, -70), (62, 62, 80))  # face and jaw
-    skin |= ellipsoid((0, 88, -58), (13, 22, 22))  # nose
     skin |= (((x / 56) ** 2 + ((y + 25) / 62) ** 2) < 1) & (z < -45)  # neck
     skin |= ellipsoid((0, -20, -45), (76, 75, 45))  # base of the skull
-    depth = -ndimage.gaussian_filter(distance(skin), 5.0 / step)
-    head = torch.from_numpy(np.stack([hull, depth]).astype(np.float32))
+    skin = closed(skin, 30.0)  # cheeks and temples are filled
+    skin |= ellipsoid((0, 88, -58), (13, 22, 22))  # nose
+    depth = -ndimage.gaussian_filter(signed_distance(skin), 5.0 / step)
+    head = torch.from_numpy(np.stack([hull, depth]))
     return Volume(head, (BOX[0][0], BOX[1][0], BOX[2][0]), step)

@@ -31,7 +31,7 @@ class CoilArray:
     """[coil, coil]: times CN(0, 1) white noise gives the array's noise of mean variance 1."""
 
     def field(self, points: Tensor) -> Tensor:
-        """Transverse magnetic field of unit current, Bx - i By (B0 along z), at points [..., 3]; [coil, ...]."""
+        """Transverse field of unit current, Bx - i By with B0 along z, at points [..., 3]; [coil, ...]."""
         angle = 2 * math.pi * torch.arange(SEGMENTS) / SEGMENTS
         helper = torch.tensor([0.0, 0.0, 1.0]) + 0.3 * self.normals.flip(-1)
         u = torch.nn.functional.normalize(torch.linalg.cross(self.normals, helper), dim=-1)
@@ -103,8 +103,11 @@ def draw_coils(n_coils: int, correlation: float, rng: torch.Generator) -> CoilAr
     directions = torch.stack([around * azimuth.cos(), around * azimuth.sin(), height], dim=-1)
     centres = torch.tensor(HEAD_CENTRE) + directions * torch.tensor([118.0, 140.0, 130.0])
     centres += uniform(rng, -6, 6, 3)
-    normals = torch.nn.functional.normalize(-directions + 0.15 * torch.randn(n_coils, 3, generator=rng), dim=-1)
-    mixing = torch.eye(n_coils) + correlation * normal((n_coils, n_coils), rng) / math.sqrt(max(n_coils / 4, 1))
+    normals = torch.nn.functional.normalize(
+        -directions + 0.15 * torch.randn(n_coils, 3, generator=rng), dim=-1
+    )
+    leakage = normal((n_coils, n_coils), rng) / math.sqrt(max(n_coils / 4, 1))
+    mixing = torch.eye(n_coils) + correlation * leakage
     mixing = mixing / mixing.abs().square().sum(1).mean().sqrt()
     return CoilArray(
         centres=centres,

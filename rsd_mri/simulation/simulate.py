@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.errors import InputError
-from rsd_mri.operators import SamplingPattern, draw_mask, fft2c
-from rsd_mri.protocol import DataSettings, MaskSettings
+from rsd_mri.operators import SamplingPattern, fft2c
+from rsd_mri.protocol import DataSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint
@@ -70,7 +70,7 @@ def draw_head(
     plane: Plane | None = None,
     noise_correlation: float = 0.0,
 ) -> Head:
-    """Draw a case. What is not asked for is drawn too: the contrast, and the plane (axial four times in five)."""
+    """Draw a case: also the contrast and the plane (axial four times in five), where they are not given."""
     rng = generator(seed, case, "case")
     # Drawn even where it is given, so that the rest of the case does not depend on that.
     drawn_contrast: Contrast = ("T1", "T2", "FLAIR", "PD")[_choice((0.3, 0.4, 0.2, 0.1), rng)]  # type: ignore[assignment]
@@ -86,7 +86,8 @@ def draw_head(
         contrast=contrast,
         coils=draw_coils(n_coils, noise_correlation, generator(seed, case, "coils")),
         plane=plane,
-        centres=torch.tensor(_CENTRES[plane]) + offsets[:, None] * torch.tensor(_DIRECTIONS[plane][2]),
+        centres=torch.tensor(_CENTRES[plane])
+        + offsets[:, None] * torch.tensor(_DIRECTIONS[plane][2], dtype=torch.float32),
         spacing=spacing,
         thickness=thickness,
         field_of_view=float(uniform(rng, 236, 256)),
@@ -109,14 +110,15 @@ def voxel_size(head: Head, size: tuple[int, int]) -> tuple[float, float]:
 def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[float, float]) -> Tensor:
     """Render the object of one slice, complex [readout, phase_encode]: mean signal and phase of each voxel.
 
-    The anatomy is painted on a grid finer than 1 mm and over the thickness of the slice, then averaged.
+    The anatomy is painted on a grid of 1.3 mm or finer and over the thickness of the slice, then averaged.
     """
-    directions = torch.tensor(_DIRECTIONS[head.plane])
-    fine = [max(2, math.ceil(v)) for v in voxel]
-    positions = [
-        ((torch.arange(n * f) + 0.5) / f - 0.5 - n // 2) * v for n, f, v in zip(size, fine, voxel, strict=True)
-    ]
-    plane = head.centres[index] + positions[0][:, None, None] * directions[0] + positions[1][:, None] * directions[1]
+    directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
+    fine = [max(2, math.ceil(v / 1.3)) for v in voxel]
+    rows, columns = (
+        ((torch.arange(n * f) + 0.5) / f - 0.5 - n // 2) * v
+        for n, f, v in zip(size, fine, voxel, strict=True)
+    )
+    plane = head.centres[index] + rows[:, None, None] * directions[0] + columns[:, None] * directions[1]
     total = torch.zeros(size)
     layers = max(1, round(head.thickness / 1.5))
     for layer in range(layers):
@@ -125,12 +127,11 @@ def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[fl
         # The body coil excites no further than the neck.
         signal = signal * torch.sigmoid((plane[..., 2] + 105) / 8)
         total += torch.nn.functional.avg_pool2d(signal[None], tuple(fine))[0] / layers
-    middle = [(torch.arange(n) - n // 2) * v for n, v in zip(size, voxel, strict=True)]
-    r, c = middle[0][:, None] / 100, middle[1] / 100
-    points = head.centres[index] + 100 * (r[..., None] * directions[0] + c[:, None] * directions[1])
-    terms = torch.stack([torch.ones_like(r * c), r.expand(size), c.expand(size), r * c, r**2 + 0 * c, c**2 + 0 * r])
-    phase = torch.tensordot(head.phase, terms, dims=1) + 0.25 * head.phase_field.sample(points)[0]
-    return torch.polar(total, phase)
+    points = torch.nn.functional.avg_pool2d(plane.movedim(-1, 0), tuple(fine)).movedim(0, -1)
+    u, v = (torch.tensordot(points, d, dims=1) / 100 for d in directions[:2])
+    a = head.phase
+    phase = a[0] + a[1] * u + a[2] * v + a[3] * u * v + a[4] * u**2 + a[5] * v**2
+    return torch.polar(total, phase + 0.25 * head.phase_field.sample(points)[0])
 
 
 def simulate_slice(
@@ -165,7 +166,7 @@ def simulate_slice(
     # A wider grid of the same voxels holds the whole head; its centre stays at n // 2.
     wide = (readout, max(phase_encode, math.ceil(phase_encode / fov)))
     obj = render_object(head, index, wide, voxel)
-    directions = torch.tensor(_DIRECTIONS[head.plane])
+    directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
     rows, columns = (torch.tensor([0, n - 1]) - n // 2 for n in wide)
     corners = (
         head.centres[index]
@@ -200,8 +201,8 @@ def simulate_scan(
     Parameters
     ----------
     settings
-        `slices`, `matrix`, `coils` and `noise` are used: the k-space noise is CN(0, noise^2) with the brightest
-        tissue at 1, before the coils' shading of about 1.
+        `slices`, `matrix`, `coils` and `noise` are used: the k-space noise is CN(0, noise^2), the
+        brightest tissue being 1 before the coils' shading (of about 1).
     seed, case
         What the draws are keyed by.
     size
@@ -231,12 +232,13 @@ def simulate_scan(
     size = size or (settings.matrix, settings.matrix)
     if min(size) < 8 or settings.coils < 1 or settings.slices < 1:
         raise InputError(
-            f"data: cannot simulate {settings.slices} slices of {size[0]}x{size[1]} with {settings.coils} coils; "
-            "take at least 1 slice, 8x8 pixels and 1 coil"
+            f"data: cannot simulate {settings.slices} slices of {size[0]}x{size[1]} with {settings.coils} "
+            "coils; take at least 1 slice, 8x8 pixels and 1 coil"
         )
     if not (settings.noise >= 0 and 0 < fov <= 1):
         raise InputError(
-            f"data: expected a noise of 0 or more and a field of view in (0, 1], got {settings.noise:g}, {fov:g}"
+            "data: expected a noise of 0 or more and a field of view above 0 and at most 1, got "
+            f"{settings.noise:g} and {fov:g}"
         )
     head = draw_head(
         seed, case, settings.slices, settings.coils,
