@@ -7,11 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
 from rsd_mri.scan.assembly import assemble
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.scan import Scan
 
-BART_DIMENSIONS = ["READ", "PHS1", "PHS2", "COIL", "MAPS", "TE", "COEFF", "COEFF2", "ITER", "CSHIFT", "TIME", "TIME2", "LEVEL", "SLICE", "AVG", "BATCH"]
+# fmt: off
+BART_DIMENSIONS = (
+    "READ", "PHS1", "PHS2", "COIL", "MAPS", "TE", "COEFF", "COEFF2",
+    "ITER", "CSHIFT", "TIME", "TIME2", "LEVEL", "SLICE", "AVG", "BATCH",
+)
+# fmt: on
 FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
 
 
@@ -80,16 +86,14 @@ def read_cfl(path: Path, budget: int | None = None) -> Scan:
         if shape[name] > 1:
             notes.append(f"the first of {shape[name]} along {name} was kept")
             array = array.take([0], axis=axes.index(name))
-    if shape["READ"] == 1 and shape["PHS2"] > 1:
-        image = ("PHS1", "PHS2")
-    else:
-        image = ("READ", "PHS1")
+    transformed = shape["READ"] == 1 and shape["PHS2"] > 1
+    image = ("PHS1", "PHS2") if transformed else ("READ", "PHS1")
     wanted = [axes.index(name) for name in ("SLICE", "COIL", *image)]
     others = [n for i, n in enumerate(axes) if i not in wanted and array.shape[i] != 1]
     if others:
         raise InputError(
-            f"{path}: dimension {others[0]} is {shape[others[0]]}; expected Cartesian k-space of slices, with "
-            "only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
+            f"{path}: dimension {others[0]} is {shape[others[0]]}; expected k-space of slices, "
+            "with only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
         )
     rest = [i for i in range(len(axes)) if i not in wanted]
     kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
@@ -114,8 +118,6 @@ def _bart_shape(header: Path) -> dict[str, int]:
 
 def write_cfl(path: str | Path, kspace: NDArray[np.complex64]) -> Path:
     """Write [slice, coil, readout, phase_encode] as BART's `.cfl` and `.hdr`; return the `.cfl`."""
-    from rsd_mri.files import written_whole
-
     path = Path(path).with_suffix(".cfl")
     n_slices, n_coils, readout, phase = kspace.shape
     sizes = [readout, phase, 1, n_coils] + [1] * 9 + [n_slices, 1, 1]

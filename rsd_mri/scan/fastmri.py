@@ -60,13 +60,12 @@ def read_fastmri(path: Path, budget: int | None = None) -> Scan:
         kspace = kspace[:, None]
     if header.patient and "patient_id" not in attributes:
         attributes["patient_id"] = header.patient
-    scan = assemble(
+    return assemble(
         path, "fastmri", kspace, stored_mask=mask, header=header, header_text=text, geometry=geometry,
         noise=_fitting(extra, "noise", (kspace.shape[1], -1), notes),
         calibration=_fitting(extra, "calibration", (*kspace.shape[:2], -1, -1), notes),
         attributes=attributes, notes=tuple(notes),
     )  # fmt: skip
-    return scan
 
 
 def _fitting(

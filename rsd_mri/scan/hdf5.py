@@ -38,8 +38,8 @@ def check_size(path: Path, field: str, shape: tuple[int, ...], itemsize: int, bu
     limit = memory_budget() if budget is None else budget
     if size > limit:
         raise InputError(
-            f"{path}: {field} declares {list(shape)}, {size / 2**30:.3g} GiB; at most {limit / 2**30:.3g} GiB "
-            "can be read here; check the file, or split it into volumes"
+            f"{path}: {field} declares {list(shape)}, {size / 2**30:.3g} GiB; "
+            f"at most {limit / 2**30:.3g} GiB can be read here; check the file, or split it into volumes"
         )
     if size == 0:
         raise InputError(f"{path}: {field} is empty ({list(shape)}); expected at least one slice of k-space")

@@ -119,8 +119,8 @@ def _flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
 
 
 def _kinds(head: NDArray[Any], header: Header, path: Path, notes: list[str]) -> NDArray[np.str_]:
-    """What each record is: `image`, `calibration`, `noise` or `skipped`."""
-    kinds = np.full(len(head), "image", dtype="U11")
+    """Say what each record is: `image`, `calibration`, `noise` or `skipped`."""
+    kinds: NDArray[np.str_] = np.full(len(head), "image", dtype="U11")
     both = _flagged(head, CALIBRATION_AND_IMAGING)
     only = _flagged(head, CALIBRATION) & ~both
     if only.any() and header.calibration_mode == "embedded":
@@ -134,7 +134,8 @@ def _kinds(head: NDArray[Any], header: Header, path: Path, notes: list[str]) -> 
             notes.append(f"{int(chosen.sum())} {what} records were left out")
     kinds[_flagged(head, NOISE)] = "noise"
     image = kinds == "image"
-    other = image & (head["encoding_space_ref"] != head["encoding_space_ref"][image][:1].sum())
+    spaces = head["encoding_space_ref"]
+    other = image & (spaces != 0) if (spaces[image] == 0).any() else np.zeros_like(image)
     if other.any():
         kinds[other] = "skipped"
         notes.append(f"{int(other.sum())} records of another encoding were left out")
@@ -219,8 +220,10 @@ def _fill(
     count
         Times measured, [slice, phase_encode].
     """
-    kspace = np.zeros((grid.n_slices, grid.n_coils, grid.readout, grid.phase), np.complex64)
-    count = np.zeros((grid.n_slices, grid.phase), np.int32)
+    kspace: NDArray[np.complex64] = np.zeros(
+        (grid.n_slices, grid.n_coils, grid.readout, grid.phase), np.complex64
+    )
+    count: NDArray[np.int32] = np.zeros((grid.n_slices, grid.phase), np.int32)
     moved = outside = 0
     for index, samples in _samples(records, head, chosen, path):
         one = head[index]
@@ -321,7 +324,8 @@ def _geometry(image: NDArray[Any], header: Header) -> Geometry:
         return (float(vector[0]), float(vector[1]), float(vector[2]))
 
     slices = image["idx"]["slice"]
-    centres = [image["position"][np.flatnonzero(slices == i)[0]].astype(float) for i in np.unique(slices)]
+    _, firsts = np.unique(slices, return_index=True)
+    centres = image["position"][firsts].astype(float)
     normal, voxel = unit("slice_dir"), header.voxel_size
     known = normal is not None and bool(np.isfinite(centres).all())
     gap = 0.0

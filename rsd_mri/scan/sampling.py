@@ -104,8 +104,8 @@ def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDAr
     squeezed = mask.reshape([n for n in mask.shape if n != 1] or [1])
     if squeezed.shape not in ((phase,), (readout, phase)):
         raise InputError(
-            f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] to fit kspace "
-            f"{list(kspace.shape)}"
+            f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] "
+            f"to fit kspace {list(kspace.shape)}"
         )
     mask = squeezed.astype(bool)
     if mask.ndim == 2 and (mask == mask[:1]).all():
@@ -144,7 +144,8 @@ def settle_mask(
     outside = found & ~mask
     if outside.any():
         notes_.append(
-            f"{int(outside.sum())} points of k-space outside the stored mask are not zero; the mask was applied"
+            f"{int(outside.sum())} points of k-space outside the stored mask are not zero; "
+            "the mask was applied"
         )
         for one in kspace:
             one *= np.broadcast_to(mask, one.shape[-2:])

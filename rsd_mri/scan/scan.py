@@ -37,7 +37,7 @@ class Scan:
     mask: NDArray[np.bool_]
     """[phase_encode] for lines or [readout, phase_encode] for a 2-D pattern; True where acquired."""
     mask_source: str
-    """`file` (a mask was stored), `zeros` (found from the zeros of k-space) or `full` (nothing is missing)."""
+    """`file` (a mask was stored), `zeros` (found from zeros in k-space) or `full` (nothing is missing)."""
     source: Path
     """The file it was read from."""
     format: str

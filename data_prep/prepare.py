@@ -1,0 +1,227 @@
+"""`prepare_folder`: a folder of raw scans -> prepared files, on one machine, a cluster, or a job array."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import h5py
+
+from data_prep.manifest import Manifest, VolumeEntry, write_manifest
+from data_prep.volume import existing, prep_hash, prepare_volume
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.protocol import Protocol
+from rsd_mri.randomness import key
+from rsd_mri.scan import find_scans
+
+Job = tuple[Path, str, Path, str, Protocol]
+Progress = Callable[[int, int, VolumeEntry], None]
+
+OVERHEAD = 600 << 20
+"""Memory of a worker beside its scan: libraries and one slice at work [bytes]."""
+COPIES = 1.5
+"""Times the k-space of a scan is held at most."""
+
+
+def prepare_folder(
+    source: str | Path,
+    out: str | Path | None,
+    protocol: Protocol,
+    workers: int = 1,
+    scheduler: str | None = None,
+    shard: tuple[int, int] | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Prepare every scan of a folder. What is done already and has not changed is left as it is.
+
+    Parameters
+    ----------
+    source
+        A folder of scans, or one scan.
+    out
+        Where the prepared files, `manifest.json` and `split.json` go; `source` + `-prepared` by default.
+    protocol
+        `protocol.prep` says how.
+    workers
+        Processes, each with one scan in memory.
+    scheduler
+        Address of a dask scheduler whose workers see the same files; then `workers` is not used.
+    shard
+        (i, n) with 1 <= i <= n: only the i-th of n parts, for job arrays. The parts are disjoint, may run at
+        the same time, and together give what one run gives.
+    dry_run
+        Write nothing; say what would be done and how much memory it takes.
+    progress
+        Called as `progress(scans done, scans in all, entry)` after each scan.
+
+    Returns
+    -------
+    Manifest
+        One entry for each scan and one status for each slice; it does not depend on the order of the work.
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or the options do not fit. A bad scan raises nothing: it is listed as failed.
+    """
+    source, out, jobs = _jobs(Path(source), out, protocol)
+    if workers < 1:
+        raise InputError(f"--workers {workers}: expected at least 1")
+    if shard is not None:
+        if not 1 <= shard[0] <= shard[1]:
+            raise InputError(f"--shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
+        # By name, not by place in the list: a scan added later moves no other scan to another shard.
+        jobs = [job for job in jobs if key("shard", job[1]) % shard[1] == shard[0] - 1]
+    peak = memory_needed([job[0] for job in jobs], workers)
+    digest = prep_hash(protocol.prep)
+    if dry_run:
+        return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
+    entries: list[VolumeEntry] = []
+    name = "manifest.json" if shard is None else f"manifest-{shard[0]}-of-{shard[1]}.json"
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        for entry in _run(jobs, workers, scheduler):
+            entries.append(entry)
+            if progress is not None:
+                progress(len(entries), len(jobs), entry)
+    finally:  # an interrupted run leaves a true manifest of what it did
+        manifest = Manifest(out, tuple(sorted(entries, key=lambda e: e.source)), digest, peak)
+        write_manifest(manifest, name)
+    _write_split(manifest, name.replace("manifest", "split"))
+    return manifest
+
+
+def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Path, Path, list[Job]]:
+    """List the work, each scan with the name of its prepared file."""
+    folder = source if source.is_dir() else source.parent
+    base = source if source.is_dir() else source.with_suffix("")
+    out = Path(out) if out is not None else base.with_name(base.name + "-prepared")
+    inside = out.resolve()
+    scans = [path for path in find_scans(source) if inside not in path.resolve().parents]
+    if not scans:
+        raise InputError(f"{source}: holds no scan beside what is in {out}; give a folder of raw scans")
+    stems = [path.relative_to(folder).with_suffix("").as_posix() for path in scans]
+    jobs = []
+    for path, stem in zip(scans, stems, strict=True):
+        name = path.relative_to(folder).as_posix()
+        jobs.append((path, name, out, f"{stem if stems.count(stem) == 1 else name}.h5", protocol))
+    return source, out, jobs
+
+
+def _planned(job: Job) -> VolumeEntry:
+    """Return what a dry run says of a scan."""
+    path, name, out, output, protocol = job
+    entry = existing(out / output, path, protocol.prep)
+    if entry is not None:
+        return entry
+    there = (out / output).exists()
+    return VolumeEntry(name, output, "missing", "scan or protocol changed" if there else "")
+
+
+def memory_needed(scans: list[Path], workers: int) -> int:
+    """Estimate the memory of all workers together, from what the files declare [bytes]."""
+    sizes = sorted((_declared_bytes(path) for path in scans), reverse=True)[:workers]
+    return sum(int(COPIES * size) + OVERHEAD for size in sizes)
+
+
+def _declared_bytes(path: Path) -> int:
+    """Size of the k-space in memory; that of the file where it does not say."""
+    size = path.stat().st_size
+    if h5py.is_hdf5(path):
+        try:
+            with h5py.File(path, "r") as file:
+                kspace = file.get("kspace", getlink=True)
+                if isinstance(kspace, h5py.HardLink) and isinstance(file["kspace"], h5py.Dataset):
+                    return int(file["kspace"].size) * 8
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+            return size  # damaged: said when it is read
+    return size
+
+
+def _run(jobs: list[Job], workers: int, scheduler: str | None) -> Iterator[VolumeEntry]:
+    """Work through the jobs and yield what became of them, in any order."""
+    if scheduler is not None:
+        yield from _on_dask(jobs, scheduler)
+    elif workers == 1 or len(jobs) == 1:
+        for job in jobs:
+            yield prepare_volume(*job)
+    else:
+        yield from _in_processes(jobs, workers)
+
+
+def _in_processes(jobs: list[Job], workers: int) -> Iterator[VolumeEntry]:
+    """Work in a pool. If a process dies, the scans left are tried again one by one, each in its own."""
+    workers = min(workers, len(jobs))
+    left = {job[1]: job for job in jobs}
+    try:
+        with _pool(workers) as pool:
+            for future in as_completed([pool.submit(prepare_volume, *job) for job in jobs]):
+                entry = future.result()
+                del left[entry.source]
+                yield entry
+    except BrokenProcessPool:
+        yield from _one_by_one(list(left.values()))
+
+
+def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:
+    """Work in one process, and in a new one whenever it dies; the scan it died of has failed."""
+    while waiting:
+        with _pool(1) as pool:
+            try:
+                while waiting:
+                    yield pool.submit(prepare_volume, *waiting[0]).result()
+                    waiting = waiting[1:]
+            except BrokenProcessPool:
+                _, name, _, output, _ = waiting[0]
+                waiting = waiting[1:]
+                reason = "the worker process died: too little memory, or a file that is damaged"
+                yield VolumeEntry(name, output, "failed", reason, made_now=True)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Processes are spawned: forking after torch has started threads can hang.
+    return ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _share_cores, ((os.cpu_count() or 1) // workers,)
+    )
+
+
+def _share_cores(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(threads, 1))
+
+
+def _on_dask(jobs: list[Job], scheduler: str) -> Iterator[VolumeEntry]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError("--scheduler needs dask: pip install 'rsd-mri[cluster]'") from error
+    try:
+        client = distributed.Client(scheduler, timeout="30s")
+    except (OSError, ValueError) as error:
+        raise InputError(f"--scheduler {scheduler}: no dask scheduler answers there ({error})") from error
+    with client:
+        futures = client.map(lambda job: prepare_volume(*job), jobs, pure=False)
+        names = {future.key: job for future, job in zip(futures, jobs, strict=True)}
+        for future in distributed.as_completed(futures):
+            if future.status == "finished":
+                yield future.result()
+            else:
+                job = names[future.key]
+                reason = f"the worker failed: {future.exception()}"
+                yield VolumeEntry(job[1], job[3], "failed", reason, made_now=True)
+
+
+def _write_split(manifest: Manifest, name: str) -> None:
+    """Write which prepared files are for training and which for validation."""
+    split: dict[str, list[str]] = {"train": [], "val": []}
+    for entry in manifest.entries:
+        if entry.status == "done":
+            split[entry.split].append(entry.output)
+    with written_whole(manifest.out / name) as partial:
+        partial.write_text(json.dumps(split, indent=1) + "\n", encoding="utf-8")

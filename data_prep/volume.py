@@ -1,0 +1,192 @@
+"""One scan -> one prepared file."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.manifest import SliceStatus, VolumeEntry
+from rsd_mri import __version__
+from rsd_mri.coils import calibrate_volume, prepare_slice
+from rsd_mri.coils.prepared import PreparedSlice
+from rsd_mri.errors import InputError
+from rsd_mri.files import sha256, written_whole
+from rsd_mri.protocol import PrepSettings, Protocol
+from rsd_mri.scan import Scan, read_scan
+
+LAYOUT = 1
+"""Raised when the content of prepared files changes, so that old ones are made again."""
+VALIDATION_SHARE = 0.1
+FAILURES = (InputError, OSError, MemoryError, RuntimeError, ValueError, np.linalg.LinAlgError)
+"""What one bad scan may raise; it is listed and the others go on."""
+
+
+def prep_hash(settings: PrepSettings) -> str:
+    """SHA-256 of the settings that decide what is in a prepared file."""
+    text = json.dumps({"layout": LAYOUT, **asdict(settings)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def split_of(patient: str) -> str:
+    """Return `train` or `val`, by the hash of a patient: all scans of a patient fall on the same side."""
+    draw = int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") / 2**64
+    return "val" if draw < VALIDATION_SHARE else "train"
+
+
+def existing(target: Path, source: Path, settings: PrepSettings) -> VolumeEntry | None:
+    """Return the entry of a prepared file that is up to date, or None if it has to be made.
+
+    The scan's content counts, not its date; it is hashed again only where date or size differ.
+    """
+    try:
+        with h5py.File(target, "r") as file:
+            attributes = dict(file.attrs)
+    except OSError:
+        return None
+    if attributes.get("prep_hash") != prep_hash(settings) or "entry" not in attributes:
+        return None
+    stat = source.stat()
+    seen = (attributes.get("source_size"), attributes.get("source_time"))
+    if seen != (stat.st_size, stat.st_mtime_ns) and attributes.get("source_hash") != _hash(source):
+        return None
+    values = json.loads(attributes["entry"])
+    slices = tuple(SliceStatus(**s) for s in values.pop("slices"))
+    return VolumeEntry(slices=slices, notes=tuple(values.pop("notes")), **values)
+
+
+def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Protocol) -> VolumeEntry:
+    """Prepare one scan, or find that it is done already.
+
+    Parameters
+    ----------
+    source
+        The scan.
+    name
+        What the manifest calls it.
+    out, output
+        The output folder, and the prepared file in it.
+    protocol
+        `protocol.prep` is what counts; the whole is stored.
+
+    Returns
+    -------
+    VolumeEntry
+        A scan that cannot be prepared gives an entry with status `failed` and the reason; nothing is raised
+        for it.
+    """
+    try:
+        entry = existing(out / output, source, protocol.prep)
+        return entry if entry is not None else _prepare(source, name, out / output, output, protocol)
+    except FAILURES as error:
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return VolumeEntry(name, output, "failed", " ".join(reason.split()), made_now=True)
+
+
+def _prepare(source: Path, name: str, target: Path, output: str, protocol: Protocol) -> VolumeEntry:
+    stat, digest = source.stat(), _hash(source)
+    scan = read_scan(source)
+    patient = str(scan.attributes.get("patient_id") or source.name)
+    statuses: list[SliceStatus] = []
+    with written_whole(target) as partial, h5py.File(partial, "w") as file:
+        last = None
+        for row, (index, last) in enumerate(_slices(scan, protocol.prep, statuses)):
+            _append(file, row, index, last, scan.n_slices)
+        if last is None:
+            raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
+        entry = VolumeEntry(
+            name, output, "done", "", digest, split_of(patient), tuple(statuses), scan.notes, made_now=True
+        )
+        if not scan.mask.all():
+            file.create_dataset("mask", data=last.mask, fletcher32=True, chunks=last.mask.shape)
+        file.create_dataset("back", data=last.back)
+        kept = asdict(entry)
+        del kept["made_now"]
+        file.attrs.update(_attributes(scan, last, protocol))
+        file.attrs.update(
+            entry=json.dumps(kept),
+            source=source.name,
+            source_hash=digest,
+            source_size=stat.st_size,
+            source_time=stat.st_mtime_ns,
+            patient=hashlib.sha256(patient.encode()).hexdigest()[:16],
+            split=entry.split,
+        )
+    return entry
+
+
+def _slices(
+    scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]
+) -> Iterator[tuple[int, PreparedSlice]]:
+    """Prepare slice after slice, noting in `statuses` what became of each."""
+    volume = calibrate_volume(scan, settings)
+    for index in range(scan.n_slices):
+        if not scan.kspace[index].any():
+            statuses.append(SliceStatus(index, "skipped", "k-space holds zeros only"))
+            continue
+        try:
+            one = prepare_slice(scan, index, settings, volume)
+            if not np.isfinite(one.kspace).all() or not np.isfinite(one.csm).all():
+                raise InputError("the prepared arrays are not finite")
+            if not one.csm.any():
+                raise InputError("the maps are zero everywhere; there is no signal to calibrate them on")
+        except FAILURES as error:
+            statuses.append(SliceStatus(index, "failed", " ".join(str(error).split())))
+            continue
+        statuses.append(SliceStatus(index, "done"))
+        yield index, one
+
+
+def _append(file: h5py.File, row: int, index: int, one: PreparedSlice, n_slices: int) -> None:
+    """Add a slice to the growing data sets, so that only one is held in memory."""
+    arrays: dict[str, NDArray] = {
+        "kspace": one.kspace,
+        "csm": one.csm,
+        "image": one.image,
+        "slice_index": np.asarray(index, np.int32),
+    }
+    for name, array in arrays.items():
+        if name not in file:
+            file.create_dataset(
+                name,
+                shape=(0, *array.shape),
+                maxshape=(n_slices, *array.shape),
+                chunks=(1, *array.shape) if array.ndim else (n_slices,),
+                dtype=array.dtype,
+                fletcher32=True,
+            )
+        file[name].resize(row + 1, axis=0)
+        file[name][row] = array
+
+
+def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol) -> dict[str, object]:
+    """Return what is the same for all slices of a volume."""
+    return {
+        "scale": one.scale,
+        "sigma": one.sigma,
+        "energy_kept": one.energy_kept,
+        "image_size": one.image_size,
+        "acs": one.acs,
+        "calib_width": one.calib_width,
+        "noise_source": one.noise_source,
+        "sets_reason": one.sets_reason,
+        "mask_source": scan.mask_source,
+        "realised_acceleration": scan.realised_acceleration,
+        "format": scan.format,
+        "mode": protocol.prep.mode,
+        "seed": protocol.seed,
+        "protocol": protocol.to_yaml(),
+        "protocol_hash": protocol.hash,
+        "prep_hash": prep_hash(protocol.prep),
+        "version": __version__,
+        "not_for_diagnostic_use": True,
+    }
+
+
+def _hash(source: Path) -> str:
+    """SHA-256 of a scan: of BART's two files, the one with the data."""
+    return sha256(source.with_suffix(".cfl") if source.suffix == ".hdr" else source)
