@@ -76,7 +76,7 @@ def l1_wavelet(
     regularisation: Value | None = None,
     iterations: int = 60,
     tolerance: float = 1e-3,
-    wavelet: str = "db4",
+    wavelet: str = "db2",
     levels: int | None = None,
     shifts: bool = True,
     boundary: str = "periodization",
@@ -96,7 +96,7 @@ def l1_wavelet(
     tolerance
         Stop when no item changes by more than this share of its norm.
     wavelet, levels, boundary, keep_coarse
-        See `WaveletShrinkage`.
+        See `WaveletShrinkage`. `db2` is Daubechies' wavelet of four taps, the field's usual one.
     shifts
         Shift the wavelet's grid at random in every iteration, so that no grid shows in the image (Figueiredo
         and Nowak 2003, doi:10.1109/TIP.2003.814255).

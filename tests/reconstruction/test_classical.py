@@ -94,6 +94,7 @@ def test_l1_wavelet_equals_sigpy(n):
         regularisation=0.005,
         iterations=300,
         tolerance=1e-7,
+        wavelet="db4",
         levels=levels,
         shifts=False,
         boundary="zero",

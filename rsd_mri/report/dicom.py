@@ -1,0 +1,149 @@
+"""Reconstructions as DICOM: one series each for the magnitude, its standard deviation and every sample."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.files import written_whole
+from rsd_mri.reconstruction.result import Reconstruction
+from rsd_mri.report.planes import is_known, plane, slice_step, voxel_size
+
+LARGEST = 4095
+"""Stored values have 12 bits, which every viewer shows."""
+
+
+def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None) -> list[Path]:
+    """Write DICOM files, one per slice, in one folder per series.
+
+    Files are MR Image Storage where the scan's geometry is known. Where it is not, they are Secondary Capture
+    without orientation, and say so: a viewer then prints no patient sides that could be wrong. All UIDs are
+    new; nothing about a patient is written. Stored value times RescaleSlope plus RescaleIntercept is the
+    value in the unit of the scan.
+
+    Parameters
+    ----------
+    folder
+        Series go to `folder/NAME_dicom/SERIES/0001.dcm`.
+    rec
+        The reconstruction.
+    name
+        The scan's name; that of its file where not given.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    top = Path(folder) / f"{name or rec.source.stem}_dicom"
+    series = {"magnitude": rec.magnitude}
+    if rec.std is not None:
+        series["std"] = rec.std
+    if rec.samples is not None:
+        series |= {f"sample-{i + 1:03d}": sample for i, sample in enumerate(rec.samples)}
+    study, frame = generate_uid(), generate_uid()
+    largest = float(rec.magnitude.max())
+    if rec.samples is not None:
+        largest = max(largest, float(rec.samples.max()))
+    written = []
+    for number, (kind, volume) in enumerate(series.items(), start=1):
+        # One slope for all images of a kind, so that series can be compared; the std is much darker.
+        slope = (float(volume.max()) if kind == "std" else largest) / LARGEST or 1.0
+        uid = generate_uid()
+        for index, image in enumerate(volume):
+            dataset = _describe(rec, kind, index)
+            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, uid
+            if "ImageOrientationPatient" in dataset:
+                dataset.FrameOfReferenceUID = frame
+            dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
+            _put_pixels(dataset, image, slope)
+            path = top / kind / f"{index + 1:04d}.dcm"
+            with written_whole(path) as partial:
+                dataset.save_as(partial, enforce_file_format=True)
+            written.append(path)
+    return written
+
+
+def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
+    known = is_known(rec.geometry, rec.n_slices)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = MRImageStorage if known else SecondaryCaptureImageStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER", kind.split("-")[0].upper()]
+    dataset.Modality = "MR"
+    dataset.Manufacturer = "RSD-MRI"
+    dataset.SoftwareVersions = f"rsd-mri {__version__}"
+    dataset.ContentQualification = "RESEARCH"
+    dataset.StudyDescription = "RSD-MRI RESEARCH"
+    dataset.SeriesDescription = f"RSD-MRI RESEARCH {rec.method} {kind}"[:64]
+    dataset.DerivationDescription = _derivation(rec, kind, index)[:1024]
+    comment = NOT_FOR_DIAGNOSTIC_USE
+    if not known:
+        comment += " Orientation and position are unknown."
+    if rec.geometry.voxel_size is None:
+        comment += " The size of the pixels is unknown."
+    dataset.ImageComments = comment
+    # Required, and empty: nothing about the patient or the examination is known here.
+    for name in (
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+        "AccessionNumber", "ReferringPhysicianName", "Laterality",
+    ):  # fmt: skip
+        setattr(dataset, name, "")
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "reconstructed from k-space; no patient data carried over"
+    dataset.BurnedInAnnotation = "NO"
+    read, phase, across = voxel_size(rec.geometry)
+    if rec.geometry.voxel_size is not None:
+        dataset.PixelSpacing = [read, phase]  # between rows, between columns
+    if known:
+        where = plane(rec.geometry, index, rec.magnitude.shape[1:])
+        dataset.ImageOrientationPatient = [_short(v) for v in (*where.right, *where.down)]
+        dataset.ImagePositionPatient = [_short(v) for v in where.first_pixel]
+        dataset.SliceThickness = across
+        dataset.SpacingBetweenSlices = _short(float(np.linalg.norm(slice_step(rec.geometry))))
+        dataset.PositionReferenceIndicator = ""
+        dataset.PatientPosition = ""
+        dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
+        dataset.ScanOptions, dataset.MRAcquisitionType = "", "2D"
+        dataset.EchoTime = dataset.EchoTrainLength = dataset.RepetitionTime = None
+    else:
+        dataset.ConversionType = "SYN"
+    return dataset
+
+
+def _derivation(rec: Reconstruction, kind: str, index: int) -> str:
+    text = (
+        f"{kind} by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
+        f"data residual {rec.residual[index]:.2f} of that expected from noise; seed {rec.seed}"
+    )
+    return text + (f"; prior {rec.prior_hash[:16]}" if rec.prior_hash else "")
+
+
+def _put_pixels(dataset: Dataset, image: NDArray[np.float32], slope: float) -> None:
+    stored = np.rint(np.clip(image / slope, 0, LARGEST)).astype("<u2")
+    dataset.Rows, dataset.Columns = image.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _short(slope), 0, "US"
+    written = float(dataset.RescaleSlope)
+    dataset.WindowCenter, dataset.WindowWidth = _short(LARGEST * written / 2), _short(LARGEST * written)
+    dataset.PixelData = stored.tobytes()
+
+
+def _short(value: float) -> str:
+    """Write a decimal string of at most 16 characters, as DICOM wants."""
+    return f"{value:.10g}" if len(f"{value:.10g}") <= 16 else f"{value:.8e}"
