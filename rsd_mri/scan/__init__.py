@@ -1,6 +1,8 @@
 """What came off the scanner."""
 
 from rsd_mri.scan.fastmri import write_fastmri as write_fastmri
+from rsd_mri.scan.inspection import Inspection as Inspection
+from rsd_mri.scan.inspection import inspect as inspect
 from rsd_mri.scan.reading import find_scans as find_scans
 from rsd_mri.scan.reading import read_scan as read_scan
 from rsd_mri.scan.scan import Geometry as Geometry

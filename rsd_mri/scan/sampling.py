@@ -162,3 +162,37 @@ def settle_mask(
                 f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points"
             )
     return mask, "file", tuple(notes_)
+
+
+def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int]:
+    """Find the largest fully sampled window around the centre of k-space, as near to a square as it can be.
+
+    Parameters
+    ----------
+    mask
+        [phase_encode] or [readout, phase_encode].
+    size
+        (readout, phase_encode) of k-space.
+
+    Returns
+    -------
+    tuple
+        Its (readout, phase_encode) size, (0, 0) where the centre is missing. A width w starts at n // 2 - w // 2.
+    """
+    full = np.broadcast_to(mask, size)
+
+    def holds(window: list[int]) -> bool:
+        rows, columns = (slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(size, window, strict=True))
+        return window[0] <= size[0] and window[1] <= size[1] and bool(full[rows, columns].all())
+
+    window = [1, 1]
+    if not holds(window):
+        return 0, 0
+    growing = {0, 1}
+    while growing:
+        axis = min(growing, key=lambda a: window[a])
+        window[axis] += 1
+        if not holds(window):
+            window[axis] -= 1
+            growing.remove(axis)
+    return window[0], window[1]
