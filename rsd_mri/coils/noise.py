@@ -3,11 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.coils.calibration import to_readout_image
+from rsd_mri.coils.calibration import centre_slice, fully_sampled_centre, to_readout_image
+from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.scan.scan import Scan
 
 COLUMN_SHARE = 0.05
 """Share of readout positions taken as free of signal to begin with."""
+MAX_CENTRE = 24
+"""Lines of the centre looked at for its null space."""
+MAX_SLICES = 4
+"""Slices looked at for it."""
+WORTH_IT = 0.8
+"""The null space is believed where its noise power is below this share of the others'."""
 
 
 def noise_covariance(samples: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
@@ -44,28 +51,43 @@ def whitening_matrix(
 def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
     """Estimate the noise covariance of a scan, in the unit of its k-space.
 
-    From the noise scan where there is one. Otherwise two parts of the data that should hold little but
-    noise are tried: readout positions outside the object in the lines far from the centre (`lines`), and
-    the edge of k-space (`kspace`). What signal is left in either only adds power, so the quieter one is
-    taken.
+    From the noise scan where there is one. Otherwise parts of the data that should hold little but noise
+    are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and what the
+    coils do not explain in the fully sampled centre (`calibration`). Signal left in any of them only adds
+    power, so the quietest is taken.
 
     Returns
     -------
     covariance
         [coil, coil], or None where the data hold no measurable noise.
     source
-        `scan`, `lines`, `kspace` or `none`.
+        `scan`, `lines`, `calibration`, `kspace` or `none`.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= scan.n_coils:
         return noise_covariance(scan.noise), "scan"
-    candidates = [(edge_covariance(scan), "kspace")]
+    covariance, source = edge_covariance(scan), "kspace"
     if scan.mask.ndim == 1:
-        candidates.append((background_covariance(scan), "lines"))
-    covariance, source = min(candidates, key=lambda c: float(np.trace(c[0]).real))
-    energy = float(np.mean(np.abs(scan.kspace[:, :, scan.size[0] // 2]) ** 2))
-    if float(np.trace(covariance).real) / scan.n_coils <= 1e-12 * energy:
+        background = background_covariance(scan)
+        if _power(background) < _power(covariance):
+            covariance, source = background, "lines"
+    signal = float(np.mean(np.abs(scan.kspace[:, :, scan.size[0] // 2]) ** 2, dtype=np.float64))
+    if _power(covariance) <= 1e-12 * signal:
         return None, "none"
+    if scan.mask.ndim == 1:
+        width = min(MAX_CENTRE, fully_sampled_centre(scan.mask, scan.size)[1])
+        lines = scan.kspace[_spread(scan.n_slices, MAX_SLICES)][..., centre_slice(scan.size[1], width)]
+        unexplained = null_space_covariance(lines, covariance)
+        if _power(unexplained) < WORTH_IT * _power(covariance):
+            covariance, source = unexplained, "calibration"
     return covariance, source
+
+
+def _power(covariance: NDArray[np.complex128]) -> float:
+    return float(np.trace(covariance).real) / len(covariance)
+
+
+def _spread(n: int, count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 
 def edge_covariance(scan: Scan) -> NDArray[np.complex128]:
@@ -84,12 +106,12 @@ def background_covariance(scan: Scan) -> NDArray[np.complex128]:
     acquired = np.flatnonzero(scan.mask)
     far = np.abs(acquired - scan.size[1] // 2)
     outer = acquired[far >= np.median(far)]
-    hybrid = to_readout_image(scan.kspace[..., outer])
-    power = np.mean(np.abs(hybrid) ** 2, axis=(0, 1, 3))
-    n_start = max(4, round(COLUMN_SHARE * len(power)))
-    quiet = np.sort(power)[:n_start]
-    # Columns of noise alone scatter by 1 / sqrt(samples); take all that fit the quiet ones.
-    samples = hybrid.shape[0] * hybrid.shape[1] * hybrid.shape[3]
-    limit = np.median(quiet) * (1 + 4 / np.sqrt(samples))
-    chosen = power <= max(limit, quiet[-1])
-    return noise_covariance(np.moveaxis(hybrid, 1, 0)[:, :, chosen])
+    # [coil, slice, readout, line]
+    hybrid = np.moveaxis(to_readout_image(scan.kspace[..., outer]), 1, 0)
+    power = np.mean(np.abs(hybrid) ** 2, axis=(0, 3))
+    power = np.where(power > 0, power, np.inf)
+    n_start = max(4, round(COLUMN_SHARE * np.isfinite(power).sum()))
+    quiet = np.sort(power, axis=None)[:n_start]
+    # Positions of noise alone scatter by 1 / sqrt(samples); take all that fit the quiet ones.
+    limit = np.median(quiet) * (1 + 4 / np.sqrt(scan.n_coils * len(outer)))
+    return noise_covariance(np.moveaxis(hybrid, 3, 1)[:, :, power <= max(limit, quiet[-1])])

@@ -38,7 +38,8 @@ class PreparedSlice:
     energy_kept: float
     """Share of the energy of the calibration region kept by the coil compression."""
     noise_source: str
-    """`scan`, `lines`, `corner` (of the image), `kspace` (edge of k-space) or `none`."""
+    """`scan` (a noise scan), `lines` (readout positions outside the object), `calibration` (what the coils do
+    not explain in the fully sampled centre), `kspace` (its edge) or `none` (no noise was found)."""
     sets_reason: str
     """Why one or two sets of maps were used, in one sentence."""
     eigenvalues: NDArray[np.float32] | None = None
