@@ -40,7 +40,7 @@ def sampling_features(mask: Tensor) -> Tensor:
     for spread in (lines, rows):
         lags = spread[:, :POINT_SPREAD_LAGS]
         missing = POINT_SPREAD_LAGS - lags.shape[1]
-        lags = torch.nn.functional.pad(torch.view_as_real(lags), (0, 0, 0, missing))
+        lags = torch.nn.functional.pad(torch.view_as_real(lags.resolve_conj()), (0, 0, 0, missing))
         parts.append(lags.flatten(1))
     return torch.cat(parts, dim=1)
 
@@ -84,10 +84,14 @@ class Undersampling(Corruption):
         masks = operator.mask[:, 0]
         if masks.shape[0] == 1:
             masks = masks.expand(len(keys), -1, -1)
-        dropped = [
-            further_mask(m[0] if m.shape[0] == 1 else m, acs, extra, generator(*k, "further"))
-            for m, k in zip(masks.cpu(), keys, strict=True)
-        ]
+        dropped = []
+        for m, k in zip(masks.cpu(), keys, strict=True):
+            mask = m[0] if m.shape[0] == 1 else m
+            outer = mask.clone()
+            outer[tuple(centre(n, acs) for n in mask.shape)] = False
+            # Laws with a random number of lines can leave fewer outer lines than are to be dropped.
+            lines = int(outer.sum()) // (1 if mask.ndim == 1 else mask.shape[0])
+            dropped.append(further_mask(mask, acs, min(extra, lines), generator(*k, "further")))
         return operator.with_mask(_stack(dropped).to(operator.mask.device))
 
     def condition(self, operator: LinearOperator) -> Condition:

@@ -1,0 +1,386 @@
+"""The command line: read options, call one library function, say where things went.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.console import Bar, log, refusing, result, say, set_debug
+from rsd_mri.errors import InputError
+
+if TYPE_CHECKING:
+    from rsd_mri.protocol import Protocol
+
+app = typer.Typer(
+    help="Generative models for multi-coil MRI, learned from undersampled and noisy scans only. "
+    + NOT_FOR_DIAGNOSTIC_USE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Device(str, Enum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class StageName(str, Enum):
+    """Stages of training."""
+
+    teacher = "teacher"
+    generator = "generator"
+    all = "all"
+
+
+class Network(str, Enum):
+    """Networks of a run."""
+
+    teacher = "teacher"
+    generator = "generator"
+
+
+class MethodName(str, Enum):
+    """Ways to reconstruct."""
+
+    posterior = "posterior"
+    one_step = "one-step"
+    l1_wavelet = "l1-wavelet"
+    tv = "tv"
+    cg_sense = "cg-sense"
+    zero_filled = "zero-filled"
+
+
+class PrecisionName(str, Enum):
+    """Precision of the networks; the physics is always complex64."""
+
+    single = "32"
+    bf16 = "bf16"
+    half = "16"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
+SetOption = Annotated[
+    Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
+]
+
+
+def _version(show: bool) -> None:
+    if show:
+        result([__version__], {}, False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Generative models for multi-coil MRI. Research use only. Not for diagnostic use."""
+    set_debug(debug)
+
+
+def _protocol(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":
+    from rsd_mri.protocol import Protocol, load_protocol, protocol_for_acceleration
+
+    if name is not None:
+        protocol = load_protocol(name)
+    else:
+        protocol = protocol_for_acceleration(accel) if accel is not None else Protocol()
+    pairs = {}
+    if name is not None and accel is not None:
+        pairs["mask.acceleration"] = str(accel)
+    for text in assignments or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text}: expected key=value, for example --set mask.acceleration=8")
+        pairs[key.strip()] = value
+    return protocol.with_values(pairs) if pairs else protocol
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such {what}")
+    return path
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the scans.")],
+    volumes: Annotated[int, typer.Option(min=1, help="Number of scans.")] = 4,
+    slices: Annotated[int, typer.Option(min=1, help="Slices per scan.")] = 4,
+    matrix: Annotated[int, typer.Option(min=16, help="Matrix size [pixels].")] = 128,
+    coils: Annotated[int, typer.Option(min=1, help="Receive coils.")] = 8,
+    noise: Annotated[
+        float, typer.Option(min=0.0, help="Noise standard deviation over the brightest tissue.")
+    ] = 0.01,
+    accel: Annotated[Optional[float], typer.Option(min=1.0, help="Undersample; full scans without it.")] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Simulate multi-coil brain scans in fastMRI's layout.
+
+    Example: rsd-mri simulate scans --volumes 4 --slices 4 --matrix 128 --coils 8 --accel 4
+    """
+    with refusing():
+        from rsd_mri.simulation import simulate_folder
+
+        files: list[str] = []
+        with Bar("simulating") as bar:
+            for case in range(volumes):
+                files += map(
+                    str, simulate_folder(out, 1, slices, matrix, coils, noise, accel, seed, first=case)
+                )
+                bar.update((case + 1) / volumes)
+        lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
+        result(lines, {"files": files, "seed": seed}, json)
+
+
+@app.command()
+def prep(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A raw scan or a folder of them.")],
+    out: Annotated[Optional[Path], typer.Option(help="Default: SRC with -prepared added.")] = None,
+    protocol: ProtocolOption = None,
+    assignments: SetOption = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None,
+    shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
+
+    Example: rsd-mri prep scans/ --workers 2
+    """
+    with refusing():
+        from data_prep import parse_shard, prepare_folder
+
+        _existing(source, "file or folder")
+        target = out or source.with_name(source.stem + "-prepared" if source.is_file() else source.name + "-prepared")
+        with Bar("preparing") as bar:
+            manifest = prepare_folder(
+                source, target, _protocol(protocol, None, assignments), workers, scheduler,
+                parse_shard(shard) if shard else None, dry_run,
+                lambda done, total, entry: bar.update(done / total, detail=str(entry)),
+            )
+        result(manifest.lines(), manifest.as_dict(), json)
+        if manifest.failed:
+            raise typer.Exit(1 if manifest.succeeded else 2)
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A scan in any format.")],
+    json: JsonOption = False,
+) -> None:
+    """Say what was understood of a scan, and every conflict found in it.
+
+    Example: rsd-mri inspect scan.h5
+    """
+    with refusing():
+        from rsd_mri.scan.inspection import inspect as look
+
+        found = look(_existing(file, "file"))
+        result(found.lines(), found.as_dict(), json)
+
+
+@app.command()
+def train(
+    accel: Annotated[Optional[float], typer.Option(min=1.0, help="Acceleration; picks the protocol.")] = None,
+    data: Annotated[Optional[Path], typer.Option(help="Prepared scans; simulated brains without it.")] = None,
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("run"),
+    protocol: ProtocolOption = None,
+    stage: Annotated[StageName, typer.Option(help="What to train.")] = StageName.all,
+    images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
+    fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Devices per node.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes.")] = 1,
+    precision: Annotated[PrecisionName, typer.Option(help="Of the networks.")] = PrecisionName.single,
+    device: DeviceOption = Device.auto,
+    assignments: SetOption = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed; the protocol's without it.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a teacher from undersampled data only, then distil the one-step generator.
+
+    Continues a run that was stopped. Example: rsd-mri train --accel 4 --data scans-prepared --out run
+    """
+    with refusing():
+        from rsd_mri.experiment import train_run
+
+        if accel is None and protocol is None:
+            raise InputError("give --accel R or --protocol NAME; 'rsd-mri protocols' lists them")
+        chosen = _protocol(protocol, accel, assignments)
+        changes = {} if seed is None else {"seed": str(seed)}
+        if images is not None:
+            changes |= {"teacher.images": str(images), "distillation.images": str(images)}
+        chosen = chosen.with_values(changes)
+        with Bar("training") as bar:
+            done = train_run(
+                chosen, out, None if data is None else _existing(data, "folder"), stage.value, fresh,
+                device.value, devices, nodes, precision.value,
+                lambda name, seen, total, losses: bar.update(
+                    seen / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items())
+                ),
+            )
+        lines = [f"trained {name}: {count} images" for name, count in done["images"].items()]
+        result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], {**done, "out": str(out)}, json)
+
+
+@app.command()
+def generate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of images.")] = 16,
+    network: Annotated[Network, typer.Option("--with", help="Network.")] = Network.generator,
+    out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 16,
+    truncate: Annotated[
+        float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")
+    ] = 0.0,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Generate complex images, and a contact sheet beside them.
+
+    Example: rsd-mri generate run -n 16 --with generator
+    """
+    with refusing():
+        from rsd_mri.rsd.sampling import generate_file
+
+        _existing(run, "run folder")
+        target = out or run / "generated.h5"
+        with Bar("generating") as bar:
+            made = generate_file(
+                run, count, network.value, target, batch, truncate, device.value, seed, bar.update
+            )
+        result(
+            [
+                f"{count} images in {target}, contact sheet in {made['sheet']}, "
+                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+            ],
+            made, json,
+        )
+
+
+@app.command()
+def recon(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format.")],
+    prior: Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")] = None,
+    method: Annotated[MethodName, typer.Option(help="How to reconstruct.")] = MethodName.posterior,
+    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
+    out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
+    ] = "h5",
+    report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
+    sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    protocol: ProtocolOption = None,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Reconstruct scans, with uncertainty where the method gives it.
+
+    Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
+    """
+    with refusing():
+        from rsd_mri.report.deliver import Delivery, reconstruct_files
+
+        if sets is not None and sets not in ("auto", "1", "2"):
+            raise InputError(f"--sets {sets}: expected auto, 1 or 2")
+        assignments = [f"prep.sets='{sets}'"] if sets else None
+        delivery = Delivery(out, tuple(format.split(",")), report)
+        chosen = None if protocol is None and sets is None else _protocol(protocol, None, assignments).prep
+        with Bar("reconstructing") as bar:
+            done = reconstruct_files(
+                scans, method.value, prior, samples, seed, device.value, delivery, chosen,
+                lambda share, name: bar.update(share, detail=name),
+            )
+        for failure in done.failures:
+            say(f"Error: {failure}")
+        result(done.lines(), done.as_dict(), json)
+        if done.failures:
+            raise typer.Exit(1 if done.written else 2)
+
+
+@app.command()
+def evaluate(
+    targets: Annotated[Path, typer.Argument(help="Folder of fully sampled scans, or one.")],
+    predictions: Annotated[Path, typer.Argument(help="Folder of reconstructions, or one.")],
+    json: JsonOption = False,
+) -> None:
+    """PSNR, SSIM and NMSE of reconstructions as fastMRI defines them.
+
+    Example: rsd-mri evaluate scans/ reconstructions/
+    """
+    with refusing():
+        from rsd_mri.evaluation.image_quality import evaluate_files
+
+        found = evaluate_files(_existing(targets, "file or folder"), _existing(predictions, "file or folder"))
+        lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
+        result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
+
+
+@app.command()
+def protocols(
+    name: Annotated[Optional[str], typer.Argument(help="Print this one.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the protocols, or print one with every value.
+
+    Example: rsd-mri protocols mri-r4
+    """
+    with refusing():
+        from rsd_mri.protocol import load_protocol, protocol_names
+
+        if name is not None:
+            text = load_protocol(name).to_yaml()
+            result([text.rstrip()], {"name": name, "yaml": text}, json)
+            return
+        found = {n: load_protocol(n).description for n in protocol_names()}
+        result([f"{n:16} {text}" for n, text in found.items()], {"protocols": found}, json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("rsd-mri-demo"),
+    fast: Annotated[bool, typer.Option(help="A short version, at most 3 minutes on 2 cores.")] = False,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Walk the whole path on simulated brains: simulate, prep, train, distil, generate, reconstruct, report.
+
+    Example: rsd-mri demo --fast
+    """
+    with refusing():
+        from rsd_mri.demo import run_demo
+
+        with Bar("demo") as bar:
+            done = run_demo(out, fast, device.value, seed, bar.update, log)
+        result(done.lines(), done.as_dict(), json)
+
+
+def main() -> None:
+    """Entry point of `rsd-mri`."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)

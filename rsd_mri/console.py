@@ -1,0 +1,80 @@
+"""What the commands share: progress on stderr, results on stdout, errors as one sentence."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from rsd_mri.errors import InputError
+
+_debug = False
+
+
+def set_debug(on: bool) -> None:
+    """Show tracebacks instead of single sentences."""
+    global _debug  # noqa: PLW0603 - one switch for the process, set before any command runs
+    _debug = on
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn an `InputError` into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        if _debug:
+            raise
+        say(f"Error: {error}")
+        raise typer.Exit(2) from None
+
+
+def say(text: str) -> None:
+    """Write a line to stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def log(text: str) -> None:
+    """Write a line to stderr where a person is watching."""
+    if sys.stderr.isatty():
+        say(text)
+
+
+def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
+    """Write the result to stdout; with `--json` the last line is one JSON object."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    if as_json:
+        sys.stdout.write(json.dumps(values, default=str) + "\n")
+    sys.stdout.flush()
+
+
+class Bar:
+    """A progress bar with time left on stderr; silent where nobody watches."""
+
+    def __init__(self, description: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"), console=Console(stderr=True), disable=not sys.stderr.isatty(),
+        )
+        self._task = self._progress.add_task(description, total=1.0, detail="")
+        self.description = description
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def update(self, done: float, description: str | None = None, detail: str = "") -> None:
+        """Show a share between 0 and 1."""
+        if description is not None and description != self.description:
+            self._progress.reset(self._task)
+            self.description = description
+        self._progress.update(self._task, completed=done, description=self.description, detail=detail)

@@ -1,0 +1,138 @@
+"""Reconstruction with a learned prior: posterior samples, and the one-step path."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.corruption.undersampling import Undersampling, sampling_features
+from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.diffusion.noise_levels import geometric
+from rsd_mri.operators import Sense
+from rsd_mri.randomness import normal_items
+from rsd_mri.reconstruction.classical import cg_sense
+from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.reconstruction.posterior import Denoise, decoupled_annealing, preconditioned_langevin
+from rsd_mri.rsd.prior import Prior
+
+
+@dataclass(frozen=True)
+class PosteriorSettings:
+    """Sampler and its levels."""
+
+    sampler: Literal["annealing", "langevin"] = "annealing"
+    levels: int = 30
+    sigma_max: float = 1.0
+    sigma_min: float = 0.01
+
+
+def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denoise:
+    """The prior's denoiser for the images of one scan.
+
+    A teacher that was trained on undersampled data only knows images through further-corrupted operators. At
+    each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh
+    one per step, so that over the steps it sees all of k-space.
+    """
+    law = Undersampling(prior.protocol.mask, operator.csm.reshape(-1, *operator.csm.shape[-3:]), torch.zeros(1))
+    n_sets = operator.coils.n_sets
+
+    def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
+        step_keys = [(*k, "denoise", step) for k in keys]
+        masks = law.draw_masks(step_keys)
+        further = law.further(operator.with_mask(masks.to(x.device)), step_keys)
+        u = further.gram(x)
+        features = sampling_features(further.mask)
+        if n_sets == 1:
+            return prior.denoiser(u, t, Condition(sampling=features))
+        # Each set's image is an image of the same anatomy in its own right.
+        flat = u.reshape(-1, *u.shape[-2:])
+        return prior.denoiser(
+            flat, t.repeat_interleave(n_sets), Condition(sampling=features.repeat_interleave(n_sets, 0))
+        ).reshape(u.shape)
+
+    return denoise
+
+
+def keyed_noise(keys: Sequence[Key]) -> Callable[[int, str, Tensor], Tensor]:
+    """Standard normal numbers per sample, whatever the batch."""
+
+    def noise(step: int, what: str, like: Tensor) -> Tensor:
+        shape = like.shape[1:]
+        return normal_items(shape, [(*k, what, step) for k in keys], like.dtype).to(like.device)
+
+    return noise
+
+
+def sample_posterior(
+    prior: Prior,
+    operator: Sense,
+    kspace: Tensor,
+    sigma: float,
+    keys: Sequence[Key],
+    settings: PosteriorSettings,
+    tell: Callable[[float], None],
+) -> Tensor:
+    """Draw one posterior sample per key.
+
+    Parameters
+    ----------
+    prior
+        A teacher.
+    operator, kspace
+        Of one slice, with a batch axis of one.
+    sigma
+        Noise level of the k-space, prepared units.
+    keys
+        One per sample.
+    settings
+        Sampler and levels.
+    tell
+        Called with the share done.
+
+    Returns
+    -------
+    Tensor
+        [sample, (set,) readout, phase_encode], prepared units.
+    """
+    first = cg_sense(operator, kspace, sigma)
+    start = first.expand(len(keys), *first.shape[1:]).contiguous()
+    levels = geometric(settings.levels, max(settings.sigma_min, sigma / 2), settings.sigma_max)
+    data = kspace.expand(len(keys), *kspace.shape[1:])
+    noise = keyed_noise(keys)
+    denoise = prior_denoiser(prior, operator, keys)
+    level = torch.tensor([sigma])
+
+    def callback(step: int, steps: int, image: Tensor) -> None:  # noqa: ARG001
+        tell((step + 1) / steps)
+
+    if settings.sampler == "langevin":
+        return preconditioned_langevin(
+            denoise, operator, data, level, levels, noise, torch.zeros_like(start), callback=callback
+        )
+    return decoupled_annealing(
+        denoise, operator, data, level, levels, noise, prior.protocol.teacher.sigma_data, start, callback=callback
+    )
+
+
+def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float, keys: Sequence[Key]) -> Tensor:
+    """One network call, then one data step.
+
+    The network sees the CG-SENSE image, through the training law, at the level of its typical error; the
+    data step is the maximum of the exact likelihood times a Gaussian of that width around the estimate.
+
+    Returns
+    -------
+    Tensor
+        [1, (set,) readout, phase_encode], prepared units.
+    """
+    first = cg_sense(operator, kspace, sigma)
+    width = max(0.1, 2 * sigma)
+    level = torch.full((first.shape[0],), width, device=first.device)
+    estimate = prior_denoiser(prior, operator, keys)(first, level, 0)
+    weight = width**2 / sigma**2
+    gram = operator.gram
+    right = weight * operator.adjoint(kspace) + estimate
+    return conjugate_gradient(lambda v: weight * gram(v) + v, right, estimate, 20, 1e-4)

@@ -1,0 +1,173 @@
+"""Reconstruct files and write what was asked for beside them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.errors import InputError
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.files import write_reconstruction
+from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.result import Reconstruction
+from rsd_mri.rsd.prior import Prior, load_prior
+from rsd_mri.rsd.train import resolve_device
+from rsd_mri.scan.reading import read_scan
+
+FORMATS = ("h5", "nifti", "dicom", "png")
+DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4.safetensors"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What to write, and where."""
+
+    out: Path | None = None
+    """Folder; beside each scan where None."""
+    formats: tuple[str, ...] = ("h5",)
+    report: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [f for f in self.formats if f not in FORMATS]
+        if unknown:
+            raise InputError(f"--format {unknown[0]}: expected some of {', '.join(FORMATS)}, joined by commas")
+
+    def folder(self, scan: Path) -> Path:
+        """Where the files of a scan go."""
+        return self.out or scan.parent
+
+
+@dataclass
+class Delivered:
+    """What was written, and what failed."""
+
+    written: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = []
+        for one in self.written:
+            lines.append(
+                f"{one['scan']}: {one['method']}, R={one['acceleration']:.2f} (mask from {one['mask_source']}), "
+                f"{one['seconds_per_slice']:.2f} s a slice, residual {one['residual']:.2f} of the noise"
+            )
+            lines += [f"  {note}" for note in one["notes"]]
+            lines += [f"  {path}" for path in one["files"]]
+        return [*lines, NOT_FOR_DIAGNOSTIC_USE]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {"reconstructions": self.written, "failures": self.failures, "not_for_diagnostic_use": True}
+
+
+def reconstruct_files(
+    scans: list[Path],
+    method: str,
+    prior: Path | None,
+    samples: int,
+    seed: int,
+    device: str,
+    delivery: Delivery,
+    prep: PrepSettings | None,
+    progress: Callable[[float, str], None],
+) -> Delivered:
+    """Reconstruct each scan; one that fails does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If the prior or the device cannot be used, before any scan is read.
+    """
+    on = resolve_device(device)
+    loaded = find_prior(prior, method) if method in LEARNED else None
+    if loaded is not None:
+        loaded.to(on)
+    options = ReconOptions(method=method, samples=samples, seed=seed, device=on)  # type: ignore[arg-type]
+    done = Delivered()
+    for number, path in enumerate(scans):
+
+        def tell(index: int, count: int, share: float, number: int = number, name: str = path.name) -> None:
+            progress((number + (index + share) / count) / len(scans), name)
+
+        try:
+            scan = read_scan(path)
+            rec = reconstruct_scan(scan, options, loaded, prep, tell)
+            comparisons = []
+            if delivery.report:
+                for other in ("zero-filled", "cg-sense"):
+                    if other != method:
+                        other_options = replace(options, method=other)  # type: ignore[arg-type]
+                        comparisons.append(reconstruct_scan(scan, other_options, None, prep))
+            files = deliver(rec, comparisons, delivery)
+        except InputError as error:
+            done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
+            continue
+        done.written.append(_facts(path, rec, files))
+    return done
+
+
+def find_prior(prior: Path | None, method: str) -> Prior:
+    """The prior given, or the one that comes with the package.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if prior is not None:
+        if not prior.exists():
+            raise InputError(f"--prior {prior}: no such run folder or file")
+        return load_prior(prior, "teacher" if prior.is_dir() else None)
+    if not DEFAULT_PRIOR.is_file():
+        raise InputError(
+            f"--method {method} needs a prior, and this installation carries none; train one with "
+            "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"
+        )
+    return load_prior(DEFAULT_PRIOR)
+
+
+def deliver(rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery) -> list[Path]:
+    """Write a reconstruction in the formats asked for."""
+    folder = delivery.folder(rec.source)
+    name = f"{rec.source.stem}_recon"
+    files: list[Path] = []
+    if "h5" in delivery.formats:
+        files.append(write_reconstruction(folder / f"{name}.h5", rec))
+    if "png" in delivery.formats:
+        from rsd_mri.report.figures import write_png
+
+        files += write_png(folder, rec, name)
+    if "nifti" in delivery.formats:
+        from rsd_mri.report.nifti import write_nifti
+
+        files += write_nifti(folder, rec, name)
+    if "dicom" in delivery.formats:
+        from rsd_mri.report.dicom import write_dicom
+
+        files += write_dicom(folder / f"{name}_dicom", rec, name)
+    if delivery.report:
+        from rsd_mri.report.page import write_page
+
+        files.append(write_page(folder / f"{name}.html", rec, comparisons))
+    return files
+
+
+def _facts(path: Path, rec: Reconstruction, files: list[Path]) -> dict[str, Any]:
+    return {
+        "scan": str(path),
+        "method": rec.method,
+        "acceleration": rec.acceleration,
+        "mask_source": rec.mask_source,
+        "residual": float(np.mean(rec.residual)),
+        "residual_per_slice": [float(r) for r in rec.residual],
+        "seconds_per_slice": float(np.mean(rec.seconds)),
+        "prior": rec.prior,
+        "prior_hash": rec.prior_hash,
+        "seed": rec.seed,
+        "notes": list(rec.notes),
+        "files": [str(f) for f in files],
+    }

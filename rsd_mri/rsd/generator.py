@@ -1,0 +1,68 @@
+"""The one-step generator: the denoiser at one noise level, on noise."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Corruption, Key
+from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.diffusion.noise_levels import karras
+from rsd_mri.diffusion.samplers import heun
+from rsd_mri.operators import LinearOperator
+from rsd_mri.protocol import SamplerSettings
+from rsd_mri.randomness import normal_items
+
+
+def generate(
+    generator: Denoiser, corruption: Corruption, operator: LinearOperator, noise: Tensor, sigma_init: float
+) -> Tensor:
+    """One network call: G(z) with z = sigma_init n, seen through A~^H A~ as in training.
+
+    Parameters
+    ----------
+    generator
+        The distilled network.
+    corruption
+        Says what the network is told about the operator.
+    operator
+        A further-corrupted operator A~ per image, from the law of the training data.
+    noise
+        Standard normal, [batch, *image].
+    sigma_init
+        Noise level the generator was distilled at.
+    """
+    level = torch.full((noise.shape[0],), sigma_init, device=noise.device)
+    return generator(operator.gram(noise * sigma_init), level, corruption.condition(operator))
+
+
+def draw_further(corruption: Corruption, keys: Sequence[Key]) -> LinearOperator:
+    """A further-corrupted operator per key, from the law of the training data."""
+    return corruption.further(corruption.draw(keys)[0], keys)
+
+
+def noise_for(corruption: Corruption, keys: Sequence[Key]) -> Tensor:
+    """Standard normal images, one per key."""
+    return normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype)
+
+
+@torch.no_grad()
+def sample_generator(generator: Denoiser, corruption: Corruption, keys: Sequence[Key], sigma_init: float) -> Tensor:
+    """Generate one image per key with the one-step generator."""
+    device = next(generator.parameters()).device
+    operator = draw_further(corruption, keys).to(device)
+    return generate(generator, corruption, operator, noise_for(corruption, keys).to(device), sigma_init)
+
+
+@torch.no_grad()
+def sample_teacher(
+    teacher: Denoiser, corruption: Corruption, keys: Sequence[Key], settings: SamplerSettings, stop_at: float = 0.0
+) -> Tensor:
+    """Sample one image per key with the teacher; each keeps its operator along the whole trajectory."""
+    device = next(teacher.parameters()).device
+    operator = draw_further(corruption, keys).to(device)
+    gram, condition = operator.gram, corruption.condition(operator)
+    levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
+    return heun(
+        lambda x, t: teacher(gram(x), t, condition), noise_for(corruption, keys).to(device), levels, stop_at
+    )

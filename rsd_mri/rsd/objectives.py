@@ -1,0 +1,175 @@
+"""The objectives of Restoration Score Distillation, written once for every corruption.
+
+All of them compare what a denoiser says with what was measured, through A^H A only; nothing here knows
+whether A is MRI, inpainting or the identity.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Corruption, Key, Measurements
+from rsd_mri.diffusion.denoiser import Denoiser, expand, loss_weight, per_item_mean, squared
+from rsd_mri.operators import LinearOperator
+
+
+def restoration_loss(
+    denoiser: Denoiser,
+    corruption: Corruption,
+    data: Measurements,
+    further: LinearOperator,
+    t: Tensor,
+    noise: Tensor,
+    loss_on: Literal["acquired", "further"] = "acquired",
+) -> Tensor:
+    """Weighted loss of a denoiser that is given less than was measured; the teacher's and the fake score's.
+
+    With s^2 = t^2 - sigma^2 and c = sigma^2 / t^2, the denoiser sees u = A~^H y + s A~^H A~ n and its
+    estimate x0 is judged by
+
+        r = (A^H A x0 - A^H y) - c (A~^H A~ x0 - u).
+
+    Without data noise (c = 0) this is Fourier Ambient Diffusion (Aali et al. 2024, arXiv 2403.08728) for MRI
+    and Ambient Diffusion (Daras et al. 2023, arXiv 2305.19256) for inpainting. With A~ = A = 1 it is Ambient
+    Tweedie (Daras et al. 2024, arXiv 2404.10177): r = (1 - c) x0 + c x_t - y. In a mixture the correction
+    acts only on what the denoiser saw, since the noise of the rest is independent of its input.
+
+    Parameters
+    ----------
+    denoiser
+        The network under training.
+    corruption
+        Says what the denoiser is told about the operators.
+    data
+        Measurements y of operators A with noise levels sigma.
+    further
+        A~, one per item.
+    t
+        [batch] noise levels, at least sigma.
+    noise
+        Standard normal images n.
+    loss_on
+        `acquired`: on A. `further`: on A~ only, as the reference code trains its fake score.
+
+    Returns
+    -------
+    Tensor
+        [batch], real: w(t) times the mean of |r|^2.
+    """
+    seen, seen_gram = further.adjoint(data.y), further.gram
+    extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
+    u = seen + expand(extra, noise) * seen_gram(noise)
+    estimate = denoiser(u, t, corruption.condition(further))
+    seen_error = seen_gram(estimate)
+    share = expand(data.sigma**2 / t**2, noise)
+    if loss_on == "further":
+        error = seen_error - seen
+    else:
+        error = data.operator.gram(estimate) - data.operator.adjoint(data.y)
+    residual = error - share * (seen_error - u)
+    return loss_weight(t, denoiser.sigma_data) * per_item_mean(squared(residual))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What teacher and fake score make of the same corrupted, noisy generated image."""
+
+    image: Tensor
+    """v: the generated image in the teacher's space."""
+    teacher: Tensor
+    """r = f(v_t, t)."""
+    fake: Tensor
+    """q = psi(v_t, t)."""
+    operator: LinearOperator
+    """The further-corrupted operator both saw the image through."""
+    t: Tensor
+
+
+def compare(
+    teacher: Denoiser,
+    fake: Denoiser,
+    corruption: Corruption,
+    images: Tensor,
+    keys: "tuple[Key, ...] | list[Key]",
+    t: Tensor,
+    noise: Tensor,
+) -> Comparison:
+    """Show generated images to teacher and fake score, through fresh operators and with noise of level t."""
+    v = corruption.to_teacher(images)
+    operator, _ = corruption.draw(keys)
+    further = corruption.further(operator, keys).to(v.device)
+    u = further.gram(v + expand(t, v) * noise)
+    condition = corruption.condition(further)
+    return Comparison(v, teacher(u, t, condition), fake(u, t, condition), further, t)
+
+
+def real_inner(a: Tensor, b: Tensor) -> Tensor:
+    """Re(conj(a) b) per element."""
+    return a.real * b.real + a.imag * b.imag if a.is_complex() else a * b
+
+
+def sid_loss(pair: Comparison, alpha: float, masked: bool = False) -> Tensor:
+    """Score identity distillation; Zhou et al. 2024 (arXiv 2404.04057), eqs. 22-23.
+
+    (r - q) [(r - v) - alpha (r - q)] over the mean of |v - r|, which is taken as a constant. The gradient
+    flows through v, r and q, never into the weights of teacher and fake score.
+
+    Parameters
+    ----------
+    pair
+        From `compare`.
+    alpha
+        1 to 1.2.
+    masked
+        Let the loss act on what the operator measures only.
+
+    Returns
+    -------
+    Tensor
+        [batch], real.
+    """
+    difference, error = pair.teacher - pair.fake, pair.teacher - pair.image
+    scale = per_item_mean(error.abs()).clamp_min(1e-5).detach()
+    if masked:
+        gram = pair.operator.gram
+        seen, seen_error = gram(difference), gram(error)
+        # The mean over the measured part only: an emptier mask must not shrink the loss.
+        share = per_item_mean(squared(seen_error)) / per_item_mean(squared(error)).clamp_min(1e-12)
+        scale = scale * share.clamp_min(1e-3).detach()
+        difference, error = seen, seen_error
+    return per_item_mean(real_inner(difference, error - alpha * difference)) / scale
+
+
+def dmd_loss(pair: Comparison) -> Tensor:
+    """Distribution matching distillation; Yin et al. 2024 (arXiv 2311.18828), eqs. 7-8. Returns [batch]."""
+    scale = per_item_mean((pair.image - pair.teacher).abs()).clamp_min(1e-5)
+    direction = ((pair.fake - pair.teacher) / expand(scale, pair.image)).detach()
+    return 0.5 * per_item_mean(squared(pair.image - (pair.image - direction).detach()))
+
+
+def sds_loss(pair: Comparison) -> Tensor:
+    """Score distillation sampling; Poole et al. 2023 (arXiv 2209.14988), eq. 3, without the U-Net Jacobian.
+
+    Returns [batch]. The fake score plays no part.
+    """
+    scale = per_item_mean((pair.image - pair.teacher).abs()).clamp_min(1e-5)
+    direction = ((pair.image - pair.teacher) / expand(scale, pair.image)).detach()
+    return 0.5 * per_item_mean(squared(pair.image - (pair.image - direction).detach()))
+
+
+def check_finite(loss: Tensor, t: Tensor, keys: "tuple[Key, ...] | list[Key]", stage: str, images: int) -> None:
+    """Stop at the first non-finite loss, saying where it happened.
+
+    Raises
+    ------
+    FloatingPointError
+        With stage, images seen, noise level and item.
+    """
+    bad = (~torch.isfinite(loss.detach())).nonzero()
+    if len(bad):
+        i = int(bad[0])
+        raise FloatingPointError(
+            f"{stage}: loss is {float(loss[i])} after {images} images, at sigma {float(t[i]):.4g}, item {keys[i]}"
+        )

@@ -1,0 +1,96 @@
+"""Generate images from a run and write them down."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsd_mri import __version__
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.corruption.undersampling import Undersampling
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.rsd.generator import sample_generator, sample_teacher
+from rsd_mri.rsd.prior import Prior, load_bank, load_prior
+from rsd_mri.rsd.train import resolve_device
+
+
+def sample_prior(prior: Prior, corruption: Undersampling, keys: list[Key], truncate: float = 0.0) -> Tensor:
+    """One image per key, [item, readout, phase_encode]: one call of a generator, or Heun with a teacher."""
+    if prior.kind == "generator":
+        return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
+    return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
+
+
+def generate_file(
+    run: Path,
+    count: int,
+    network: Literal["teacher", "generator"] | str,
+    out: Path,
+    batch: int,
+    truncate: float,
+    device: str,
+    seed: int,
+    progress: Callable[[float], None],
+) -> dict[str, Any]:
+    """Write `count` complex images to an HDF5 file, and a contact sheet beside it.
+
+    Images are keyed by (seed, number): the batch size does not change them. The time per image counts
+    network and sampler only, after one warm-up batch.
+
+    Returns
+    -------
+    dict
+        `out`, `sheet`, `images`, `seconds_per_image`, `network_calls`, `seed`.
+
+    Raises
+    ------
+    InputError
+        If the run lacks the network.
+    """
+    if not run.is_dir():
+        raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
+    prior = load_prior(run, network).to(resolve_device(device))
+    corruption = load_bank(run / "sensitivities.safetensors", prior.protocol)
+    on = next(prior.denoiser.parameters()).device
+    sample_prior(prior, corruption, [(seed, "warm-up", i) for i in range(min(batch, count))], truncate)
+    made: list[np.ndarray] = []
+    seconds = 0.0
+    for first in range(0, count, batch):
+        keys: list[Key] = [(seed, "generate", i) for i in range(first, min(first + batch, count))]
+        _wait(on)
+        begun = time.perf_counter()
+        images = sample_prior(prior, corruption, keys, truncate)
+        _wait(on)
+        seconds += time.perf_counter() - begun
+        made.append(images.cpu().numpy())
+        progress(min(first + batch, count) / count)
+    images_all = np.concatenate(made).astype(np.complex64)
+    if not np.isfinite(images_all).all():
+        raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
+    calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
+    with written_whole(out) as partial, h5py.File(partial, "w") as file:
+        file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
+        file.attrs.update(
+            method=network, prior=str(prior.path), prior_hash=prior.sha256, seed=seed, version=__version__,
+            protocol=prior.protocol.to_yaml(), network_calls=calls, truncate=truncate,
+            not_for_diagnostic_use=True,
+        )
+    from rsd_mri.report.figures import save_contact_sheet
+
+    sheet = out.with_suffix(".png")
+    save_contact_sheet(sheet, np.abs(images_all[:64]))
+    return {
+        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds / count,
+        "network": network, "network_calls": calls, "seed": seed,
+    }
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,206 @@
+"""The two stages of the method as the training loop runs them."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol as Interface
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from rsd_mri.corruption.corruption import Corruption, Measurements
+from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
+from rsd_mri.protocol import Protocol
+from rsd_mri.randomness import generator, normal_items, uniform_items
+from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator, sample_teacher
+from rsd_mri.rsd.objectives import check_finite, compare, dmd_loss, restoration_loss, sds_loss, sid_loss
+from rsd_mri.training.ema import averaged_copy
+from rsd_mri.training.stage import Stage
+
+
+class Data(Interface):
+    """Measurements to train on."""
+
+    corruption: Corruption
+
+    def __len__(self) -> int: ...
+    def batch(self, indices: Sequence[int]) -> Measurements:
+        """Collate items."""
+
+
+def shuffled_index(position: int, count: int, seed: int) -> int:
+    """Item at a running position, every epoch in another order; no state to store."""
+    epoch, place = divmod(position, count)
+    return int(_permutation(epoch, count, seed)[place])
+
+
+_permutations: dict[tuple[int, int, int], Tensor] = {}
+
+
+def _permutation(epoch: int, count: int, seed: int) -> Tensor:
+    wanted = (epoch, count, seed)
+    if wanted not in _permutations:
+        if len(_permutations) > 4:
+            _permutations.clear()
+        _permutations[wanted] = torch.randperm(count, generator=generator(seed, "epoch", epoch))
+    return _permutations[wanted]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, images: int, warmup: int) -> None:
+    """Linear ramp over the first `warmup` images."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * min(1.0, (images + 1) / warmup) if warmup else rate
+
+
+class TeacherStage(Stage):
+    """Phase one: the corruption-aware diffusion teacher, from measurements only."""
+
+    name = "teacher"
+
+    def __init__(
+        self, denoiser: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Callable[[nn.Module], None]
+    ) -> None:
+        self.settings, self.protocol, self.data = protocol.teacher, protocol, data
+        self.batch = protocol.teacher.batch
+        self._finish = finish
+        denoiser = denoiser.to(fabric.device)
+        self.averages: dict[str, nn.Module] = {"teacher": averaged_copy(denoiser)}
+        optimizer = torch.optim.Adam(denoiser.parameters(), lr=protocol.teacher.learning_rate)
+        module, optimizer = fabric.setup(denoiser, optimizer)
+        self.modules: dict[str, nn.Module] = {"teacher": module}
+        self.optimizers = {"teacher": optimizer}
+
+    def step(self, fabric: Fabric, positions: Sequence[int], images: int) -> dict[str, Tensor]:
+        """One update on measured data."""
+        seed, s = self.protocol.seed, self.settings
+        keys = [(seed, "teacher", p) for p in positions]
+        indices = [shuffled_index(p, len(self.data), seed) for p in positions]
+        data = self.data.batch(indices)
+        t = log_normal(uniform_items([(*k, "level") for k in keys]), s.log_mean, s.log_std, data.sigma)
+        corruption = self.data.corruption
+        noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype)
+        further = corruption.further(data.operator, keys).to(fabric.device)
+        module, optimizer = self.modules["teacher"], self.optimizers["teacher"]
+        module.train()
+        set_learning_rate(optimizer, s.learning_rate, images, s.warmup)
+        loss = restoration_loss(
+            module, corruption, data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device)
+        )
+        check_finite(loss, t, keys, "teacher", images)
+        optimizer.zero_grad()
+        fabric.backward(loss.mean())
+        if s.grad_clip:
+            nn.utils.clip_grad_norm_(module.parameters(), s.grad_clip)
+        optimizer.step()
+        return {"teacher loss": loss.mean()}
+
+    def preview(self, count: int) -> Tensor:
+        """Samples of the averaged teacher."""
+        teacher = self.averages["teacher"]
+        keys = [(self.protocol.seed, "preview", i) for i in range(count)]
+        return sample_teacher(teacher, self.data.corruption, keys, self.protocol.sampler).abs()
+
+    def finish(self) -> None:
+        """Hand over the averaged teacher."""
+        self._finish(self.averages["teacher"])
+
+
+class DistillationStage(Stage):
+    """Phase two: fake score and one-step generator, alternately. No measured data enters but maps and masks."""
+
+    name = "generator"
+
+    def __init__(
+        self, teacher: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Callable[[nn.Module], None]
+    ) -> None:
+        self.settings, self.protocol, self.data = protocol.distillation, protocol, data
+        self.batch = protocol.distillation.batch
+        self._finish = finish
+        teacher = teacher.to(fabric.device)
+        self.teacher = averaged_copy(teacher)
+        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(teacher).requires_grad_(True)
+        self.averages = {"generator": averaged_copy(student)}
+        s = self.settings
+        fake_optimizer = torch.optim.Adam(fake.parameters(), lr=s.learning_rate_fake, betas=(0.0, 0.999))
+        optimizer = torch.optim.Adam(student.parameters(), lr=s.learning_rate_generator, betas=(0.0, 0.999))
+        self._fake = fake
+        fake_module, fake_optimizer = fabric.setup(fake, fake_optimizer)
+        student_module, optimizer = fabric.setup(student, optimizer)
+        self.modules = {"fake": fake_module, "generator": student_module}
+        self.optimizers = {"fake": fake_optimizer, "generator": optimizer}
+
+    def step(self, fabric: Fabric, positions: Sequence[int], images: int) -> dict[str, Tensor]:
+        """One update of the fake score on the generator's images, then one of the generator."""
+        losses = {} if self.settings.method == "sds" else {"fake loss": self._fake_step(fabric, positions, images)}
+        losses["generator loss"] = self._generator_step(fabric, positions, images)
+        return losses
+
+    def _fake_step(self, fabric: Fabric, positions: Sequence[int], images: int) -> Tensor:
+        seed, s, corruption = self.protocol.seed, self.settings, self.data.corruption
+        keys = [(seed, "fake", p) for p in positions]
+        with torch.no_grad():
+            student = self.modules["generator"].eval()
+            further = draw_further(corruption, [(*k, "input") for k in keys]).to(fabric.device)
+            noise = noise_for(corruption, keys).to(fabric.device)
+            made = corruption.to_teacher(generate(student, corruption, further, noise, s.sigma_init))
+            operator, sigma = corruption.draw(keys)
+            operator = operator.to(fabric.device)
+            clean = operator.forward(made)
+            grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(fabric.device)
+            scaled = grain * sigma.to(fabric.device).reshape(-1, *(1,) * (grain.ndim - 1))
+            y = clean + scaled  # every adjoint masks, so noise outside the mask is never seen
+        data = Measurements(y, operator, sigma, tuple(keys)).to(fabric.device)
+        t = log_normal(
+            uniform_items([(*k, "level") for k in keys]), self.protocol.teacher.log_mean,
+            self.protocol.teacher.log_std, sigma,
+        )
+        n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
+        hidden = corruption.further(operator, keys).to(fabric.device)
+        module, optimizer = self.modules["fake"], self.optimizers["fake"]
+        module.train()
+        loss = restoration_loss(
+            module, corruption, data, hidden, t.to(fabric.device), n.to(fabric.device), s.fake_mask
+        )
+        check_finite(loss, t, keys, "fake score", images)
+        optimizer.zero_grad()
+        fabric.backward(loss.mean())
+        if s.grad_clip:
+            nn.utils.clip_grad_norm_(module.parameters(), s.grad_clip)
+        optimizer.step()
+        return loss.mean()
+
+    def _generator_step(self, fabric: Fabric, positions: Sequence[int], images: int) -> Tensor:
+        seed, s, corruption = self.protocol.seed, self.settings, self.data.corruption
+        keys = [(seed, "generator", p) for p in positions]
+        further = draw_further(corruption, [(*k, "input") for k in keys]).to(fabric.device)
+        noise = noise_for(corruption, keys).to(fabric.device)
+        student, optimizer = self.modules["generator"], self.optimizers["generator"]
+        student.train()
+        made = generate(student, corruption, further, noise, s.sigma_init)
+        t = distillation_levels(uniform_items([(*k, "level") for k in keys]), s.t_max)
+        n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
+        # The bare network, frozen: the generator's gradient passes through its input only.
+        fake = self._fake.requires_grad_(False).eval()
+        pair = compare(self.teacher, fake, corruption, made, keys, t.to(fabric.device), n.to(fabric.device))
+        if s.method == "sid":
+            loss = sid_loss(pair, s.alpha, s.generator_mask)
+        else:
+            loss = dmd_loss(pair) if s.method == "dmd" else sds_loss(pair)
+        check_finite(loss, t, keys, "generator", images)
+        optimizer.zero_grad()
+        fabric.backward(loss.mean())
+        optimizer.step()
+        fake.requires_grad_(True)
+        return loss.mean()
+
+    def preview(self, count: int) -> Tensor:
+        """Images of the averaged generator."""
+        keys = [(self.protocol.seed, "preview", i) for i in range(count)]
+        made = sample_generator(
+            self.averages["generator"], self.data.corruption, keys, self.settings.sigma_init
+        )
+        return made.abs()
+
+    def finish(self) -> None:
+        """Hand over the averaged generator."""
+        self._finish(self.averages["generator"])

@@ -1,0 +1,79 @@
+"""Checkpoints: tensors and JSON in one safetensors file, written whole or not at all; nothing is unpickled."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON description, atomically."""
+    text = {k: json.dumps(v) for k, v in metadata.items()}
+    text |= {"version": json.dumps(__version__), "use": json.dumps(NOT_FOR_DIAGNOSTIC_USE)}
+    kept = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with written_whole(path) as partial:
+        save_file(kept, partial, metadata=text)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a whole safetensors file of this package.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights written by 'rsd-mri train'")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load_file(path)
+        return tensors, {k: json.loads(v) for k, v in metadata.items()}
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a whole safetensors file of rsd-mri ({error})") from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimiser as named tensors: `<parameter index>.<name>`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{name}": torch.as_tensor(v) for i, values in state.items() for name, v in values.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Load weights strictly.
+
+    Raises
+    ------
+    InputError
+        Naming the first missing or unexpected weight.
+    """
+    own = module.state_dict()
+    missing, unexpected = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    wrong = sorted(k for k in own.keys() & tensors.keys() if own[k].shape != tensors[k].shape)
+    for names, problem in ((missing, "lacks"), (unexpected, "has an unknown"), (wrong, "has another shape for")):
+        if names:
+            raise InputError(
+                f"{where}: {problem} weight '{names[0]}' ({len(names)} in all); "
+                "the network settings differ from those it was trained with"
+            )
+    module.load_state_dict(dict(tensors))
