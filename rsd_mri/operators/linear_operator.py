@@ -26,6 +26,7 @@ class LinearOperator(ABC):
         """Apply A^H."""
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Apply A."""
         return self.forward(x)
 
     @property

@@ -57,7 +57,7 @@ class SamplingMask(LinearOperator):
         return torch.where(self.mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """The same: masking is an orthogonal projection."""
+        """Zero what was not acquired: masking is an orthogonal projection."""
         return self.forward(y)
 
     @property

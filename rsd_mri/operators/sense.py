@@ -1,4 +1,7 @@
-"""Multi-coil Cartesian MRI: A = M F S (Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952)."""
+"""Multi-coil Cartesian MRI: A = M F S.
+
+Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S.
+"""
 
 from typing import Any
 
@@ -88,10 +91,12 @@ class SenseGram(LinearOperator):
     def __init__(self, sense: Sense) -> None:
         mask = sense.mask
         self.coils = sense.coils
+        # Conjugated once, for an iteration applies the operator many times.
+        self.conjugate = sense.csm.conj().resolve_conj()
         self.lines_only = mask.shape[-2] == 1
         axes = (-1,) if self.lines_only else (-2, -1)
-        # [batch or 1, readout or 1, phase_encode]; real, so that the product is cheap.
-        self.shifted_mask = torch.fft.ifftshift(mask[:, 0], dim=axes).to(sense.csm.real.dtype)
+        # [batch or 1, readout or 1, phase_encode]; complex, which multiplies faster than real does.
+        self.shifted_mask = torch.fft.ifftshift(mask[:, 0], dim=axes).to(sense.csm.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -99,7 +104,7 @@ class SenseGram(LinearOperator):
         return _SelfAdjoint.apply(x, self)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """The same: the operator is self-adjoint."""
+        """Apply A^H A, which is its own adjoint."""
         return self.forward(y)
 
     def apply_convolution(self, coil_image: Tensor) -> Tensor:
@@ -113,6 +118,7 @@ class SenseGram(LinearOperator):
         csm = self.coils.csm
         one_set = csm.ndim == 4
         maps = csm[:, None] if one_set else csm
+        conjugate = self.conjugate[:, None] if one_set else self.conjugate
         images = x[:, None] if one_set else x
         if x.device.type != "cpu":
             coil_images = (maps * images[:, :, None]).sum(1)
@@ -121,7 +127,7 @@ class SenseGram(LinearOperator):
                 seen = torch.fft.ifft(torch.fft.fft(coil_images, dim=-1).mul_(mask), dim=-1)
             else:
                 seen = torch.fft.ifft2(torch.fft.fft2(coil_images).mul_(mask))
-            out = (maps.conj() * seen[:, None]).sum(2)
+            out = (conjugate * seen[:, None]).sum(2)
             return out[:, 0] if one_set else out
         batch = max(x.shape[0], csm.shape[0], self.shifted_mask.shape[0])
         out = x.new_zeros(batch, *images.shape[1:])
@@ -131,7 +137,7 @@ class SenseGram(LinearOperator):
                 coil_image = coil_image + maps[:, m, c] * images[:, m]
             seen = self.apply_convolution(coil_image)
             for m in range(maps.shape[1]):
-                out[:, m].addcmul_(maps[:, m, c].conj(), seen)
+                out[:, m].addcmul_(conjugate[:, m, c], seen)
         return out[:, 0] if one_set else out
 
     def __repr__(self) -> str:
