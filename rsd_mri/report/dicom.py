@@ -32,18 +32,18 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
     Parameters
     ----------
     folder
-        Series go to `folder/NAME_dicom/SERIES/0001.dcm`.
+        Series go to `folder/SERIES/NAME_0001.dcm`.
     rec
         The reconstruction.
     name
-        The scan's name; that of its file where not given.
+        Start of the files' names; the scan's where not given. It is not written into the files: names of
+        files may be names of patients.
 
     Returns
     -------
     list of Path
         The files written.
     """
-    top = Path(folder) / f"{name or rec.source.stem}_dicom"
     series = {"magnitude": rec.magnitude}
     if rec.std is not None:
         series["std"] = rec.std
@@ -65,7 +65,7 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
                 dataset.FrameOfReferenceUID = frame
             dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
             _put_pixels(dataset, image, slope)
-            path = top / kind / f"{index + 1:04d}.dcm"
+            path = Path(folder) / kind / f"{name or rec.source.stem}_{index + 1:04d}.dcm"
             with written_whole(path) as partial:
                 dataset.save_as(partial, enforce_file_format=True)
             written.append(path)

@@ -9,9 +9,7 @@ import pytest
 from rsd_mri.reconstruction.result import Reconstruction
 
 
-def make(
-    n_slices: int = 3, readout: int = 40, phase_encode: int = 32, method: str = "posterior"
-) -> Reconstruction:
+def make(n_slices: int = 3, readout: int = 40, phase_encode: int = 32, method: str = "posterior") -> Reconstruction:
     rng = np.random.default_rng(5)
     magnitude = np.zeros((n_slices, readout, phase_encode), np.float32)
     magnitude[:, readout // 5 : readout // 2, phase_encode // 4 : phase_encode // 3] = 1e-5

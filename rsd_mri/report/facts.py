@@ -1,0 +1,128 @@
+"""What the report says in words: how the scan was acquired, how the image was made, and what to beware of."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsd_mri.evaluation import image_quality
+from rsd_mri.reconstruction.result import Reconstruction
+from rsd_mri.report.planes import is_known
+
+METHODS = {
+    "posterior": "Posterior mean",
+    "one-step": "One-step",
+    "l1-wavelet": "L1-wavelet",
+    "tv": "Total variation",
+    "cg-sense": "CG-SENSE",
+    "zero-filled": "Zero-filled",
+}
+SOURCES = {
+    "file": "stored in the file",
+    "zeros": "found from the zeros of k-space",
+    "full": "nothing is missing",
+}
+CONSISTENT = (0.7, 1.5)
+"""Residuals within this range of the noise's expectation need no warning."""
+FEW_SAMPLES = 8
+
+
+def warnings(rec: Reconstruction) -> list[str]:
+    """Sentences a reader has to see before the image."""
+    lines = list(rec.notes)
+    low, high = CONSISTENT
+    above = [i + 1 for i, value in enumerate(rec.residual) if value > high]
+    below = [i + 1 for i, value in enumerate(rec.residual) if value < low]
+    if above:
+        lines.append(
+            f"{_slices(above)}: the image explains the measured data worse than noise allows (data residual "
+            f"up to {rec.residual.max():.2f}, 1 expected): expect artefacts."
+        )
+    if below and rec.method != "zero-filled":
+        lines.append(
+            f"{_slices(below)}: the image follows the data more closely than their noise warrants (data "
+            f"residual down to {rec.residual.min():.2f}, 1 expected): expect noise."
+        )
+    if rec.samples is not None and len(rec.samples) < FEW_SAMPLES:
+        lines.append(
+            f"The uncertainty comes from {len(rec.samples)} samples only; it is itself known to about "
+            f"{spread_error(len(rec.samples)):.0%}."
+        )
+    if not is_known(rec.geometry, rec.n_slices):
+        lines.append("Orientation of the image in the patient is unknown: left and right are not marked.")
+    if rec.method in ("posterior", "one-step"):
+        lines.append(
+            "A learned prior fills in what was not measured. Detail that the data do not support can be "
+            "plausible and wrong."
+        )
+    return lines
+
+
+def spread_error(count: int) -> float:
+    """Relative standard error of a standard deviation from `count` normal samples: 1 / sqrt(2 (n - 1))."""
+    return 1 / np.sqrt(2 * max(count - 1, 1))
+
+
+def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:
+    """Rows (name, value) about the scan."""
+    slices, readout, phase_encode = rec.magnitude.shape
+    total = rec.mask.size
+    unit = "lines" if rec.mask.ndim == 1 else "points"
+    rows = [
+        ("Scan", rec.source.name),
+        ("Image", f"{readout} x {phase_encode} (readout x phase encode), {_count(slices, 'slice')}"),
+        ("Coils", f"{rec.csm.shape[1]} (after compression)"),
+        ("Acceleration", f"{rec.acceleration:.2f} (realised)"),
+        ("Acquired", f"{int(rec.mask.sum())} of {total} {unit}"),
+        ("Sampling pattern", SOURCES.get(rec.mask_source, rec.mask_source)),
+        ("Noise level", f"{float(np.mean(rec.sigma)):.3g} of the image's bright tissue"),
+    ]
+    size = rec.geometry.voxel_size
+    gap = f", gap {rec.geometry.slice_gap:.3g} mm" if rec.geometry.slice_gap else ""
+    known = f"{size[0]:.3g} x {size[1]:.3g} x {size[2]:.3g} mm{gap}" if size else "unknown"
+    rows.append(("Voxel", known))
+    rows.append(("Orientation", "known" if is_known(rec.geometry, rec.n_slices) else "unknown"))
+    return rows
+
+
+def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None = None) -> list[tuple[str, ...]]:
+    """Rows of the table of methods, one column per reconstruction; the first row is the header."""
+    rows: list[tuple[str, ...]] = [
+        ("", *(METHODS.get(rec.method, rec.method) for rec in recs)),
+        ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
+        ("Data residual (1: as noise)", *(f"{float(np.mean(rec.residual)):.2f}" for rec in recs)),
+        ("Samples", *("-" if rec.samples is None else str(len(rec.samples)) for rec in recs)),
+        ("Prior", *(_prior(rec) for rec in recs)),
+        ("Seed", *(str(rec.seed) for rec in recs)),
+        ("Settings", *(", ".join(f"{k} {v}" for k, v in rec.parameters.items()) or "-" for rec in recs)),
+    ]
+    if reference is not None and min(reference.shape[-2:]) >= image_quality.SSIM_WINDOW:
+        pairs = [(reference.astype(np.float32), rec.magnitude) for rec in recs]
+        rows[1:1] = [
+            ("PSNR against the reference", *(f"{image_quality.psnr(*pair):.2f} dB" for pair in pairs)),
+            ("SSIM", *(f"{image_quality.ssim(*pair):.4f}" for pair in pairs)),
+            ("NMSE", *(f"{image_quality.nmse(*pair):.4f}" for pair in pairs)),
+        ]
+    return rows
+
+
+def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
+    """The sampling pattern, white where acquired; lines run from top to bottom."""
+    two_dimensional = np.broadcast_to(mask, (max(len(mask) // 3, 1), len(mask))) if mask.ndim == 1 else mask
+    return Image.fromarray((two_dimensional * 255).astype(np.uint8))
+
+
+def _prior(rec: Reconstruction) -> str:
+    if rec.prior is None:
+        return "none"
+    return rec.prior + (f" ({rec.prior_hash[:12]})" if rec.prior_hash else "")
+
+
+def _slices(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"Slice {shown}" if len(numbers) == 1 else f"Slices {shown}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
