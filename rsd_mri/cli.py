@@ -168,19 +168,37 @@ def prep(
     Example: rsd-mri prep scans/ --workers 2
     """
     with refusing():
-        from data_prep import parse_shard, prepare_folder
+        from data_prep import prepare_folder
 
-        _existing(source, "file or folder")
-        target = out or source.with_name(source.stem + "-prepared" if source.is_file() else source.name + "-prepared")
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                source, target, _protocol(protocol, None, assignments), workers, scheduler,
-                parse_shard(shard) if shard else None, dry_run,
-                lambda done, total, entry: bar.update(done / total, detail=str(entry)),
+                _existing(source, "file or folder"), out, _protocol(protocol, None, assignments), workers, scheduler,
+                _parse_shard(shard), dry_run,
+                lambda done, total, entry: bar.update(done / total, detail=entry.source),
             )
-        result(manifest.lines(), manifest.as_dict(), json)
+        for failure in manifest.failures():
+            say(f"Error: {failure}")
+        counts = manifest.counts
+        lines = [
+            f"{counts['volumes_done']} scans prepared ({counts['volumes_made_now']} now), "
+            f"{counts['volumes_failed']} failed, {counts['volumes_missing']} missing; "
+            f"{counts['slices_done']} slices done, {counts['slices_skipped']} skipped, {counts['slices_failed']} failed",
+            f"prepared files and manifest.json in {manifest.out}; at most {manifest.peak_bytes / 2**20:.0f} MiB "
+            f"of memory. {NOT_FOR_DIAGNOSTIC_USE}",
+        ]
+        values = {**manifest.as_dict(), "out": str(manifest.out), "peak_bytes": manifest.peak_bytes}
+        result(lines, values, json)
         if manifest.failed:
-            raise typer.Exit(1 if manifest.succeeded else 2)
+            raise typer.Exit(1 if counts["volumes_done"] else 2)
+
+
+def _parse_shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, slash, whole = text.partition("/")
+    if not (slash and part.isdigit() and whole.isdigit()):
+        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
+    return int(part), int(whole)
 
 
 @app.command()

@@ -140,7 +140,7 @@ def deliver(rec: Reconstruction, comparisons: list[Reconstruction], delivery: De
     if "png" in delivery.formats:
         from rsd_mri.report.figures import write_png
 
-        files += write_png(folder, rec, name)
+        files.append(write_png(folder / f"{name}.png", rec))
     if "nifti" in delivery.formats:
         from rsd_mri.report.nifti import write_nifti
 
@@ -152,7 +152,7 @@ def deliver(rec: Reconstruction, comparisons: list[Reconstruction], delivery: De
     if delivery.report:
         from rsd_mri.report.page import write_page
 
-        files.append(write_page(folder / f"{name}.html", rec, comparisons))
+        files.append(write_page(folder / f"{name}.html", [rec, *comparisons]))
     return files
 
 

@@ -81,10 +81,10 @@ def generate_file(
             protocol=prior.protocol.to_yaml(), network_calls=calls, truncate=truncate,
             not_for_diagnostic_use=True,
         )
-    from rsd_mri.report.figures import save_contact_sheet
+    from rsd_mri.report.figures import write_contact_sheet
 
     sheet = out.with_suffix(".png")
-    save_contact_sheet(sheet, np.abs(images_all[:64]))
+    write_contact_sheet(sheet, np.abs(images_all[:64]))
     return {
         "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds / count,
         "network": network, "network_calls": calls, "seed": seed,

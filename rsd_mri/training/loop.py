@@ -177,6 +177,6 @@ def _append_log(path: Path, stage: str, images: int, seconds: float, values: dic
 
 
 def _save_preview(stage: Stage, path: Path) -> None:
-    from rsd_mri.report.figures import save_contact_sheet
+    from rsd_mri.report.figures import write_contact_sheet
 
-    save_contact_sheet(path, stage.preview(16).cpu().numpy())
+    write_contact_sheet(path, stage.preview(16).cpu().numpy())
