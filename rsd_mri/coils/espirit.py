@@ -16,8 +16,11 @@ from rsd_mri.operators.linear_operator import require_complex, require_rank
 
 COARSE = 4
 """Distance of the coarse grid's points [pixels]."""
-STEPS = 6
+STEPS = 4
 """Steps of subspace iteration from the coarse grid's eigenvectors."""
+NOISE_EDGE = 0.75
+"""Where the singular values of noise are cut off, over the largest that white noise would give. Somewhat
+below it, weak kernels of signal are kept too: the maps of noisy simulated scans are best there."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def kernel_polynomial(calibration: Tensor, kernel_width: int, threshold: float, 
     largest = squares[:, -1:].clamp_min(0)
     floor = threshold**2 * largest
     if noise > 0:
-        edge = noise * (math.sqrt(rows.shape[1]) + math.sqrt(rows.shape[2]))
+        edge = NOISE_EDGE * noise * (math.sqrt(rows.shape[1]) + math.sqrt(rows.shape[2]))
         floor = torch.maximum(floor, (edge / peak[:, :, 0, 0].double().clamp_min(1e-300)) ** 2)
     kept = vectors * ((squares > floor) & (squares > 0))[:, None]
     projector = (kept @ kept.mH).conj().to(calibration.dtype).reshape(batch, n_coils, w, w, n_coils, w, w)

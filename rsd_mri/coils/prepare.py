@@ -23,7 +23,7 @@ DECISION_SLICES = 8
 """Slices looked at to decide the number of sets of maps."""
 DECISION_GRID = 64
 """Points per axis on which the second eigenvalue is looked at."""
-DECISION_SHARE = 0.01
+DECISION_SHARE = 0.005
 """Share of the object where the second eigenvalue must pass for a second set."""
 
 
@@ -88,7 +88,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     scale = calibration_scale(virtual, (prepared_readout(scan), scan.size[1]))
     calibration = (virtual / scale).astype(np.complex64)
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
-    n_sets, reason = decide_sets(calibration, settings)
+    n_sets, reason = decide_sets(calibration, settings, float(sigma))
     return VolumeCalibration(
         forward=(compress @ whiten / scale).astype(np.complex64),
         back=(unwhiten @ compress.conj().T * scale).astype(np.complex64),
@@ -124,7 +124,9 @@ def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int,
     return float(np.quantile(np.sqrt((np.abs(images) ** 2).sum(axis=1)), 0.99))
 
 
-def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings) -> tuple[int, str]:
+def decide_sets(
+    calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float
+) -> tuple[int, str]:
     """Choose one or two sets of maps, and say why in a sentence."""
     if settings.sets == "1" or calibration.shape[1] < 2:
         asked = settings.sets == "1"
@@ -136,7 +138,7 @@ def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings) -> t
     beyond = inside = 0
     for index in looked_at:
         data = torch.from_numpy(calibration[index : index + 1])
-        polynomial = kernel_polynomial(data, settings.kernel_width, settings.threshold)
+        polynomial = kernel_polynomial(data, settings.kernel_width, settings.threshold, sigma)
         values = leading_eigenpairs(polynomial[0], (DECISION_GRID, DECISION_GRID), 2)[1]
         inside += int((values[:, 0] > settings.crop).sum())
         beyond += int((values[:, 1] > settings.crop).sum())
@@ -144,7 +146,7 @@ def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings) -> t
     n_sets = 2 if share > DECISION_SHARE else 1
     return n_sets, (
         f"{'two sets' if n_sets == 2 else 'one set'}: ESPIRiT's second eigenvalue is above "
-        f"{settings.crop:g} in {share:.1%} of the object (limit {DECISION_SHARE:.0%})"
+        f"{settings.crop:g} in {share:.1%} of the object (limit {DECISION_SHARE:.1%})"
     )
 
 
@@ -187,6 +189,7 @@ def prepare_slice(
         size,
         kernel_width=settings.kernel_width,
         threshold=settings.threshold,
+        noise=volume.sigma,
         crop=settings.crop,
         sets=volume.n_sets,
         reference=torch.eye(len(kspace), dtype=torch.complex64)[0],
