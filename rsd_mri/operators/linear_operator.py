@@ -40,9 +40,9 @@ class LinearOperator(ABC):
         return Composition(self.H, self)
 
     @overload
-    def __matmul__(self, other: Tensor) -> Tensor: ...
-    @overload
     def __matmul__(self, other: "LinearOperator") -> "LinearOperator": ...
+    @overload
+    def __matmul__(self, other: Tensor) -> Tensor: ...
     def __matmul__(self, other: "Tensor | LinearOperator") -> "Tensor | LinearOperator":
         if isinstance(other, LinearOperator):
             return Composition(self, other)

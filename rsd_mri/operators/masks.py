@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,12 +55,14 @@ def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings
     Raises
     ------
     InputError
-        If the lines cannot hold the centre and at least one more.
+        If there is no such acceleration, or the lines cannot hold the centre and at least one more.
     """
+    if not settings.acceleration >= 1:
+        raise InputError(f"mask.acceleration: expected at least 1, got {settings.acceleration:g}")
     kept = math.floor(phase_encode / settings.acceleration)
     if kept < 2:
         raise InputError(
-            f"mask.acceleration {settings.acceleration:g} leaves {kept} of {phase_encode} lines; take a lower one"
+            f"mask.acceleration: {settings.acceleration:g} leaves {kept} of {phase_encode} lines; take a lower one"
         )
     acs = settings.acs_lines
     if acs is None:
@@ -93,9 +96,7 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
     """
     readout, n = size
     settings = settings_for_size(settings, n)
-    acceleration, acs_lines = settings.acceleration, settings.acs_lines
-    if not acceleration >= 1:
-        raise InputError(f"mask.acceleration: expected at least 1, got {acceleration:g}")
+    acceleration, acs_lines = settings.acceleration, settings.acs_lines or 0
     if acs_lines < 0:
         raise InputError(f"mask.acs_lines: expected 0 or more, got {acs_lines}")
     two_d = settings.kind == "poisson"
@@ -109,14 +110,13 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
             "lower mask.acs_lines or mask.acceleration"
         )
     seed = rng.initial_seed()
-    mask = _LAWS[settings.kind](settings, size, budget, rng)
+    asked = _Asked(settings.kind, acceleration, acs_lines, (readout, n), budget)
+    mask = _LAWS[settings.kind](asked, rng)
     mask[tuple(centre(length, acs_lines) for length in (size if two_d else (n,)))] = True
     return SamplingPattern(mask, settings.kind, acceleration, acs_lines, seed)
 
 
-def further_mask(
-    mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: int, rng: torch.Generator
-) -> Tensor:
+def further_mask(mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: int, rng: torch.Generator) -> Tensor:
     """Drop acquired outer lines from a mask, never the centre.
 
     From a 2-D pattern as many points are dropped as `extra_lines` full readouts hold.
@@ -170,68 +170,74 @@ def lines_to_drop(n: int, acceleration: float, further_acceleration: float) -> i
     """
     if not further_acceleration >= acceleration >= 1:
         raise InputError(
-            f"further acceleration: expected at least the acceleration {acceleration:g}, "
-            f"got {further_acceleration:g}"
+            f"further acceleration: expected at least the acceleration {acceleration:g}, got {further_acceleration:g}"
         )
     return int(n / acceleration) - int(n / further_acceleration)
 
 
-def _outer_lines(settings: MaskSettings, n: int, budget: int, rng: torch.Generator, power: float) -> Tensor:
+class _Asked(NamedTuple):
+    """What a law has to meet."""
+
+    kind: str
+    acceleration: float
+    acs_lines: int
+    size: tuple[int, int]
+    budget: int
+    """Lines (or points) to keep, the centre included."""
+
+
+def _outer_lines(asked: _Asked, rng: torch.Generator, power: float) -> Tensor:
     """Outer lines drawn without replacement, with weight (1 - distance from the centre)^power."""
+    n = asked.size[1]
     position = torch.arange(n, dtype=torch.float64)
     weight = (1 - (position - n // 2).abs() / (n // 2 + 1)).pow(power)
-    weight[centre(n, settings.acs_lines)] = 0
+    weight[centre(n, asked.acs_lines)] = 0
     mask = torch.zeros(n, dtype=torch.bool)
-    wanted = budget - settings.acs_lines
+    wanted = asked.budget - asked.acs_lines
     if wanted:
         mask[torch.multinomial(weight, wanted, replacement=False, generator=rng)] = True
     return mask
 
 
-def _uniform(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
-    return _outer_lines(settings, size[1], budget, rng, power=0)
+def _uniform(asked: _Asked, rng: torch.Generator) -> Tensor:
+    return _outer_lines(asked, rng, power=0)
 
 
-def _variable_density(
-    settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator
-) -> Tensor:
-    return _outer_lines(settings, size[1], budget, rng, power=3)
+def _variable_density(asked: _Asked, rng: torch.Generator) -> Tensor:
+    return _outer_lines(asked, rng, power=3)
 
 
-def _fastmri(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
+def _fastmri(asked: _Asked, rng: torch.Generator) -> Tensor:
     from fastmri.data import subsample  # takes a second, and only these three laws need it
 
-    acceleration = settings.acceleration
-    if settings.kind != "random":
+    n, acceleration = asked.size[1], asked.acceleration
+    if asked.kind != "random":
         if not math.isclose(acceleration, round(acceleration)):
             raise InputError(
-                f"mask.acceleration: '{settings.kind}' masks need a whole number, got {acceleration:g}; "
+                f"mask.acceleration: '{asked.kind}' masks need a whole number, got {acceleration:g}; "
                 "take another mask.kind or a whole number"
             )
         acceleration = round(acceleration)
-    if settings.acs_lines == size[1]:
-        return torch.ones(size[1], dtype=torch.bool)
-    law = subsample.create_mask_for_mask_type(
-        settings.kind, [settings.acs_lines / size[1]], [acceleration]
-    )
+    if asked.acs_lines == n:
+        return torch.ones(n, dtype=torch.bool)
+    law = subsample.create_mask_for_mask_type(asked.kind, [asked.acs_lines / n], [acceleration])
     with subsample.temp_seed(law.rng, _numpy_seed(rng)):
         # Only the outer lines: the centre is ours, so that its count is exact and it lies around n // 2.
-        lines = law.calculate_acceleration_mask(size[1], acceleration, None, settings.acs_lines)
+        lines = law.calculate_acceleration_mask(n, acceleration, None, asked.acs_lines)
     return torch.from_numpy(lines != 0)
 
 
-def _poisson(settings: MaskSettings, size: tuple[int, int], budget: int, rng: torch.Generator) -> Tensor:
+def _poisson(asked: _Asked, rng: torch.Generator) -> Tensor:
     from sigpy.mri import poisson
 
-    calib = (settings.acs_lines, settings.acs_lines)
+    calib = (asked.acs_lines, asked.acs_lines)
+    seed = _numpy_seed(rng)
     try:
-        points = poisson(
-            size, settings.acceleration, calib=calib, crop_corner=False, dtype=bool, seed=_numpy_seed(rng)
-        )
+        points = poisson(asked.size, asked.acceleration, calib=calib, crop_corner=False, dtype=bool, seed=seed)
     except ValueError as error:
         raise InputError(
-            f"mask.acceleration: no Poisson disc of {size[0]}x{size[1]} points has an acceleration of "
-            f"{settings.acceleration:g} with a centre of {settings.acs_lines}; change one of them"
+            f"mask.acceleration: no Poisson disc of {asked.size[0]}x{asked.size[1]} points has an "
+            f"acceleration of {asked.acceleration:g} with a centre of {asked.acs_lines}; change one of them"
         ) from error
     return torch.from_numpy(points.copy())
 
@@ -240,8 +246,7 @@ def _numpy_seed(rng: torch.Generator) -> int:
     return int(torch.randint(2**31, (), generator=rng))
 
 
-_Law = Callable[[MaskSettings, tuple[int, int], int, torch.Generator], Tensor]
-_LAWS: dict[str, _Law] = {
+_LAWS: dict[str, Callable[[_Asked, torch.Generator], Tensor]] = {
     "uniform": _uniform,
     "variable-density": _variable_density,
     "random": _fastmri,

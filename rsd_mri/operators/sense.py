@@ -42,9 +42,7 @@ class Sense(LinearOperator):
             1,
             coils.csm.shape[-2],
         ):
-            raise ValueError(
-                f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}"
-            )
+            raise ValueError(f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}")
         self.coils = coils
         self.sampling = sampling
 

@@ -54,10 +54,10 @@ def load_atlas() -> Atlas:
     grey, white = load_mni152_gm_template(resolution=1), load_mni152_wm_template(resolution=1)
     maps = np.stack([np.asarray(image.dataobj, np.float32) for image in (grey, white)])
     maps /= maps.max()
-    crop = (slice(20, 177), slice(20, 215), slice(0, 162))  # the brain, and a margin that holds zeros
-    tissue = torch.from_numpy(np.ascontiguousarray(maps[(slice(None), *crop)]))
+    start, stop = (20, 20, 0), (177, 215, 162)  # the brain, and a margin that holds zeros
+    tissue = torch.from_numpy(maps)[:, start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]].clone()
     affine = np.asarray(grey.affine)
-    origin = affine[:3, :3] @ [s.start for s in crop] + affine[:3, 3]
+    origin = affine[:3, :3] @ start + affine[:3, 3]
     x, y, z = (float(v) for v in origin)
     return Atlas(Volume(tissue, (x, y, z), 1.0), _head(maps.sum(0) > 0.5, affine[:3, 3]))
 

@@ -26,9 +26,7 @@ def smooth_fields(scales: Sequence[float], rng: torch.Generator) -> Volume:
     rng
         Where the randomness comes from.
     """
-    return Volume(
-        torch.stack([_field(scale, rng) for scale in scales]), (BOX[0][0], BOX[1][0], BOX[2][0]), STEP
-    )
+    return Volume(torch.stack([_field(scale, rng) for scale in scales]), (BOX[0][0], BOX[1][0], BOX[2][0]), STEP)
 
 
 def _field(scale: float, rng: torch.Generator) -> Tensor:

@@ -103,9 +103,7 @@ def draw_coils(n_coils: int, correlation: float, rng: torch.Generator) -> CoilAr
     directions = torch.stack([around * azimuth.cos(), around * azimuth.sin(), height], dim=-1)
     centres = torch.tensor(HEAD_CENTRE) + directions * torch.tensor([118.0, 140.0, 130.0])
     centres += uniform(rng, -6, 6, 3)
-    normals = torch.nn.functional.normalize(
-        -directions + 0.15 * torch.randn(n_coils, 3, generator=rng), dim=-1
-    )
+    normals = torch.nn.functional.normalize(-directions + 0.15 * torch.randn(n_coils, 3, generator=rng), dim=-1)
     leakage = normal((n_coils, n_coils), rng) / math.sqrt(max(n_coils / 4, 1))
     mixing = torch.eye(n_coils) + correlation * leakage
     mixing = mixing / mixing.abs().square().sum(1).mean().sqrt()

@@ -115,8 +115,7 @@ def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[fl
     directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
     fine = [max(2, math.ceil(v / 1.3)) for v in voxel]
     rows, columns = (
-        ((torch.arange(n * f) + 0.5) / f - 0.5 - n // 2) * v
-        for n, f, v in zip(size, fine, voxel, strict=True)
+        ((torch.arange(n * f) + 0.5) / f - 0.5 - n // 2) * v for n, f, v in zip(size, fine, voxel, strict=True)
     )
     plane = head.centres[index] + rows[:, None, None] * directions[0] + columns[:, None] * directions[1]
     total = torch.zeros(size)
@@ -134,9 +133,7 @@ def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[fl
     return torch.polar(total, phase + 0.25 * head.phase_field.sample(points)[0])
 
 
-def simulate_slice(
-    head: Head, index: int, size: tuple[int, int], fov: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor]:
+def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """Simulate one slice without noise.
 
     Parameters

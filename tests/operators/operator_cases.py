@@ -1,0 +1,99 @@
+"""Every operator of the project as a small factory; one battery tests them all.
+
+A new operator joins by one line in `CASES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from rsd_mri.operators import CenteredFFT, CoilExpand, Identity, LinearOperator, SamplingMask, sense_operator
+from rsd_mri.randomness import generator, normal
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operator with its domain and codomain."""
+
+    name: str
+    make: Callable[[torch.dtype], LinearOperator]
+    domain: tuple[int, ...]
+    codomain: tuple[int, ...]
+    wrong_rank: tuple[int, ...] | None = None
+    """A shape that must be refused; None where any rank is right."""
+
+
+def maps(*shape: int) -> Callable[[torch.dtype], torch.Tensor]:
+    return lambda dtype: normal(shape, generator("maps", *shape), dtype)
+
+
+def mask(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=generator("mask", *shape)) < 0.4
+
+
+def _sense(csm_shape: tuple[int, ...], mask_shape: tuple[int, ...]) -> Callable[[torch.dtype], LinearOperator]:
+    return lambda dtype: sense_operator(maps(*csm_shape)(dtype), mask(*mask_shape))
+
+
+# (readout, phase_encode): even, odd, and mixed sizes.
+SIZES = [(8, 6), (7, 9), (9, 8)]
+
+CASES = [Case("identity", lambda dtype: Identity(), (2, 5, 6), (2, 5, 6))]
+for h, w in SIZES:
+    at = f"{h}x{w}"
+    CASES += [
+        Case(f"fft-{at}", lambda dtype: CenteredFFT(), (2, 3, h, w), (2, 3, h, w)),
+        Case(f"mask-lines-{at}", lambda dtype, w=w: SamplingMask(mask(w)), (2, 3, h, w), (2, 3, h, w), (2, h, w)),
+        Case(
+            f"mask-2d-{at}",
+            lambda dtype, h=h, w=w: SamplingMask(mask(h, w)),
+            (2, 3, h, w),
+            (2, 3, h, w),
+            (2, h, w),
+        ),
+        Case(
+            f"coils-{at}",
+            lambda dtype, h=h, w=w: CoilExpand(maps(2, 3, h, w)(dtype)),
+            (2, h, w),
+            (2, 3, h, w),
+            (h, w),
+        ),
+        Case(
+            f"coils-two-sets-{at}",
+            lambda dtype, h=h, w=w: CoilExpand(maps(2, 2, 3, h, w)(dtype)),
+            (2, 2, h, w),
+            (2, 3, h, w),
+            (2, h, w),
+        ),
+        Case(f"sense-lines-{at}", _sense((2, 3, h, w), (w,)), (2, h, w), (2, 3, h, w), (h, w)),
+        Case(f"sense-2d-{at}", _sense((2, 3, h, w), (h, w)), (2, h, w), (2, 3, h, w), (h, w)),
+        Case(f"sense-mask-each-{at}", _sense((2, 3, h, w), (2, 1, w)), (2, h, w), (2, 3, h, w), (h, w)),
+        Case(f"sense-2d-mask-each-{at}", _sense((2, 3, h, w), (2, h, w)), (2, h, w), (2, 3, h, w), (h, w)),
+        Case(f"sense-one-map-{at}", _sense((1, 3, h, w), (2, 1, w)), (2, h, w), (2, 3, h, w), (h, w)),
+        Case(f"sense-one-coil-{at}", _sense((2, 1, h, w), (w,)), (2, h, w), (2, 1, h, w), (h, w)),
+        Case(f"sense-eight-coils-{at}", _sense((1, 8, h, w), (h, w)), (2, h, w), (2, 8, h, w), (h, w)),
+        Case(f"sense-two-sets-{at}", _sense((2, 2, 3, h, w), (w,)), (2, 2, h, w), (2, 3, h, w), (2, h, w)),
+        Case(f"sense-two-sets-2d-{at}", _sense((1, 2, 3, h, w), (h, w)), (2, 2, h, w), (2, 3, h, w), (2, h, w)),
+        Case(
+            f"sense-gram-{at}",
+            lambda dtype, h=h, w=w: _sense((2, 3, h, w), (w,))(dtype).gram,
+            (2, h, w),
+            (2, h, w),
+            (h, w),
+        ),
+        Case(
+            f"sense-adjoint-{at}",
+            lambda dtype, h=h, w=w: _sense((2, 3, h, w), (w,))(dtype).H,
+            (2, 3, h, w),
+            (2, h, w),
+            (2, h, w),
+        ),
+        Case(
+            f"product-{at}",
+            lambda dtype, h=h, w=w: SamplingMask(mask(h, w)) @ CenteredFFT() @ CoilExpand(maps(2, 3, h, w)(dtype)),
+            (2, h, w),
+            (2, 3, h, w),
+            (h, w),
+        ),
+    ]
