@@ -145,7 +145,7 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
     size
         (readout, phase_encode).
     fov
-        Field of view along the phase encoding over that which holds the whole head; below 1 the head wraps.
+        Share of the whole field of view along the phase encoding; below about 0.65 an axial head wraps.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def simulate_scan(
     contrast, plane
         `T1`, `T2`, `FLAIR` or `PD`; `axial`, `sagittal` or `coronal`. Drawn where not given.
     fov
-        Field of view along the phase encoding over that which holds the whole head; below 1 the head wraps.
+        Share of the whole field of view along the phase encoding; below about 0.65 an axial head wraps.
     noise_correlation
         0 for white noise; about 0.3 for coils as they are before prewhitening.
     pattern
