@@ -204,13 +204,13 @@ def leading_eigenpairs(polynomial: Tensor, size: tuple[int, int], count: int) ->
         [pixel, count], descending.
     """
     n_coils = polynomial.shape[-1]
-    block = min(count + 1, n_coils)
+    block = min(2, n_coils)
     device = polynomial.device
     # Each coarse point is the middle of a COARSE x COARSE block of pixels, whose start it gives.
     middle = (COARSE - 1) / 2
     grids = [torch.arange(math.ceil(n / COARSE), device=device) * COARSE + middle - n // 2 for n in size]
     coarse = pixel_matrices(polynomial, grids[0] / size[0], grids[1] / size[1])
-    vectors = torch.linalg.eigh(coarse).eigenvectors[..., -block:]
+    vectors = torch.linalg.eigh(coarse).eigenvectors[..., -block:].flip(-1)
     vectors = vectors.reshape(len(grids[0]), len(grids[1]), n_coils, block)
     owner = [torch.arange(n, device=device) // COARSE for n in size]
     vectors = vectors[owner[0][:, None], owner[1]].reshape(-1, n_coils, block)
@@ -220,16 +220,16 @@ def leading_eigenpairs(polynomial: Tensor, size: tuple[int, int], count: int) ->
 
 
 def subspace_iteration(matrices: Tensor, start: Tensor, count: int, steps: int) -> tuple[Tensor, Tensor]:
-    """Leading eigenpairs of many small Hermitian positive matrices by orthogonal iteration.
+    """Leading eigenpairs of many small Hermitian positive matrices, two vectors at a time.
 
     Parameters
     ----------
     matrices
         [n, coil, coil].
     start
-        [n, coil, block]: start vectors, at least `count`.
+        [n, coil, 2] start vectors; [n, coil, 1] where there is one coil.
     count
-        Eigenpairs wanted.
+        Eigenpairs wanted, 1 or 2.
     steps
         Products with the matrices.
 
@@ -240,21 +240,42 @@ def subspace_iteration(matrices: Tensor, start: Tensor, count: int, steps: int) 
     values
         [n, count], descending.
     """
-    block = orthonormal(start)
-    for _ in range(steps):
-        block = orthonormal(torch.bmm(matrices, block))
-    small = torch.bmm(block.mH, torch.bmm(matrices, block))
-    values, turn = torch.linalg.eigh((small + small.mH) / 2)
-    order = list(range(values.shape[-1] - 1, values.shape[-1] - 1 - count, -1))
-    return torch.bmm(block, turn[..., order]), values[..., order].clamp_min(0)
+    block = start
+    for step in range(steps):
+        block = torch.bmm(matrices, block)
+        if step % 2 == 1 or step == steps - 1:
+            block = orthonormal(block)
+    if block.shape[-1] == 1:
+        return block, (block.conj() * torch.bmm(matrices, block)).sum(1).real.clamp_min(0)
+    values, turn = _eigenpairs_of_two(torch.bmm(block.mH, torch.bmm(matrices, block)))
+    return torch.bmm(block, turn[..., :count]), values[..., :count].clamp_min(0)
 
 
 def orthonormal(vectors: Tensor) -> Tensor:
-    """Gram-Schmidt over the last axis of [n, coil, block]; a vector that vanishes stays zero."""
-    done: list[Tensor] = []
-    for column in vectors.unbind(-1):
-        for other in done:
-            column = column - other * (other.conj() * column).sum(-1, keepdim=True)
-        length = torch.linalg.vector_norm(column, dim=-1, keepdim=True)
-        done.append(column / length.clamp_min(1e-30))
-    return torch.stack(done, dim=-1)
+    """Gram-Schmidt over the last axis of [n, coil, 1 or 2]; a vector that vanishes stays zero."""
+    products = torch.bmm(vectors.mH, vectors)
+    first = products[:, 0, 0].real.clamp_min(1e-30)
+    if vectors.shape[-1] == 1:
+        return vectors * first.rsqrt()[:, None, None]
+    overlap = products[:, 0, 1]
+    left = products[:, 1, 1].real - overlap.abs().square() / first
+    turn = torch.zeros_like(products)
+    turn[:, 0, 0] = first.rsqrt()
+    turn[:, 1, 1] = left.clamp_min(1e-30).rsqrt()
+    turn[:, 0, 1] = -overlap / first * turn[:, 1, 1]
+    return torch.bmm(vectors, turn)
+
+
+def _eigenpairs_of_two(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [n, 2], descending, and eigenvectors [n, 2, 2] of Hermitian 2 x 2 matrices."""
+    mean = (matrices[:, 0, 0] + matrices[:, 1, 1]).real / 2
+    half = (matrices[:, 0, 0] - matrices[:, 1, 1]).real / 2
+    cross = matrices[:, 0, 1]
+    radius = torch.hypot(half, cross.abs())
+    # The rotation by half the angle between `half` and `radius`, written so that nothing cancels.
+    cosine = torch.where(radius > 0, (0.5 * (1 + half / radius.clamp_min(1e-30))).sqrt(), 1.0)
+    sine = torch.where(radius > 0, (0.5 * (1 - half / radius.clamp_min(1e-30))).clamp_min(0).sqrt(), 0.0)
+    size = cross.abs()
+    phase = torch.where(size > 0, cross / size.clamp_min(1e-30), torch.ones_like(cross))
+    vectors = torch.stack((cosine + 0 * cross, sine * phase.conj(), -sine * phase, cosine + 0 * cross), dim=-1)
+    return torch.stack((mean + radius, mean - radius), dim=-1), vectors.reshape(-1, 2, 2).mT
