@@ -131,14 +131,11 @@ def sid_loss(pair: Comparison, alpha: float, masked: bool = False) -> Tensor:
         [batch], real.
     """
     difference, error = pair.teacher - pair.fake, pair.teacher - pair.image
-    scale = per_item_mean(error.abs()).clamp_min(1e-5).detach()
     if masked:
+        # Numerator and scale both see the measured part only, so an emptier mask does not shrink the loss.
         gram = pair.operator.gram
-        seen, seen_error = gram(difference), gram(error)
-        # The mean over the measured part only: an emptier mask must not shrink the loss.
-        share = per_item_mean(squared(seen_error)) / per_item_mean(squared(error)).clamp_min(1e-12)
-        scale = scale * share.clamp_min(1e-3).detach()
-        difference, error = seen, seen_error
+        difference, error = gram(difference), gram(error)
+    scale = per_item_mean(error.abs()).clamp_min(1e-5).detach()
     return per_item_mean(real_inner(difference, error - alpha * difference)) / scale
 
 

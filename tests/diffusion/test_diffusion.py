@@ -1,0 +1,91 @@
+"""Preconditioning, noise levels and the Heun sampler against closed forms."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from rsd_mri.diffusion import Denoiser, heun
+from rsd_mri.diffusion.noise_levels import distillation_levels, geometric, karras, log_normal
+from rsd_mri.networks import UNet
+from rsd_mri.protocol import NetworkSettings
+
+
+def small(field="complex"):
+    torch.manual_seed(0)
+    channels = 1 if field == "complex" else 2
+    return Denoiser(UNet(NetworkSettings(field=field, channels=8, multipliers=(1, 2)), channels=channels), 0.5)
+
+
+def test_untrained_denoiser_is_the_wiener_filter_of_white_images():
+    """With the network silent only c_skip is left: sd^2 / (t^2 + sd^2)."""
+    denoiser = small()
+    with torch.no_grad():
+        denoiser.network.last.real.zero_()
+        denoiser.network.last.imag.zero_()
+    u = torch.randn(3, 8, 9, dtype=torch.complex64)
+    t = torch.tensor([0.1, 0.5, 3.0])
+    assert torch.allclose(denoiser(u, t), u * (0.25 / (t**2 + 0.25))[:, None, None])
+
+
+@pytest.mark.parametrize("field", ["complex", "real"])
+def test_complex_images_in_either_field(field):
+    out = small(field)(torch.randn(2, 9, 8, dtype=torch.complex64), torch.ones(2))
+    assert out.shape == (2, 9, 8)
+    assert out.dtype == torch.complex64
+
+
+def test_karras_levels():
+    levels = karras(18, 0.002, 80.0)
+    assert levels[0] == pytest.approx(80.0)
+    assert levels[-1] == pytest.approx(0.002)
+    middle = (0.5 * (80 ** (1 / 7) + 0.002 ** (1 / 7))) ** 7
+    assert karras(3, 0.002, 80.0)[1] == pytest.approx(middle)
+    assert geometric(3, 0.01, 1.0).tolist() == pytest.approx([1.0, 0.1, 0.01])
+
+
+def test_distillation_levels_match_the_published_shares():
+    """t in [0.002, 24.4], of which 26, 33 and 40 % lie below 0.1, 0.2 and 0.4."""
+    t = distillation_levels(torch.linspace(0, 1, 20001)[:-1], 800)
+    assert t.min() == pytest.approx(0.002, rel=1e-3)
+    assert t.max() == pytest.approx(24.4, rel=2e-3)
+    for level, share in ((0.1, 0.26), (0.2, 0.33), (0.4, 0.40)):
+        assert (t < level).float().mean() == pytest.approx(share, abs=0.01)
+
+
+def test_truncated_log_normal_against_scipy():
+    uniform = torch.rand(20000, generator=torch.Generator().manual_seed(0))
+    t = log_normal(uniform, -1.2, 1.2, torch.full((20000,), 0.2))
+    assert t.min() >= 0.2
+    assert (t == 0.2).float().mean() < 1e-3  # truncated, not clamped
+    law = stats.truncnorm((math.log(0.2) + 1.2) / 1.2, math.inf, loc=-1.2, scale=1.2)
+    assert stats.kstest(t.log().numpy(), law.cdf).pvalue > 1e-3
+
+
+def test_heun_transports_a_gaussian_to_a_gaussian():
+    """For images CN(0, c^2) the flow from t_max to 0 is linear: x_0 = x_T c / sqrt(c^2 + T^2)."""
+    c = 0.7
+    noise = torch.randn(4, 5, 5, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    levels = karras(200, 0.002, 80.0)
+    calls = []
+
+    def denoise(x, t):
+        calls.append(len(x))
+        return x * (c**2 / (c**2 + t[0] ** 2))
+
+    out = heun(denoise, noise, levels)
+    assert len(calls) == 2 * 200 - 1
+    expected = noise * 80.0 * c / math.sqrt(c**2 + 80.0**2)
+    assert (out - expected).abs().max() < 2e-3 * expected.abs().max()
+
+
+def test_truncated_sampling_stops_at_a_standard_deviation():
+    seen = []
+
+    def denoise(x, t):
+        seen.append(float(t[0]))
+        return 0 * x
+
+    heun(denoise, torch.zeros(1, 2, 2), torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5]), stop_at=1.5)
+    assert min(seen) == 2.0
