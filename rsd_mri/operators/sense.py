@@ -72,7 +72,8 @@ class Sense(LinearOperator):
     @property
     def gram(self) -> LinearOperator:
         """A^H A without the transforms and shifts that cancel."""
-        return SenseGram(self)
+        # The fast one has no gradient with respect to the maps.
+        return super().gram if self.csm.requires_grad else SenseGram(self)
 
     def __repr__(self) -> str:
         return f"<Sense csm={list(self.csm.shape)} mask={list(self.mask.shape)}>"

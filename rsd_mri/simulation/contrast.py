@@ -27,8 +27,8 @@ TISSUES: dict[str, tuple[float, float, float]] = {
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """A spin-echo sequence, with an inversion pulse where `inversion` is not zero."""
+class SpinEcho:
+    """A spin-echo sequence, after an inversion pulse where `inversion` is not zero."""
 
     repetition: float
     """Repetition time [ms]."""
@@ -49,18 +49,18 @@ def draw_signals(contrast: Contrast, rng: torch.Generator) -> dict[str, float]:
     """Signal of each tissue, the brightest one being 1, with the variation of protocols and of people."""
     vary = 1 + 0.1 * float(uniform(rng, -1, 1))
     if contrast == "T1" and float(uniform(rng, 0, 1)) < 0.5:  # T1 with an inversion pulse, or without
-        sequence = Protocol(2000 * vary, 10, float(uniform(rng, 800, 950)))
+        sequence = SpinEcho(2000 * vary, 10, float(uniform(rng, 800, 950)))
     elif contrast == "T1":
-        sequence = Protocol(450 * vary, float(uniform(rng, 8, 14)))
+        sequence = SpinEcho(450 * vary, float(uniform(rng, 8, 14)))
     elif contrast == "T2":
-        sequence = Protocol(5000 * vary, float(uniform(rng, 80, 115)))
+        sequence = SpinEcho(5000 * vary, float(uniform(rng, 80, 115)))
     elif contrast == "FLAIR":
         # The inversion time nulls CSF, not quite.
         repetition = 9000 * vary
         null = 4200 * math.log(2 / (1 + math.exp(-repetition / 4200)))
-        sequence = Protocol(repetition, float(uniform(rng, 80, 110)), null * float(uniform(rng, 0.93, 1.03)))
+        sequence = SpinEcho(repetition, float(uniform(rng, 80, 110)), null * float(uniform(rng, 0.93, 1.03)))
     else:
-        sequence = Protocol(3500 * vary, float(uniform(rng, 12, 25)))
+        sequence = SpinEcho(3500 * vary, float(uniform(rng, 12, 25)))
     signals = {}
     for name, (t1, t2, density) in TISSUES.items():
         scale = [1 + 0.05 * float(uniform(rng, -1, 1)) for _ in range(3)]

@@ -70,15 +70,28 @@ def draw_head(
     plane: Plane | None = None,
     noise_correlation: float = 0.0,
 ) -> Head:
-    """Draw a case: also the contrast and the plane (axial four times in five), where they are not given."""
+    """Draw a case.
+
+    Parameters
+    ----------
+    seed, case
+        What the draws are keyed by.
+    n_slices, n_coils
+        How many.
+    contrast, plane
+        Drawn where not given: T2, T1, FLAIR and PD in the order of their frequency, axial four times in five.
+    noise_correlation
+        As `draw_coils` takes it.
+    """
     rng = generator(seed, case, "case")
     # Drawn even where it is given, so that the rest of the case does not depend on that.
     drawn_contrast: Contrast = ("T1", "T2", "FLAIR", "PD")[_choice((0.3, 0.4, 0.2, 0.1), rng)]  # type: ignore[assignment]
     drawn_plane: Plane = ("axial", "sagittal", "coronal")[_choice((0.8, 0.1, 0.1), rng)]  # type: ignore[assignment]
     contrast, plane = contrast or drawn_contrast, plane or drawn_plane
     (low, high), reach = _REACH[plane]
-    thickness = float(uniform(rng, 2.0, 4.0))
-    spacing = max(thickness, min(reach / n_slices, 20.0))
+    # Many slices get thin, so that all of them lie in the head.
+    spacing = min(reach / n_slices, 20.0)
+    thickness = min(float(uniform(rng, 2.0, 4.0)), spacing)
     offsets = float(uniform(rng, low, high)) + spacing * (torch.arange(n_slices) - (n_slices - 1) / 2)
     return Head(
         anatomy=draw_anatomy(generator(seed, case, "anatomy")),

@@ -123,6 +123,18 @@ def test_gram_second_derivative_and_broadcast_gradient():
     assert torch.autograd.gradgradcheck(operator.gram, (draw(2, 5, 6).requires_grad_(),))
 
 
+def test_gram_has_a_gradient_for_the_maps_that_ask_for_one():
+    csm, x, w = draw(1, 3, 5, 6).requires_grad_(), draw(1, 5, 6), draw(1, 5, 6)
+    (sense_operator(csm, mask_of(6)).gram(x) * w.conj()).real.sum().backward()
+    step = 1e-6 * draw(1, 3, 5, 6)
+
+    def value(maps):
+        return float((sense_operator(maps, mask_of(6)).gram(x) * w.conj()).real.sum())
+
+    slope = (value(csm.detach() + step) - value(csm.detach() - step)) / 2
+    assert slope == pytest.approx(float((csm.grad.conj() * step).real.sum()), rel=1e-5)
+
+
 def test_with_mask_changes_only_the_mask():
     operator = sense_operator(draw(1, 3, 7, 8), mask_of(8))
     other = operator.with_mask(torch.ones(8, dtype=torch.bool))

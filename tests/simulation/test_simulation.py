@@ -12,7 +12,7 @@ from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan import read_scan
 from rsd_mri.simulation import draw_head, simulate_folder, simulate_scan, simulate_slice
-from rsd_mri.simulation.contrast import TISSUES, Protocol, draw_signals
+from rsd_mri.simulation.contrast import TISSUES, SpinEcho, draw_signals
 from rsd_mri.simulation.fields import smooth_fields
 from rsd_mri.simulation.receive import CoilArray, draw_coils
 from rsd_mri.simulation.simulate import voxel_size
@@ -126,8 +126,8 @@ def test_contrasts_order_the_tissues_as_they_should(contrast, order):
 def test_inversion_nulls_where_the_equation_says():
     """With a long repetition the null of T1 lies at TI = T1 ln 2."""
     t1 = TISSUES["csf"][0]
-    assert Protocol(1e6, 10, t1 * np.log(2)).signal(t1, 1000, 1) == pytest.approx(0, abs=1e-9)
-    assert Protocol(1e6, 0).signal(t1, 1000, 1) == pytest.approx(1)
+    assert SpinEcho(1e6, 10, t1 * np.log(2)).signal(t1, 1000, 1) == pytest.approx(0, abs=1e-9)
+    assert SpinEcho(1e6, 0).signal(t1, 1000, 1) == pytest.approx(1)
 
 
 def test_smooth_fields_have_the_scale_and_size_asked_for():
@@ -209,6 +209,11 @@ def test_geometry_follows_the_slices():
     axes = np.array([geometry.read_direction, geometry.phase_direction, geometry.slice_direction])
     assert np.allclose(axes @ axes.T, np.eye(3))
     assert scan.attributes["acquisition"].startswith("SAG")
+
+
+def test_every_slice_of_many_holds_a_head():
+    _, image = simulate_scan(DataSettings(slices=40, matrix=16, coils=2, noise=0.0), 2, 0, plane="axial")
+    assert (np.abs(image) > 0.1).mean(axis=(1, 2)).min() > 0.05
 
 
 def test_folder_round_trip(tmp_path):
