@@ -1,6 +1,7 @@
 """Bare arrays: numpy's `.npy` and BART's `.cfl` with its `.hdr`."""
 
 import math
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,18 @@ BART_DIMENSIONS = (
     "ITER", "CSHIFT", "TIME", "TIME2", "LEVEL", "SLICE", "AVG", "BATCH",
 )
 # fmt: on
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)  # fmt: skip
+"""What numpy raises on damaged `.npy` headers."""
 FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
 
 
@@ -31,11 +44,9 @@ def read_npy(path: Path, budget: int | None = None) -> Scan:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(
-            f"{path}: not a whole .npy array of complex numbers ({reason}); save it again"
-        ) from error
+        raise InputError(f"{path}: not a whole .npy array of complex numbers ({reason}); save it again") from error
     check_size(path, "the array", array.shape, array.dtype.itemsize, budget)
     if array.dtype.kind != "c":
         raise InputError(f"{path}: the array has type {array.dtype}; expected complex k-space")
@@ -65,17 +76,13 @@ def read_cfl(path: Path, budget: int | None = None) -> Scan:
     header = path.with_suffix(".hdr")
     for needed in (path, header):
         if not needed.is_file():
-            raise InputError(
-                f"{path}: {needed.name} is missing; BART keeps an array in two files, .cfl and .hdr"
-            )
+            raise InputError(f"{path}: {needed.name} is missing; BART keeps an array in two files, .cfl and .hdr")
     size = path.stat().st_size
     shape = _bart_shape(header)
     check_size(path, "the array", tuple(shape.values()), 8, budget)
     expected = 8 * math.prod(shape.values())
     if size != expected:
-        raise InputError(
-            f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again"
-        )
+        raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
     array = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
     notes = ["a bare array: image size, voxel size and noise are not known"]
     axes = list(shape)

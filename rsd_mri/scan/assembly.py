@@ -45,9 +45,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: kspace holds zeros only; expected measured data")
     notes = []
     if max(peaks) < 1e-30:
-        raise InputError(
-            f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit"
-        )
+        raise InputError(f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit")
     middle = kspace[int(np.argmax(peaks))]
     energy = np.sqrt((np.abs(middle).astype(np.float64) ** 2).sum(axis=0))
     row, column = np.unravel_index(int(energy.argmax()), energy.shape)
@@ -173,9 +171,7 @@ def _acquired_at(header: Header, points: NDArray[np.bool_]) -> tuple[tuple[int, 
     shift = width // 2 - header.encoded[1] // 2
     first, stop = said[0] + shift, said[1] + shift
     if first < 0 or stop > width or first >= stop:
-        return None, [
-            f"the header says lines {first}..{stop - 1} of {width}; all lines are taken as fillable"
-        ]
+        return None, [f"the header says lines {first}..{stop - 1} of {width}; all lines are taken as fillable"]
     filled = np.flatnonzero(points.any(axis=(0, 1)))
     if filled[0] < first or filled[-1] >= stop:
         return None, [

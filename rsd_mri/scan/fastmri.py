@@ -39,6 +39,10 @@ def read_fastmri(path: Path, budget: int | None = None) -> Scan:
             raise InputError(f"{path}: kspace has type {data.dtype}; expected complex64")
         if data.id.get_storage_size() == 0 and data.size:
             raise InputError(f"{path}: kspace is declared but was never written; export or copy it again")
+        if data.ndim not in (3, 4):
+            raise InputError(
+                f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]"
+            )
         kspace = read_array(data, "kspace", path, budget)
         mask_data = dataset(file, "mask", path)
         mask = None if mask_data is None else read_array(mask_data, "mask", path, budget)
@@ -75,9 +79,7 @@ def _fitting(
     array = extra.get(name)
     if array is None:
         return None
-    fits = array.ndim == len(shape) and all(
-        want in (-1, n) for n, want in zip(array.shape, shape, strict=True)
-    )
+    fits = array.ndim == len(shape) and all(want in (-1, n) for n, want in zip(array.shape, shape, strict=True))
     if not fits or array.dtype.kind != "c" or not np.isfinite(array.view(array.real.dtype)).all():
         notes.append(f"{name} {list(array.shape)} does not fit kspace and was not read")
         return None
@@ -92,19 +94,13 @@ def _read_geometry(file: h5py.File, header: Header, path: Path) -> Geometry:
             return None
         value = np.asarray(file.attrs[name])
         if value.dtype.kind != "f" or value.size > 1 << 20 or value.ndim != len(shape):
-            raise InputError(
-                f"{path}: attribute {name} has type {value.dtype}; expected numbers {list(shape)}"
-            )
+            raise InputError(f"{path}: attribute {name} has type {value.dtype}; expected numbers {list(shape)}")
         if any(want not in (-1, n) for n, want in zip(value.shape, shape, strict=True)):
-            raise InputError(
-                f"{path}: attribute {name} has shape {list(value.shape)}; expected {list(shape)}"
-            )
+            raise InputError(f"{path}: attribute {name} has shape {list(value.shape)}; expected {list(shape)}")
         return value
 
     directions = {
-        name: None
-        if (value := numbers(name, 3)) is None
-        else (float(value[0]), float(value[1]), float(value[2]))
+        name: None if (value := numbers(name, 3)) is None else (float(value[0]), float(value[1]), float(value[2]))
         for name in DIRECTIONS
     }
     positions, gap = numbers("positions", -1, 3), numbers("slice_gap")

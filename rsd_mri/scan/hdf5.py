@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-
-BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
-"""What h5py raises on damaged files, depending on which byte is wrong."""
+from rsd_mri.scan.probe import BROKEN, check_readable
 
 
 def memory_budget() -> int:
@@ -54,6 +52,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     InputError
         If the file is truncated or damaged.
     """
+    check_readable(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -61,9 +60,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise
     except BROKEN as error:
         reason = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again"
-        ) from error
+        raise InputError(f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again") from error
 
 
 def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:

@@ -69,9 +69,7 @@ def parse_header(text: str, path: Path) -> Header:
     try:
         root = ElementTree.fromstring(text.rstrip("\x00"))
     except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(
-            f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header"
-        ) from error
+        raise InputError(f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header") from error
     for node in root.iter():
         if isinstance(node.tag, str):
             node.tag = node.tag.rpartition("}")[2]
@@ -114,8 +112,7 @@ def parse_header(text: str, path: Path) -> Header:
         slices=None if slices is None else slices[1] + 1,
         coils=None if coils is None else int(coils),
         trajectory=(root.findtext("encoding/trajectory") or "").strip().lower() or None,
-        calibration_mode=(root.findtext("encoding/parallelImaging/calibrationMode") or "").strip().lower()
-        or None,
+        calibration_mode=(root.findtext("encoding/parallelImaging/calibrationMode") or "").strip().lower() or None,
         noise_bandwidth=number("acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
         patient=(root.findtext("subjectInformation/patientID") or "").strip() or None,
     )

@@ -32,6 +32,13 @@ SKIPPED = {
 }
 """Flag numbers (counted from 1) of records that are not lines of k-space."""
 COUNTERS = ("contrast", "phase", "repetition", "set")
+PLACES = ("kspace_encode_step_1", "kspace_encode_step_2", "slice")
+# fmt: off
+FIELDS = (
+    "flags", "number_of_samples", "active_channels", "discard_pre", "discard_post", "center_sample",
+    "encoding_space_ref", "sample_time_us", "position", "read_dir", "phase_dir", "slice_dir", "idx",
+)
+# fmt: on
 BLOCK = 512
 """Records read at a time."""
 
@@ -64,9 +71,7 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
         group = _group(file, path, notes)
         text_data, records = dataset(group, "xml", path), dataset(group, "data", path)
         if text_data is None or records is None or records.ndim != 1 or records.dtype.names is None:
-            raise InputError(
-                f"{path}: no list of acquisitions in {group.name}/data; expected ISMRMRD raw data"
-            )
+            raise InputError(f"{path}: no list of acquisitions in {group.name}/data; expected ISMRMRD raw data")
         if not {"head", "data"} <= set(records.dtype.names):
             raise InputError(f"{path}: {group.name}/data has no head and data; expected ISMRMRD raw data")
         text = read_text(text_data, "xml", path)
@@ -75,6 +80,7 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
             raise InputError(f"{path}: trajectory is {header.trajectory}; expected cartesian")
         check_size(path, f"{group.name}/data", records.shape, records.dtype.itemsize, budget)
         head = records.fields("head")[:]
+        _check_fields(head, path)
         kinds = _kinds(head, header, path, notes)
         grid = _grid(head[kinds == "image"], header, path, notes)
         check_size(path, "k-space", (grid.n_slices, grid.n_coils, grid.readout, grid.phase), 8, budget)
@@ -84,7 +90,7 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
             lines, filled = _fill(records, head, np.flatnonzero(kinds == "calibration"), grid, path, notes)
             calibration = _calibration(lines, filled, notes)
         noise = _noise(records, head, kinds, header, count, grid, path, notes)
-    first = head[kinds == "image"]
+        geometry = _geometry(head[kinds == "image"], header)
     return assemble(
         path,
         "ismrmrd",
@@ -93,7 +99,7 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
         header_text=text,
         noise=noise,
         calibration=calibration,
-        geometry=_geometry(first, header),
+        geometry=geometry,
         attributes={"patient_id": header.patient} if header.patient else {},
         notes=tuple(notes),
     )
@@ -112,6 +118,18 @@ def _group(file: h5py.File, path: Path, notes: list[str]) -> h5py.Group:
     if len(found) > 1:
         notes.append(f"the file holds the measurements {', '.join(found)}; {chosen} was read")
     return file[chosen]
+
+
+def _check_fields(head: NDArray[Any], path: Path) -> None:
+    """Refuse records without the fields that the format has."""
+    missing = set(FIELDS) - set(head.dtype.names or ())
+    if not missing:
+        missing = {*COUNTERS, *PLACES} - set(head["idx"].dtype.names or ())
+    if missing or head["flags"].dtype.kind != "u":
+        raise InputError(
+            f"{path}: the records have no {', '.join(sorted(missing)) or 'whole-number flags'}; "
+            "expected ISMRMRD acquisition headers"
+        )
 
 
 def _flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
@@ -220,9 +238,7 @@ def _fill(
     count
         Times measured, [slice, phase_encode].
     """
-    kspace: NDArray[np.complex64] = np.zeros(
-        (grid.n_slices, grid.n_coils, grid.readout, grid.phase), np.complex64
-    )
+    kspace: NDArray[np.complex64] = np.zeros((grid.n_slices, grid.n_coils, grid.readout, grid.phase), np.complex64)
     count: NDArray[np.int32] = np.zeros((grid.n_slices, grid.phase), np.int32)
     moved = outside = 0
     for index, samples in _samples(records, head, chosen, path):
@@ -241,7 +257,8 @@ def _fill(
         if not 0 <= line < grid.phase or where >= grid.n_slices or samples.shape[0] != grid.n_coils:
             outside += 1
             continue
-        kspace[where, :, start : start + kept.shape[1], line] += kept
+        with np.errstate(invalid="ignore", over="ignore"):  # found by the checks of values
+            kspace[where, :, start : start + kept.shape[1], line] += kept
         count[where, line] += 1
     if moved:
         notes.append(f"center_sample of {moved} records lies outside the readout; they were moved inside")
@@ -297,7 +314,8 @@ def _noise(
         ratio = dwell / imaging if dwell > 0 and imaging > 0 else 1.0
         if ratio == 1.0 and not (dwell > 0 and imaging > 0):
             notes.append("sample_time_us is missing; noise is taken at the bandwidth of the imaging lines")
-        blocks.append(samples * np.float32(np.sqrt(ratio)))
+        with np.errstate(invalid="ignore", over="ignore"):  # checked below
+            blocks.append(samples * np.float32(np.sqrt(ratio)))
     noise = np.concatenate(blocks, axis=1)
     scale = 1.0
     if header.noise_bandwidth is not None and 0.1 < header.noise_bandwidth <= 1:

@@ -56,9 +56,7 @@ def _recognise_hdf5(path: Path) -> str:
         if names & {"reconstruction", "reconstruction_rss", "images"}:
             raise InputError(f"{path}: holds images and no kspace; expected raw k-space")
         found = ", ".join(sorted(names)[:8]) or "nothing"
-        raise InputError(
-            f"{path}: has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}"
-        )
+        raise InputError(f"{path}: has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}")
 
 
 def _foreign(start: bytes, path: Path) -> str:

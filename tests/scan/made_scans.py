@@ -17,7 +17,5 @@ def make_scan(shape=(2, 3, 16, 12), seed=0, mask=None, **changes):
     kspace[..., shape[2] // 2, shape[3] // 2] = 30
     full = mask is None
     mask = np.ones(shape[-1], bool) if full else mask
-    scan = Scan(
-        kspace * mask, mask, "full" if full else "file", Path("made.h5"), "simulated", image_size=shape[2:]
-    )
+    scan = Scan(kspace * mask, mask, "full" if full else "file", Path("made.h5"), "simulated", image_size=shape[2:])
     return replace(scan, **changes)

@@ -30,9 +30,7 @@ def test_round_trip(tmp_path, mask):
         positions=((0.0, 0.0, 0.0), (0.0, 0.0, 4.5)),
     )
     noise = np.full((3, 50), 1 + 2j, np.complex64)
-    scan = make_scan(
-        mask=mask, geometry=geometry, image_size=(8, 10), noise=noise, attributes={"acquisition": "T1"}
-    )
+    scan = make_scan(mask=mask, geometry=geometry, image_size=(8, 10), noise=noise, attributes={"acquisition": "T1"})
     back = read_scan(write_fastmri(tmp_path / "a.h5", scan))
     same(scan, back)
     assert back.notes == ()

@@ -46,9 +46,7 @@ def lines_of(scan, **options):
 
 
 def header_for(scan, **options):
-    return format_header(
-        scan.size, scan.image_size, scan.n_slices, scan.n_coils, voxel_size=(1, 2, 3), **options
-    )
+    return format_header(scan.size, scan.image_size, scan.n_slices, scan.n_coils, voxel_size=(1, 2, 3), **options)
 
 
 @pytest.fixture
@@ -99,9 +97,7 @@ def test_mrd_reversed_lines(tmp_path, scan):
             data = scan.kspace[s, :, :, line]
             if i % 2:
                 # zero frequency is sample 8 of 16 forwards, so sample 7 backwards; some writers say 8 always
-                acqs.append(
-                    acquisition(line, data[:, ::-1], slice_=s, flags=(mrd.REVERSE,), centre=7 + i % 4 // 2)
-                )
+                acqs.append(acquisition(line, data[:, ::-1], slice_=s, flags=(mrd.REVERSE,), centre=7 + i % 4 // 2))
             else:
                 acqs.append(acquisition(line, data, slice_=s))
     back = read_scan(write_mrd(tmp_path / "a.h5", acqs, header_for(scan)))
@@ -113,9 +109,7 @@ def test_mrd_asymmetric_echo_and_partial_fourier(tmp_path, scan):
     lines = np.arange(4, 12)
     full = make_scan(image_size=(16, 12))
     acqs = [
-        acquisition(line - 4, full.kspace[s, :, 5:, line], slice_=s, centre=8 - 5)
-        for line in lines
-        for s in range(2)
+        acquisition(line - 4, full.kspace[s, :, 5:, line], slice_=s, centre=8 - 5) for line in lines for s in range(2)
     ]
     header = format_header((16, 12), (16, 12), 2, 3, acquired_at=(4, 12))
     back = read_scan(write_mrd(tmp_path / "a.h5", acqs, header))
@@ -143,12 +137,8 @@ def test_mrd_noise_is_scaled_by_bandwidth_and_averages(tmp_path, scan):
 
 def test_mrd_averages_and_repetitions(tmp_path, scan):
     ones = lines_of(scan)
-    threes = [
-        acquisition(a.idx.kspace_encode_step_1, 3 * a.data, slice_=a.idx.slice, average=1) for a in ones
-    ]
-    later = [
-        acquisition(a.idx.kspace_encode_step_1, 9 * a.data, slice_=a.idx.slice, repetition=1) for a in ones
-    ]
+    threes = [acquisition(a.idx.kspace_encode_step_1, 3 * a.data, slice_=a.idx.slice, average=1) for a in ones]
+    later = [acquisition(a.idx.kspace_encode_step_1, 9 * a.data, slice_=a.idx.slice, repetition=1) for a in ones]
     back = read_scan(write_mrd(tmp_path / "a.h5", ones + threes + later, header_for(scan)))
     np.testing.assert_allclose(back.kspace, 2 * scan.kspace, rtol=1e-6)
     assert any("repetition" in note for note in back.notes)
