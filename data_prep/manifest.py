@@ -58,9 +58,7 @@ class Manifest:
     @property
     def failed(self) -> tuple[VolumeEntry, ...]:
         """Scans that failed as a whole or in some slices."""
-        return tuple(
-            e for e in self.entries if e.status == "failed" or any(s.status == "failed" for s in e.slices)
-        )
+        return tuple(e for e in self.entries if e.status == "failed" or any(s.status == "failed" for s in e.slices))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,12 +77,8 @@ class Manifest:
         lines = []
         for entry in self.failed:
             if entry.status == "failed":
-                lines.append(
-                    entry.reason if entry.source in entry.reason else f"{entry.source}: {entry.reason}"
-                )
-            lines += [
-                f"{entry.source}: slice {s.index}: {s.reason}" for s in entry.slices if s.status == "failed"
-            ]
+                lines.append(entry.reason if entry.source in entry.reason else f"{entry.source}: {entry.reason}")
+            lines += [f"{entry.source}: slice {s.index}: {s.reason}" for s in entry.slices if s.status == "failed"]
         return lines
 
     def as_dict(self) -> dict[str, Any]:

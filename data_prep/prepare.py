@@ -21,9 +21,9 @@ from rsd_mri.scan import find_scans
 Job = tuple[Path, str, Path, str, Protocol]
 Progress = Callable[[int, int, VolumeEntry], None]
 
-OVERHEAD = 600 << 20
+OVERHEAD = 750 << 20
 """Memory of a worker beside its scan: libraries and one slice at work [bytes]."""
-COPIES = 1.5
+COPIES = 2
 """Times the k-space of a scan is held at most."""
 
 
@@ -101,8 +101,9 @@ def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Pat
     folder = source if source.is_dir() else source.parent
     base = source if source.is_dir() else source.with_suffix("")
     out = Path(out) if out is not None else base.with_name(base.name + "-prepared")
-    inside = out.resolve()
-    scans = [path for path in find_scans(source) if inside not in path.resolve().parents]
+    # What an earlier run wrote below the folder is no scan.
+    made = {out.resolve(), *(path.parent.resolve() for path in folder.rglob("manifest*.json"))}
+    scans = [path for path in find_scans(source) if made.isdisjoint(path.resolve().parents)]
     if not scans:
         raise InputError(f"{source}: holds no scan beside what is in {out}; give a folder of raw scans")
     stems = [path.relative_to(folder).with_suffix("").as_posix() for path in scans]
@@ -126,7 +127,7 @@ def _planned(job: Job) -> VolumeEntry:
 def memory_needed(scans: list[Path], workers: int) -> int:
     """Estimate the memory of all workers together, from what the files declare [bytes]."""
     sizes = sorted((_declared_bytes(path) for path in scans), reverse=True)[:workers]
-    return sum(int(COPIES * size) + OVERHEAD for size in sizes)
+    return sum(COPIES * size + OVERHEAD for size in sizes)
 
 
 def _declared_bytes(path: Path) -> int:
@@ -158,14 +159,16 @@ def _in_processes(jobs: list[Job], workers: int) -> Iterator[VolumeEntry]:
     """Work in a pool. If a process dies, the scans left are tried again one by one, each in its own."""
     workers = min(workers, len(jobs))
     left = {job[1]: job for job in jobs}
+    pool = _pool(workers)
     try:
-        with _pool(workers) as pool:
-            for future in as_completed([pool.submit(prepare_volume, *job) for job in jobs]):
-                entry = future.result()
-                del left[entry.source]
-                yield entry
+        for future in as_completed([pool.submit(prepare_volume, *job) for job in jobs]):
+            entry = future.result()
+            del left[entry.source]
+            yield entry
     except BrokenProcessPool:
         yield from _one_by_one(list(left.values()))
+    finally:  # after an interruption the scans that wait are not begun
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:

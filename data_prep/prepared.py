@@ -46,8 +46,7 @@ class PreparedDataset:
                 self._add(path, split)
         if not self._rows:
             raise InputError(
-                f"{self.folder}: no prepared slice{f' for {split}' if split else ''}; "
-                "run prep on a folder of scans"
+                f"{self.folder}: no prepared slice{f' for {split}' if split else ''}; run prep on a folder of scans"
             )
 
     def _add(self, path: Path, split: str | None) -> None:
@@ -63,9 +62,7 @@ class PreparedDataset:
                     self._rows.append((path, row, item))
                     self._shapes.append(shape)
         except (OSError, KeyError, RuntimeError) as error:
-            raise InputError(
-                f"{path}: damaged prepared file ({error}); remove it and run prep again"
-            ) from error
+            raise InputError(f"{path}: damaged prepared file ({error}); remove it and run prep again") from error
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -101,9 +98,7 @@ class PreparedDataset:
             mask = file["mask"][()] if "mask" in file else np.ones(kspace.shape[-1], bool)
             sigma, scale = np.float32(file.attrs["sigma"]), np.float32(file.attrs["scale"])
         except (OSError, KeyError, RuntimeError) as error:
-            raise InputError(
-                f"{path}: damaged prepared file ({error}); remove it and run prep again"
-            ) from error
+            raise InputError(f"{path}: damaged prepared file ({error}); remove it and run prep again") from error
         return {"kspace": kspace, "csm": csm, "mask": mask, "sigma": sigma, "scale": scale, "item": item}
 
     def _file(self, path: Path) -> h5py.File:

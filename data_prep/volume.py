@@ -18,6 +18,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import sha256, written_whole
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
+from rsd_mri.scan.hdf5 import opened
 
 LAYOUT = 1
 """Raised when the content of prepared files changes, so that old ones are made again."""
@@ -43,11 +44,13 @@ def existing(target: Path, source: Path, settings: PrepSettings) -> VolumeEntry 
 
     The scan's content counts, not its date; it is hashed again only where date or size differ.
     """
-    try:
-        with h5py.File(target, "r") as file:
-            attributes = dict(file.attrs)
-    except OSError:
+    if not target.is_file():
         return None
+    try:
+        with opened(target) as file:
+            attributes = dict(file.attrs)
+    except InputError:
+        return None  # damaged: it is made again
     if attributes.get("prep_hash") != prep_hash(settings) or "entry" not in attributes:
         return None
     stat = source.stat()
@@ -119,9 +122,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
     return entry
 
 
-def _slices(
-    scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]
-) -> Iterator[tuple[int, PreparedSlice]]:
+def _slices(scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]) -> Iterator[tuple[int, PreparedSlice]]:
     """Prepare slice after slice, noting in `statuses` what became of each."""
     volume = calibrate_volume(scan, settings)
     for index in range(scan.n_slices):

@@ -167,9 +167,10 @@ def test_a_single_file(folder):
     manifest = prepare_folder(folder / "1.h5", None, PROTOCOL)
     assert manifest.out == folder / "1-prepared"
     assert [e.output for e in manifest.entries] == ["1.h5"]
-    # The folder can be prepared afterwards: prepared files are no scans.
     with pytest.raises(InputError, match="already prepared"):
         read_scan(manifest.out / "1.h5")
+    # The folder can be prepared afterwards: what was written below it is no scan.
+    assert [e.source for e in prepare_folder(folder, None, PROTOCOL).entries] == ["0.h5", "1.h5", "2.h5"]
 
 
 def test_all_scans_of_a_patient_are_on_one_side(tmp_path, scans):

@@ -19,9 +19,7 @@ PROTOCOL = Protocol(prep=PrepSettings(virtual_coils=3, calib_width=16))
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw")
     for case in range(2):
-        write_fastmri(
-            folder / f"{case}.h5", simulate_scan(DataSettings(slices=2, matrix=48, coils=4), 0, case)[0]
-        )
+        write_fastmri(folder / f"{case}.h5", simulate_scan(DataSettings(slices=2, matrix=48, coils=4), 0, case)[0])
     return prepare_folder(folder, None, PROTOCOL).out
 
 
@@ -42,9 +40,7 @@ def test_never_reads_the_combined_image(prepared, tmp_path):
     (tmp_path / "0.h5").write_bytes((prepared / "0.h5").read_bytes())
     with h5py.File(tmp_path / "0.h5", "r+") as file:
         del file["image"]
-    np.testing.assert_array_equal(
-        PreparedDataset(tmp_path)[0]["kspace"], PreparedDataset(prepared)[0]["kspace"]
-    )
+    np.testing.assert_array_equal(PreparedDataset(tmp_path)[0]["kspace"], PreparedDataset(prepared)[0]["kspace"])
 
 
 def test_loader_with_workers_gives_the_same(prepared):

@@ -6,6 +6,8 @@ import subprocess
 import ismrmrd
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from made_scans import LINES, make_scan
 
 from rsd_mri.errors import InputError
@@ -215,3 +217,21 @@ def test_npy_of_one_slice(tmp_path):
     full = make_scan()
     np.save(tmp_path / "a.npy", full.kspace[0])
     np.testing.assert_array_equal(read_scan(tmp_path / "a.npy").kspace, full.kspace[:1])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(4, 19), st.integers(4, 19), st.integers(1, 3), st.booleans(), st.data())
+def test_any_mask_is_found_from_the_zeros(tmp_path, readout, phase, n_slices, lines, data):
+    n = phase if lines else readout * phase
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    mask = mask if lines else mask.reshape(readout, phase)
+    scan = make_scan((n_slices, 2, readout, phase), mask=mask)
+    # Lines with a tenth of zeros at most count as whole: a pattern as full as that is not told from them.
+    full = np.broadcast_to(mask, (readout, phase))
+    share = full[full.any(axis=1)][:, full.any(axis=0)].mean(axis=0).min()
+    assume(scan.kspace.any() and not 0.9 <= share < 1)
+    np.save(tmp_path / "a.npy", scan.kspace)
+    back = read_scan(tmp_path / "a.npy")
+    np.testing.assert_array_equal(back.kspace, scan.kspace)
+    np.testing.assert_array_equal(np.broadcast_to(back.mask, (readout, phase)), full)
+    assert back.realised_acceleration == pytest.approx(mask.size / mask.sum())
