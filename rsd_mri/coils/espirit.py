@@ -42,7 +42,6 @@ def espirit(
     threshold: float = 0.02,
     noise: float = 0.0,
     crop: float = 0.9,
-    soft: bool = False,
     sets: int = 1,
     reference: Tensor | None = None,
 ) -> CoilMaps:
@@ -63,8 +62,6 @@ def espirit(
         give are noise too. 0 leaves the decision to `threshold`.
     crop
         A set is zero where its eigenvalue is below this.
-    soft
-        Let the maps fade to zero between `crop` and half way to 1 below it, instead of a hard edge.
     sets
         Sets of maps: 1 or 2.
     reference
@@ -98,18 +95,10 @@ def espirit(
         phase = torch.einsum("c,ycs->ys", reference[item].conj(), vectors)
         magnitude = phase.abs()
         phase = torch.where(magnitude > 0, phase.conj() / magnitude.clamp_min(1e-30), torch.ones_like(phase))
-        vectors = vectors * (phase * _weight(eigenvalues, crop, soft))[:, None]
+        vectors = vectors * (phase * (eigenvalues > crop))[:, None]
         csm.append(vectors.permute(2, 1, 0).reshape(sets, n_coils, *size))
         values.append(eigenvalues.T.reshape(sets, *size))
     return CoilMaps(torch.stack(csm), torch.stack(values))
-
-
-def _weight(eigenvalues: Tensor, crop: float, soft: bool) -> Tensor:
-    if not soft:
-        return (eigenvalues > crop).to(eigenvalues.dtype)
-    width = max((1 - crop) / 2, 1e-3)
-    ramp = ((eigenvalues - crop) / width + 1).clamp(0, 1)
-    return ramp * ramp * (3 - 2 * ramp)
 
 
 def principal_coil(calibration: Tensor) -> Tensor:

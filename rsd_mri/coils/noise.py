@@ -1,10 +1,11 @@
-"""Receiver noise: its covariance over the coils, and the transform that makes it white with variance one."""
+"""Receiver noise of a scan: its covariance over the coils, measured or estimated."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.coils.calibration import centre_slice, fully_sampled_centre, to_readout_image
 from rsd_mri.coils.null_space import null_space_covariance
+from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.scan.scan import Scan
 
 COLUMN_SHARE = 0.05
@@ -15,37 +16,6 @@ MAX_SLICES = 4
 """Slices looked at for it."""
 WORTH_IT = 0.8
 """The null space is believed where its noise power is below this share of the others'."""
-
-
-def noise_covariance(samples: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
-    """Covariance of noise samples: the mean of n n^H. The mean is not subtracted: noise has none.
-
-    Parameters
-    ----------
-    samples
-        [coil, ...] complex, left as it is.
-
-    Returns
-    -------
-    NDArray
-        [coil, coil]; the diagonal is E|n|^2 of each coil.
-    """
-    flat = samples.reshape(samples.shape[0], -1).astype(np.complex128)
-    return (flat @ flat.conj().T) / max(flat.shape[1], 1)
-
-
-def whitening_matrix(
-    covariance: NDArray[np.complex128],
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Return W with W C W^H = 1, and its inverse.
-
-    A covariance without full rank (a dead coil, too few samples) is lifted by 1e-9 of its largest
-    eigenvalue.
-    """
-    largest = float(np.linalg.eigvalsh(covariance)[-1])
-    lifted = covariance + 1e-9 * largest * np.eye(len(covariance))
-    factor = np.linalg.cholesky(lifted)
-    return np.linalg.inv(factor), factor
 
 
 def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
@@ -70,7 +40,9 @@ def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
         background = background_covariance(scan)
         if _power(background) < _power(covariance):
             covariance, source = background, "lines"
-    signal = float(np.mean(np.abs(scan.kspace[:, :, scan.size[0] // 2]) ** 2, dtype=np.float64))
+    middle = scan.size[0] // 2
+    seen = scan.kspace[:, :, middle][..., np.broadcast_to(scan.mask, scan.size)[middle]]
+    signal = float(np.mean(np.abs(seen) ** 2, dtype=np.float64))
     if _power(covariance) <= 1e-12 * signal:
         return None, "none"
     if scan.mask.ndim == 1:

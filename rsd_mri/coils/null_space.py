@@ -7,11 +7,13 @@ Neighbouring samples of several coils obey linear relations: the null space of E
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.coils.whitening import whitening_matrix
+
 MAX_ROWS = 4000
 """Neighbourhoods used per slice and half of the readout."""
 NULL_SHARE = 0.5
 """Share of the directions, those with the least power, taken as free of signal."""
-ROUNDS = 6
+ROUNDS = 3
 """Rounds of whitening with the covariance found so far."""
 
 
@@ -47,8 +49,8 @@ def null_space_covariance(
     )
     covariance = start
     for _ in range(ROUNDS):
-        unwhiten = np.linalg.cholesky(covariance)
-        whiten = np.kron(np.linalg.inv(unwhiten), np.eye(width**2))
+        whitening, unwhiten = whitening_matrix(covariance)
+        whiten = np.kron(whitening, np.eye(width**2))
         whitened = [whiten @ half @ whiten.conj().T for half in halves]
         relations = [_relations(whitened[i], whitened[1 - i], n_coils) for i in (0, 1)]
         update = _solve(relations[0][0] + relations[1][0], relations[0][1] + relations[1][1])
@@ -57,7 +59,8 @@ def null_space_covariance(
             return start
         # A step may not take a combination of coils to zero.
         values = np.maximum(values, 0.05 * np.median(values))
-        covariance = unwhiten @ ((vectors * values) @ vectors.conj().T) @ unwhiten.conj().T
+        root = unwhiten @ (vectors * np.sqrt(values))
+        covariance = root @ root.conj().T
     return covariance if np.trace(covariance).real < np.trace(start).real else start
 
 

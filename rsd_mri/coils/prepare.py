@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from rsd_mri.coils.calibration import calibration_data, centre_slice, prepared_readout, without_oversampling
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
-from rsd_mri.coils.noise import scan_noise, whitening_matrix
+from rsd_mri.coils.noise import scan_noise
 from rsd_mri.coils.prepared import PreparedSlice
+from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.operators.sense import sense_operator

@@ -1,0 +1,35 @@
+"""The noise covariance over the coils, and the transform that makes noise white with variance one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def noise_covariance(samples: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
+    """Covariance of noise samples: the mean of n n^H. The mean is not subtracted: noise has none.
+
+    Parameters
+    ----------
+    samples
+        [coil, ...] complex, left as it is.
+
+    Returns
+    -------
+    NDArray
+        [coil, coil]; the diagonal is E|n|^2 of each coil.
+    """
+    flat = samples.reshape(samples.shape[0], -1).astype(np.complex128)
+    return (flat @ flat.conj().T) / max(flat.shape[1], 1)
+
+
+def whitening_matrix(
+    covariance: NDArray[np.complex128],
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Return W with W C W^H = 1, and its inverse.
+
+    A covariance without full rank (a dead coil, too few samples) is lifted by 1e-9 of its largest
+    eigenvalue.
+    """
+    largest = float(np.linalg.eigvalsh(covariance)[-1])
+    lifted = covariance + 1e-9 * largest * np.eye(len(covariance))
+    factor = np.linalg.cholesky(lifted)
+    return np.linalg.inv(factor), factor

@@ -1,0 +1,120 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from coil_phantom import make_scan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsd_mri.coils.noise import edge_covariance, scan_noise
+from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
+from rsd_mri.protocol import DataSettings
+from rsd_mri.simulation import simulate_scan
+
+
+def mixed_noise(n_coils, n, seed):
+    rng = np.random.default_rng(seed)
+    coupling = rng.standard_normal((n_coils, n_coils)) * np.exp(2j * rng.random((n_coils, n_coils)))
+    factor = np.eye(n_coils) + 0.5 * coupling
+    factor = factor * rng.uniform(0.3, 3, n_coils)[:, None]
+    white = (rng.standard_normal((n_coils, n)) + 1j * rng.standard_normal((n_coils, n))) / np.sqrt(2)
+    return (factor @ white).astype(np.complex64), factor @ factor.conj().T
+
+
+def amplitude_ratio(found, true):
+    """Estimated over true noise standard deviation, mean over the whitened coils."""
+    return float(np.sqrt(np.trace(np.linalg.solve(true, found)).real / len(true)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_coils=st.integers(1, 20), seed=st.integers(0, 10**6), power=st.integers(-8, 8))
+def test_whitened_noise_has_variance_one(n_coils, seed, power):
+    samples, _ = mixed_noise(n_coils, 4000, seed)
+    samples = (samples * 10.0**power).astype(np.complex64)
+    before = samples.copy()
+    whiten, unwhiten = whitening_matrix(noise_covariance(samples))
+    assert np.array_equal(before, samples)
+    whitened = whiten @ samples
+    np.testing.assert_allclose(noise_covariance(whitened), np.eye(n_coils), atol=1e-4)
+    np.testing.assert_allclose(whiten @ unwhiten, np.eye(n_coils), atol=1e-6)
+
+
+def test_covariance_is_that_of_the_noise():
+    samples, covariance = mixed_noise(6, 200_000, 1)
+    np.testing.assert_allclose(noise_covariance(samples), covariance, atol=0.02 * np.abs(covariance).max())
+
+
+def test_a_dead_coil_stays_finite():
+    samples, _ = mixed_noise(4, 1000, 2)
+    samples[2] = 0
+    whiten, unwhiten = whitening_matrix(noise_covariance(samples))
+    assert np.isfinite(whiten).all()
+    assert np.isfinite(unwhiten).all()
+
+
+def test_the_noise_scan_is_used_where_there_is_one():
+    scan = make_scan(sigma=0.1)
+    covariance, source = scan_noise(scan)
+    assert source == "scan"
+    np.testing.assert_allclose(covariance, noise_covariance(scan.noise))
+
+
+@pytest.mark.parametrize("acceleration", [1, 4])
+@pytest.mark.parametrize("fov", [1.0, 0.7])
+@pytest.mark.parametrize("noise", [0.005, 0.05])
+def test_level_without_a_noise_scan(acceleration, fov, noise):
+    """Heads with fine detail and correlated coils; with a field of view of 0.7 they wrap around."""
+    scan, _ = simulate_scan(
+        DataSettings(slices=2, coils=8, noise=noise), 3, "noise", size=(160, 128), fov=fov, noise_correlation=0.3
+    )
+    truth = noise_covariance(scan.noise)
+    mask = np.ones(128, dtype=bool)
+    if acceleration > 1:
+        mask[:] = False
+        mask[54:74] = True
+        mask[::8] = True
+    scan = dataclasses.replace(scan, kspace=(scan.kspace * mask).astype(np.complex64), mask=mask, noise=None)
+    covariance, source = scan_noise(scan)
+    assert source in ("lines", "kspace", "calibration")
+    assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.12)
+
+
+def test_level_of_an_object_that_fills_the_readout():
+    """No readout position is empty; only the relations between the coils tell noise from signal."""
+    scan = make_scan(size=(128, 96), sigma=0.02, n_slices=1)
+    tight = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(_middle(scan), axes=(-2, -1)), norm="ortho"), axes=(-2, -1))
+    tight = dataclasses.replace(
+        scan, kspace=tight.astype(np.complex64), mask=np.ones(96, dtype=bool), noise=None, image_size=None
+    )
+    covariance, source = scan_noise(tight)
+    truth = noise_covariance(scan.noise)
+    assert source == "calibration"
+    # A combination of coils that looks like the image itself stays too loud; the others are nearly right.
+    levels = np.sqrt(np.linalg.eigvals(np.linalg.solve(truth, covariance)).real)
+    assert np.median(levels) == pytest.approx(1, abs=0.5)
+    assert amplitude_ratio(covariance, truth) < 0.8 * amplitude_ratio(edge_covariance(tight), truth)
+
+
+def _middle(scan):
+    image = np.fft.fftshift(
+        np.fft.ifft2(np.fft.ifftshift(scan.kspace, axes=(-2, -1)), norm="ortho"), axes=(-2, -1)
+    )
+    return image[:, :, 32:96]
+
+
+def test_lines_outside_the_mask_are_never_read():
+    scan = dataclasses.replace(make_scan(acceleration=2, acs_lines=12), noise=None)
+    spoilt = np.where(scan.mask, scan.kspace, np.complex64(1e3))
+    clean, source = scan_noise(scan)
+    dirty, dirty_source = scan_noise(dataclasses.replace(scan, kspace=spoilt))
+    assert source == dirty_source
+    assert np.array_equal(clean, dirty)
+
+
+def test_no_noise_is_said_so():
+    scan = dataclasses.replace(make_scan(sigma=0, oversampling=2), noise=None)
+    kspace = np.zeros_like(scan.kspace)
+    kspace[..., 60:68, 20:28] = scan.kspace[..., 60:68, 20:28]
+    covariance, source = scan_noise(dataclasses.replace(scan, kspace=kspace))
+    assert covariance is None
+    assert source == "none"
