@@ -1,5 +1,6 @@
 """`read_scan`: any scan, recognised by what is in the file and not by its name."""
 
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,10 @@ from rsd_mri.scan.scan import Scan
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".ismrmrd", ".npy", ".cfl")
 READERS = {"fastmri": read_fastmri, "npy": read_npy, "cfl": read_cfl, "ismrmrd": read_ismrmrd}
+WITHOUT_KSPACE = (
+    "without raw k-space; export the raw data from the scanner and convert it to ISMRMRD "
+    "(siemens_to_ismrmrd, ge_to_ismrmrd or philips_to_ismrmrd)"
+)
 ACCEPTED = "fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr or .npy k-space"
 
 
@@ -28,6 +33,8 @@ def recognise(path: str | Path) -> str:
     if path.suffix in (".cfl", ".hdr", "") and path.with_suffix(".cfl").is_file():
         return "cfl"
     if path.is_dir():
+        if _dicom_images(path):
+            raise InputError(f"{path}: holds DICOM images, {WITHOUT_KSPACE}")
         raise InputError(f"{path}: is a folder; expected one scan ({ACCEPTED}); folders are read by prep")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
@@ -62,13 +69,15 @@ def _recognise_hdf5(path: Path) -> str:
 def _foreign(start: bytes, path: Path) -> str:
     """Say what a file that is not a scan is, and what to run."""
     if start[128:132] == b"DICM":
-        return "is a DICOM image, without raw k-space; export the raw data from the scanner instead"
+        return f"is a DICOM image, {WITHOUT_KSPACE}"
     if start.startswith(b"yardl"):
-        return "is a stream of MRD version 2; convert it with the tools of the mrd package to ISMRMRD HDF5"
+        return (
+            "is a stream of MRD version 2; run mrd_to_ismrmrd "
+            f"< {path.name} | ismrmrd_stream_to_hdf5 --use-stdin -o SCAN.h5"
+        )
     if b"ismrmrdHeader" in start:
         return (
-            "is an MRD stream, not HDF5; run ismrmrd_stream_to_hdf5 --use-stdin -o SCAN.h5 < "
-            f"{path.name} (from the ISMRMRD tools)"
+            f"is an MRD stream, not HDF5; run ismrmrd_stream_to_hdf5 -i {path.name} -o SCAN.h5 (from the ISMRMRD tools)"
         )
     if start.startswith(b"MATLAB 5.0"):
         return "is a MATLAB file; save the k-space array [slice, coil, readout, phase_encode] as .npy"
@@ -79,6 +88,15 @@ def _foreign(start: bytes, path: Path) -> str:
     if path.suffix.lower() == ".dat":
         return "looks like scanner raw data; run siemens_to_ismrmrd, then ismrmrd_stream_to_hdf5"
     return f"is of no known format; expected {ACCEPTED}"
+
+
+def _dicom_images(folder: Path) -> bool:
+    """Whether DICOM images are among the first files of a folder and below."""
+    for path in islice((p for p in folder.rglob("*") if p.is_file()), 200):
+        with path.open("rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                return True
+    return False
 
 
 def read_scan(path: str | Path, budget: int | None = None) -> Scan:
@@ -118,19 +136,18 @@ def find_scans(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        recognise(folder)
-        return [folder]
-    found, images = [], 0
+        return [folder.with_suffix(".cfl") if recognise(folder) == "cfl" else folder]
+    found = []
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if hidden or not path.is_file() or path.suffix == ".hdr":
             continue
         with path.open("rb") as file:
             start = file.read(132)
-        images += start[128:132] == b"DICM"
         if path.suffix.lower() in SUFFIXES or start.startswith((b"\x89HDF\r\n\x1a\n", b"\x93NUMPY")):
             found.append(path)
     if not found:
-        what = f"holds {images} DICOM images, without raw k-space" if images else "holds no scan"
-        raise InputError(f"{folder}: {what}; expected {ACCEPTED}")
+        if _dicom_images(folder):
+            raise InputError(f"{folder}: holds DICOM images, {WITHOUT_KSPACE}")
+        raise InputError(f"{folder}: holds no scan; expected {ACCEPTED}")
     return found

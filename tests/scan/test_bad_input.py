@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_scans import LINES, make_scan
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan import Scan, probe, read_scan, write_fastmri
+from rsd_mri.scan import Scan, find_scans, probe, read_scan, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
 
 DAMAGED = sorted((Path(__file__).parent / "damaged").glob("*.gz"))
@@ -57,7 +57,7 @@ def changed(path, **datasets):
         (b"hello", ["no known format", "fastMRI HDF5"]),
         (b"\x00" * 128 + b"DICM" + b"\x00" * 100, ["DICOM", "raw data"]),
         (b"\x03\x00\x10\x00\x00\x00<?xml?><ismrmrdHeader>", ["MRD stream", "ismrmrd_stream_to_hdf5"]),
-        (b"yardl" + b"\x01" * 50, ["MRD version 2", "convert"]),
+        (b"yardl" + b"\x01" * 50, ["MRD version 2", "mrd_to_ismrmrd"]),
         (b"MATLAB 5.0 MAT-file", ["MATLAB", ".npy"]),
         (b"PK\x03\x04", ["unpack"]),
         (b"\x1f\x8b", ["unpacked"]),
@@ -73,6 +73,14 @@ def test_foreign_files_say_what_to_do(tmp_path, start, words):
 def test_folder_and_missing_file(tmp_path):
     refused(tmp_path, "folder")
     refused(tmp_path / "none.h5", "no such file")
+
+
+def test_folder_of_dicom_images(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "IM0").write_bytes(b"\x00" * 128 + b"DICM" + b"\x00" * 100)
+    refused(tmp_path, "DICOM images", "raw data")
+    with pytest.raises(InputError, match="DICOM images"):
+        find_scans(tmp_path)
 
 
 def test_nothing_is_unpickled(tmp_path):

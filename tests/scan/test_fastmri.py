@@ -9,6 +9,7 @@ from made_scans import LINES, PATTERN, make_scan
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan import Geometry, find_scans, read_scan, write_fastmri
+from rsd_mri.scan.arrays import write_cfl
 
 
 def same(a, b):
@@ -130,6 +131,10 @@ def test_find_scans(tmp_path):
     (tmp_path / "broken.h5").write_bytes(b"nothing")
     (tmp_path / "notes.txt").write_text("hello")
     assert [p.name for p in find_scans(tmp_path)] == ["x.h5", "broken.h5", "no_suffix"]
+    assert find_scans(tmp_path / "no_suffix") == [tmp_path / "no_suffix"]
+    write_cfl(tmp_path / "c.cfl", make_scan().kspace)
+    for name in ("c", "c.hdr", "c.cfl"):
+        assert find_scans(tmp_path / name) == [tmp_path / "c.cfl"]
     with pytest.raises(InputError, match="holds no scan"):
         (tmp_path / "empty").mkdir()
         find_scans(tmp_path / "empty")
