@@ -30,7 +30,7 @@ FEW_SAMPLES = 8
 
 def warnings(rec: Reconstruction) -> list[str]:
     """Sentences a reader has to see before the image."""
-    lines = list(rec.notes)
+    lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in rec.notes]
     low, high = CONSISTENT
     above = [i + 1 for i, value in enumerate(rec.residual) if value > high]
     below = [i + 1 for i, value in enumerate(rec.residual) if value < low]

@@ -186,7 +186,7 @@
   }
 
   find("panels").style.setProperty("--columns", data.panels.length);
-  find("panels").style.setProperty("--height", `calc((100vw - 4em) / ${data.panels.length} / ${aspect})`);
+  find("panels").style.setProperty("--aspect", aspect);
   const panels = data.panels.map((index) => new Panel(index));
   find("slice").max = slices;
   find("slice").oninput = (e) => { state.slice = Number(e.target.value) - 1; draw(); };

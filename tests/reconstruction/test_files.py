@@ -3,11 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import fastmri.data.transforms
+import fastmri.evaluate
 import h5py
 import numpy as np
 import pytest
 
 from rsd_mri.errors import InputError
+from rsd_mri.evaluation.image_quality import evaluate_files
 from rsd_mri.reconstruction.files import read_reconstruction, write_reconstruction
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.scan.scan import Geometry
@@ -84,3 +87,19 @@ def test_an_image_without_an_image_is_never_written(tmp_path, value):
     with pytest.raises(InputError, match="rsd-mri inspect"):
         write_reconstruction(tmp_path / "bad_recon.h5", rec)
     assert not list(tmp_path.iterdir())
+
+
+def test_fastmri_reads_the_file(tmp_path):
+    """Its command opens `reconstruction` and crops it; its functions then agree with ours on the file."""
+    rec = a_reconstruction()
+    target = (1.1 * rec.magnitude).astype(np.float32)
+    for folder in ("targets", "predictions"):
+        (tmp_path / folder).mkdir()
+    write_reconstruction(tmp_path / "predictions" / "first.h5", rec)
+    with h5py.File(tmp_path / "targets" / "first.h5", "w") as file:
+        file["reconstruction_rss"] = target
+    with h5py.File(tmp_path / "predictions" / "first.h5") as file:
+        read = fastmri.data.transforms.center_crop(file["reconstruction"][()], (9, 9))
+    expected = fastmri.evaluate.ssim(fastmri.data.transforms.center_crop(target, (9, 9)), read).item()
+    found = evaluate_files(tmp_path / "targets", tmp_path / "predictions")
+    assert found["ssim"] == pytest.approx(expected, rel=1e-5)
