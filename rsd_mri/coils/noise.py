@@ -33,7 +33,7 @@ def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
     source
         `scan`, `lines`, `calibration`, `kspace` or `none`.
     """
-    if scan.noise is not None and scan.noise.shape[-1] >= scan.n_coils:
+    if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils:
         return noise_covariance(scan.noise), "scan"
     covariance, source = edge_covariance(scan), "kspace"
     if scan.mask.ndim == 1:
