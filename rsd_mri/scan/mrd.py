@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.assembly import MOST_COILS, assemble
+from rsd_mri.scan.assembly import MOST_COILS, assemble, check_values
 from rsd_mri.scan.hdf5 import check_size, dataset, member, opened, read_text
 from rsd_mri.scan.header import Header, parse_header
+from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.scan import Geometry, Scan
 
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGING, REVERSE = 19, 20, 21, 22
@@ -52,10 +53,12 @@ class Grid:
     readout: int
     phase: int
     line_centre: int
+    partition_centre: int | None = None
+    """Central index of the second phase encode in a 3-D acquisition, where partitions count as slices."""
 
 
 def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
-    """Read Cartesian 2-D raw data, one slice or several.
+    """Read Cartesian raw data: slices, or a 3-D volume, which is turned into slices across its readout.
 
     Noise records give `noise`, scaled to the bandwidth of the imaging lines. Lines for calibration only give
     `calibration`, or belong to k-space where the header calls them embedded. Averages are averaged; of
@@ -64,7 +67,7 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
     Raises
     ------
     InputError
-        If the file is damaged, or not Cartesian 2-D raw data.
+        If the file is damaged, or not Cartesian raw data.
     """
     notes: list[str] = []
     with opened(path) as file:
@@ -86,11 +89,17 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
         check_size(path, "k-space", (grid.n_slices, grid.n_coils, grid.readout, grid.phase), 8, budget)
         kspace, count = _fill(records, head, np.flatnonzero(kinds == "image"), grid, path, notes)
         calibration = None
-        if (kinds == "calibration").any():
+        if (kinds == "calibration").any() and grid.partition_centre is not None:
+            notes.append("the separate calibration lines of a 3-D acquisition were left out")
+        elif (kinds == "calibration").any():
             lines, filled = _fill(records, head, np.flatnonzero(kinds == "calibration"), grid, path, notes)
             calibration = _calibration(lines, filled, notes)
         noise = _noise(records, head, kinds, header, count, grid, path, notes)
         geometry = _geometry(head[kinds == "image"], header)
+    if grid.partition_centre is not None:
+        notes.append("a 3-D acquisition: transformed along the readout, whose positions are the slices")
+        check_values(kspace, path)
+        kspace, header, geometry = to_slices(kspace, header, geometry)
     return assemble(
         path,
         "ismrmrd",
@@ -166,11 +175,6 @@ def _kinds(head: NDArray[Any], header: Header, path: Path, notes: list[str]) -> 
             notes.append(f"the first of {len(values)} of the counter {name} was kept")
     if not image.any():
         raise InputError(f"{path}: no imaging record among {len(head)}; expected lines of k-space")
-    if len(np.unique(head["idx"]["kspace_encode_step_2"][image])) > 1:
-        raise InputError(
-            f"{path}: kspace_encode_step_2 varies, a 3-D acquisition; expected slices: "
-            "transform along the readout first and save [slice, coil, phase_encode, phase_encode_2] as .npy"
-        )
     return kinds
 
 
@@ -193,8 +197,14 @@ def _grid(image: NDArray[Any], header: Header, path: Path, notes: list[str]) -> 
         if phase:
             notes.append(f"the header says {phase} lines, the records need {need}")
         phase = need
-    slices = image["idx"]["slice"]
+    slices, partitions = image["idx"]["slice"], image["idx"]["kspace_encode_step_2"].astype(int)
     n_slices = int(slices.max()) + 1
+    if partitions.min() != partitions.max():
+        if n_slices > 1:
+            raise InputError(f"{path}: slice and kspace_encode_step_2 both vary; expected one slab or slices")
+        n_partitions = max((header.encoded or (0, 0, 0))[2], int(partitions.max()) + 1)
+        middle = header.partitions[2] if header.partitions else n_partitions // 2
+        return Grid(n_partitions, int(coils[0]), readout, phase, centre, middle)
     missing = sorted(set(range(n_slices)) - set(np.unique(slices).tolist()))
     if missing:
         raise InputError(f"{path}: slices {missing[:8]} of {n_slices} have no record; the scan is incomplete")
@@ -254,7 +264,9 @@ def _fill(
         moved += abs(wanted - start) > 1
         line = grid.phase // 2 + int(one["idx"]["kspace_encode_step_1"]) - grid.line_centre
         where = int(one["idx"]["slice"])
-        if not 0 <= line < grid.phase or where >= grid.n_slices or samples.shape[0] != grid.n_coils:
+        if grid.partition_centre is not None:
+            where = grid.n_slices // 2 + int(one["idx"]["kspace_encode_step_2"]) - grid.partition_centre
+        if not 0 <= line < grid.phase or not 0 <= where < grid.n_slices or samples.shape[0] != grid.n_coils:
             outside += 1
             continue
         with np.errstate(invalid="ignore", over="ignore"):  # found by the checks of values

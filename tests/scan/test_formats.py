@@ -182,11 +182,37 @@ def test_mrd_refusals(tmp_path, scan):
     with pytest.raises(InputError, match="radial"):
         read_scan(write_mrd(tmp_path / "a.h5", lines_of(scan), radial))
     three = lines_of(scan) + lines_of(scan, kspace_encode_step_2=1)
-    with pytest.raises(InputError, match="3-D"):
+    with pytest.raises(InputError, match="both vary"):
         read_scan(write_mrd(tmp_path / "b.h5", three, header_for(scan)))
     with pytest.raises(InputError, match="no imaging record"):
         noise = acquisition(0, np.ones((3, 16)), flags=(mrd.NOISE,))
         read_scan(write_mrd(tmp_path / "c.h5", [noise], header_for(scan)))
+
+
+def test_mrd_of_a_volume_gives_slices_across_the_readout(tmp_path):
+    # [partition, coil, readout, phase_encode]; every third pair of encodes is missing, partitions below 2 too
+    full = make_scan((7, 3, 16, 12)).kspace
+    pairs = [(p, line) for p in range(2, 7) for line in range(12) if (p + line) % 3]
+    acqs = [acquisition(line, full[p, :, :, line], kspace_encode_step_2=p - 2) for p, line in pairs]
+    header = format_header((16, 12), (8, 12), 1, 3, voxel_size=(1, 2, 21))
+    header = header.replace("<z>1</z>", "<z>7</z>").replace(
+        "<kspace_encoding_step_2><minimum>0</minimum><maximum>0</maximum><center>0</center>",
+        "<kspace_encoding_step_2><minimum>0</minimum><maximum>4</maximum><center>1</center>",
+    )
+    back = read_scan(write_mrd(tmp_path / "a.h5", acqs, header))
+    mask = np.zeros((12, 7), bool)
+    for p, line in pairs:
+        mask[line, p] = True
+    hybrid = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(full, axes=2), axis=2, norm="ortho"), axes=2)
+    expected = hybrid[:, :, 4:12].transpose(2, 1, 3, 0) * mask
+    np.testing.assert_allclose(back.kspace, expected, atol=1e-5)
+    np.testing.assert_array_equal(back.mask[:, 2:], mask[:, 2:])
+    assert back.acquired_at == (2, 7)
+    assert back.image_size == (12, 7)
+    assert back.geometry.voxel_size == (2, 3, 1)
+    assert back.geometry.slice_direction == (1, 0, 0)
+    assert back.geometry.positions[0] == (-4, 0, 0)
+    assert any("3-D" in note for note in back.notes)
 
 
 def test_mrd_survives_a_wrong_header(tmp_path, scan):
