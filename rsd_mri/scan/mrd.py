@@ -40,6 +40,8 @@ FIELDS = (
     "encoding_space_ref", "sample_time_us", "position", "read_dir", "phase_dir", "slice_dir", "idx",
 )
 # fmt: on
+MOST_EMPTY = 200
+"""Largest plausible ratio of the points of k-space to those measured."""
 BLOCK = 512
 """Records read at a time."""
 
@@ -86,7 +88,14 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
         _check_fields(head, path)
         kinds = _kinds(head, header, path, notes)
         grid = _grid(head[kinds == "image"], header, path, notes)
-        check_size(path, "k-space", (grid.n_slices, grid.n_coils, grid.readout, grid.phase), 8, budget)
+        shape = (grid.n_slices, grid.n_coils, grid.readout, grid.phase)
+        check_size(path, "k-space", shape, 8, budget)
+        measured = int(head["number_of_samples"][kinds == "image"].astype(np.int64).sum()) * grid.n_coils
+        if np.prod(shape, dtype=float) > MOST_EMPTY * measured:
+            raise InputError(
+                f"{path}: header and counters ask for k-space of {list(shape)}, but only {measured} points were "
+                "measured; the file is damaged: convert the raw data again"
+            )
         kspace, count = _fill(records, head, np.flatnonzero(kinds == "image"), grid, path, notes)
         calibration = None
         if (kinds == "calibration").any() and grid.partition_centre is not None:

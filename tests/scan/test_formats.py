@@ -184,6 +184,9 @@ def test_mrd_refusals(tmp_path, scan):
     three = lines_of(scan) + lines_of(scan, kspace_encode_step_2=1)
     with pytest.raises(InputError, match="both vary"):
         read_scan(write_mrd(tmp_path / "b.h5", three, header_for(scan)))
+    with pytest.raises(InputError, match="points were"):
+        wide = header_for(scan).replace("<y>12</y>", "<y>9000000</y>")
+        read_scan(write_mrd(tmp_path / "d.h5", lines_of(scan), wide))
     with pytest.raises(InputError, match="no imaging record"):
         noise = acquisition(0, np.ones((3, 16)), flags=(mrd.NOISE,))
         read_scan(write_mrd(tmp_path / "c.h5", [noise], header_for(scan)))
