@@ -79,7 +79,6 @@ def l1_wavelet(
     wavelet: str = "db2",
     levels: int | None = None,
     shifts: bool = True,
-    boundary: str = "periodization",
     keep_coarse: bool = True,
     seed: int = 0,
 ) -> Tensor:
@@ -95,7 +94,7 @@ def l1_wavelet(
         At most so many.
     tolerance
         Stop when no item changes by more than this share of its norm.
-    wavelet, levels, boundary, keep_coarse
+    wavelet, levels, keep_coarse
         See `WaveletShrinkage`. `db2` is Daubechies' wavelet of four taps, the field's usual one.
     shifts
         Shift the wavelet's grid at random in every iteration, so that no grid shows in the image (Figueiredo
@@ -103,7 +102,7 @@ def l1_wavelet(
     seed
         Of the shifts.
     """
-    shrink = WaveletShrinkage(operator.csm.shape[-2:], wavelet, levels, boundary, keep_coarse)
+    shrink = WaveletShrinkage(operator.csm.shape[-2:], wavelet, levels, keep_coarse)
     rng = generator("l1-wavelet", seed)
 
     def proximal(image: Tensor, amount: Tensor) -> Tensor:

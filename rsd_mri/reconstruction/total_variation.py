@@ -41,10 +41,10 @@ class VariationShrinkage:
         return image - gradient_adjoint(dual)
 
     def _project(self, dual: Tensor, amount: Tensor) -> Tensor:
-        length = dual.abs()
+        power = dual.real.square() + dual.imag.square()
         if self.isotropic:
-            length = torch.hypot(length[0], length[1])
-        return dual * (amount / torch.maximum(length, amount).clamp_min(torch.finfo(length.dtype).tiny))
+            power = power[0] + power[1]
+        return dual * (amount * torch.rsqrt(power.clamp_min_(torch.finfo(power.dtype).tiny))).clamp_max_(1)
 
 
 def gradient(image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Soft thresholding of images in an orthogonal wavelet basis."""
+"""Soft thresholding of images in a wavelet basis."""
 
 from functools import lru_cache
 
@@ -6,13 +6,15 @@ import numpy as np
 import pywt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class WaveletShrinkage:
     """The proximal map of the l1 norm of an image's wavelet coefficients.
 
-    A level of a separable transform is a product with one matrix from the left and one from the right. At
-    the sizes of MRI a dense product is faster than filtering, and serves any boundary rule and any size.
+    A level of a separable transform is a convolution of stride two with four small kernels, and its adjoint
+    the transposed one. Outside the image are zeros, as sigpy has it: the transform is then an isometry for
+    every size, with slightly more coefficients than pixels.
 
     Parameters
     ----------
@@ -21,28 +23,17 @@ class WaveletShrinkage:
     wavelet
         An orthogonal wavelet by PyWavelets' name.
     levels
-        Number of levels; as many as fit the filter (or leave at least 16 points) where not given.
-    boundary
-        `periodization`: the image continues on the other side, after padding with zeros to a size that can be
-        halved `levels` times; orthogonal. `zero`: zeros outside, as sigpy has it; an isometry, not onto.
+        Number of levels; where not given as many as leave 16 points of the shorter side.
     keep_coarse
         Leave the coarse image alone: it is not sparse, and thresholding it darkens the image.
     """
 
     def __init__(
-        self,
-        size: tuple[int, int],
-        wavelet: str = "db4",
-        levels: int | None = None,
-        boundary: str = "periodization",
-        keep_coarse: bool = True,
+        self, size: tuple[int, int], wavelet: str = "db2", levels: int | None = None, keep_coarse: bool = True
     ) -> None:
-        if levels is None:
-            levels = max(min(int(np.log2(n / 16)) if n >= 32 else 0 for n in size), 0)
-        self.levels = levels
+        self.levels = max(int(np.log2(max(min(size), 16) / 16)), 0) if levels is None else levels
         self.keep_coarse = keep_coarse
-        self.rows = _level_matrices(size[0], wavelet, levels, boundary)
-        self.columns = _level_matrices(size[1], wavelet, levels, boundary)
+        self.kernels = _kernels(wavelet)
 
     def __call__(self, image: Tensor, amount: Tensor) -> Tensor:
         """Shrink the coefficients' magnitudes by `amount`.
@@ -54,39 +45,38 @@ class WaveletShrinkage:
         amount
             Broadcasts against `image`; sizes one along the last two axes.
         """
-        planes = torch.stack((image.real, image.imag))
-        real, imaginary = self._shrink(planes, amount, 0)
+        # One channel per real image: [real and imaginary x images, 1, readout, phase_encode].
+        planes = torch.stack((image.real, image.imag)).reshape(-1, 1, *image.shape[-2:])
+        each = amount.expand(*image.shape[:-2], 1, 1).reshape(-1, 1, 1, 1)
+        real, imaginary = self._shrink(planes, each, 0).reshape(2, *image.shape)
         return torch.complex(real, imaginary)
 
     def _shrink(self, planes: Tensor, amount: Tensor, level: int) -> Tensor:
         if level == self.levels:
             return planes if self.keep_coarse else soft_threshold(planes, amount)
-        left = self.rows[level].to(planes)
-        right = self.columns[level].to(planes)
-        coefficients = left @ planes @ right.mT
-        n, m = left.shape[0] // 2, right.shape[0] // 2
-        coarse = self._shrink(coefficients[..., :n, :m].contiguous(), amount, level + 1)
-        coefficients = soft_threshold(coefficients, amount)
-        coefficients[..., :n, :m] = coarse
-        return left.mT @ coefficients @ right
+        rows, columns = planes.shape[-2:]
+        kernels = self.kernels.to(planes)
+        outside = kernels.shape[-1] - 2
+        even = functional.pad(planes, (0, columns % 2, 0, rows % 2))
+        coefficients = functional.conv2d(even, kernels, stride=2, padding=outside)
+        coarse = self._shrink(coefficients[:, :1].contiguous(), amount, level + 1)
+        shrunk = torch.cat((coarse, soft_threshold(coefficients[:, 1:], amount)), dim=1)
+        return functional.conv_transpose2d(shrunk, kernels, stride=2, padding=outside)[..., :rows, :columns]
 
 
 def soft_threshold(planes: Tensor, amount: Tensor) -> Tensor:
-    """Shrink complex numbers towards zero by `amount`; `planes` [2, ...] are real and imaginary part."""
-    magnitude = torch.hypot(planes[0], planes[1])
+    """Shrink complex numbers towards zero by `amount`; the real parts are the first half of `planes`."""
+    real, imaginary = planes.chunk(2)
+    magnitude = torch.hypot(real, imaginary)
     # max(m, t) - t over max(m, t): no division by zero, no branch.
     larger = torch.maximum(magnitude, amount).clamp_min_(torch.finfo(planes.dtype).tiny)
-    return planes * ((larger - amount) / larger)
+    share = (larger - amount) / larger
+    return torch.cat((real * share, imaginary * share))
 
 
-@lru_cache(maxsize=32)
-def _level_matrices(size: int, wavelet: str, levels: int, boundary: str) -> tuple[Tensor, ...]:
-    """Per level the matrix [coarse and detail, size] that transforms a signal."""
-    padded = size + (-size) % (2**levels if boundary == "periodization" else 2)
-    columns = np.eye(padded)[:, :size]
-    matrices = []
-    for _ in range(levels):
-        coarse, detail = pywt.dwt(columns, wavelet, mode=boundary, axis=0)
-        matrices.append(torch.from_numpy(np.concatenate((coarse, detail))).float())
-        columns = np.eye(len(coarse))
-    return tuple(matrices)
+@lru_cache(maxsize=8)
+def _kernels(wavelet: str) -> Tensor:
+    """Kernels [4, 1, n, n]: coarse, then detail along phase encode, readout and both."""
+    low, high = (np.array(f)[::-1] for f in pywt.Wavelet(wavelet).filter_bank[:2])
+    kernels = [np.outer(rows, columns) for rows in (low, high) for columns in (low, high)]
+    return torch.from_numpy(np.stack(kernels)[:, None]).float()

@@ -98,7 +98,6 @@ def test_l1_wavelet_equals_sigpy(n):
         wavelet="db4",
         levels=levels,
         shifts=False,
-        boundary="zero",
         keep_coarse=False,
     )
     assert difference(ours[0], app.run()) < 1e-3
@@ -196,21 +195,21 @@ def test_conjugate_gradient_solves_and_leaves_solved_items_alone():
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(5, 70), st.integers(5, 70), st.integers(0, 3), st.sampled_from(["periodization", "zero"]))
-def test_the_wavelet_is_an_isometry_of_any_size(rows, columns, levels, boundary):
+@given(st.integers(5, 70), st.integers(5, 70), st.integers(0, 3), st.sampled_from(["haar", "db2", "db4"]))
+def test_the_wavelet_is_an_isometry_of_any_size(rows, columns, levels, wavelet):
     image = normal((2, rows, columns), generator("wavelet", rows, columns))
-    same = WaveletShrinkage((rows, columns), "db4", levels, boundary)(image, torch.zeros(1, 1, 1))
+    same = WaveletShrinkage((rows, columns), wavelet, levels)(image, torch.zeros(1, 1, 1))
     torch.testing.assert_close(same, image, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("n", [32, 50])
+@pytest.mark.parametrize("n", [32, 37, 50])
 def test_wavelet_shrinkage_equals_thresholding_with_pywavelets(n):
     image = normal((n, 40), generator("pywt"))
     coefficients = pywt.wavedecn(image.numpy(), "db4", mode="zero", level=2)
     array, where = pywt.coeffs_to_array(coefficients)
     array = pywt.threshold(array, 0.7, "soft")
-    expected = pywt.waverecn(pywt.array_to_coeffs(array, where, "wavedecn"), "db4", mode="zero")
-    ours = WaveletShrinkage((n, 40), "db4", 2, "zero", keep_coarse=False)(image, torch.tensor(0.7))
+    expected = pywt.waverecn(pywt.array_to_coeffs(array, where, "wavedecn"), "db4", mode="zero")[:n]
+    ours = WaveletShrinkage((n, 40), "db4", 2, keep_coarse=False)(image, torch.tensor(0.7))
     np.testing.assert_allclose(ours.numpy(), expected, atol=2e-5)
 
 
