@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -279,13 +280,15 @@ def generate(
     Example: rsd-mri generate run -n 16 --with generator
     """
     with refusing():
+        from rsd_mri.report.figures import write_contact_sheet
         from rsd_mri.rsd.sampling import generate_file
 
         _existing(run, "run folder")
         target = out or run / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
-                run, count, network.value, target, batch, truncate, device.value, seed, bar.update
+                run, count, network.value, target, batch, truncate, device.value, seed, bar.update,
+                write_contact_sheet,
             )
         result(
             [
@@ -397,6 +400,8 @@ def demo(
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
+    # Threads that spin while they wait bring a machine that does other work to a halt; set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from rsd_mri.experiment import simulated_data, train_run
 from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, reconstruct_scan
 from rsd_mri.report.deliver import Delivery, deliver
+from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.prior import load_prior
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.rsd.train import resolve_device
@@ -119,7 +120,8 @@ def run_demo(
         made = step(
             f"generate with the {network}",
             lambda n=network: generate_file(
-                run, count, n, out / f"generated-{n}.h5", 16, 0.0, device, seed, lambda s: show(s, "generating")
+                run, count, n, out / f"generated-{n}.h5", 16, 0.0, device, seed, lambda s: show(s, "generating"),
+                write_contact_sheet,
             ),
         )
         done.generation[network] = made["seconds_per_image"]

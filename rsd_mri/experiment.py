@@ -11,6 +11,7 @@ from data_prep import PreparedDataset, prepare_folder
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.operators.masks import settings_for_size
 from rsd_mri.protocol import Protocol
+from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.train import TrainOptions, train
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.loop import Progress
@@ -65,7 +66,7 @@ def train_run(
     dataset = PreparedDataset(data)
     slices = UndersampledSlices(dataset, protocol.mask, protocol.seed)
     options = TrainOptions(stage, fresh, device, devices, nodes, precision)
-    return train(slices, protocol, out, options, progress, describe(slices, data))
+    return train(slices, protocol, out, options, progress, describe(slices, data), write_contact_sheet)
 
 
 def describe(slices: UndersampledSlices, data: Path) -> dict[str, Any]:

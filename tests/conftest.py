@@ -1,5 +1,10 @@
 """Small simulated scans for every folder of tests; this file also puts `adjointness` on the import path."""
 
+import os
+
+# Two test processes of two threads each would wait for one another on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +13,8 @@ from rsd_mri.operators import draw_mask
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.simulation import simulate_scan
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

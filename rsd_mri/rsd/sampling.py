@@ -18,6 +18,7 @@ from rsd_mri.files import written_whole
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 from rsd_mri.rsd.prior import Prior, load_bank, load_prior
 from rsd_mri.rsd.train import resolve_device
+from rsd_mri.training.loop import Picture
 
 
 def sample_prior(prior: Prior, corruption: Undersampling, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -37,6 +38,7 @@ def generate_file(
     device: str,
     seed: int,
     progress: Callable[[float], None],
+    picture: Picture,
 ) -> dict[str, Any]:
     """Write `count` complex images to an HDF5 file, and a contact sheet beside it.
 
@@ -81,10 +83,8 @@ def generate_file(
             protocol=prior.protocol.to_yaml(), network_calls=calls, truncate=truncate,
             not_for_diagnostic_use=True,
         )
-    from rsd_mri.report.figures import write_contact_sheet
-
     sheet = out.with_suffix(".png")
-    write_contact_sheet(sheet, np.abs(images_all[:64]))
+    picture(sheet, np.abs(images_all[:64]))
     return {
         "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds / count,
         "network": network, "network_calls": calls, "seed": seed,

@@ -17,7 +17,7 @@ from rsd_mri.files import written_whole
 from rsd_mri.protocol import DistillationSettings, Protocol
 from rsd_mri.rsd.prior import build_denoiser, load_prior, save_bank, save_prior
 from rsd_mri.rsd.stages import DistillationStage, TeacherStage
-from rsd_mri.training.loop import LoopSettings, Progress, run_stage
+from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def train(
     options: TrainOptions,
     progress: Progress,
     card: dict[str, Any],
+    picture: Picture | None = None,
 ) -> dict[str, Any]:
     """Train what is missing of a run.
 
@@ -84,6 +85,8 @@ def train(
         Called as training goes on.
     card
         What is known of the data; stored with the weights.
+    picture
+        Writes sample grids; none without it.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def train(
         halflife = protocol.teacher.ema_halflife if stage == "teacher" else protocol.distillation.ema_halflife
         loop = LoopSettings(length, options.checkpoint_seconds, max(length // 50, 1), ema_halflife=halflife)
         built = make(data, protocol, folder, fabric, card)
-        seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress)
+        seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return {"images": seen, "files": files}
 

@@ -25,6 +25,8 @@ from rsd_mri.training.stage import Stage
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """(stage, images seen, images in all, latest losses)."""
+Picture = Callable[[Path, Any], object]
+"""(PNG file, magnitudes [image, y, x]): writes a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,19 @@ class LoopSettings:
     """Training length [images]."""
     checkpoint_seconds: float = 60.0
     log_images: int = 512
-    previews: int = 8
+    previews: int = 4
     """Sample grids over the whole training."""
     ema_halflife: int = 10_000
 
 
 def run_stage(
-    stage: Stage, fabric: Fabric, folder: Path, settings: LoopSettings, identity: dict[str, Any], progress: Progress
+    stage: Stage,
+    fabric: Fabric,
+    folder: Path,
+    settings: LoopSettings,
+    identity: dict[str, Any],
+    progress: Progress,
+    picture: Picture | None = None,
 ) -> int:
     """Train a stage to its end, continuing from its checkpoint where there is one.
 
@@ -62,6 +70,8 @@ def run_stage(
         What a checkpoint must agree with to be continued (protocol hash, data hash).
     progress
         Called a few times a second at most.
+    picture
+        Writes sample grids; none without it.
 
     Returns
     -------
@@ -99,8 +109,9 @@ def run_stage(
                 _append_log(log, stage.name, images, time.monotonic() - started, means)
             progress(stage.name, images, settings.images, means)
         every = max(settings.images // max(settings.previews, 1), 1)
-        if fabric.is_global_zero and settings.previews and (images // every > (images - stage.batch) // every):
-            _save_preview(stage, folder / "samples" / f"{stage.name}-{images:09d}.png")
+        if picture and fabric.is_global_zero and images // every > (images - stage.batch) // every:
+            magnitudes = stage.preview(9).cpu().numpy()
+            picture(folder / "samples" / f"{stage.name}-{images:09d}.png", magnitudes)
         due = time.monotonic() - saved > settings.checkpoint_seconds
         if fabric.world_size > 1:
             due = fabric.broadcast(due)
@@ -175,8 +186,3 @@ def _append_log(path: Path, stage: str, images: int, seconds: float, values: dic
             [stage, images, f"{seconds:.1f}", name, f"{value:.6g}"] for name, value in values.items()
         )
 
-
-def _save_preview(stage: Stage, path: Path) -> None:
-    from rsd_mri.report.figures import write_contact_sheet
-
-    write_contact_sheet(path, stage.preview(16).cpu().numpy())

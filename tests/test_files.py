@@ -1,0 +1,35 @@
+"""Files are written whole or not at all."""
+
+import hashlib
+import os
+
+import pytest
+
+from rsd_mri.files import sha256, written_whole
+
+
+def test_old_file_survives_a_failed_write_and_nothing_is_left(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), written_whole(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_file_appears_with_ordinary_permissions(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with written_whole(path) as partial:
+        partial.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_hash(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"abc" * 1000)
+    assert sha256(path) == hashlib.sha256(b"abc" * 1000).hexdigest()
