@@ -10,6 +10,8 @@ from rsd_mri.scan.scan import Scan
 
 COLUMN_SHARE = 0.05
 """Share of readout positions taken as free of signal to begin with."""
+EDGE_SHARE = 0.01
+"""Share of the samples that count as the edge of k-space, where there are many."""
 MAX_CENTRE = 24
 """Lines of the centre looked at for its null space."""
 MAX_SLICES = 4
@@ -67,10 +69,23 @@ def edge_covariance(scan: Scan) -> NDArray[np.complex128]:
     n_readout, n_lines = scan.size
     readout = np.abs(np.arange(n_readout) - n_readout // 2) / (n_readout / 2)
     lines = np.abs(np.arange(n_lines) - n_lines // 2) / (n_lines / 2)
-    mask = np.broadcast_to(scan.mask, scan.size)
-    distance = np.where(mask, np.minimum(readout[:, None], 1) + lines, 0)
-    farthest = distance >= np.quantile(distance[mask], 0.95)
+    mask = np.broadcast_to(scan.mask, scan.size) & filled_readout(scan)[:, None]
+    if not mask.any():
+        return np.zeros((scan.n_coils, scan.n_coils), dtype=np.complex128)
+    distance = np.where(mask, readout[:, None] + lines, 0)
+    # As few as give a covariance: every step towards the centre brings signal.
+    share = max(EDGE_SHARE, 10 * scan.n_coils / (scan.n_slices * mask.sum()))
+    farthest = distance >= np.quantile(distance[mask], 1 - min(share, 1))
     return noise_covariance(np.moveaxis(scan.kspace, 1, 0)[..., farthest & mask])
+
+
+def filled_readout(scan: Scan) -> NDArray[np.bool_]:
+    """Tell where along the readout anything was recorded: a partial echo or zero padding leaves zeros."""
+    acquired = np.broadcast_to(scan.mask, scan.size)
+    seen = np.zeros(scan.size[0], dtype=bool)
+    for one in scan.kspace:
+        seen |= ((one != 0).any(axis=0) & acquired).any(axis=1)
+    return seen
 
 
 def background_covariance(scan: Scan) -> NDArray[np.complex128]:
@@ -86,4 +101,6 @@ def background_covariance(scan: Scan) -> NDArray[np.complex128]:
     quiet = np.sort(power, axis=None)[:n_start]
     # Positions of noise alone scatter by 1 / sqrt(samples); take all that fit the quiet ones.
     limit = np.median(quiet) * (1 + 4 / np.sqrt(scan.n_coils * len(outer)))
-    return noise_covariance(np.moveaxis(hybrid, 3, 1)[:, :, power <= max(limit, quiet[-1])])
+    covariance = noise_covariance(np.moveaxis(hybrid, 3, 1)[:, :, power <= max(limit, quiet[-1])])
+    # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
+    return covariance / filled_readout(scan).mean()

@@ -26,10 +26,10 @@ def whitening_matrix(
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """Return W with W C W^H = 1, and its inverse.
 
-    A covariance without full rank (a dead coil, too few samples) is lifted by 1e-9 of its largest
+    A covariance without full rank (a dead coil, too few samples) is lifted by 1e-12 of its largest
     eigenvalue.
     """
     largest = float(np.linalg.eigvalsh(covariance)[-1])
-    lifted = covariance + 1e-9 * largest * np.eye(len(covariance))
+    lifted = covariance + 1e-12 * largest * np.eye(len(covariance))
     factor = np.linalg.cholesky(lifted)
     return np.linalg.inv(factor), factor

@@ -169,3 +169,14 @@ def test_refusals():
         espirit(torch.zeros(4, 16, 16, dtype=torch.complex64), (20, 20))
     with pytest.raises(TypeError, match="complex"):
         espirit(torch.zeros(1, 4, 16, 16), (20, 20))
+
+
+@pytest.mark.cuda
+def test_the_gpu_gives_the_same_maps():
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    _, centre = calibration((64, 48))
+    here = espirit(centre, (64, 48), sets=2)
+    there = espirit(centre.cuda(), (64, 48), sets=2)
+    torch.testing.assert_close(there.eigenvalues.cpu(), here.eigenvalues, atol=1e-3, rtol=0)
+    assert cosine(there.csm[0, 0].cpu(), here.csm[0, 0])[here.eigenvalues[0, 0] > 0.95].min() > 0.999

@@ -35,8 +35,8 @@ def test_whitened_noise_has_variance_one(n_coils, seed, power):
     whiten, unwhiten = whitening_matrix(noise_covariance(samples))
     assert np.array_equal(before, samples)
     whitened = whiten @ samples
-    np.testing.assert_allclose(noise_covariance(whitened), np.eye(n_coils), atol=1e-4)
-    np.testing.assert_allclose(whiten @ unwhiten, np.eye(n_coils), atol=1e-6)
+    np.testing.assert_allclose(noise_covariance(whitened), np.eye(n_coils), atol=1e-3)
+    np.testing.assert_allclose(whiten @ unwhiten, np.eye(n_coils), atol=1e-5)
 
 
 def test_covariance_is_that_of_the_noise():
@@ -118,3 +118,30 @@ def test_no_noise_is_said_so():
     covariance, source = scan_noise(dataclasses.replace(scan, kspace=kspace))
     assert covariance is None
     assert source == "none"
+
+
+def test_a_partial_echo_does_not_look_quiet():
+    scan, _ = simulate_scan(DataSettings(slices=1, coils=8, noise=0.02), 3, "echo", size=(160, 96))
+    kspace = scan.kspace.copy()
+    kspace[:, :, :40] = 0
+    covariance, source = scan_noise(dataclasses.replace(scan, kspace=kspace, noise=None))
+    assert source in ("lines", "kspace")
+    assert amplitude_ratio(covariance, noise_covariance(scan.noise)) == pytest.approx(1, abs=0.12)
+
+
+@pytest.mark.parametrize("kind", ["variable-density", "poisson"])
+@pytest.mark.parametrize("noise", [0.01, 0.05])
+def test_level_of_a_pattern_in_two_directions(kind, noise):
+    scan, _ = simulate_scan(
+        DataSettings(slices=1, coils=8, noise=noise), 3, "pattern", size=(160, 128), noise_correlation=0.3
+    )
+    rng = np.random.default_rng(0)
+    y, x = np.meshgrid((np.arange(160) - 80) / 80, (np.arange(128) - 64) / 64, indexing="ij")
+    density = 0.25 if kind == "poisson" else np.exp(-3 * np.hypot(x, y))
+    mask = rng.random((160, 128)) < density
+    mask[68:92, 52:76] = True
+    scan = dataclasses.replace(scan, kspace=(scan.kspace * mask).astype(np.complex64), mask=mask)
+    truth = noise_covariance(scan.noise)
+    covariance, source = scan_noise(dataclasses.replace(scan, noise=None))
+    assert source == "kspace"
+    assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15)
