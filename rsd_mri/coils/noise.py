@@ -82,7 +82,7 @@ def edge_covariance(scan: Scan) -> NDArray[np.complex128]:
 def filled_readout(scan: Scan) -> NDArray[np.bool_]:
     """Tell where along the readout anything was recorded: a partial echo or zero padding leaves zeros."""
     acquired = np.broadcast_to(scan.mask, scan.size)
-    seen = np.zeros(scan.size[0], dtype=bool)
+    seen: NDArray[np.bool_] = np.zeros(scan.size[0], dtype=bool)
     for one in scan.kspace:
         seen |= ((one != 0).any(axis=0) & acquired).any(axis=1)
     return seen

@@ -1,6 +1,6 @@
 """ESPIRiT against BART's `ecalib` and sigpy's `EspiritCalib`, same slices, same threads.
 
-Run with: OMP_NUM_THREADS=1 pytest tests/benchmarks/test_espirit.py --override-ini addopts= -s
+Run with: OMP_NUM_THREADS=1 pytest tests/benchmarks/test_espirit_against_bart.py --override-ini addopts= -s
 
 BART is timed with its own start-up and file reading (some 20 ms), as any user of it is.
 """

@@ -1,6 +1,6 @@
 """Preparation of a volume, all included, against BART's `ecalib` alone on the same slices.
 
-Run with: OMP_NUM_THREADS=1 pytest tests/benchmarks/test_prepare.py --override-ini addopts= -s
+Run with: OMP_NUM_THREADS=1 pytest tests/benchmarks/test_prepare_against_bart.py --override-ini addopts= -s
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from test_espirit import SIZE, bart_seconds
+from test_espirit_against_bart import SIZE, bart_seconds
 
 from rsd_mri.coils import calibrate_volume, prepare_slice
 from rsd_mri.protocol import DataSettings, PrepSettings
