@@ -46,7 +46,7 @@ def prepare_folder(
     out
         Where the prepared files, `manifest.json` and `split.json` go; `source` + `-prepared` by default.
     protocol
-        `protocol.prep` says how.
+        `protocol.prep` says how; `protocol.mask` bounds the calibration of fully sampled scans.
     workers
         Processes, each with one scan in memory.
     scheduler
@@ -78,7 +78,7 @@ def prepare_folder(
         # By name, not by place in the list: a scan added later moves no other scan to another shard.
         jobs = [job for job in jobs if key("shard", job[1]) % shard[1] == shard[0] - 1]
     peak = memory_needed([job[0] for job in jobs], workers)
-    digest = prep_hash(protocol.prep)
+    digest = prep_hash(protocol)
     if dry_run:
         return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
     entries: list[VolumeEntry] = []
@@ -117,7 +117,7 @@ def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Pat
 def _planned(job: Job) -> VolumeEntry:
     """Return what a dry run says of a scan."""
     path, name, out, output, protocol = job
-    entry = existing(out / output, path, protocol.prep)
+    entry = existing(out / output, path, protocol)
     if entry is not None:
         return entry
     there = (out / output).exists()

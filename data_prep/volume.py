@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
@@ -16,6 +16,7 @@ from rsd_mri.coils import calibrate_volume, prepare_slice
 from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256, written_whole
+from rsd_mri.operators.masks import settings_for_size
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
 from rsd_mri.scan.hdf5 import opened
@@ -27,10 +28,26 @@ FAILURES = (InputError, OSError, MemoryError, RuntimeError, ValueError, np.linal
 """What one bad scan may raise; it is listed and the others go on."""
 
 
-def prep_hash(settings: PrepSettings) -> str:
+LEAST_CALIBRATION = 8
+"""Lines that coil maps need at least."""
+
+
+def prep_hash(protocol: Protocol) -> str:
     """SHA-256 of the settings that decide what is in a prepared file."""
-    text = json.dumps({"layout": LAYOUT, **asdict(settings)}, sort_keys=True)
+    text = json.dumps({"layout": LAYOUT, "prep": asdict(protocol.prep), "mask": asdict(protocol.mask)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def settings_for_scan(protocol: Protocol, scan: Scan) -> PrepSettings:
+    """Preparation settings for a scan.
+
+    In `measured` mode a fully sampled scan is calibrated on no more centre lines than the protocol's masks
+    keep: training will undersample it, and its maps and scale may use nothing that was then not acquired.
+    """
+    if protocol.prep.mode != "measured" or scan.mask_source != "full":
+        return protocol.prep
+    acs = settings_for_size(protocol.mask, scan.size[1]).acs_lines or LEAST_CALIBRATION
+    return replace(protocol.prep, calib_width=max(min(protocol.prep.calib_width, acs), LEAST_CALIBRATION))
 
 
 def split_of(patient: str) -> str:
@@ -39,7 +56,7 @@ def split_of(patient: str) -> str:
     return "val" if draw < VALIDATION_SHARE else "train"
 
 
-def existing(target: Path, source: Path, settings: PrepSettings) -> VolumeEntry | None:
+def existing(target: Path, source: Path, protocol: Protocol) -> VolumeEntry | None:
     """Return the entry of a prepared file that is up to date, or None if it has to be made.
 
     The scan's content counts, not its date; it is hashed again only where date or size differ.
@@ -51,7 +68,7 @@ def existing(target: Path, source: Path, settings: PrepSettings) -> VolumeEntry 
             attributes = dict(file.attrs)
     except InputError:
         return None  # damaged: it is made again
-    if attributes.get("prep_hash") != prep_hash(settings) or "entry" not in attributes:
+    if attributes.get("prep_hash") != prep_hash(protocol) or "entry" not in attributes:
         return None
     stat = source.stat()
     seen = (attributes.get("source_size"), attributes.get("source_time"))
@@ -74,7 +91,7 @@ def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Pr
     out, output
         The output folder, and the prepared file in it.
     protocol
-        `protocol.prep` is what counts; the whole is stored.
+        `protocol.prep` and `protocol.mask` are what counts; the whole is stored.
 
     Returns
     -------
@@ -83,7 +100,7 @@ def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Pr
         for it.
     """
     try:
-        entry = existing(out / output, source, protocol.prep)
+        entry = existing(out / output, source, protocol)
         return entry if entry is not None else _prepare(source, name, out / output, output, protocol)
     except FAILURES as error:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -97,7 +114,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
     statuses: list[SliceStatus] = []
     with written_whole(target) as partial, h5py.File(partial, "w") as file:
         last = None
-        for row, (index, last) in enumerate(_slices(scan, protocol.prep, statuses)):
+        for row, (index, last) in enumerate(_slices(scan, settings_for_scan(protocol, scan), statuses)):
             _append(file, row, index, last, scan.n_slices)
         if last is None:
             raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
@@ -182,7 +199,7 @@ def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol) -> dict[str,
         "seed": protocol.seed,
         "protocol": protocol.to_yaml(),
         "protocol_hash": protocol.hash,
-        "prep_hash": prep_hash(protocol.prep),
+        "prep_hash": prep_hash(protocol),
         "version": __version__,
         "not_for_diagnostic_use": True,
     }

@@ -183,7 +183,8 @@ def prep(
         lines = [
             f"{counts['volumes_done']} scans prepared ({counts['volumes_made_now']} now), "
             f"{counts['volumes_failed']} failed, {counts['volumes_missing']} missing; "
-            f"{counts['slices_done']} slices done, {counts['slices_skipped']} skipped, {counts['slices_failed']} failed",
+            f"slices: {counts['slices_done']} done, {counts['slices_skipped']} skipped, "
+            f"{counts['slices_failed']} failed",
             f"prepared files and manifest.json in {manifest.out}; at most {manifest.peak_bytes / 2**20:.0f} MiB "
             f"of memory. {NOT_FOR_DIAGNOSTIC_USE}",
         ]

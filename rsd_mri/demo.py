@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +113,18 @@ def run_demo(
     def progress(name: str, images: int, total: int, losses: dict[str, float]) -> None:
         show(images / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
 
-    data = step("simulate and prepare", lambda: simulated_data(protocol, out, seed, lambda s: show(s, "simulating")))
+    data = step(
+        "simulate and prepare", partial(simulated_data, protocol, out, seed, lambda share: show(share, "simulating"))
+    )
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
-        step(title, lambda s=stage: train_run(protocol, run, data, s, False, device, 1, 1, "32", progress))
+        step(title, partial(train_run, protocol, run, data, stage, False, device, 1, 1, "32", progress))
     count = 16 if fast else 64
     for network in ("teacher", "generator"):
         made = step(
             f"generate with the {network}",
-            lambda n=network: generate_file(
-                run, count, n, out / f"generated-{n}.h5", 16, 0.0, device, seed, lambda s: show(s, "generating"),
-                write_contact_sheet,
+            partial(
+                generate_file, run, count, network, out / f"generated-{network}.h5", 16, 0.0, device, seed,
+                lambda share: show(share, "generating"), write_contact_sheet,
             ),
         )
         done.generation[network] = made["seconds_per_image"]
@@ -129,7 +132,10 @@ def run_demo(
 
     path = step(
         "simulate a scan at R=4",
-        lambda: simulate_folder(out / "scan", 1, 2, SCAN_MATRIX, 8, protocol.data.noise, 4.0, seed, first=10_000),
+        partial(
+            simulate_folder, out / "scan", 1, 2, SCAN_MATRIX, 8, protocol.data.noise, 4.0, seed, first=10_000,
+            plane="axial",
+        ),
     )[0]
     scan = read_scan(path)
     with h5py.File(path, "r") as file:
@@ -138,17 +144,11 @@ def run_demo(
     recs = {}
     for method in reversed(METHODS):
         options = ReconOptions(method=method, samples=2 if fast else 4, seed=seed, device=resolve_device(device))
-        recs[method] = step(
-            f"reconstruct: {method}",
-            lambda o=options, m=method: reconstruct_scan(
-                scan, o, prior if m in LEARNED else None, None,
-                lambda index, slices, share: show((index + share) / slices, m),
-            ),
-        )
-        magnitude = recs[method].magnitude
+        chosen = prior if method in LEARNED else None
+        recs[method] = step(f"reconstruct: {method}", partial(reconstruct_scan, scan, options, chosen))
         done.figures[method] = {
-            "psnr": psnr(reference, magnitude),
-            "ssim": ssim(reference, magnitude),
+            "psnr": psnr(reference, recs[method].magnitude),
+            "ssim": ssim(reference, recs[method].magnitude),
             "seconds": float(recs[method].seconds.mean()),
         }
     delivery = Delivery(out / "reconstruction", ("h5", "png"), report=True)

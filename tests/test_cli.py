@@ -12,7 +12,9 @@ from rsd_mri.cli import app
 from rsd_mri.files import sha256
 
 COMMANDS = ["simulate", "prep", "inspect", "train", "generate", "recon", "evaluate", "protocols", "demo"]
-TINY = ["--protocol", "demo", "--set", "network.channels=4", "--set", "teacher.batch=4", "--set", "distillation.batch=4"]
+TINY = ["--protocol", "demo"]
+for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):
+    TINY += ["--set", _one]
 
 
 def call(*arguments, code=0):
@@ -82,7 +84,8 @@ def test_run_folder_is_complete(folder):
 @pytest.mark.parametrize("network", ["generator", "teacher"])
 def test_generate(folder, network):
     out = folder / f"{network}.h5"
-    found = last_json(call("generate", folder / "run", "-n", 3, "--with", network, "--out", out, "--batch", 2, "--json"))
+    made = call("generate", folder / "run", "-n", 3, "--with", network, "--out", out, "--batch", 2, "--json")
+    found = last_json(made)
     assert found["seconds_per_image"] > 0
     assert found["network_calls"] == (1 if network == "generator" else 35)
     with h5py.File(out) as file:
@@ -125,9 +128,8 @@ def test_recon_every_method(folder, method):
 def test_recon_in_all_formats_with_a_page(folder):
     path = next((folder / "under").glob("*.h5"))
     out = folder / "formats"
-    found = last_json(
-        call("recon", path, "--method", "cg-sense", "--out", out, "--format", "h5,nifti,dicom,png", "--report", "--json")
-    )
+    formats = ["--format", "h5,nifti,dicom,png", "--report"]
+    found = last_json(call("recon", path, "--method", "cg-sense", "--out", out, *formats, "--json"))
     endings = {Path(f).suffix for f in found["reconstructions"][0]["files"]}
     assert {".h5", ".png", ".html", ".dcm"} <= endings
     assert endings & {".nii", ".gz"}

@@ -6,51 +6,11 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
+from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 MIN_CENTRE = 8
 """Narrowest centre that ESPIRiT is tried with [lines]."""
-
-
-def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tuple[int, int]:
-    """Find the largest fully sampled window around the centre of k-space.
-
-    Parameters
-    ----------
-    mask
-        [phase_encode] or [readout, phase_encode].
-    size
-        (readout, phase_encode) of k-space.
-
-    Returns
-    -------
-    tuple
-        Its (readout, phase_encode) size; (0, 0) where the centre itself was not acquired. The window of
-        width w starts at index n // 2 - w // 2.
-    """
-    if mask.ndim == 1:
-        width = 0
-        while width < size[1] and mask[centre_slice(size[1], width + 1)].all():
-            width += 1
-        return (size[0], width) if width else (0, 0)
-    window = [0, 0]
-
-    def grows(axis: int) -> bool:
-        wider = [w + (a == axis) for a, w in enumerate(window)]
-        if wider[axis] > size[axis]:
-            return False
-        rows, columns = (centre_slice(n, max(w, 1)) for n, w in zip(size, wider, strict=True))
-        return bool(mask[rows, columns].all())
-
-    open_axes = [0, 1]
-    while open_axes:
-        # The narrower side first, so that the window stays near a square.
-        axis = min(open_axes, key=lambda a: window[a])
-        if grows(axis):
-            window[axis] += 1
-        else:
-            open_axes.remove(axis)
-    return (window[0], window[1]) if min(window) > 0 else (0, 0)
 
 
 def centre_slice(n: int, width: int) -> slice:

@@ -41,7 +41,7 @@ class Corruption(ABC):
     MRI, inpainting, blur, super-resolution and plain noise differ only in the object they pass in.
     """
 
-    image_shape: tuple[int, ...]
+    image_shape: Sequence[int]
     """Shape of one image in the teacher's space."""
     dtype: torch.dtype
     """complex64 or float32."""

@@ -24,8 +24,9 @@ BANK_CASES = 256
 class PreparedSlices(Interface):
     """A folder of prepared slices, as `data_prep.PreparedDataset` opens it; no combined image among it."""
 
-    items: Sequence[str]
-    """Identity of each slice."""
+    @property
+    def items(self) -> Sequence[str]:
+        """Identity of each slice."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ class Undersampling(Corruption):
     def __init__(self, mask: MaskSettings, bank: Tensor, sigma: Tensor) -> None:
         self.bank = bank
         self.sigma = sigma
-        self.image_shape = tuple(bank.shape[-2:])
+        self.image_shape: tuple[int, int] = (bank.shape[-2], bank.shape[-1])
         self.mask = settings_for_size(mask, bank.shape[-1])
 
     def draw_masks(self, keys: Sequence[Key]) -> Tensor:
@@ -76,7 +76,7 @@ class Undersampling(Corruption):
         chosen = (uniform_items([(*k, "maps") for k in keys]) * len(self.bank)).long()
         return sense_operator(self.bank[chosen], self.draw_masks(keys)), self.sigma[chosen]
 
-    def further(self, operator: LinearOperator, keys: Sequence[Key]) -> LinearOperator:
+    def further(self, operator: LinearOperator, keys: Sequence[Key]) -> Sense:
         """Drop some of each item's outer lines."""
         if not isinstance(operator, Sense):
             raise TypeError(f"expected a Sense operator, got {operator!r}")

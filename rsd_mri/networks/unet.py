@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from rsd_mri.networks.layers import (
     Attention,
     ComplexConv2d,
-    ComplexGroupNorm,
+    ComplexNormAct,
     GatedConv2d,
-    MagnitudeGate,
-    RealActivation,
     RealConv2d,
-    RealGroupNorm,
+    RealNormAct,
 )
 from rsd_mri.protocol import NetworkSettings
 
@@ -86,8 +84,7 @@ class UNet(nn.Module):
                 width = wanted
             if level:
                 self.up.append(Upsample())
-        self.last_norm = (ComplexGroupNorm if self.is_complex else RealGroupNorm)(width)
-        self.last_activation = (MagnitudeGate if self.is_complex else RealActivation)(width)
+        self.last_act = (ComplexNormAct if self.is_complex else RealNormAct)(width)
         self.last = plain(width, channels, gain=1e-4)
 
     def _block(self, embedding: int, inputs: int, outputs: int, level: int) -> "Block":
@@ -140,7 +137,7 @@ class UNet(nn.Module):
         h = self.middle(h, embedded)
         for layer in self.up:
             h = layer(h, embedded) if isinstance(layer, Upsample) else layer(self._join(h, skips.pop()), embedded)
-        out = self.last(self.last_activation(self.last_norm(h)))
+        out = self.last(self.last_act(h))
         return out[..., :height, :width]
 
     def _join(self, a: Tensor, b: Tensor) -> Tensor:
@@ -181,10 +178,8 @@ class Block(nn.Module):
         attends: bool,
     ) -> None:
         super().__init__()
-        norm = ComplexGroupNorm if is_complex else RealGroupNorm
-        activation = MagnitudeGate if is_complex else RealActivation
-        self.norm1, self.act1, self.conv1 = norm(inputs), activation(inputs), conv(inputs, outputs)
-        self.norm2, self.act2 = norm(outputs), activation(outputs)
+        act = ComplexNormAct if is_complex else RealNormAct
+        self.act1, self.conv1, self.act2 = act(inputs), conv(inputs, outputs), act(outputs)
         self.conv2 = conv(outputs, outputs, gain=0.1)
         self.scale = nn.Linear(embedding, outputs)
         nn.init.zeros_(self.scale.weight)
@@ -196,8 +191,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
         """Same spatial size; channels from inputs to outputs."""
-        h = self.conv1(self.act1(self.norm1(x)))
-        h = self.act2(self.norm2(h, 1 + self.scale(embedded)))
+        h = self.conv1(self.act1(x))
+        h = self.act2(h, 1 + self.scale(embedded))
         if self.dropout is not None:
             h = self.dropout(h)
         h = self.conv2(h)

@@ -82,10 +82,7 @@ def decoupled_annealing(
         if step < last:
             grain = operator.adjoint(noise(step, "data", kspace))
             right = right + precision.sqrt() * grain + noise(step, "prior", start) / r2**0.5
-        # Multiplied by r2, so that the system's norm stays near one at low levels.
-        clean = conjugate_gradient(
-            lambda v, r2=r2: r2 * precision * gram(v) + v, r2 * right, estimate, iterations, 1e-4
-        )
+        clean = _solve(gram, precision, r2, right, estimate, iterations)
         if callback is not None:
             callback(step, last + 1, clean)
         if step < last:
@@ -135,9 +132,7 @@ def preconditioned_langevin(
     gram, seen = operator.gram, operator.adjoint(kspace)
 
     def solve(right: Tensor, t: float) -> Tensor:
-        return conjugate_gradient(
-            lambda v: t**2 * precision * gram(v) + v, t**2 * right, None, iterations, 1e-5
-        )
+        return _solve(gram, precision, t**2, right, None, iterations)
 
     def coloured(step: int, what: str, t: float) -> Tensor:
         grain = operator.adjoint(noise(step, f"{what} data", kspace))
@@ -175,6 +170,14 @@ def measured_consistency(operator: LinearOperator, image: Tensor, seen: Tensor, 
     """
     gram = operator.gram
     return image + conjugate_gradient(gram, seen - gram(image), None, iterations, 1e-4)
+
+
+def _solve(
+    gram: LinearOperator, precision: Tensor, variance: float, right: Tensor, start: Tensor | None, iterations: int
+) -> Tensor:
+    """Solve (A^H A / sigma^2 + 1 / variance) x = right; scaled, so that its norm stays near one at low levels."""
+    weight = variance * precision
+    return conjugate_gradient(lambda v: weight * gram(v) + v, variance * right, start, iterations, 1e-5)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

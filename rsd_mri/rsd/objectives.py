@@ -4,6 +4,7 @@ All of them compare what a denoiser says with what was measured, through A^H A o
 whether A is MRI, inpainting or the identity.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,10 +65,8 @@ def restoration_loss(
     estimate = denoiser(u, t, corruption.condition(further))
     seen_error = seen_gram(estimate)
     share = expand(data.sigma**2 / t**2, noise)
-    if loss_on == "further":
-        error = seen_error - seen
-    else:
-        error = data.operator.gram(estimate) - data.operator.adjoint(data.y)
+    judged = further if loss_on == "further" else data.operator
+    error = judged.gram(estimate) - judged.adjoint(data.y)
     residual = error - share * (seen_error - u)
     return loss_weight(t, denoiser.sigma_data) * per_item_mean(squared(residual))
 
@@ -92,7 +91,7 @@ def compare(
     fake: Denoiser,
     corruption: Corruption,
     images: Tensor,
-    keys: "tuple[Key, ...] | list[Key]",
+    keys: Sequence[Key],
     t: Tensor,
     noise: Tensor,
 ) -> Comparison:
@@ -156,7 +155,7 @@ def sds_loss(pair: Comparison) -> Tensor:
     return 0.5 * per_item_mean(squared(pair.image - (pair.image - direction).detach()))
 
 
-def check_finite(loss: Tensor, t: Tensor, keys: "tuple[Key, ...] | list[Key]", stage: str, images: int) -> None:
+def check_finite(loss: Tensor, t: Tensor, keys: Sequence[Key], stage: str, images: int) -> None:
     """Stop at the first non-finite loss, saying where it happened.
 
     Raises

@@ -21,7 +21,9 @@ from rsd_mri.training.stage import Stage
 class Data(Interface):
     """Measurements to train on."""
 
-    corruption: Corruption
+    @property
+    def corruption(self) -> Corruption:
+        """The law the measurements come from."""
 
     def __len__(self) -> int: ...
     def batch(self, indices: Sequence[int]) -> Measurements:

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -24,7 +24,8 @@ from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
 class TrainOptions:
     """How to run, as against what to train (the protocol)."""
 
-    stage: Literal["teacher", "generator", "all"] = "all"
+    stage: str = "all"
+    """`teacher`, `generator` or `all`."""
     fresh: bool = False
     device: str = "auto"
     devices: int = 1
@@ -55,7 +56,8 @@ def make_fabric(options: TrainOptions) -> Fabric:
             precision=precisions[options.precision],  # type: ignore[arg-type]
         )
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"--device {options.device} --devices {options.devices}: not available here ({error})") from error
+        asked = f"--device {options.device} --devices {options.devices}"
+        raise InputError(f"{asked}: not available here ({error})") from error
     fabric.launch()
     return fabric
 

@@ -8,6 +8,7 @@ replaced when it dies. It reads structure, text and records; plain numbers are c
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -54,7 +55,7 @@ class _Helper:
         timer = threading.Timer(seconds, self.process.kill)
         timer.start()
         try:
-            self.process.stdin.write(json.dumps(str(path.absolute())) + "\n")
+            self.process.stdin.write(json.dumps([str(path.absolute()), seconds]) + "\n")
             self.process.stdin.flush()
             return bool(self.process.stdout.readline())
         except OSError:
@@ -112,9 +113,15 @@ atexit.register(_close)
 def serve() -> None:
     """Answer each path on standard input with a line, once the file was walked through."""
     for line in sys.stdin:
+        path, seconds = json.loads(line)
+        if hasattr(signal, "alarm"):
+            # Ends this process even inside the library, should the parent be killed while it waits.
+            signal.alarm(int(seconds) + 5)
         # Damage that the library finds itself is left to the reader.
-        with suppress(*BROKEN), h5py.File(json.loads(line), "r") as file:
+        with suppress(*BROKEN), h5py.File(path, "r") as file:
             _visit(file, set(), 0)
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
         sys.stdout.write("done\n")
         sys.stdout.flush()
 

@@ -7,9 +7,10 @@ from coil_phantom import line_mask, make_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd_mri.coils.calibration import calibration_data, centre, fully_sampled_centre, without_oversampling
+from rsd_mri.coils.calibration import calibration_data, centre, without_oversampling
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.errors import InputError
+from rsd_mri.scan.sampling import fully_sampled_centre
 
 
 @settings(max_examples=50, deadline=None)

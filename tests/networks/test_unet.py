@@ -4,10 +4,17 @@ import pytest
 import torch
 
 from rsd_mri.networks import UNet, to_channels, to_complex
-from rsd_mri.networks.layers import Attention, ComplexConv2d, ComplexGroupNorm, GatedConv2d, MagnitudeGate
+from rsd_mri.networks.layers import (
+    Attention,
+    ComplexConv2d,
+    ComplexGroupNorm,
+    ComplexNormAct,
+    GatedConv2d,
+    MagnitudeGate,
+)
 from rsd_mri.protocol import NetworkSettings
 
-SMALL = dict(channels=8, multipliers=(1, 2), attention=(1,))
+SMALL = {"channels": 8, "multipliers": (1, 2), "attention": (1,)}
 
 
 def awake(module):
@@ -107,3 +114,26 @@ def test_attention_sees_distant_pixels():
     moved[..., 8, 8] *= 3
     change = (to_complex(layer(to_channels(moved))) - to_complex(layer(to_channels(x)))).abs()
     assert change[..., 0, 0].max() > 1e-5
+
+
+def test_fused_gate_has_the_right_derivatives():
+    gate = awake(MagnitudeGate(3)).double()
+    x = torch.randn(2, 6, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    factor = (torch.rand(2, 3, dtype=torch.float64) + 0.5).requires_grad_(True)
+    assert torch.autograd.gradcheck(gate, (x, factor))
+    slope, offset = gate.slope.detach(), gate.offset.detach()
+    for moved in (slope.clone().requires_grad_(True), offset.clone().requires_grad_(True)):
+        is_slope = torch.equal(moved, slope)
+
+        def run(p, is_slope=is_slope):
+            parameters = {"slope": p, "offset": offset} if is_slope else {"slope": slope, "offset": p}
+            return torch.func.functional_call(gate, parameters, (x.detach(), factor.detach()))
+
+        assert torch.autograd.gradcheck(run, (moved,))
+
+
+def test_fused_norm_and_gate_is_norm_then_gate():
+    both = awake(ComplexNormAct(8))
+    x = to_channels(complex_normal(2, 8, 5, 6))
+    scale = torch.rand(2, 8)
+    assert torch.allclose(both(x, scale), both.gate(both.norm(x, scale)), atol=1e-6)

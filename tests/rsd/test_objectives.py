@@ -126,7 +126,9 @@ def student_gradient(g, loss_function):
     return float(grad)
 
 
-@pytest.mark.parametrize("loss", [lambda p: sid_loss(p, 1.0), lambda p: sid_loss(p, 1.2), dmd_loss], ids=["1", "1.2", "dmd"])
+@pytest.mark.parametrize(
+    "loss", [lambda p: sid_loss(p, 1.0), lambda p: sid_loss(p, 1.2), dmd_loss], ids=["sid 1", "sid 1.2", "dmd"]
+)
 def test_distillation_drives_the_student_to_the_data(loss):
     assert student_gradient(0.5 * C, loss) < 0
     assert student_gradient(1.5 * C, loss) > 0

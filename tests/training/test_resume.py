@@ -136,9 +136,8 @@ def test_kill_minus_nine_in_training(tmp_path):
 
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     make = [sys.executable, "-m", "rsd_mri"]
-    subprocess.run(
-        [*make, "simulate", str(tmp_path / "raw"), "--volumes", "2", "--slices", "2", "--matrix", "64"], check=True, env=env
-    )
+    scans = ["simulate", str(tmp_path / "raw"), "--volumes", "2", "--slices", "2", "--matrix", "64"]
+    subprocess.run([*make, *scans], check=True, env=env)
     subprocess.run([*make, "prep", str(tmp_path / "raw"), "--out", str(tmp_path / "prepared")], check=True, env=env)
     subprocess.run(command(tmp_path / "whole"), check=True, env=env)
     process = subprocess.Popen(command(tmp_path / "killed"), env=env)

@@ -15,7 +15,7 @@ def test_old_file_survives_a_failed_write_and_nothing_is_left(tmp_path):
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_file_appears_with_ordinary_permissions(tmp_path):
