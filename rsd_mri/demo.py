@@ -76,8 +76,8 @@ def demo_protocol(fast: bool) -> Protocol:
         protocol,
         data=replace(protocol.data, volumes=8),
         network=replace(protocol.network, channels=8),
-        teacher=replace(protocol.teacher, images=2400),
-        distillation=replace(protocol.distillation, images=320),
+        teacher=replace(protocol.teacher, images=1600),
+        distillation=replace(protocol.distillation, images=256),
     )
 
 
@@ -153,6 +153,6 @@ def run_demo(
         }
     delivery = Delivery(out / "reconstruction", ("h5", "png"), report=True)
     others = [recs[m] for m in reversed(METHODS) if m != "posterior"]
-    files = step("write files and page", lambda: deliver(recs["posterior"], others, delivery))
+    files = step("write files and page", partial(deliver, recs["posterior"], others, delivery, reference))
     done.files += [str(f) for f in files]
     return done

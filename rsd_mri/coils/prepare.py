@@ -125,6 +125,14 @@ def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int,
     return float(np.quantile(np.sqrt((np.abs(images) ** 2).sum(axis=1)), 0.99))
 
 
+def kernel_width(settings: PrepSettings, calib_width: int) -> int:
+    """Width of ESPIRiT's kernel: at most half the calibration region.
+
+    With a wider one too few windows are left to tell signal from noise, and the maps get holes.
+    """
+    return max(min(settings.kernel_width, calib_width // 2), 2)
+
+
 def decide_sets(
     calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float
 ) -> tuple[int, str]:
@@ -136,10 +144,11 @@ def decide_sets(
         return 2, "two sets were asked for"
     energy = (np.abs(calibration) ** 2).sum(axis=(1, 2, 3))
     looked_at = np.sort(np.argsort(energy)[::-1][:DECISION_SLICES])
+    width = kernel_width(settings, min(calibration.shape[-2:]))
     beyond = inside = 0
     for index in looked_at:
         data = torch.from_numpy(calibration[index : index + 1])
-        polynomial = kernel_polynomial(data, settings.kernel_width, settings.threshold, sigma)
+        polynomial = kernel_polynomial(data, width, settings.threshold, sigma)
         values = leading_eigenpairs(polynomial[0], (DECISION_GRID, DECISION_GRID), 2)[1]
         inside += int((values[:, 0] > settings.crop).sum())
         beyond += int((values[:, 1] > settings.crop).sum())
@@ -188,7 +197,7 @@ def prepare_slice(
     maps = espirit(
         torch.from_numpy(volume.calibration[index : index + 1]),
         size,
-        kernel_width=settings.kernel_width,
+        kernel_width=kernel_width(settings, volume.calib_width),
         threshold=settings.threshold,
         noise=volume.sigma,
         crop=settings.crop,

@@ -58,6 +58,10 @@ class Corruption(ABC):
         """What the denoiser is told about an operator."""
         return Condition()
 
+    def project(self, images: Tensor, operator: LinearOperator) -> Tensor:  # noqa: ARG002
+        """Zero what an operator cannot see whatever its mask (outside the support of coil maps)."""
+        return images
+
     def to_teacher(self, images: Tensor) -> Tensor:
         """Take generated images to the space the teacher works in, differentiably.
 

@@ -94,6 +94,12 @@ class Undersampling(Corruption):
             dropped.append(further_mask(mask, acs, min(extra, lines), generator(*k, "further")))
         return operator.with_mask(_stack(dropped).to(operator.mask.device))
 
+    def project(self, images: Tensor, operator: LinearOperator) -> Tensor:
+        """Keep the support of the maps: no training signal ever comes from outside it."""
+        if not isinstance(operator, Sense):
+            raise TypeError(f"expected a Sense operator, got {operator!r}")
+        return images * (operator.csm != 0).any(dim=-3)
+
     def condition(self, operator: LinearOperator) -> Condition:
         """The sampling features of the mask."""
         if not isinstance(operator, Sense):

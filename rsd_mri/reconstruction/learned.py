@@ -18,6 +18,9 @@ from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior import Denoise, decoupled_annealing, preconditioned_langevin
 from rsd_mri.rsd.prior import Prior
 
+SMALLEST_LEVEL = 0.002
+"""Below this noise level no network is trained."""
+
 
 @dataclass(frozen=True)
 class PosteriorSettings:
@@ -37,23 +40,25 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
     one per step, so that over the steps it sees all of k-space.
     """
     law = Undersampling(prior.protocol.mask, operator.csm.reshape(-1, *operator.csm.shape[-3:]), torch.zeros(1))
-    n_sets = operator.coils.n_sets
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
         step_keys = [(*k, "denoise", step) for k in keys]
         masks = law.draw_masks(step_keys)
         further = law.further(operator.with_mask(masks.to(x.device)), step_keys)
         u = further.gram(x)
-        features = sampling_features(further.mask)
-        if n_sets == 1:
-            return prior.denoiser(u, t, Condition(sampling=features))
-        # Each set's image is an image of the same anatomy in its own right.
-        flat = u.reshape(-1, *u.shape[-2:])
-        return prior.denoiser(
-            flat, t.repeat_interleave(n_sets), Condition(sampling=features.repeat_interleave(n_sets, 0))
-        ).reshape(u.shape)
+        return _by_sets(prior, u, t, sampling_features(further.mask))
 
     return denoise
+
+
+def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor) -> Tensor:
+    """Denoise; with several sets of maps each set's image is an image of the anatomy in its own right."""
+    if u.ndim == 3:
+        return prior.denoiser(u, t, Condition(sampling=features))
+    n_sets = u.shape[1]
+    condition = Condition(sampling=features.repeat_interleave(n_sets, 0))
+    flat = u.reshape(-1, *u.shape[-2:])
+    return prior.denoiser(flat, t.repeat_interleave(n_sets), condition).reshape(u.shape)
 
 
 def keyed_noise(keys: Sequence[Key]) -> Callable[[int, str, Tensor], Tensor]:
@@ -113,26 +118,31 @@ def sample_posterior(
             denoise, operator, data, level, levels, noise, torch.zeros_like(start), callback=callback
         )
     return decoupled_annealing(
-        denoise, operator, data, level, levels, noise, prior.protocol.teacher.sigma_data, start, callback=callback
+        denoise, operator, data, level, levels, noise, prior.protocol.teacher.sigma_data, start, floor_of(prior),
+        callback=callback,
     )
 
 
-def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float, keys: Sequence[Key]) -> Tensor:
+def floor_of(prior: Prior) -> float:
+    """Root mean square error of a teacher on what it is not shown, as found at the end of its training."""
+    return float(prior.card.get("hidden_error", 0.1))
+
+
+def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Tensor:
     """One network call, then one data step.
 
-    The network sees the CG-SENSE image, through the training law, at the level of its typical error; the
-    data step is the maximum of the exact likelihood times a Gaussian of that width around the estimate.
+    The network restores A^H y under the scan's own mask at the noise level of the data, which is what it was
+    trained to do; the data step is the maximum of the exact likelihood times a Gaussian around the estimate
+    whose width is the network's own error.
 
     Returns
     -------
     Tensor
         [1, (set,) readout, phase_encode], prepared units.
     """
-    first = cg_sense(operator, kspace, sigma)
-    width = max(0.1, 2 * sigma)
-    level = torch.full((first.shape[0],), width, device=first.device)
-    estimate = prior_denoiser(prior, operator, keys)(first, level, 0)
-    weight = width**2 / sigma**2
-    gram = operator.gram
-    right = weight * operator.adjoint(kspace) + estimate
+    gram, seen = operator.gram, operator.adjoint(kspace)
+    level = torch.full((seen.shape[0],), max(sigma, SMALLEST_LEVEL), device=seen.device)
+    estimate = _by_sets(prior, seen, level, sampling_features(operator.mask))
+    weight = max(floor_of(prior), sigma) ** 2 / sigma**2
+    right = weight * seen + estimate
     return conjugate_gradient(lambda v: weight * gram(v) + v, right, estimate, 20, 1e-4)

@@ -30,6 +30,7 @@ def decoupled_annealing(
     noise: Noise,
     sigma_data: float,
     start: Tensor,
+    floor: float = 0.0,
     iterations: int = 10,
     callback: Callback | None = None,
 ) -> Tensor:
@@ -59,6 +60,9 @@ def decoupled_annealing(
         sd, the root mean square magnitude of the images.
     start
         An image of the right shape; only the noise of the first level is added to it.
+    floor
+        Root mean square error that the denoiser makes at any level, because it is shown less than the whole
+        image. Its estimate is trusted no further; 0 for a denoiser of whole images.
     iterations
         Of conjugate gradients per level; warm-started.
     callback
@@ -78,11 +82,13 @@ def decoupled_annealing(
         level = torch.full((x.shape[0],), t, device=x.device)
         estimate = denoise(x, level, step)
         r2 = t**2 * sigma_data**2 / (t**2 + sigma_data**2)
-        right = precision * seen + estimate / r2
+        trust = r2 + floor**2
+        right = precision * seen + estimate / trust
         if step < last:
             grain = operator.adjoint(noise(step, "data", kspace))
-            right = right + precision.sqrt() * grain + noise(step, "prior", start) / r2**0.5
-        clean = _solve(gram, precision, r2, right, estimate, iterations)
+            # Variance r2 where nothing was measured, 1 / precision where everything was.
+            right = right + precision.sqrt() * grain + noise(step, "prior", start) * (r2**0.5 / trust)
+        clean = _solve(gram, precision, trust, right, estimate, iterations)
         if callback is not None:
             callback(step, last + 1, clean)
         if step < last:

@@ -158,7 +158,7 @@ def _run(
     assert prior is not None  # noqa: S101 - for the type checker; checked above
     keys = [(options.seed, scan.source.name, index, k) for k in range(options.samples)]
     if options.method == "one-step":
-        return one_step(prior, operator, kspace, prepared.sigma, keys[:1])
+        return one_step(prior, operator, kspace, prepared.sigma)
     return sample_posterior(prior, operator, kspace, prepared.sigma, keys, options.posterior, tell)
 
 

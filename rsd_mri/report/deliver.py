@@ -130,8 +130,10 @@ def find_prior(prior: Path | None, method: str) -> Prior:
     return load_prior(DEFAULT_PRIOR)
 
 
-def deliver(rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery) -> list[Path]:
-    """Write a reconstruction in the formats asked for."""
+def deliver(
+    rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery, reference: np.ndarray | None = None
+) -> list[Path]:
+    """Write a reconstruction in the formats asked for; the page shows the error where a reference is given."""
     folder = delivery.folder(rec.source)
     name = f"{rec.source.stem}_recon"
     files: list[Path] = []
@@ -152,7 +154,7 @@ def deliver(rec: Reconstruction, comparisons: list[Reconstruction], delivery: De
     if delivery.report:
         from rsd_mri.report.page import write_page
 
-        files.append(write_page(folder / f"{name}.html", [rec, *comparisons]))
+        files.append(write_page(folder / f"{name}.html", [rec, *comparisons], reference))
     return files
 
 

@@ -33,7 +33,8 @@ def generate(
         Noise level the generator was distilled at.
     """
     level = torch.full((noise.shape[0],), sigma_init, device=noise.device)
-    return generator(operator.gram(noise * sigma_init), level, corruption.condition(operator))
+    made = generator(operator.gram(noise * sigma_init), level, corruption.condition(operator))
+    return corruption.project(made, operator)
 
 
 def draw_further(corruption: Corruption, keys: Sequence[Key]) -> LinearOperator:
@@ -63,6 +64,7 @@ def sample_teacher(
     operator = draw_further(corruption, keys).to(device)
     gram, condition = operator.gram, corruption.condition(operator)
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
-    return heun(
+    made = heun(
         lambda x, t: teacher(gram(x), t, condition), noise_for(corruption, keys).to(device), levels, stop_at
     )
+    return corruption.project(made, operator)

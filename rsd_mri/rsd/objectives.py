@@ -101,7 +101,9 @@ def compare(
     further = corruption.further(operator, keys).to(v.device)
     u = further.gram(v + expand(t, v) * noise)
     condition = corruption.condition(further)
-    return Comparison(v, teacher(u, t, condition), fake(u, t, condition), further, t)
+    real, other = teacher(u, t, condition), fake(u, t, condition)
+    project = corruption.project
+    return Comparison(project(v, further), project(real, further), project(other, further), further, t)
 
 
 def real_inner(a: Tensor, b: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rsd_mri.corruption.corruption import Corruption, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
+from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import generator, normal_items, uniform_items
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator, sample_teacher
@@ -28,6 +29,46 @@ class Data(Interface):
     def __len__(self) -> int: ...
     def batch(self, indices: Sequence[int]) -> Measurements:
         """Collate items."""
+
+
+Finish = Callable[[nn.Module, dict[str, float]], None]
+"""(averaged network, what was measured of it): writes the result."""
+
+
+@torch.no_grad()
+def hidden_error(teacher: Denoiser, data: Data, seed: int, items: int = 32) -> float:
+    """Root mean square error of a teacher's images, from measurements alone.
+
+    The teacher is given the further-corrupted data and judged on the data kept from it, whose noise is known
+    and taken off; the error is taken to be as large in what nobody measured.
+
+    Returns
+    -------
+    float
+        In the unit of the images.
+    """
+    device = next(teacher.parameters()).device
+    corruption = data.corruption
+    errors = []
+    for start in range(0, min(items, len(data)), 8):
+        keys = [(seed, "hidden error", i) for i in range(start, min(start + 8, items, len(data)))]
+        batch = data.batch([int(k[2]) for k in keys]).to(device)
+        further = corruption.further(batch.operator, keys).to(device)
+        t = batch.sigma.clamp_min(0.002)
+        estimate = teacher(further.adjoint(batch.y), t, corruption.condition(further))
+        difference = batch.operator.forward(estimate) - batch.y
+        hidden = difference - further.forward(estimate) + _restrict(further, batch.y)
+        count = (hidden != 0).flatten(1).sum(1).clamp_min(1)
+        mean = hidden.abs().square().flatten(1).sum(1) / count - batch.sigma**2
+        # Coils share the energy of one image: with unit-norm maps their errors add up to the image's.
+        values = hidden.shape[1] if hidden.ndim == 4 and estimate.ndim == 3 else 1
+        errors.append(mean.clamp_min(0) * values)
+    return float(torch.cat(errors).mean().sqrt())
+
+
+def _restrict(operator: LinearOperator, y: Tensor) -> Tensor:
+    """The part of measurements that lies in an operator's sampled points."""
+    return operator.sampling.forward(y) if isinstance(operator, Sense) else operator.forward(y)
 
 
 def shuffled_index(position: int, count: int, seed: int) -> int:
@@ -60,7 +101,7 @@ class TeacherStage(Stage):
     name = "teacher"
 
     def __init__(
-        self, denoiser: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Callable[[nn.Module], None]
+        self, denoiser: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Finish
     ) -> None:
         self.settings, self.protocol, self.data = protocol.teacher, protocol, data
         self.batch = protocol.teacher.batch
@@ -103,8 +144,10 @@ class TeacherStage(Stage):
         return sample_teacher(teacher, self.data.corruption, keys, self.protocol.sampler).abs()
 
     def finish(self) -> None:
-        """Hand over the averaged teacher."""
-        self._finish(self.averages["teacher"])
+        """Hand over the averaged teacher and its error on what it is not shown."""
+        teacher = self.averages["teacher"]
+        assert isinstance(teacher, Denoiser)  # noqa: S101 - for the type checker
+        self._finish(teacher, {"hidden_error": hidden_error(teacher, self.data, self.protocol.seed)})
 
 
 class DistillationStage(Stage):
@@ -113,7 +156,7 @@ class DistillationStage(Stage):
     name = "generator"
 
     def __init__(
-        self, teacher: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Callable[[nn.Module], None]
+        self, teacher: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Finish
     ) -> None:
         self.settings, self.protocol, self.data = protocol.distillation, protocol, data
         self.batch = protocol.distillation.batch
@@ -205,4 +248,4 @@ class DistillationStage(Stage):
 
     def finish(self) -> None:
         """Hand over the averaged generator."""
-        self._finish(self.averages["generator"])
+        self._finish(self.averages["generator"], {})

@@ -147,8 +147,10 @@ def _generator_stage(
     return DistillationStage(teacher, data, protocol, fabric, finish)
 
 
-def _finish(folder: Path, kind: str, protocol: Protocol, card: dict[str, Any], module: nn.Module) -> None:
-    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, card)
+def _finish(
+    folder: Path, kind: str, protocol: Protocol, card: dict[str, Any], module: nn.Module, found: dict[str, float]
+) -> None:
+    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, {**card, **found})
 
 
 def _start_over(folder: Path, stages: tuple[str, ...]) -> None:

@@ -150,3 +150,25 @@ def test_kill_minus_nine_in_training(tmp_path):
     subprocess.run(command(tmp_path / "killed"), check=True, env=env)
     a, b = (load_file(tmp_path / n / "teacher.safetensors") for n in ("whole", "killed"))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_hidden_error_is_the_error_on_what_is_not_shown(slices):
+    """For a denoiser that gives back what it sees, the error is the signal of the hidden lines."""
+    from rsd_mri.rsd.stages import hidden_error
+
+    class Echo(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, u, t, condition=None):
+            return 0 * u
+
+    data = UndersampledSlices(slices, PROTOCOL.mask, PROTOCOL.seed)
+    found = hidden_error(Echo(), data, PROTOCOL.seed)
+    batch = data.batch([0, 1])
+    keys = [(PROTOCOL.seed, "hidden error", i) for i in range(2)]
+    hidden = batch.operator.mask & ~data.corruption.further(batch.operator, keys).mask
+    power = (batch.y.abs().square().sum(1, keepdim=True) * hidden).sum((1, 2, 3)) / (hidden.sum((1, 2, 3)) * 64)
+    expected = (power - 3 * batch.sigma**2).mean().sqrt()
+    assert found == pytest.approx(float(expected), rel=1e-3)
