@@ -32,6 +32,8 @@ class VolumeEntry:
     """`done`, `failed`, or in a dry run `missing` (would be made)."""
     reason: str = ""
     """Why it failed, or why it would be made again."""
+    picture: str = ""
+    """Path of the picture of its coil maps, relative to the output folder."""
     source_hash: str = ""
     """SHA-256 of the scan."""
     split: str = ""

@@ -2,13 +2,14 @@
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import h5py
+import torch
+from threadpoolctl import threadpool_limits
 
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
@@ -150,7 +151,7 @@ def _run(jobs: list[Job], workers: int, scheduler: str | None) -> Iterator[Volum
         yield from _on_dask(jobs, scheduler)
     elif workers == 1 or len(jobs) == 1:
         for job in jobs:
-            yield prepare_volume(*job)
+            yield on_one_thread(job)
     else:
         yield from _in_processes(jobs, workers)
 
@@ -161,7 +162,7 @@ def _in_processes(jobs: list[Job], workers: int) -> Iterator[VolumeEntry]:
     left = {job[1]: job for job in jobs}
     pool = _pool(workers)
     try:
-        for future in as_completed([pool.submit(prepare_volume, *job) for job in jobs]):
+        for future in as_completed([pool.submit(on_one_thread, job) for job in jobs]):
             entry = future.result()
             del left[entry.source]
             yield entry
@@ -177,7 +178,7 @@ def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:
         with _pool(1) as pool:
             try:
                 while waiting:
-                    yield pool.submit(prepare_volume, *waiting[0]).result()
+                    yield pool.submit(on_one_thread, waiting[0]).result()
                     waiting = waiting[1:]
             except BrokenProcessPool:
                 _, name, _, output, _ = waiting[0]
@@ -186,17 +187,24 @@ def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:
                 yield VolumeEntry(name, output, "failed", reason, made_now=True)
 
 
+def on_one_thread(job: Job) -> VolumeEntry:
+    """Prepare one scan with one thread, in whichever process this is.
+
+    The number of threads changes the last bits of a sum; with one, any number of workers gives the same bits,
+    and workers do not compete for the cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # numpy's
+            return prepare_volume(*job)
+    finally:
+        torch.set_num_threads(before)
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Processes are spawned: forking after torch has started threads can hang.
-    return ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _share_cores, ((os.cpu_count() or 1) // workers,)
-    )
-
-
-def _share_cores(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(max(threads, 1))
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
 def _on_dask(jobs: list[Job], scheduler: str) -> Iterator[VolumeEntry]:
@@ -209,7 +217,7 @@ def _on_dask(jobs: list[Job], scheduler: str) -> Iterator[VolumeEntry]:
     except (OSError, ValueError) as error:
         raise InputError(f"--scheduler {scheduler}: no dask scheduler answers there ({error})") from error
     with client:
-        futures = client.map(lambda job: prepare_volume(*job), jobs, pure=False)
+        futures = client.map(on_one_thread, jobs, pure=False)
         names = {future.key: job for future, job in zip(futures, jobs, strict=True)}
         for future in distributed.as_completed(futures):
             if future.status == "finished":

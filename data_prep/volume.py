@@ -14,6 +14,7 @@ from data_prep.manifest import SliceStatus, VolumeEntry
 from rsd_mri import __version__
 from rsd_mri.coils import calibrate_volume, prepare_slice
 from rsd_mri.coils.prepared import PreparedSlice
+from rsd_mri.coils.quality import MAX_SLICES, picture_of_maps, spread
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256, written_whole
 from rsd_mri.operators.masks import settings_for_size
@@ -57,11 +58,11 @@ def split_of(patient: str) -> str:
 
 
 def existing(target: Path, source: Path, protocol: Protocol) -> VolumeEntry | None:
-    """Return the entry of a prepared file that is up to date, or None if it has to be made.
+    """Return the entry of a prepared file that is up to date, its picture beside it, or None if it has to be made.
 
     The scan's content counts, not its date; it is hashed again only where date or size differ.
     """
-    if not target.is_file():
+    if not target.is_file() or not target.with_suffix(".png").is_file():
         return None
     try:
         with opened(target) as file:
@@ -112,31 +113,44 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
     scan = read_scan(source)
     patient = str(scan.attributes.get("patient_id") or source.name)
     statuses: list[SliceStatus] = []
-    with written_whole(target) as partial, h5py.File(partial, "w") as file:
-        last = None
-        for row, (index, last) in enumerate(_slices(scan, settings_for_scan(protocol, scan), statuses)):
-            _append(file, row, index, last, scan.n_slices)
-        if last is None:
-            raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
-        entry = VolumeEntry(
-            name, output, "done", "", digest, split_of(patient), tuple(statuses), scan.notes, made_now=True
-        )
-        if not scan.mask.all():
-            file.create_dataset("mask", data=last.mask, fletcher32=True, chunks=last.mask.shape)
-        file.create_dataset("back", data=last.back)
-        kept = asdict(entry)
-        del kept["made_now"]
-        file.attrs.update(_attributes(scan, last, protocol))
-        file.attrs.update(
-            entry=json.dumps(kept),
-            source=source.name,
-            source_hash=digest,
-            source_size=stat.st_size,
-            source_time=stat.st_mtime_ns,
-            patient=hashlib.sha256(patient.encode()).hexdigest()[:16],
-            split=entry.split,
-        )
+    with written_whole(target) as partial:
+        with h5py.File(partial, "w") as file:
+            last, shown, wanted = None, {}, _pictured(scan)
+            for row, (index, last) in enumerate(_slices(scan, settings_for_scan(protocol, scan), statuses)):
+                _append(file, row, index, last, scan.n_slices)
+                if index in wanted:
+                    shown[index] = last
+            if last is None:
+                raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
+            picture = Path(output).with_suffix(".png")
+            entry = VolumeEntry(
+                name, output, "done", "", picture.as_posix(), digest, split_of(patient), tuple(statuses), scan.notes,
+                made_now=True,
+            )  # fmt: skip
+            if not scan.mask.all():
+                file.create_dataset("mask", data=last.mask, fletcher32=True, chunks=last.mask.shape)
+            file.create_dataset("back", data=last.back)
+            kept = asdict(entry)
+            del kept["made_now"]
+            file.attrs.update(_attributes(scan, last, protocol))
+            file.attrs.update(
+                entry=json.dumps(kept),
+                source=source.name,
+                source_hash=digest,
+                source_size=stat.st_size,
+                source_time=stat.st_mtime_ns,
+                patient=hashlib.sha256(patient.encode()).hexdigest()[:16],
+                split=entry.split,
+            )
+        # Before the prepared file gets its name: where that is, the picture is.
+        picture_of_maps(list(shown.values()), target.with_suffix(".png"), name, list(shown))
     return entry
+
+
+def _pictured(scan: Scan) -> set[int]:
+    """Slices shown in the picture of the maps: few and evenly spread, of those that hold signal."""
+    filled = [index for index, one in enumerate(scan.kspace) if one.any()]
+    return {filled[i] for i in spread(len(filled), MAX_SLICES)}
 
 
 def _slices(scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]) -> Iterator[tuple[int, PreparedSlice]]:

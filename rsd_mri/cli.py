@@ -185,7 +185,7 @@ def prep(
             f"{counts['volumes_failed']} failed, {counts['volumes_missing']} missing; "
             f"slices: {counts['slices_done']} done, {counts['slices_skipped']} skipped, "
             f"{counts['slices_failed']} failed",
-            f"prepared files and manifest.json in {manifest.out}; at most {manifest.peak_bytes / 2**20:.0f} MiB "
+            f"prepared files, pictures of their coil maps and manifest.json in {manifest.out}; at most {manifest.peak_bytes / 2**20:.0f} MiB "
             f"of memory. {NOT_FOR_DIAGNOSTIC_USE}",
         ]
         values = {**manifest.as_dict(), "out": str(manifest.out), "peak_bytes": manifest.peak_bytes}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
@@ -47,7 +49,14 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     return np.sqrt((np.abs(left) ** 2).sum(axis=0)), share
 
 
-def picture_of_maps(slices: Sequence[PreparedSlice], path: str | Path, title: str = "") -> Path:
+def spread(n: int, count: int) -> NDArray[np.int64]:
+    """Return at most `count` whole numbers, evenly spread from 0 to n - 1."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
+
+
+def picture_of_maps(
+    slices: Sequence[PreparedSlice], path: str | Path, title: str = "", indices: Sequence[int] | None = None
+) -> Path:
     """Draw image, eigenvalues, support, unexplained energy and maps of a few slices of a volume.
 
     Parameters
@@ -58,6 +67,8 @@ def picture_of_maps(slices: Sequence[PreparedSlice], path: str | Path, title: st
         Where the picture is written; the ending chooses the format (.png, .pdf, ...).
     title
         A line above the picture, such as the name of the scan.
+    indices
+        Place of each of `slices` in its scan; 0, 1, 2, ... by default.
 
     Returns
     -------
@@ -71,28 +82,39 @@ def picture_of_maps(slices: Sequence[PreparedSlice], path: str | Path, title: st
     """
     if not slices:
         raise InputError(f"{path}: a picture of the coil maps needs at least one prepared slice")
-    shown = np.unique(np.linspace(0, len(slices) - 1, min(len(slices), MAX_SLICES)).round().astype(int))
-    n_coils = min(MAX_COILS, len(slices[0].kspace))
-    n_columns = 4 + n_coils
-    figure = Figure(figsize=(2.1 * n_columns, 2.4 * len(shown) + 1.0), layout="constrained")
-    axes = figure.subplots(len(shown), n_columns, squeeze=False)
-    for row, index in zip(axes, shown, strict=True):
-        _draw(row, slices[index], f"slice {index}", n_coils)
+    shown = spread(len(slices), MAX_SLICES)
+    names = range(len(slices)) if indices is None else indices
+    rows = [_panels(slices[index], f"slice {names[index]}") for index in shown]
+    readout, phase = rows[0][0][1].shape[:2]
+    gap, label = 0.04 * phase, 0.09 * max(readout, phase)
+    # One axis for all panels, in pixels of the image: an axis for each would take seconds.
+    size = (len(rows[0]) * (phase + gap), len(rows) * (readout + label))
+    inches = 1.7 * len(rows[0]) / size[0]
+    height = size[1] * inches + 0.85
+    figure = Figure(figsize=(size[0] * inches, height), dpi=110)
+    axis = figure.add_axes((0, 0.3 / height, 1, 1 - 0.85 / height), xlim=(0, size[0]), ylim=(size[1], 0))
+    axis.set_axis_off()
+    for top, row in zip(np.arange(len(rows)) * (readout + label) + label, rows, strict=True):
+        for left, (name, colours) in zip(np.arange(len(row)) * (phase + gap) + gap / 2, row, strict=True):
+            axis.imshow(colours, extent=(left, left + phase, top + readout, top), interpolation="nearest")
+            axis.text(left + phase / 2, top - label / 4, name, fontsize=8, ha="center")
+    axis.set(xlim=(0, size[0]), ylim=(size[1], 0))
     first = slices[0]
-    size = "x".join(map(str, first.acs))
+    centre = "x".join(map(str, first.acs))
     figure.suptitle(
         f"{title + ': ' if title else ''}{first.sets_reason}\n"
-        f"centre {size}, calibration width {first.calib_width}, noise {first.sigma:.2g} ({first.noise_source}), "
+        f"centre {centre}, calibration width {first.calib_width}, noise {first.sigma:.2g} ({first.noise_source}), "
         f"coil energy kept {first.energy_kept:.1%}",
-        fontsize=9,
-    )
+        fontsize=9, y=1 - 0.1 / height,
+    )  # fmt: skip
+    figure.text(0.5, 0.1 / height, NOT_FOR_DIAGNOSTIC_USE, fontsize=9, ha="center")
     with written_whole(path) as partial:
-        figure.savefig(partial, dpi=110)
+        figure.savefig(partial)
     return Path(path)
 
 
-def _draw(row: NDArray, prepared: PreparedSlice, name: str, n_coils: int) -> None:
-    """Fill one row: image, eigenvalues, support, what is unexplained, then maps with phase as colour."""
+def _panels(prepared: PreparedSlice, name: str) -> list[tuple[str, NDArray[np.uint8]]]:
+    """One row: image, eigenvalues, support, what is unexplained, then maps with phase as colour [y, x, rgb]."""
     maps = prepared.csm if prepared.n_sets == 2 else prepared.csm[None]
     images = prepared.image if prepared.n_sets == 2 else prepared.image[None]
     support = ((np.abs(maps) ** 2).sum(axis=1) > 0).sum(axis=0)
@@ -106,18 +128,12 @@ def _draw(row: NDArray, prepared: PreparedSlice, name: str, n_coils: int) -> Non
         ("sets used", support, "viridis", 2),
         (f"unexplained: {share:.1%}", left, "magma", 0.2),
     ]
-    for axis, (title, data, colours, top) in zip(row, panels, strict=False):
-        axis.imshow(data, cmap=colours, vmin=0, vmax=top, interpolation="nearest")
-        axis.set_title(title, fontsize=8)
-    for coil in range(n_coils):
-        row[4 + coil].imshow(_coloured(maps[0, coil]), interpolation="nearest")
-        row[4 + coil].set_title(f"map of coil {coil + 1}", fontsize=8)
-    for axis in row:
-        axis.set_axis_off()
+    shown = [(title, colormaps[colours](data / top, bytes=True)[..., :3]) for title, data, colours, top in panels]
+    return shown + [(f"map of coil {c + 1}", _coloured(one)) for c, one in enumerate(maps[0, :MAX_COILS])]
 
 
-def _coloured(values: NDArray[np.complex64]) -> NDArray[np.float64]:
+def _coloured(values: NDArray[np.complex64]) -> NDArray[np.uint8]:
     """Complex numbers as colours: brightness is the magnitude, hue the phase."""
     hue = 2 * np.pi * np.array([0, 1 / 3, 2 / 3])
     brightness = np.clip(np.abs(values), 0, 1)[..., None]
-    return brightness * (0.5 + 0.5 * np.cos(np.angle(values)[..., None] - hue))
+    return np.uint8(255 * brightness * (0.5 + 0.5 * np.cos(np.angle(values)[..., None] - hue)))

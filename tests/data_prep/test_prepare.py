@@ -9,6 +9,7 @@ import pytest
 
 import data_prep.prepare as preparation
 from data_prep import PreparedDataset, prepare_folder, read_manifest
+from data_prep.volume import settings_for_scan
 from rsd_mri.coils import calibrate_volume, prepare_slice
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import DataSettings, PrepSettings, Protocol
@@ -55,8 +56,8 @@ def test_content_is_what_prepare_slice_gives(folder, tmp_path):
     assert manifest.failed == ()
     assert manifest.out == tmp_path / "raw-prepared"
     scan = read_scan(folder / "1.h5")
-    volume = calibrate_volume(scan, PROTOCOL.prep)
-    one = prepare_slice(scan, 1, PROTOCOL.prep, volume)
+    settings = settings_for_scan(PROTOCOL, scan)
+    one = prepare_slice(scan, 1, settings, calibrate_volume(scan, settings))
     arrays, attributes = content(manifest.out / "1.h5")
     for name in ("kspace", "csm", "image"):
         np.testing.assert_array_equal(arrays[name][1], getattr(one, name))
@@ -126,7 +127,7 @@ def test_bad_files_are_listed_and_the_good_ones_done(folder, scans):
     assert "3.h5" in lines[0]
     assert "4.npy" in lines[1]
     assert sorted(p.name for p in manifest.out.iterdir()) == [
-        "0.h5", "1.h5", "2.h5", "5.h5", "manifest.json", "split.json",
+        "0.h5", "0.png", "1.h5", "1.png", "2.h5", "2.png", "5.h5", "5.png", "manifest.json", "split.json",
     ]  # fmt: skip
     with h5py.File(manifest.out / "5.h5") as file:
         assert file["slice_index"][()].tolist() == [0]
@@ -136,18 +137,19 @@ def test_bad_files_are_listed_and_the_good_ones_done(folder, scans):
 @pytest.mark.slow
 def test_a_worker_that_dies_takes_only_its_own_scan(folder, monkeypatch):
     (folder / "die.npy").write_bytes(b"x")
-    monkeypatch.setattr(preparation, "prepare_volume", die_on_request)
+    monkeypatch.setattr(preparation, "on_one_thread", die_on_request)
     jobs = preparation._jobs(folder, None, PROTOCOL)[2]
     entries = sorted(preparation._in_processes(jobs, 2), key=lambda e: e.source)
     assert [e.status for e in entries] == ["done", "done", "done", "failed"]
     assert "worker process died" in entries[3].reason
 
 
-def die_on_request(source, name, out, output, protocol):
+def die_on_request(job):
     import os
 
     from data_prep.manifest import VolumeEntry
 
+    _, name, _, output, _ = job
     if name == "die.npy":
         os._exit(9)
     return VolumeEntry(name, output, "done")
