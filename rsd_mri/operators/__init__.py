@@ -6,6 +6,9 @@ from rsd_mri.operators.fourier import fft1c as fft1c
 from rsd_mri.operators.fourier import fft2c as fft2c
 from rsd_mri.operators.fourier import ifft1c as ifft1c
 from rsd_mri.operators.fourier import ifft2c as ifft2c
+from rsd_mri.operators.image import Convolution as Convolution
+from rsd_mri.operators.image import Downsampling as Downsampling
+from rsd_mri.operators.image import PixelMask as PixelMask
 from rsd_mri.operators.linear_operator import Identity as Identity
 from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
 from rsd_mri.operators.masks import SamplingPattern as SamplingPattern

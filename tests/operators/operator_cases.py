@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 import torch
 
-from rsd_mri.operators import CenteredFFT, CoilExpand, Identity, LinearOperator, SamplingMask, sense_operator
+from rsd_mri.operators import (
+    CenteredFFT,
+    CoilExpand,
+    Convolution,
+    Downsampling,
+    Identity,
+    LinearOperator,
+    PixelMask,
+    SamplingMask,
+    sense_operator,
+)
 from rsd_mri.randomness import generator, normal
 
 
@@ -30,6 +40,10 @@ def maps(*shape: int) -> Callable[[torch.dtype], torch.Tensor]:
 
 def mask(*shape: int) -> torch.Tensor:
     return torch.rand(shape, generator=generator("mask", *shape)) < 0.4
+
+
+def kernel(h: int, w: int, dtype: torch.dtype) -> torch.Tensor:
+    return normal((h, w), generator("kernel", h, w), dtype.to_real())
 
 
 def _sense(csm_shape: tuple[int, ...], mask_shape: tuple[int, ...]) -> Callable[[torch.dtype], LinearOperator]:
@@ -97,3 +111,22 @@ for h, w in SIZES:
             (h, w),
         ),
     ]
+
+    images = (2, 3, h, w)
+    CASES += [
+        Case(f"pixels-{at}", lambda dtype, h=h, w=w: PixelMask(mask(2, 1, h, w)), images, images, (3, h, w)),
+        Case(f"pixels-one-mask-{at}", lambda dtype, h=h, w=w: PixelMask(mask(1, 3, h, w)), images, images, (3, h, w)),
+        # Neither symmetric nor square, so that a kernel the wrong way round is caught.
+        Case(f"blur-{at}", lambda dtype: Convolution(kernel(3, 5, dtype)), images, images, (3, h, w)),
+        Case(f"blur-long-{at}", lambda dtype: Convolution(kernel(9, 1, dtype)), images, images, (3, h, w)),
+    ]
+for factor, h, w in [(2, 8, 6), (3, 9, 21), (1, 5, 4)]:
+    CASES.append(
+        Case(
+            f"shrink-{factor}-{h}x{w}",
+            lambda dtype, factor=factor, h=h, w=w: Downsampling((h, w), factor, dtype.to_real()),
+            (2, 3, h, w),
+            (2, 3, h // factor, w // factor),
+            (3, h, w),
+        )
+    )

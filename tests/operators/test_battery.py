@@ -120,7 +120,8 @@ def test_adjoint_of_adjoint_is_itself(case: Case):
 @each_case()
 def test_says_what_it_is(case: Case):
     """The repr names the class, or the classes it is made of."""
-    assert re.search(r"<(Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram) .*>", repr(case.make(DOUBLE)))
+    names = "Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram|PixelMask|Convolution|Downsampling"
+    assert re.search(rf"<({names}) .*>", repr(case.make(DOUBLE)))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.wrong_rank], ids=lambda case: case.name)
