@@ -42,6 +42,7 @@ class StageName(str, Enum):
     teacher = "teacher"
     generator = "generator"
     all = "all"
+    denoiser = "denoiser"
 
 
 class Network(str, Enum):
@@ -185,7 +186,8 @@ def prep(
             f"{counts['volumes_failed']} failed, {counts['volumes_missing']} missing; "
             f"slices: {counts['slices_done']} done, {counts['slices_skipped']} skipped, "
             f"{counts['slices_failed']} failed",
-            f"prepared files, pictures of their coil maps and manifest.json in {manifest.out}; at most {manifest.peak_bytes / 2**20:.0f} MiB "
+            f"prepared files, pictures of their maps and manifest.json in {manifest.out}; "
+            f"at most {manifest.peak_bytes / 2**20:.0f} MiB "
             f"of memory. {NOT_FOR_DIAGNOSTIC_USE}",
         ]
         values = {**manifest.as_dict(), "out": str(manifest.out), "peak_bytes": manifest.peak_bytes}
@@ -225,7 +227,9 @@ def train(
     data: Annotated[Optional[Path], typer.Option(help="Prepared scans; simulated brains without it.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("run"),
     protocol: ProtocolOption = None,
-    stage: Annotated[StageName, typer.Option(help="What to train.")] = StageName.all,
+    stage: Annotated[
+        StageName, typer.Option(help="What to train; all: teacher and generator; denoiser: the reconstruction prior.")
+    ] = StageName.all,
     images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Devices per node.")] = 1,
@@ -248,7 +252,7 @@ def train(
         chosen = _protocol(protocol, accel, assignments)
         changes = {} if seed is None else {"seed": str(seed)}
         if images is not None:
-            changes |= {"teacher.images": str(images), "distillation.images": str(images)}
+            changes |= {f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser")}
         chosen = chosen.with_values(changes)
         with Bar("training") as bar:
             done = train_run(

@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
 from rsd_mri.corruption.slices import UndersampledSlices
+from rsd_mri.operators import Sense
 from rsd_mri.protocol import Protocol
+from rsd_mri.reconstruction.classical import l1_wavelet, total_variation
+from rsd_mri.reconstruction.learned import PosteriorSettings, sample_posterior
 from rsd_mri.report.figures import write_contact_sheet
-from rsd_mri.rsd.train import TrainOptions, train
+from rsd_mri.rsd.prior import load_prior
+from rsd_mri.rsd.train import TrainOptions, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
+from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.loop import Progress
 
 
@@ -53,8 +60,48 @@ def train_run(
         )
     dataset = PreparedDataset(data)
     slices = UndersampledSlices(dataset, protocol.mask, protocol.seed)
+    if stage == "denoiser":
+        restored = restore(slices, protocol, out, lambda done: progress("restoring", int(done * 100), 100, {}))
+        chosen = TrainOptions("all", fresh, device, devices, nodes, precision)
+        card = {**describe(slices, data), "restored_by": protocol.denoiser.restored_by}
+        return train_denoiser(restored, protocol, out, chosen, progress, card, write_contact_sheet)
     options = TrainOptions(stage, fresh, device, devices, nodes, precision)
     return train(slices, protocol, out, options, progress, describe(slices, data), write_contact_sheet)
+
+
+def restore(
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None]
+) -> Tensor:
+    """Restore every undersampled training slice; stored in the run, done once.
+
+    Returns
+    -------
+    Tensor
+        [slice, readout, phase_encode] complex64, prepared units.
+    """
+    method = protocol.denoiser.restored_by
+    path = folder / f"restored-{method}.safetensors"
+    if path.is_file():
+        tensors, metadata = load_tensors(path)
+        if metadata.get("data") == slices.identity:
+            return torch.view_as_complex(tensors["images"])
+    prior = load_prior(folder, "denoiser") if method == "posterior" else None
+    images = []
+    for i in range(len(slices)):
+        one = slices.batch([i])
+        assert isinstance(one.operator, Sense)  # noqa: S101 - for the type checker
+        sigma = float(one.sigma)
+        if prior is not None:
+            key = [(protocol.seed, "restore", i)]
+            images.append(
+                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), lambda share: None)[0]
+            )
+        else:
+            images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
+        tell((i + 1) / len(slices))
+    stacked = torch.stack(images)
+    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", "data": slices.identity})
+    return stacked
 
 
 def describe(slices: UndersampledSlices, data: Path) -> dict[str, Any]:

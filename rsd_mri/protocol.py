@@ -134,6 +134,27 @@ class DistillationSettings:
 
 
 @dataclass(frozen=True)
+class DenoiserSettings:
+    """The reconstruction prior: a denoiser of whole images, trained on restored training scans.
+
+    The step of expectation maximisation (Rozet et al. 2024, arXiv 2405.13712): restore every undersampled scan
+    with what is known, then learn the law of the restorations.
+    """
+
+    restored_by: Literal["l1-wavelet", "tv", "posterior"] = "l1-wavelet"
+    """`posterior`: one sample per slice under the denoiser of the round before."""
+    images: int = 100_000
+    batch: int = 16
+    patch: int = 48
+    """Side of a training patch [pixels]."""
+    learning_rate: float = 1.0e-3
+    log_mean: float = -2.0
+    log_std: float = 1.4
+    """Training noise levels: lower than the teacher's, as reconstruction starts from the data."""
+    ema_halflife: int = 5_000
+
+
+@dataclass(frozen=True)
 class SamplerSettings:
     """The teacher's sampler: Heun (Karras et al. 2022, arXiv 2206.00364, algorithm 1)."""
 
@@ -156,6 +177,7 @@ class Protocol:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
+    denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
 
     def to_yaml(self) -> str:

@@ -39,6 +39,8 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
     each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh
     one per step, so that over the steps it sees all of k-space.
     """
+    if prior.kind == "denoiser":
+        return lambda x, t, step: _by_sets(prior, x, t, None)
     law = Undersampling(prior.protocol.mask, operator.csm.reshape(-1, *operator.csm.shape[-3:]), torch.zeros(1))
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
@@ -51,12 +53,12 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
     return denoise
 
 
-def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor) -> Tensor:
+def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor | None) -> Tensor:
     """Denoise; with several sets of maps each set's image is an image of the anatomy in its own right."""
     if u.ndim == 3:
         return prior.denoiser(u, t, Condition(sampling=features))
     n_sets = u.shape[1]
-    condition = Condition(sampling=features.repeat_interleave(n_sets, 0))
+    condition = Condition(sampling=None if features is None else features.repeat_interleave(n_sets, 0))
     flat = u.reshape(-1, *u.shape[-2:])
     return prior.denoiser(flat, t.repeat_interleave(n_sets), condition).reshape(u.shape)
 
@@ -125,7 +127,7 @@ def sample_posterior(
 
 def floor_of(prior: Prior) -> float:
     """Root mean square error of a teacher on what it is not shown, as found at the end of its training."""
-    return float(prior.card.get("hidden_error", 0.1))
+    return 0.0 if prior.kind == "denoiser" else float(prior.card.get("hidden_error", 0.1))
 
 
 def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Tensor:
@@ -141,6 +143,14 @@ def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Ten
         [1, (set,) readout, phase_encode], prepared units.
     """
     gram, seen = operator.gram, operator.adjoint(kspace)
+    if prior.kind == "denoiser":
+        # The level at which CG-SENSE's error lies for most scans; the network was trained around it.
+        first = cg_sense(operator, kspace, sigma)
+        width = max(0.05, 2 * sigma)
+        estimate = _by_sets(prior, first, torch.full((first.shape[0],), width, device=first.device), None)
+        weight = width**2 / sigma**2
+        right = weight * seen + estimate
+        return conjugate_gradient(lambda v: weight * gram(v) + v, right, estimate, 20, 1e-4)
     level = torch.full((seen.shape[0],), max(sigma, SMALLEST_LEVEL), device=seen.device)
     estimate = _by_sets(prior, seen, level, sampling_features(operator.mask))
     weight = max(floor_of(prior), sigma) ** 2 / sigma**2

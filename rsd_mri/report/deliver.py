@@ -121,7 +121,7 @@ def find_prior(prior: Path | None, method: str) -> Prior:
     if prior is not None:
         if not prior.exists():
             raise InputError(f"--prior {prior}: no such run folder or file")
-        return load_prior(prior, "teacher" if prior.is_dir() else None)
+        return load_prior(prior)
     if not DEFAULT_PRIOR.is_file():
         raise InputError(
             f"--method {method} needs a prior, and this installation carries none; train one with "

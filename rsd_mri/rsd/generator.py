@@ -43,8 +43,8 @@ def draw_further(corruption: Corruption, keys: Sequence[Key]) -> LinearOperator:
 
 
 def noise_for(corruption: Corruption, keys: Sequence[Key]) -> Tensor:
-    """Standard normal images, one per key."""
-    return normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype)
+    """Standard normal input of the generator, one image per key."""
+    return normal_items(corruption.generator_shape, [(*k, "noise") for k in keys], corruption.dtype)
 
 
 @torch.no_grad()
@@ -64,7 +64,6 @@ def sample_teacher(
     operator = draw_further(corruption, keys).to(device)
     gram, condition = operator.gram, corruption.condition(operator)
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
-    made = heun(
-        lambda x, t: teacher(gram(x), t, condition), noise_for(corruption, keys).to(device), levels, stop_at
-    )
+    noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype).to(device)
+    made = heun(lambda x, t: teacher(gram(x), t, condition), noise, levels, stop_at)
     return corruption.project(made, operator)

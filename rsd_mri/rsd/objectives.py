@@ -111,7 +111,7 @@ def real_inner(a: Tensor, b: Tensor) -> Tensor:
     return a.real * b.real + a.imag * b.imag if a.is_complex() else a * b
 
 
-def sid_loss(pair: Comparison, alpha: float, masked: bool = False) -> Tensor:
+def sid_loss(pair: Comparison, alpha: float, masked: bool = False, normalised: bool = True) -> Tensor:
     """Score identity distillation; Zhou et al. 2024 (arXiv 2404.04057), eqs. 22-23.
 
     (r - q) [(r - v) - alpha (r - q)] over the mean of |v - r|, which is taken as a constant. The gradient
@@ -125,6 +125,9 @@ def sid_loss(pair: Comparison, alpha: float, masked: bool = False) -> Tensor:
         1 to 1.2.
     masked
         Let the loss act on what the operator measures only.
+    normalised
+        Divide by the scale of each item. Without it the loss is quadratic in images and noise, and its
+        expectation over Gaussians is exact (`rsd_mri.rsd.linear`).
 
     Returns
     -------
@@ -136,8 +139,8 @@ def sid_loss(pair: Comparison, alpha: float, masked: bool = False) -> Tensor:
         # Numerator and scale both see the measured part only, so an emptier mask does not shrink the loss.
         gram = pair.operator.gram
         difference, error = gram(difference), gram(error)
-    scale = per_item_mean(error.abs()).clamp_min(1e-5).detach()
-    return per_item_mean(real_inner(difference, error - alpha * difference)) / scale
+    inner = per_item_mean(real_inner(difference, error - alpha * difference))
+    return inner / per_item_mean(error.abs()).clamp_min(1e-5).detach() if normalised else inner
 
 
 def dmd_loss(pair: Comparison) -> Tensor:

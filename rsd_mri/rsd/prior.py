@@ -16,7 +16,7 @@ from rsd_mri.networks import UNet
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
-KINDS = ("teacher", "generator")
+KINDS = ("teacher", "generator", "denoiser")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Prior:
 
     denoiser: Denoiser
     kind: str
-    """`teacher` or `generator`."""
+    """`teacher`, `generator` or `denoiser` (of whole images)."""
     protocol: Protocol
     card: dict[str, Any]
     """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
@@ -38,12 +38,16 @@ class Prior:
         return self
 
 
-def build_denoiser(protocol: Protocol) -> Denoiser:
-    """Build the untrained network of an MRI protocol; its weights are drawn from the protocol's seed."""
+def build_denoiser(protocol: Protocol, kind: str = "teacher") -> Denoiser:
+    """Build the untrained network of an MRI protocol; its weights are drawn from the protocol's seed.
+
+    A `denoiser` sees whole images and is not told of any sampling.
+    """
     channels = 1 if protocol.network.field == "complex" else 2
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(protocol.seed)
-        network = UNet(protocol.network, channels=channels, sampling_features=SAMPLING_FEATURES)
+        features = 0 if kind == "denoiser" else SAMPLING_FEATURES
+        network = UNet(protocol.network, channels=channels, sampling_features=features)
     return Denoiser(network, protocol.teacher.sigma_data)
 
 
@@ -60,7 +64,8 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     source
         A run folder or a `.safetensors` file.
     kind
-        `teacher` or `generator`: which of a run's to take. By default the teacher.
+        `teacher`, `generator` or `denoiser`: which of a run's to take. By default the denoiser where there is
+        one, else the teacher.
 
     Raises
     ------
@@ -69,7 +74,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     """
     path = Path(source)
     if path.is_dir():
-        wanted = kind or "teacher"
+        wanted = kind or ("denoiser" if (path / "denoiser.safetensors").is_file() else "teacher")
         path = path / f"{wanted}.safetensors"
         if not path.is_file():
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
@@ -80,7 +85,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     if kind is not None and found != kind:
         raise InputError(f"{path}: holds a {found}, but a {kind} is needed here; give the run folder")
     protocol = build(Protocol, yaml.safe_load(metadata["protocol"]), f"{path.name}: protocol")
-    denoiser = build_denoiser(protocol)
+    denoiser = build_denoiser(protocol, found)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
     return Prior(denoiser, found, protocol, metadata.get("card", {}), path, sha256(path))

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from rsd_mri.corruption.corruption import Corruption, Measurements
+from rsd_mri.corruption.corruption import Corruption, Key, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
 from rsd_mri.operators import LinearOperator, Sense
@@ -140,14 +140,21 @@ class TeacherStage(Stage):
     def preview(self, count: int) -> Tensor:
         """Samples of the averaged teacher."""
         teacher = self.averages["teacher"]
-        keys = [(self.protocol.seed, "preview", i) for i in range(count)]
-        return sample_teacher(teacher, self.data.corruption, keys, self.protocol.sampler).abs()
+        keys: list[Key] = [(self.protocol.seed, "preview", i) for i in range(count)]
+        corruption = self.data.corruption
+        return corruption.picture(sample_teacher(teacher, corruption, keys, self.protocol.sampler))
 
     def finish(self) -> None:
         """Hand over the averaged teacher and its error on what it is not shown."""
         teacher = self.averages["teacher"]
         assert isinstance(teacher, Denoiser)  # noqa: S101 - for the type checker
         self._finish(teacher, {"hidden_error": hidden_error(teacher, self.data, self.protocol.seed)})
+
+
+class DenoiserStage(TeacherStage):
+    """The reconstruction prior: the teacher's stage on restored whole images."""
+
+    name = "denoiser"
 
 
 class DistillationStage(Stage):
@@ -187,24 +194,18 @@ class DistillationStage(Stage):
             student = self.modules["generator"].eval()
             further = draw_further(corruption, [(*k, "input") for k in keys]).to(fabric.device)
             noise = noise_for(corruption, keys).to(fabric.device)
-            made = corruption.to_teacher(generate(student, corruption, further, noise, s.sigma_init))
-            operator, sigma = corruption.draw(keys)
-            operator = operator.to(fabric.device)
-            clean = operator.forward(made)
-            grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(fabric.device)
-            scaled = grain * sigma.to(fabric.device).reshape(-1, *(1,) * (grain.ndim - 1))
-            y = clean + scaled  # every adjoint masks, so noise outside the mask is never seen
-        data = Measurements(y, operator, sigma, tuple(keys)).to(fabric.device)
+            # Every adjoint masks, so noise outside the mask is never seen.
+            data = corruption.measure(generate(student, corruption, further, noise, s.sigma_init), keys)
         t = log_normal(
             uniform_items([(*k, "level") for k in keys]), self.protocol.teacher.log_mean,
-            self.protocol.teacher.log_std, sigma,
+            self.protocol.teacher.log_std, data.sigma,
         )
         n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
-        hidden = corruption.further(operator, keys).to(fabric.device)
+        hidden = corruption.further(data.operator, keys).to(fabric.device)
         module, optimizer = self.modules["fake"], self.optimizers["fake"]
         module.train()
         loss = restoration_loss(
-            module, corruption, data, hidden, t.to(fabric.device), n.to(fabric.device), s.fake_mask
+            module, corruption, data.to(fabric.device), hidden, t.to(fabric.device), n.to(fabric.device), s.fake_mask
         )
         check_finite(loss, t, keys, "fake score", images)
         optimizer.zero_grad()
@@ -241,10 +242,9 @@ class DistillationStage(Stage):
     def preview(self, count: int) -> Tensor:
         """Images of the averaged generator."""
         keys = [(self.protocol.seed, "preview", i) for i in range(count)]
-        made = sample_generator(
-            self.averages["generator"], self.data.corruption, keys, self.settings.sigma_init
-        )
-        return made.abs()
+        corruption = self.data.corruption
+        made = sample_generator(self.averages["generator"], corruption, keys, self.settings.sigma_init)
+        return corruption.picture(made)
 
     def finish(self) -> None:
         """Hand over the averaged generator."""

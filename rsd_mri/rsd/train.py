@@ -1,5 +1,6 @@
 """Train a run: teacher, then generator, in one folder."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,15 +9,16 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
+from rsd_mri.corruption.patches import RestoredPatches
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.protocol import DistillationSettings, Protocol
+from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.prior import build_denoiser, load_prior, save_bank, save_prior
-from rsd_mri.rsd.stages import DistillationStage, TeacherStage
+from rsd_mri.rsd.stages import DenoiserStage, DistillationStage, TeacherStage
 from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
 
 
@@ -123,12 +125,54 @@ def train(
     return {"images": seen, "files": files}
 
 
+def train_denoiser(
+    images: Tensor,
+    protocol: Protocol,
+    folder: Path,
+    options: TrainOptions,
+    progress: Progress,
+    card: dict[str, Any],
+    picture: Picture | None = None,
+) -> dict[str, Any]:
+    """Train the reconstruction prior on restored training scans.
+
+    Parameters
+    ----------
+    images
+        [image, readout, phase_encode] complex64, prepared units.
+    protocol, folder, options, progress, card, picture
+        As for `train`.
+    """
+    fabric = make_fabric(options)
+    if fabric.is_global_zero:
+        if options.fresh:
+            _start_over(folder, ("denoiser",))
+        folder.mkdir(parents=True, exist_ok=True)
+    s = protocol.denoiser
+    settings = replace(
+        protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, log_mean=s.log_mean,
+        log_std=s.log_std, ema_halflife=s.ema_halflife,
+    )
+    data = RestoredPatches(images, s.patch, protocol.seed)
+    finish = partial(_finish, folder, "denoiser", protocol, card)
+    stage = DenoiserStage(
+        build_denoiser(protocol, "denoiser"), data, replace(protocol, teacher=settings), fabric, finish
+    )
+    identity = {
+        "protocol": replace(protocol, denoiser=replace(s, images=0)).hash,
+        "data": hashlib.sha256(torch.view_as_real(images).numpy().tobytes()).hexdigest(),
+    }
+    loop = LoopSettings(s.images, options.checkpoint_seconds, max(s.images // 50, 1), ema_halflife=s.ema_halflife)
+    seen = run_stage(stage, fabric, folder, loop, identity, progress, picture)
+    return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
+
+
 def _identity(protocol: Protocol, data: UndersampledSlices, stage: str) -> dict[str, Any]:
     """What must be the same for a checkpoint to be continued; the training length may grow."""
     teacher, distillation = replace(protocol.teacher, images=0), replace(protocol.distillation, images=0)
     if stage == "teacher":
         distillation = DistillationSettings()
-    plain = replace(protocol, teacher=teacher, distillation=distillation)
+    plain = replace(protocol, teacher=teacher, distillation=distillation, denoiser=DenoiserSettings())
     return {"protocol": plain.hash, "data": data.identity}
 
 

@@ -1,0 +1,58 @@
+"""Patches of restored images: what a denoiser of whole images is trained on."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Measurements
+from rsd_mri.corruption.identity import Noise
+from rsd_mri.operators import Identity
+from rsd_mri.randomness import generator
+
+PATCHES_PER_IMAGE = 4096
+
+
+class RestoredPatches:
+    """Random patches of complex images, flipped, turned and rotated in phase; a `Data` of the training stages.
+
+    Parameters
+    ----------
+    images
+        [image, readout, phase_encode] complex64, prepared units: reconstructions of undersampled scans.
+    size
+        Side of a patch [pixels]; at most the images' sides.
+    seed
+        Of the protocol.
+    """
+
+    def __init__(self, images: Tensor, size: int, seed: int) -> None:
+        side = min(size, *images.shape[-2:])
+        self.images, self.side, self.seed = images, side, seed
+        self.corruption = Noise((side, side), 0.0, torch.complex64)
+
+    def __len__(self) -> int:
+        return len(self.images) * PATCHES_PER_IMAGE
+
+    def batch(self, indices: Sequence[int]) -> Measurements:
+        """Patches by number: the same number always gives the same patch."""
+        patches = torch.stack([self._patch(i) for i in indices])
+        keys = tuple((self.seed, "patch", i) for i in indices)
+        return Measurements(patches, Identity(), torch.zeros(len(indices)), keys)
+
+    def _patch(self, index: int) -> Tensor:
+        image = self.images[index % len(self.images)]
+        rng = generator(self.seed, "patch", index)
+        best: Tensor | None = None
+        for _ in range(2):  # of two places the brighter one: half of an image is empty
+            y, x = (int(torch.randint(n - self.side + 1, (), generator=rng)) for n in image.shape)
+            patch = image[y : y + self.side, x : x + self.side]
+            if best is None or patch.abs().sum() > best.abs().sum():
+                best = patch
+        assert best is not None  # noqa: S101 - for the type checker
+        turns, flip = int(torch.randint(4, (), generator=rng)), bool(torch.randint(2, (), generator=rng))
+        best = torch.rot90(best, turns, (0, 1))
+        best = best.flip(0) if flip else best
+        angle = 2 * torch.pi * torch.rand((), generator=rng)
+        gain = 2 ** (2 * torch.rand((), generator=rng) - 1.5)  # contrast and coil shading differ from scan to scan
+        return best * torch.polar(gain, angle)
