@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.diffusion.denoiser import Condition, expand
 from rsd_mri.operators import LinearOperator
+from rsd_mri.randomness import normal_items
 
 Key = tuple[int | str, ...]
 """Identity of a draw: (seed, what for, item, ...); see `rsd_mri.randomness`."""
@@ -45,6 +46,13 @@ class Corruption(ABC):
     """Shape of one image in the teacher's space."""
     dtype: torch.dtype
     """complex64 or float32."""
+    condition_channels: int = 0
+    """Channels of the image-sized mask that the networks are told, 0 for none."""
+
+    @property
+    def generator_shape(self) -> Sequence[int]:
+        """Shape of one image in the generator's space; the teacher's, except for super-resolution."""
+        return self.image_shape
 
     @abstractmethod
     def draw(self, keys: Sequence[Key]) -> tuple[LinearOperator, Tensor]:
@@ -68,3 +76,23 @@ class Corruption(ABC):
         The identity, unless the teacher models the measurements themselves (blur, super-resolution).
         """
         return images
+
+    def measure(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
+        """Corrupt images as the law of the data says: y = A x + noise, one operator and one noise per key.
+
+        Parameters
+        ----------
+        images
+            [batch, *generator_shape].
+        keys
+            One per image; the same key gives the same operator and the same noise.
+        """
+        operator, sigma = self.draw(keys)
+        operator = operator.to(images.device)
+        clean = operator.forward(self.to_teacher(images))
+        grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
+        return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
+
+    def picture(self, images: Tensor) -> Tensor:
+        """Grey pictures [count, y, x] to look at: magnitudes of complex images, [-1, 1] as black to white."""
+        return images.abs() if images.is_complex() else ((images.mean(1) + 1) / 2).clamp(0, 1)
