@@ -6,6 +6,7 @@ records give, not by the start of the array.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,9 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> Scan:
         if (kinds == "calibration").any() and grid.partition_centre is not None:
             notes.append("the separate calibration lines of a 3-D acquisition were left out")
         elif (kinds == "calibration").any():
-            lines, filled = _fill(records, head, np.flatnonzero(kinds == "calibration"), grid, path, notes)
+            # What is calibration and image at once lies between the lines for calibration only.
+            chosen = (kinds == "calibration") | ((kinds == "image") & _flagged(head, CALIBRATION_AND_IMAGING))
+            lines, filled = _fill(records, head, np.flatnonzero(chosen), grid, path, notes)
             calibration = _calibration(lines, filled, notes)
         noise = _noise(records, head, kinds, header, count, grid, path, notes)
         geometry = _geometry(head[kinds == "image"], header)
@@ -176,13 +179,14 @@ def _kinds(head: NDArray[Any], header: Header, path: Path, notes: list[str]) -> 
         kinds[other] = "skipped"
         notes.append(f"{int(other.sum())} records of another encoding were left out")
     image = kinds == "image"
-    for name in COUNTERS:
-        values = np.unique(head["idx"][name][image])
+    for kind, name in product(("image", "calibration"), COUNTERS):
+        chosen = kinds == kind
+        values = np.unique(head["idx"][name][chosen])
         if len(values) > 1:
-            kinds[image & (head["idx"][name] != values[0])] = "skipped"
-            image = kinds == "image"
-            notes.append(f"the first of {len(values)} of the counter {name} was kept")
-    if not image.any():
+            kinds[chosen & (head["idx"][name] != values[0])] = "skipped"
+            what = " of the calibration lines" if kind == "calibration" else ""
+            notes.append(f"the first of {len(values)} of the counter {name}{what} was kept")
+    if not (kinds == "image").any():
         raise InputError(f"{path}: no imaging record among {len(head)}; expected lines of k-space")
     return kinds
 

@@ -146,7 +146,7 @@ def test_mrd_averages_and_repetitions(tmp_path, scan):
     assert any("repetition" in note for note in back.notes)
 
 
-@pytest.mark.parametrize("mode", ["embedded", "separate"])
+@pytest.mark.parametrize("mode", ["embedded", "separate", "interleaved"])
 def test_mrd_calibration_lines(tmp_path, scan, mode):
     full = make_scan(image_size=(8, 12))
     header = header_for(scan).replace(
@@ -161,8 +161,14 @@ def test_mrd_calibration_lines(tmp_path, scan, mode):
         for s in range(2)
         if mode == "separate" or not LINES[line]
     ]
-    back = read_scan(write_mrd(tmp_path / "a.h5", lines_of(scan) + extra, header))
-    if mode == "separate":
+    lines = lines_of(scan)
+    if mode == "interleaved":  # imaging lines in the centre are calibration lines too
+        for line in lines:
+            if 2 <= line.idx.kspace_encode_step_1 < 11:
+                line.setFlag(mrd.CALIBRATION_AND_IMAGING)
+        extra += [acquisition(3, 5 * full.kspace[0, :, :, 3], flags=(mrd.CALIBRATION,), repetition=1)]
+    back = read_scan(write_mrd(tmp_path / "a.h5", lines + extra, header))
+    if mode != "embedded":
         np.testing.assert_array_equal(back.mask, LINES)
         np.testing.assert_array_equal(back.calibration, full.kspace[..., 2:10])
     else:
