@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.randomness import key
 from rsd_mri.training.checkpoint import (
     load_tensors,
     load_weights,
@@ -94,7 +95,10 @@ def run_stage(
     share = stage.batch // fabric.world_size
     while images < settings.images:
         first = images + fabric.global_rank * share
-        losses = stage.step(fabric, range(first, first + share), images)
+        # Dropout is the one consumer of the global generator; it too is keyed, and the caller's state is kept.
+        with torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
+            torch.manual_seed(key(stage.name, "dropout", first))
+            losses = stage.step(fabric, range(first, first + share), images)
         images += stage.batch
         count += 1
         for name, average in stage.averages.items():

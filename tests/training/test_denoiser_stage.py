@@ -1,0 +1,66 @@
+"""The reconstruction prior: patches keyed by number, a run that ends with a usable prior."""
+
+import torch
+
+from rsd_mri.corruption.patches import RestoredPatches
+from rsd_mri.operators import sense_operator
+from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
+from rsd_mri.reconstruction.learned import PosteriorSettings, one_step, sample_posterior
+from rsd_mri.rsd.prior import load_prior
+from rsd_mri.rsd.train import TrainOptions, train_denoiser
+
+PROTOCOL = Protocol(
+    network=NetworkSettings(channels=4, multipliers=(1, 2)), denoiser=DenoiserSettings(images=16, batch=8, patch=16)
+)
+
+
+def images():
+    return torch.randn(3, 24, 20, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+
+
+def test_patches_are_parts_of_the_images_up_to_turn_flip_phase_and_gain():
+    data = RestoredPatches(images(), 8, 0)
+    batch = data.batch([5, 7, 5])
+    assert batch.y.shape == (3, 8, 8)
+    assert torch.equal(batch.y[0], batch.y[2])
+    assert not torch.equal(batch.y[0], batch.y[1])
+    patch = batch.y[0]
+    windows = images()[5 % 3].unfold(0, 8, 1).unfold(1, 8, 1).reshape(-1, 8, 8)
+    turned = [torch.rot90(p, k, (0, 1)) for k in range(4) for p in (patch, patch.flip(0))]
+    match = max(
+        float((w.conj() * t).sum().abs() / (w.norm() * t.norm())) for w in windows for t in turned
+    )
+    assert match > 1 - 1e-5
+
+
+def test_patch_larger_than_the_image_is_cut():
+    assert RestoredPatches(images(), 64, 0).corruption.image_shape == (20, 20)
+
+
+def test_run_resumes_and_its_prior_reconstructs(tmp_path):
+    options = TrainOptions(device="cpu")
+    done = train_denoiser(images(), PROTOCOL, tmp_path, options, lambda *_: None, {"data": "test"})
+    assert done["images"] == {"denoiser": 16}
+    assert train_denoiser(images(), PROTOCOL, tmp_path, options, lambda *_: None, {})["images"] == {"denoiser": 0}
+    prior = load_prior(tmp_path)
+    assert prior.kind == "denoiser"
+    csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)
+    operator = sense_operator(csm, torch.arange(20) % 2 == 0)
+    kspace = operator(images()[:1])
+    settings = PosteriorSettings(levels=3)
+    both = sample_posterior(prior, operator, kspace, 0.1, [(0, 1), (0, 2)], settings, lambda share: None)
+    alone = sample_posterior(prior, operator, kspace, 0.1, [(0, 2)], settings, lambda share: None)
+    assert both.shape == (2, 24, 20)
+    assert torch.allclose(both[1], alone[0], atol=1e-4)  # a sample does not depend on those beside it
+    assert one_step(prior, operator, kspace, 0.1).shape == (1, 24, 20)
+
+
+def test_two_sets_of_maps(tmp_path):
+    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), lambda *_: None, {})
+    prior = load_prior(tmp_path)
+    csm = torch.randn(1, 2, 3, 24, 20, dtype=torch.complex64, generator=torch.Generator().manual_seed(1)) / 3
+    operator = sense_operator(csm, torch.arange(20) % 2 == 0)
+    kspace = operator(torch.stack([images()[0], 0.2 * images()[1]])[None])
+    out = sample_posterior(prior, operator, kspace, 0.1, [(0, 1)], PosteriorSettings(levels=3), lambda share: None)
+    assert out.shape == (1, 2, 24, 20)
+    assert one_step(prior, operator, kspace, 0.1).shape == (1, 2, 24, 20)
