@@ -1,0 +1,27 @@
+"""ISMRMRD files, written by the ismrmrd package."""
+
+import ismrmrd
+import numpy as np
+
+from rsd_mri.scan.fastmri import header_of
+from rsd_mri.scan.mrd import NOISE
+
+
+def write_mrd(path, scan):
+    """Write a scan as ISMRMRD raw data, its noise scan first."""
+
+    def record(samples, line=0, slice_=0):
+        acq = ismrmrd.Acquisition.from_array(np.ascontiguousarray(samples))
+        acq.center_sample, acq.sample_time_us = samples.shape[1] // 2, 5.0
+        acq.idx.kspace_encode_step_1, acq.idx.slice = line, slice_
+        return acq
+
+    with ismrmrd.Dataset(str(path), "dataset") as file:
+        file.write_xml_header(header_of(scan).encode())
+        if scan.noise is not None:
+            noise = record(scan.noise)
+            noise.setFlag(NOISE)
+            file.append_acquisition(noise)
+        for line in np.flatnonzero(scan.mask):
+            for slice_ in range(scan.n_slices):
+                file.append_acquisition(record(scan.kspace[slice_, :, :, line], line, slice_))
