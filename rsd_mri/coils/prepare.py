@@ -68,7 +68,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         If the data hold no signal or invalid numbers, if there is no fully sampled centre, or if `paper`
         mode is asked of an undersampled scan.
     """
-    if settings.mode == "paper" and scan.mask_source != "full":
+    if settings.mode == "paper" and scan.mask_source != "full" and not scan.mask.all():
         raise InputError(
             f"{scan.source}: mask: prep.mode 'paper' needs a fully sampled scan, this one has "
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
