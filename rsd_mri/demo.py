@@ -76,8 +76,8 @@ def demo_protocol(fast: bool) -> Protocol:
         protocol,
         data=replace(protocol.data, volumes=8),
         network=replace(protocol.network, channels=8),
-        teacher=replace(protocol.teacher, images=1600),
-        distillation=replace(protocol.distillation, images=256),
+        teacher=replace(protocol.teacher, images=1200),
+        distillation=replace(protocol.distillation, images=192),
     )
 
 
