@@ -117,7 +117,7 @@ def test_knee_layout_and_mixed_coil_counts(tmp_path):
         with h5py.File(raw / f"{name}.h5", "r+") as file:
             del file["noise"]
         assert read_scan(raw / f"{name}.h5").size == (128, 56)
-    prep(raw)
+    prep(raw, "--set", "mask.acs_lines=16", "--set", "mask.acceleration=2")
     data = PreparedDataset(tmp_path / "raw-prepared")
     assert [shape[-3:] for shape in data.shapes] == [(8, 64, 56), (4, 64, 56), (1, 64, 56)]
     for name in "abc":
