@@ -1,6 +1,7 @@
 """`prepare_folder`: a folder of raw scans -> prepared files, on one machine, a cluster, or a job array."""
 
 import json
+import math
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -8,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import h5py
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -18,14 +20,17 @@ from rsd_mri.files import written_whole
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
+from rsd_mri.scan.arrays import UNREADABLE
 
 Job = tuple[Path, str, Path, str, Protocol]
 Progress = Callable[[int, int, VolumeEntry], None]
 
-OVERHEAD = 750 << 20
-"""Memory of a worker beside its scan: libraries and one slice at work [bytes]."""
-COPIES = 2
+OVERHEAD = 740 << 20
+"""Memory of a worker beside its scan: libraries and the picture of the maps [bytes]."""
+COPIES = 1.75
 """Times the k-space of a scan is held at most."""
+UNKNOWN_SLICE = (512, 512)
+"""(readout, phase_encode) taken for a file that does not say it at a glance."""
 
 
 def prepare_folder(
@@ -78,7 +83,7 @@ def prepare_folder(
             raise InputError(f"--shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
         # By name, not by place in the list: a scan added later moves no other scan to another shard.
         jobs = [job for job in jobs if key("shard", job[1]) % shard[1] == shard[0] - 1]
-    peak = memory_needed([job[0] for job in jobs], workers)
+    peak = memory_needed([job[0] for job in jobs], workers, protocol.prep.virtual_coils)
     digest = prep_hash(protocol)
     if dry_run:
         return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
@@ -125,24 +130,37 @@ def _planned(job: Job) -> VolumeEntry:
     return VolumeEntry(name, output, "missing", "scan or protocol changed" if there else "")
 
 
-def memory_needed(scans: list[Path], workers: int) -> int:
-    """Estimate the memory of all workers together, from what the files declare [bytes]."""
-    sizes = sorted((_declared_bytes(path) for path in scans), reverse=True)[:workers]
-    return sum(COPIES * size + OVERHEAD for size in sizes)
+def memory_needed(scans: list[Path], workers: int, virtual_coils: int) -> int:
+    """Estimate the memory of all workers together, from what the files declare [bytes].
+
+    Each holds a scan, and for the slice at work a matrix of virtual coils for every pixel, twice, beside some
+    sixteen arrays of the size of its maps.
+    """
+    needs = []
+    for path in scans:
+        shape, size = _declared(path)
+        coils = min(shape[-3], virtual_coils) if len(shape) > 2 else virtual_coils
+        work = 8 * shape[-2] * shape[-1] * (2 * coils**2 + 16 * coils)
+        needs.append(int(OVERHEAD + COPIES * size + work))
+    return sum(sorted(needs, reverse=True)[:workers])
 
 
-def _declared_bytes(path: Path) -> int:
-    """Size of the k-space in memory; that of the file where it does not say."""
+def _declared(path: Path) -> tuple[tuple[int, ...], int]:
+    """Shape of the k-space and its size in memory [bytes]; a usual slice and the file's size where it does not say."""
     size = path.stat().st_size
-    if h5py.is_hdf5(path):
-        try:
+    try:
+        if path.suffix == ".npy":
+            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            return (shape, math.prod(shape) * 8) if len(shape) > 1 else (UNKNOWN_SLICE, size)
+        if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 kspace = file.get("kspace", getlink=True)
                 if isinstance(kspace, h5py.HardLink) and isinstance(file["kspace"], h5py.Dataset):
-                    return int(file["kspace"].size) * 8
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError):
-            return size  # damaged: said when it is read
-    return size
+                    shape = file["kspace"].shape
+                    return (shape, math.prod(shape) * 8) if len(shape) > 1 else (UNKNOWN_SLICE, size)
+    except (*UNREADABLE, RuntimeError, KeyError):
+        pass  # damaged: said when it is read
+    return UNKNOWN_SLICE, size
 
 
 def _run(jobs: list[Job], workers: int, scheduler: str | None) -> Iterator[VolumeEntry]:

@@ -94,14 +94,21 @@ def background_covariance(scan: Scan) -> NDArray[np.complex128]:
     acquired = np.flatnonzero(scan.mask)
     far = np.abs(acquired - scan.size[1] // 2)
     outer = acquired[far >= np.median(far)]
-    # [coil, slice, readout, line]
-    hybrid = np.moveaxis(to_readout_image(scan.kspace[..., outer]), 1, 0)
-    power = np.mean(np.abs(hybrid) ** 2, axis=(0, 3))
+
+    def hybrid(index: int) -> NDArray[np.complex64]:
+        """Coil, readout position, outer line of one slice; all slices at once would take as much as the scan."""
+        return to_readout_image(scan.kspace[index][..., outer])
+
+    power = np.stack([np.mean(np.abs(hybrid(index)) ** 2, axis=(0, 2)) for index in range(scan.n_slices)])
     power = np.where(power > 0, power, np.inf)
     n_start = max(4, round(COLUMN_SHARE * np.isfinite(power).sum()))
     quiet = np.sort(power, axis=None)[:n_start]
     # Positions of noise alone scatter by 1 / sqrt(samples); take all that fit the quiet ones.
     limit = np.median(quiet) * (1 + 4 / np.sqrt(scan.n_coils * len(outer)))
-    covariance = noise_covariance(np.moveaxis(hybrid, 3, 1)[:, :, power <= max(limit, quiet[-1])])
+    chosen = power <= max(limit, quiet[-1])
+    covariance: NDArray[np.complex128] = np.zeros((scan.n_coils, scan.n_coils), dtype=np.complex128)
+    for index in np.flatnonzero(chosen.any(axis=1)):
+        # Every position has as many lines as the others, so it counts for its share of them.
+        covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
     return covariance / filled_readout(scan).mean()

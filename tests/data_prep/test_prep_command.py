@@ -1,6 +1,8 @@
 """`rsd-mri prep` and `rsd-mri inspect` as a user runs them: formats, layouts, dry run, resume."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -141,6 +143,25 @@ def test_a_brain_test_file_with_a_mask(tmp_path):
     np.testing.assert_array_equal(kept["mask"], LINES)
     assert attributes["realised_acceleration"] == pytest.approx(56 / LINES.sum())
     assert attributes["calib_width"] == 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_slices", "virtual"), [(6, 8), (1, 16)])
+def test_peak_memory_stays_below_what_the_dry_run_says(tmp_path, n_slices, virtual):
+    # The size of fastMRI's knees; the same slice repeated, as only the memory matters.
+    one = made(size=(640, 368), coils=16, slices=1)
+    scan = replace(one, kspace=np.concatenate([one.kspace] * n_slices), noise=None, image_size=(320, 368))
+    write_fastmri(tmp_path / "raw" / "a.h5", scan)
+    options = ["--set", f"prep.virtual_coils={virtual}"]
+    said = prep(tmp_path / "raw", "--dry-run", *options)["peak_bytes"]
+    code = (
+        "import resource, sys; from rsd_mri.cli import app\n"
+        "try: app()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "prep", str(tmp_path / "raw"), *options]
+    peak = 1024 * int(subprocess.run(command, check=True, capture_output=True, text=True).stderr.split()[-1])
+    assert peak < said < 3 * peak
 
 
 @pytest.mark.slow
