@@ -95,6 +95,17 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, images: int
         group["lr"] = rate * min(1.0, (images + 1) / warmup) if warmup else rate
 
 
+def descend(
+    fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, grad_clip: float
+) -> None:
+    """One step of the optimiser; `grad_clip` bounds the norm of the gradient, 0 leaves it."""
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    if grad_clip:
+        nn.utils.clip_grad_norm_(module.parameters(), grad_clip)
+    optimizer.step()
+
+
 class TeacherStage(Stage):
     """Phase one: the corruption-aware diffusion teacher, from measurements only."""
 
@@ -129,13 +140,9 @@ class TeacherStage(Stage):
         loss = restoration_loss(
             module, corruption, data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device)
         )
-        check_finite(loss, t, keys, "teacher", images)
-        optimizer.zero_grad()
-        fabric.backward(loss.mean())
-        if s.grad_clip:
-            nn.utils.clip_grad_norm_(module.parameters(), s.grad_clip)
-        optimizer.step()
-        return {"teacher loss": loss.mean()}
+        check_finite(loss, t, keys, self.name, images)
+        descend(fabric, module, optimizer, loss.mean(), s.grad_clip)
+        return {f"{self.name} loss": loss.mean()}
 
     def preview(self, count: int) -> Tensor:
         """Samples of the averaged teacher."""
@@ -208,11 +215,7 @@ class DistillationStage(Stage):
             module, corruption, data.to(fabric.device), hidden, t.to(fabric.device), n.to(fabric.device), s.fake_mask
         )
         check_finite(loss, t, keys, "fake score", images)
-        optimizer.zero_grad()
-        fabric.backward(loss.mean())
-        if s.grad_clip:
-            nn.utils.clip_grad_norm_(module.parameters(), s.grad_clip)
-        optimizer.step()
+        descend(fabric, module, optimizer, loss.mean(), s.grad_clip)
         return loss.mean()
 
     def _generator_step(self, fabric: Fabric, positions: Sequence[int], images: int) -> Tensor:
@@ -233,9 +236,7 @@ class DistillationStage(Stage):
         else:
             loss = dmd_loss(pair) if s.method == "dmd" else sds_loss(pair)
         check_finite(loss, t, keys, "generator", images)
-        optimizer.zero_grad()
-        fabric.backward(loss.mean())
-        optimizer.step()
+        descend(fabric, student, optimizer, loss.mean(), 0.0)
         fake.requires_grad_(True)
         return loss.mean()
 
