@@ -68,7 +68,7 @@ class Manifest:
         slices = [s.status for e in self.entries for s in e.slices]
         return {
             "volumes_done": sum(e.status == "done" for e in self.entries),
-            "volumes_made_now": sum(e.made_now for e in self.entries),
+            "volumes_made_now": sum(e.made_now and e.status == "done" for e in self.entries),
             "volumes_missing": sum(e.status == "missing" for e in self.entries),
             "volumes_failed": sum(e.status == "failed" for e in self.entries),
             **{f"slices_{status}": slices.count(status) for status in ("done", "skipped", "failed")},
