@@ -42,7 +42,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path) -> tuple[str, ...]:
             )
         peaks.append(peak)
     if max(peaks) == 0:
-        raise InputError(f"{path}: kspace holds zeros only; expected measured data")
+        raise InputError(f"{path}: kspace holds zeros only; expected measured data: export the scan again")
     notes = []
     if max(peaks) < 1e-30:
         raise InputError(f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit")

@@ -69,7 +69,7 @@ def parse_header(text: str, path: Path) -> Header:
     try:
         root = ElementTree.fromstring(text.rstrip("\x00"))
     except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header") from error
+        raise InputError(f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header: export the scan again") from error
     for node in root.iter():
         if isinstance(node.tag, str):
             node.tag = node.tag.rpartition("}")[2]

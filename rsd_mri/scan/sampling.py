@@ -105,7 +105,7 @@ def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDAr
     if squeezed.shape not in ((phase,), (readout, phase)):
         raise InputError(
             f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] "
-            f"to fit kspace {list(kspace.shape)}"
+            f"to fit kspace {list(kspace.shape)}; write it again, or remove it: it is then found from zeros in k-space"
         )
     mask = squeezed.astype(bool)
     if mask.ndim == 2 and (mask == mask[:1]).all():

@@ -6,6 +6,8 @@ import pytest
 import sigpy
 import torch
 from coil_phantom import brain8ch, make_scan
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rsd_mri.coils import calibrate_volume, prepare_slice
 from rsd_mri.coils.whitening import noise_covariance
@@ -166,6 +168,28 @@ def test_any_number_of_coils_and_odd_sizes(n_coils, size):
     truth = np.sqrt((np.abs(sigpy.ifft(scan.kspace[0], axes=(-2, -1))) ** 2).sum(0))
     modelled = np.tensordot(prepared.back, prepared.csm * prepared.image, 1)
     assert agreement(np.sqrt((np.abs(modelled) ** 2).sum(0)), truth) < 0.15
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    n_coils=st.sampled_from([1, 4, 15, 16, 20]),
+    size=st.tuples(st.integers(33, 58), st.integers(33, 58)),
+    acceleration=st.sampled_from([1.0, 2.0]),
+    seed=st.integers(0, 1000),
+)
+def test_any_scan_is_prepared_to_unit_maps_and_the_samples_it_had(n_coils, size, acceleration, seed):
+    scan = make_scan(size=size, n_coils=n_coils, acceleration=acceleration, acs_lines=12, sigma=0.01, seed=seed)
+    prepared = prepare_slice(scan, 0, PrepSettings(calib_width=12, sets="1"))
+    assert prepared.csm.shape == (min(n_coils, 8), *size)
+    norm = np.linalg.norm(prepared.csm, axis=0)
+    np.testing.assert_allclose(norm[norm > 0], 1, rtol=1e-4)
+    assert (norm > 0).mean() > 0.2
+    assert not prepared.kspace[..., ~scan.mask].any()
+    assert all(np.isfinite(a).all() for a in arrays(prepared).values())
+    # Whitening, compression and scale can be undone: exactly where no coil was left out.
+    undone = np.tensordot(prepared.back, prepared.kspace, 1)
+    error = np.linalg.norm(undone - scan.kspace[0]) / np.linalg.norm(scan.kspace)
+    assert error < (1e-4 if n_coils <= 8 else 0.2)
 
 
 def test_a_wrapped_head_takes_two_sets_and_an_ordinary_one_does_not(wrapped_scan, full_scan):

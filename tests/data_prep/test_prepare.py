@@ -205,9 +205,11 @@ def test_undersampled_scans_keep_their_mask(tmp_path, scans):
 def test_dask(folder, tmp_path):
     distributed = pytest.importorskip("distributed")
     one = prepare_folder(folder, tmp_path / "one", PROTOCOL)
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
         manifest = prepare_folder(folder, tmp_path / "dask", PROTOCOL, scheduler=cluster.scheduler_address)
     assert manifest.entries == one.entries
+    for name in ("0.h5", "1.h5", "2.h5"):
+        same_content(tmp_path / "one" / name, tmp_path / "dask" / name)
 
 
 def test_no_dask_scheduler(folder):
