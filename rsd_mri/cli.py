@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.bench_cli import bench
 from rsd_mri.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.errors import InputError
 
@@ -25,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(bench, name="bench")
 
 
 class Device(str, Enum):
