@@ -69,7 +69,9 @@ def parse_header(text: str, path: Path) -> Header:
     try:
         root = ElementTree.fromstring(text.rstrip("\x00"))
     except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header: export the scan again") from error
+        raise InputError(
+            f"{path}: ismrmrd_header is not XML ({error}); expected an ISMRMRD header: export the scan again"
+        ) from error
     for node in root.iter():
         if isinstance(node.tag, str):
             node.tag = node.tag.rpartition("}")[2]
