@@ -222,13 +222,17 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress | N
     """
     cases = mini_cases() if cases is None else cases
     rows: list[dict[str, Any]] = []
-    for case in cases:
-        model = LinearModel(case)
-        # Many operators at once leave local minima.
-        restarts = 4 if case.operator == "masks" else 1
-        rows.append({**vars(case), **describe(model, model.minimise(restarts))})
-        if progress is not None:
-            progress(len(rows) / len(cases))
+    threads = torch.get_num_threads()
+    # The matrices are tiny: on a busy machine threads would wait for each other most of the time.
+    torch.set_num_threads(1)
+    try:
+        for case in cases:
+            model = LinearModel(case)
+            rows.append({**vars(case), **describe(model, model.minimise())})
+            if progress is not None:
+                progress(len(rows) / len(cases))
+    finally:
+        torch.set_num_threads(threads)
     errors = [row["error"] for row in rows if "error" in row]
     return {"max_error": max(errors, default=float("nan")), "closed_forms": len(errors), "cases": rows}
 
