@@ -1,5 +1,6 @@
 """`rsd-mri bench`: the published experiments, listed and run."""
 
+import os
 from enum import Enum
 from typing import Annotated
 
@@ -50,6 +51,8 @@ def run(
 
         chosen = find_bench(name)
         require_runnable(chosen)
+        # Before torch is imported: on tiny matrices the threads of its libraries wait for each other.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         from rsd_mri.rsd.linear import linear_cases, mini_cases, run_linear
 
         cases = mini_cases(seed) if scale is Scale.mini else linear_cases(seed=seed)
