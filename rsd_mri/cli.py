@@ -408,8 +408,9 @@ def demo(
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
-    # Threads that spin while they wait bring a machine that does other work to a halt; set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that spin for long while they wait bring a machine that does other work to a halt. Read by GNU OpenMP
+    # when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         app()
     except KeyboardInterrupt:

@@ -118,7 +118,7 @@ def run_demo(
     )
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
         step(title, partial(train_run, protocol, run, data, stage, False, device, 1, 1, "32", progress))
-    count = 16 if fast else 64
+    count = 16 if fast else 32
     for network in ("teacher", "generator"):
         made = step(
             f"generate with the {network}",

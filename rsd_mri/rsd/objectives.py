@@ -94,10 +94,17 @@ def compare(
     keys: Sequence[Key],
     t: Tensor,
     noise: Tensor,
+    grain: Tensor | None = None,
 ) -> Comparison:
-    """Show generated images to teacher and fake score, through fresh operators and with noise of level t."""
+    """Show generated images to teacher and fake score, through fresh operators and with noise of level t.
+
+    `grain`, standard normal images, makes the branch noise-matched: data noise of the operator's level is added
+    to the images first.
+    """
     v = corruption.to_teacher(images)
-    operator, _ = corruption.draw(keys)
+    operator, sigma = corruption.draw(keys)
+    if grain is not None:
+        v = v + expand(sigma, v) * grain
     further = corruption.further(operator, keys).to(v.device)
     u = further.gram(v + expand(t, v) * noise)
     condition = corruption.condition(further)

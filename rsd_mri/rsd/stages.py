@@ -1,6 +1,7 @@
 """The two stages of the method as the training loop runs them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol as Interface
 
 import torch
@@ -149,7 +150,8 @@ class TeacherStage(Stage):
         teacher = self.averages["teacher"]
         keys: list[Key] = [(self.protocol.seed, "preview", i) for i in range(count)]
         corruption = self.data.corruption
-        return corruption.picture(sample_teacher(teacher, corruption, keys, self.protocol.sampler))
+        coarse = replace(self.protocol.sampler, steps=min(self.protocol.sampler.steps, 8))
+        return corruption.picture(sample_teacher(teacher, corruption, keys, coarse))
 
     def finish(self) -> None:
         """Hand over the averaged teacher and its error on what it is not shown."""
@@ -230,7 +232,11 @@ class DistillationStage(Stage):
         n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
         # The bare network, frozen: the generator's gradient passes through its input only.
         fake = self._fake.requires_grad_(False).eval()
-        pair = compare(self.teacher, fake, corruption, made, keys, t.to(fabric.device), n.to(fabric.device))
+        grain = None
+        if s.student_noise == "matched":
+            grain = normal_items(corruption.image_shape, [(*k, "grain") for k in keys], corruption.dtype)
+            grain = grain.to(fabric.device)
+        pair = compare(self.teacher, fake, corruption, made, keys, t.to(fabric.device), n.to(fabric.device), grain)
         if s.method == "sid":
             loss = sid_loss(pair, s.alpha, s.generator_mask)
         else:

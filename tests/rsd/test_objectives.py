@@ -157,6 +157,15 @@ def test_sid_gradient_against_the_closed_form():
     assert student_gradient(g, loss) == pytest.approx(expected / scale, rel=0.05)
 
 
+def test_noise_matched_branch_compares_noisy_images():
+    corruption = Noise((4, 4), SIGMA, torch.complex64)
+    images, n, grain = (normal(5, 4, 4, seed=s) for s in (1, 2, 3))
+    keys = [(0, i) for i in range(5)]
+    pair = compare(Gain(0.5), Gain(0.4), corruption, images, keys, torch.ones(5), n, grain)
+    assert torch.allclose(pair.image, images + SIGMA * grain)
+    assert torch.allclose(pair.teacher, 0.5 * (images + SIGMA * grain + n))
+
+
 def test_masked_loss_ignores_what_is_not_measured():
     law = MaskSettings(acceleration=2.0, acs_lines=4, extra_lines=2)
     corruption = Undersampling(law, torch.ones(1, 1, 8, 16, dtype=torch.complex64), torch.zeros(1))
