@@ -27,7 +27,7 @@ class PosteriorSettings:
     """Sampler and its levels."""
 
     sampler: Literal["annealing", "langevin"] = "annealing"
-    levels: int = 30
+    levels: int = 15
     sigma_max: float = 1.0
     sigma_min: float = 0.01
 

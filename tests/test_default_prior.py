@@ -1,0 +1,29 @@
+"""The prior that comes with the package."""
+
+from pathlib import Path
+
+import h5py
+from typer.testing import CliRunner
+
+from rsd_mri.cli import app
+from rsd_mri.report.deliver import DEFAULT_PRIOR
+from rsd_mri.rsd.prior import load_prior
+from rsd_mri.simulation import simulate_folder
+
+
+def test_it_is_small_whole_and_named_in_its_card():
+    assert DEFAULT_PRIOR.stat().st_size < 8e6
+    prior = load_prior(DEFAULT_PRIOR)
+    assert prior.kind == "denoiser"
+    assert prior.card["acceleration"] == 4.0
+    assert prior.sha256 in DEFAULT_PRIOR.with_suffix(".md").read_text()
+
+
+def test_recon_without_options_uses_it(tmp_path):
+    scan = Path(simulate_folder(tmp_path, 1, 1, 64, 4, 0.01, 2.0, 5)[0])
+    result = CliRunner().invoke(app, ["recon", str(scan), "--samples", "2"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    with h5py.File(tmp_path / f"{scan.stem}_recon.h5") as file:
+        assert file.attrs["method"] == "posterior"
+        assert file.attrs["prior_hash"] == load_prior(DEFAULT_PRIOR).sha256
+        assert file["samples"].shape == (2, 1, 64, 64)
