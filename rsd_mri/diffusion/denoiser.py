@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from rsd_mri.networks import UNet, to_channels, to_complex
@@ -91,9 +90,3 @@ def per_item_mean(x: Tensor) -> Tensor:
 def expand(values: Tensor, like: Tensor) -> Tensor:
     """Give [batch] values the axes of `like`."""
     return values.to(like.device).reshape(-1, *(1,) * (like.ndim - 1))
-
-
-@torch.no_grad()
-def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Copy parameters and buffers."""
-    target.load_state_dict(source.state_dict())

@@ -1,7 +1,5 @@
 """Noise levels: schedules for sampling, laws for training."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -55,8 +53,3 @@ def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = 0.002, s
     share = uniform.double() * t_max / 1000
     low, high = sigma_min ** (1 / 7), sigma_max ** (1 / 7)
     return ((low + share * (high - low)) ** 7).float()
-
-
-def complex_from_real(sigma: float) -> float:
-    """Level E|n|^2 = sigma^2 of complex noise whose real and imaginary parts each have `sigma`."""
-    return sigma * math.sqrt(2)
