@@ -57,10 +57,11 @@ class UNet(nn.Module):
             nn.Linear(2 * NOISE_FREQUENCIES + sampling_features, embedding), nn.SiLU(),
             nn.Linear(embedding, embedding), nn.SiLU(),
         )
+        folded = settings.fold**2
         first = channels if self.is_complex else channels + condition_channels
-        self.first = plain(first, widths[0])
+        self.first = plain(first * folded, widths[0])
         self.condition_gain = (
-            nn.Conv2d(condition_channels, widths[0], 3, padding=1)
+            nn.Conv2d(condition_channels * folded, widths[0], 3, padding=1)
             if self.is_complex and condition_channels
             else None
         )
@@ -85,7 +86,7 @@ class UNet(nn.Module):
             if level:
                 self.up.append(Upsample())
         self.last_act = (ComplexNormAct if self.is_complex else RealNormAct)(width)
-        self.last = plain(width, channels, gain=1e-4)
+        self.last = plain(width, channels * folded, gain=1e-4)
 
     def _block(self, embedding: int, inputs: int, outputs: int, level: int) -> "Block":
         attends = level in self.settings.attention
@@ -108,7 +109,8 @@ class UNet(nn.Module):
             [batch, sampling_features], where the network was built for them.
         """
         height, width = x.shape[-2:]
-        step = 2 ** (len(self.settings.multipliers) - 1)
+        fold = self.settings.fold
+        step = fold * 2 ** (len(self.settings.multipliers) - 1)
         pad = (0, -width % step, 0, -height % step)
         angles = noise[:, None].float() * torch.exp(
             torch.linspace(0, math.log(64.0), NOISE_FREQUENCIES, device=x.device)
@@ -122,8 +124,9 @@ class UNet(nn.Module):
         if self.condition_channels:
             if condition is None:
                 raise ValueError("this network is conditioned on a mask; give condition")
-            condition = F.pad(condition.to(x.dtype), pad)
-        h = F.pad(x, pad)
+            condition = F.pixel_unshuffle(F.pad(condition.to(x.dtype), pad), fold)
+        # Real parts stay first: a channel's pixels become neighbouring channels.
+        h = F.pixel_unshuffle(F.pad(x, pad), fold)
         if self.condition_gain is not None:
             h = self.first(h) * (1 + self.condition_gain(condition).repeat(1, 2, 1, 1))
         elif condition is not None and self.condition_channels:
@@ -137,7 +140,7 @@ class UNet(nn.Module):
         h = self.middle(h, embedded)
         for layer in self.up:
             h = layer(h, embedded) if isinstance(layer, Upsample) else layer(self._join(h, skips.pop()), embedded)
-        out = self.last(self.last_act(h))
+        out = F.pixel_shuffle(self.last(self.last_act(h)), fold)
         return out[..., :height, :width]
 
     def _join(self, a: Tensor, b: Tensor) -> Tensor:
