@@ -1,6 +1,7 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import torch
 from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
+from data_prep.images import SOURCES, read_images
+from rsd_mri.corruption.build import image_corruption
+from rsd_mri.corruption.images import CorruptedImages
 from rsd_mri.corruption.slices import UndersampledSlices
+from rsd_mri.errors import InputError
 from rsd_mri.operators import Sense
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical import l1_wavelet, total_variation
@@ -53,7 +58,15 @@ def train_run(
     precision: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Train on prepared scans, or on simulated ones where no data are given."""
+    """Train on prepared scans or on pictures, or on what needs no data where none are given."""
+    if protocol.corruption.kind != "undersampling":
+        if stage == "denoiser":
+            raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
+        pictures = corrupted_images(protocol, data)
+        options = TrainOptions(stage, fresh, device, devices, nodes, precision)
+        source = protocol.data.source if data is None else data.name
+        card = {"data": source, "images": len(pictures), "corruption": asdict(protocol.corruption)}
+        return train(pictures, protocol, out, options, progress, card, write_contact_sheet)
     if data is None:
         data = simulated_data(
             protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
@@ -67,6 +80,28 @@ def train_run(
         return train_denoiser(restored, protocol, out, chosen, progress, card, write_contact_sheet)
     options = TrainOptions(stage, fresh, device, devices, nodes, precision)
     return train(slices, protocol, out, options, progress, describe(slices, data), write_contact_sheet)
+
+
+def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
+    """Read the pictures of a protocol, and corrupt them once and for good.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the protocol names no source of images.
+    """
+    s = protocol.data
+    if data is not None:
+        images = read_images(data, s.matrix)
+    elif s.source in SOURCES:
+        images = SOURCES[s.source](s.volumes * s.slices, s.matrix, protocol.seed, "train")
+    else:
+        raise InputError(
+            f"protocol '{protocol.name}' corrupts images but simulates {s.source}: give --data, or set data.source "
+            f"to one of {', '.join(SOURCES)}"
+        )
+    channels, height, width = images.shape[1:]
+    return CorruptedImages(images, image_corruption(protocol, (channels, height, width)), protocol.seed)
 
 
 def restore(

@@ -56,13 +56,42 @@ class PrepSettings:
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Simulated scans to train on where no data are given."""
+class CorruptionSettings:
+    """What stands between the images and the data."""
 
+    kind: Literal[
+        "undersampling", "noise", "random-inpainting", "box-inpainting", "gaussian-blur", "motion-blur",
+        "super-resolution",
+    ] = "undersampling"
+    """`undersampling` is multi-coil MRI, as `mask` says; the others act on images in [-1, 1]."""
+    sigma: float = 0.0
+    """Standard deviation of the noise on images; that of MRI comes with the scans."""
+    p: float = 0.6
+    """Random inpainting: probability that a pixel is hidden."""
+    delta: float = 0.1
+    """Random inpainting: probability that further corruption hides a pixel that was seen."""
+    box: int = 16
+    """Box inpainting: side of the hidden box, and of the one further corruption hides [pixels]."""
+    kernel_size: int = 9
+    """Blur: width of the kernel [pixels]."""
+    kernel_std: float = 2.0
+    """Gaussian blur: standard deviation of the kernel [pixels]."""
+    factor: int = 2
+    """Super-resolution: how many times smaller the data are."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What to train on where no data are given."""
+
+    source: Literal["brains", "photographs", "digits"] = "brains"
+    """`brains` are simulated scans; `photographs` are patches of the colour photographs that come with
+    scikit-image, `digits` the handwritten ones that come with scikit-learn: `volumes` times `slices` images of
+    `matrix` pixels a side."""
     volumes: int = 64
     slices: int = 4
     matrix: int = 64
-    """Matrix size of the simulated scans [pixels]."""
+    """Matrix size of the simulated scans, side of the images [pixels]."""
     coils: int = 8
     noise: float = 0.01
     """Noise standard deviation over the brightest tissue."""
@@ -104,6 +133,11 @@ class TeacherSettings:
     log_mean: float = -1.2
     log_std: float = 1.2
     """Training noise levels are log-normal with these parameters."""
+    noise_law: Literal["truncated", "clamped"] = "truncated"
+    """Where the data have noise: draw levels above it (`truncated`), or raise those below to it, as the
+    reference code does (`clamped`), though its loss is zero there."""
+    consistency: float = 0.0
+    """Weight of the consistency term, which trains the levels below the data's noise; 0 leaves it out."""
     ema_halflife: int = 10_000
     """Half-life of the averaged weights [images]."""
     grad_clip: float = 1.0
@@ -174,6 +208,7 @@ class Protocol:
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
+    corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
     mask: MaskSettings = field(default_factory=MaskSettings)
     prep: PrepSettings = field(default_factory=PrepSettings)
     data: DataSettings = field(default_factory=DataSettings)

@@ -48,6 +48,8 @@ class Corruption(ABC):
     """complex64 or float32."""
     condition_channels: int = 0
     """Channels of the image-sized mask that the networks are told, 0 for none."""
+    sampling_features: int = 0
+    """Length of the description of k-space sampling that the networks are told, 0 for none."""
 
     @property
     def generator_shape(self) -> Sequence[int]:
@@ -94,5 +96,11 @@ class Corruption(ABC):
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 
     def picture(self, images: Tensor) -> Tensor:
-        """Grey pictures [count, y, x] to look at: magnitudes of complex images, [-1, 1] as black to white."""
-        return images.abs() if images.is_complex() else ((images.mean(1) + 1) / 2).clamp(0, 1)
+        """Pictures to look at: magnitudes of complex images, 0 to 1 from real ones in [-1, 1].
+
+        [count, y, x], or [count, y, x, 3] of three channels.
+        """
+        if images.is_complex():
+            return images.abs()
+        shown = ((images + 1) / 2).clamp(0, 1)
+        return shown.movedim(1, -1) if shown.shape[1] == 3 else shown.mean(1)

@@ -1,5 +1,6 @@
 """Patches of restored images: what a denoiser of whole images is trained on."""
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -32,6 +33,7 @@ class RestoredPatches:
     def __init__(self, images: Tensor, size: int, seed: int) -> None:
         side = min(size, *images.shape[-2:])
         self.images, self.side, self.seed = images, side, seed
+        self.identity = hashlib.sha256(torch.view_as_real(images).numpy().tobytes()).hexdigest()
         self.corruption = Noise((side, side), 0.0, torch.complex64)
 
     def __len__(self) -> int:

@@ -59,6 +59,7 @@ class Undersampling(Corruption):
     """
 
     dtype = torch.complex64
+    sampling_features = SAMPLING_FEATURES
 
     def __init__(self, mask: MaskSettings, bank: Tensor, sigma: Tensor) -> None:
         self.bank = bank

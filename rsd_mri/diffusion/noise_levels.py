@@ -22,11 +22,13 @@ def geometric(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     return sigma_max * (sigma_min / sigma_max) ** ramp
 
 
-def log_normal(uniform: Tensor, mean: float, std: float, lowest: Tensor | float = 0.0) -> Tensor:
+def log_normal(
+    uniform: Tensor, mean: float, std: float, lowest: Tensor | float = 0.0, clamped: bool = False
+) -> Tensor:
     """Map uniform numbers to log-normal noise levels above `lowest`.
 
-    The law is truncated, not clamped: clamped draws sit at t = sigma, where Ambient Tweedie's loss is zero
-    with zero gradient.
+    By default the law is truncated: clamped draws sit at t = sigma, where Ambient Tweedie's loss is zero with zero
+    gradient.
 
     Parameters
     ----------
@@ -35,14 +37,25 @@ def log_normal(uniform: Tensor, mean: float, std: float, lowest: Tensor | float 
     mean, std
         Of ln(t).
     lowest
-        Truncation from below, a number or [batch].
+        Bound from below, a number or [batch].
+    clamped
+        Raise what falls below the bound to it instead, as the reference code of arXiv 2505.13377 does.
     """
     low = torch.as_tensor(lowest, dtype=torch.float64)
+    if clamped:
+        return torch.maximum(log_normal(uniform, mean, std).double(), low).float()
     floor = torch.special.ndtr((low.clamp_min(1e-12).log() - mean) / std)
     floor = torch.where(low > 0, floor, torch.zeros_like(floor))
     share = floor + (1 - floor) * uniform.double()
     levels = (mean + std * torch.special.ndtri(share.clamp(1e-7, 1 - 1e-7))).exp()
     return torch.maximum(levels, low).float()
+
+
+def log_normal_below(uniform: Tensor, mean: float, std: float, highest: Tensor) -> Tensor:
+    """Map uniform numbers to log-normal noise levels below `highest` [batch]."""
+    ceiling = torch.special.ndtr((highest.double().log() - mean) / std)
+    levels = (mean + std * torch.special.ndtri((ceiling * uniform.double()).clamp(1e-7, 1 - 1e-7))).exp()
+    return torch.minimum(levels, highest.double()).float()
 
 
 def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Tensor:

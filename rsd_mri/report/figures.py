@@ -39,7 +39,7 @@ def contact_sheet(
     Parameters
     ----------
     images
-        [image, y, x], complex or real; the magnitude is shown.
+        [image, y, x], complex or real; the magnitude is shown. Colours are [image, y, x, 3], from 0 to 1.
     columns
         Tiles per row; about a square where not given.
     white
@@ -52,17 +52,18 @@ def contact_sheet(
     Raises
     ------
     ValueError
-        If `images` is not [image, y, x] or is empty.
+        If `images` is not [image, y, x] or [image, y, x, 3], or is empty.
     """
-    if images.ndim != 3 or not len(images):
-        raise ValueError(f"expected images [image, y, x], got {images.shape}")
-    white = white or upper_window(images)
+    colours = images.ndim == 4 and images.shape[-1] == 3
+    if not (images.ndim == 3 or colours) or not len(images):
+        raise ValueError(f"expected images [image, y, x] or [image, y, x, 3], got {images.shape}")
+    white = 1.0 if colours else white or upper_window(images)
     columns = columns or int(np.ceil(np.sqrt(len(images))))
     tiles = [_tile(image, white, labels[i] if labels else None, pixel) for i, image in enumerate(np.abs(images))]
     width, height = tiles[0].size
     gap = 4
     rows = -(-len(tiles) // columns)
-    sheet = Image.new("L", (columns * (width + gap) - gap, rows * (height + gap) - gap))
+    sheet = Image.new(tiles[0].mode, (columns * (width + gap) - gap, rows * (height + gap) - gap))
     for i, tile in enumerate(tiles):
         sheet.paste(tile, (i % columns * (width + gap), i // columns * (height + gap)))
     return sheet
@@ -71,7 +72,7 @@ def contact_sheet(
 def write_contact_sheet(
     path: str | Path, images: NDArray[np.generic], columns: int | None = None, white: float | None = None
 ) -> Path:
-    """Write `contact_sheet` of `images` [image, y, x] as PNG."""
+    """Write `contact_sheet` of `images` [image, y, x] or [image, y, x, 3] as PNG."""
     path = Path(path)
     with written_whole(path) as partial:
         contact_sheet(images, columns, white).save(partial, format="PNG")
@@ -133,7 +134,7 @@ def comparison_figure(
 
 def _tile(image: NDArray[np.floating], white: float, label: str | None, pixel: tuple[float, float]) -> Image.Image:
     bytes_ = np.round(np.clip(np.nan_to_num(image) / white, 0, 1) * 255).astype(np.uint8)
-    rows, columns = bytes_.shape
+    rows, columns = bytes_.shape[:2]
     zoom = max(TILE / columns, 1.0)
     size = (round(columns * zoom), max(round(rows * zoom * pixel[0] / pixel[1]), 1))
     tile = Image.fromarray(bytes_).resize(size, Image.Resampling.BICUBIC)
@@ -146,4 +147,5 @@ def _tile(image: NDArray[np.floating], white: float, label: str | None, pixel: t
 
 def _burn(draw: ImageDraw.ImageDraw, where: tuple[float, float], text: str, anchor: str) -> None:
     """White on a black rim, so that it can be read on any image."""
-    draw.text(where, text, fill=255, font=ImageFont.load_default(size=12), anchor=anchor, stroke_width=2, stroke_fill=0)
+    font = ImageFont.load_default(size=12)
+    draw.text(where, text, fill="white", font=font, anchor=anchor, stroke_width=2, stroke_fill="black")

@@ -59,16 +59,20 @@ def restoration_loss(
     Tensor
         [batch], real: w(t) times the mean of |r|^2.
     """
-    seen, seen_gram = further.adjoint(data.y), further.gram
-    extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
-    u = seen + expand(extra, noise) * seen_gram(noise)
+    u = seen_at(data, further, t, noise)
     estimate = denoiser(u, t, corruption.condition(further))
-    seen_error = seen_gram(estimate)
+    seen_error = further.gram(estimate)
     share = expand(data.sigma**2 / t**2, noise)
     judged = further if loss_on == "further" else data.operator
     error = judged.gram(estimate) - judged.adjoint(data.y)
     residual = error - share * (seen_error - u)
     return loss_weight(t, denoiser.sigma_data) * per_item_mean(squared(residual))
+
+
+def seen_at(data: Measurements, further: LinearOperator, t: Tensor, noise: Tensor) -> Tensor:
+    """What a denoiser sees at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n."""
+    extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
+    return further.adjoint(data.y) + expand(extra, noise) * further.gram(noise)
 
 
 @dataclass(frozen=True)

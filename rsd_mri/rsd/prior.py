@@ -1,6 +1,6 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from rsd_mri.corruption.build import image_corruption
+from rsd_mri.corruption.corruption import Corruption
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
@@ -20,12 +22,33 @@ KINDS = ("teacher", "generator", "denoiser")
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a network takes."""
+
+    image_shape: tuple[int, ...] = ()
+    """(channel, y, x) of real images; empty for complex ones, of any size."""
+    condition_channels: int = 0
+    sampling_features: int = SAMPLING_FEATURES
+
+    @classmethod
+    def of(cls, corruption: Corruption) -> "Inputs":
+        """What the networks of a corruption take."""
+        shape = () if corruption.dtype.is_complex else tuple(corruption.generator_shape)
+        return cls(shape, corruption.condition_channels, corruption.sampling_features)
+
+
+WHOLE_IMAGES = Inputs(sampling_features=0)
+"""A denoiser of whole complex images is not told of any sampling."""
+
+
+@dataclass(frozen=True)
 class Prior:
     """Teacher or one-step generator, ready to use."""
 
     denoiser: Denoiser
     kind: str
     """`teacher`, `generator` or `denoiser` (of whole images)."""
+    inputs: Inputs
     protocol: Protocol
     card: dict[str, Any]
     """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
@@ -38,22 +61,35 @@ class Prior:
         return self
 
 
-def build_denoiser(protocol: Protocol, kind: str = "teacher") -> Denoiser:
-    """Build the untrained network of an MRI protocol; its weights are drawn from the protocol's seed.
+def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
+    """Build the untrained network of a protocol; its weights are drawn from the protocol's seed.
 
-    A `denoiser` sees whole images and is not told of any sampling.
+    Raises
+    ------
+    InputError
+        If a complex network is asked for on real images.
     """
-    channels = 1 if protocol.network.field == "complex" else 2
+    is_complex = protocol.network.field == "complex"
+    if inputs.image_shape and is_complex:
+        raise InputError(
+            f"protocol '{protocol.name}': a complex network cannot take real images; set network.field to real"
+        )
+    channels = inputs.image_shape[0] if inputs.image_shape else (1 if is_complex else 2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(protocol.seed)
-        features = 0 if kind == "denoiser" else SAMPLING_FEATURES
-        network = UNet(protocol.network, channels=channels, sampling_features=features)
+        network = UNet(
+            protocol.network, channels=channels, condition_channels=inputs.condition_channels,
+            sampling_features=inputs.sampling_features,
+        )
     return Denoiser(network, protocol.teacher.sigma_data)
 
 
-def save_prior(path: Path, kind: str, module: nn.Module, protocol: Protocol, card: dict[str, Any]) -> None:
+def save_prior(
+    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: dict[str, Any]
+) -> None:
     """Write weights, protocol and card to one safetensors file."""
-    save_tensors(path, module.state_dict(), {"kind": kind, "protocol": protocol.to_yaml(), "card": card})
+    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card}
+    save_tensors(path, module.state_dict(), metadata)
 
 
 def load_prior(source: str | Path, kind: str | None = None) -> Prior:
@@ -85,27 +121,37 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     if kind is not None and found != kind:
         raise InputError(f"{path}: holds a {found}, but a {kind} is needed here; give the run folder")
     protocol = build(Protocol, yaml.safe_load(metadata["protocol"]), f"{path.name}: protocol")
-    denoiser = build_denoiser(protocol, found)
+    inputs = build(Inputs, metadata.get("inputs", asdict(WHOLE_IMAGES if found == "denoiser" else Inputs())), path.name)
+    denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, protocol, metadata.get("card", {}), path, sha256(path))
+    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path))
 
 
-def save_bank(path: Path, corruption: Undersampling) -> None:
-    """Store the coil maps and noise levels that generation draws from."""
-    save_tensors(path, {"csm": torch.view_as_real(corruption.bank), "sigma": corruption.sigma}, {"kind": "bank"})
+BANK = "sensitivities.safetensors"
 
 
-def load_bank(path: Path, protocol: Protocol) -> Undersampling:
-    """Read what `save_bank` wrote.
+def save_law(folder: Path, corruption: Corruption) -> None:
+    """Store what generation needs beside the protocol: the coil maps and noise levels of MRI, nothing for images."""
+    if isinstance(corruption, Undersampling):
+        tensors = {"csm": torch.view_as_real(corruption.bank), "sigma": corruption.sigma}
+        save_tensors(folder / BANK, tensors, {"kind": "bank"})
+
+
+def load_law(folder: Path, prior: Prior) -> Corruption:
+    """The corruption that a run's networks were trained with.
 
     Raises
     ------
     InputError
-        If the file is missing or of another kind.
+        If the coil maps of an MRI run are missing or the file is of another kind.
     """
+    if len(prior.inputs.image_shape) == 3:
+        channels, height, width = prior.inputs.image_shape
+        return image_corruption(prior.protocol, (channels, height, width))
+    path = folder / BANK
     tensors, metadata = load_tensors(path)
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")
     csm: Tensor = torch.view_as_complex(tensors["csm"].contiguous())
-    return Undersampling(protocol.mask, csm, tensors["sigma"])
+    return Undersampling(prior.protocol.mask, csm, tensors["sigma"])

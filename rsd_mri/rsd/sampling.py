@@ -11,18 +11,20 @@ import torch
 from torch import Tensor
 
 from rsd_mri import __version__
-from rsd_mri.corruption.corruption import Key
-from rsd_mri.corruption.undersampling import Undersampling
+from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.rsd.prior import Prior, load_bank, load_prior
+from rsd_mri.rsd.prior import Prior, load_law, load_prior
 from rsd_mri.rsd.train import resolve_device
 from rsd_mri.training.loop import Picture
 
 
-def sample_prior(prior: Prior, corruption: Undersampling, keys: list[Key], truncate: float = 0.0) -> Tensor:
-    """One image per key, [item, readout, phase_encode]: one call of a generator, or Heun with a teacher."""
+def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
+    """One image per key: one call of a generator, or Heun with a teacher.
+
+    [item, readout, phase_encode] complex, or [item, channel, y, x].
+    """
     if prior.kind == "generator":
         return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
@@ -40,7 +42,7 @@ def generate_file(
     progress: Callable[[float], None],
     picture: Picture,
 ) -> dict[str, Any]:
-    """Write `count` complex images to an HDF5 file, and a contact sheet beside it.
+    """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
     Images are keyed by (seed, number): the batch size does not change them. The time per image counts
     network and sampler only, after one warm-up batch.
@@ -58,7 +60,7 @@ def generate_file(
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
     prior = load_prior(run, network).to(resolve_device(device))
-    corruption = load_bank(run / "sensitivities.safetensors", prior.protocol)
+    corruption = load_law(run, prior)
     on = next(prior.denoiser.parameters()).device
     sample_prior(prior, corruption, [(seed, "warm-up", i) for i in range(min(batch, count))], truncate)
     made: list[np.ndarray] = []
@@ -72,7 +74,7 @@ def generate_file(
         seconds += time.perf_counter() - begun
         made.append(images.cpu().numpy())
         progress(min(first + batch, count) / count)
-    images_all = np.concatenate(made).astype(np.complex64)
+    images_all = np.concatenate(made)
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
     calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
@@ -84,7 +86,7 @@ def generate_file(
             not_for_diagnostic_use=True,
         )
     sheet = out.with_suffix(".png")
-    picture(sheet, np.abs(images_all[:64]))
+    picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
     return {
         "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds / count,
         "network": network, "network_calls": calls, "seed": seed,

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
-from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
+from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal, log_normal_below
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import generator, normal_items, uniform_items
+from rsd_mri.rsd.consistency import DRAWS, consistency_loss
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator, sample_teacher
-from rsd_mri.rsd.objectives import check_finite, compare, dmd_loss, restoration_loss, sds_loss, sid_loss
+from rsd_mri.rsd.objectives import check_finite, compare, dmd_loss, restoration_loss, sds_loss, seen_at, sid_loss
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
 
@@ -27,10 +28,17 @@ class Data(Interface):
     def corruption(self) -> Corruption:
         """The law the measurements come from."""
 
+    @property
+    def identity(self) -> str:
+        """Hash of the measurements; a checkpoint is continued on the same ones only."""
+
     def __len__(self) -> int: ...
     def batch(self, indices: Sequence[int]) -> Measurements:
         """Collate items."""
 
+
+CONSISTENCY_STEPS = 3
+"""Steps from the noise level of the data term down to the one that the consistency term trains."""
 
 Finish = Callable[[nn.Module, dict[str, float]], None]
 """(averaged network, what was measured of it): writes the result."""
@@ -131,7 +139,9 @@ class TeacherStage(Stage):
         keys = [(seed, "teacher", p) for p in positions]
         indices = [shuffled_index(p, len(self.data), seed) for p in positions]
         data = self.data.batch(indices)
-        t = log_normal(uniform_items([(*k, "level") for k in keys]), s.log_mean, s.log_std, data.sigma)
+        t = log_normal(
+            uniform_items([(*k, "level") for k in keys]), s.log_mean, s.log_std, data.sigma, s.noise_law == "clamped"
+        )
         corruption = self.data.corruption
         noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype)
         further = corruption.further(data.operator, keys).to(fabric.device)
@@ -141,9 +151,30 @@ class TeacherStage(Stage):
         loss = restoration_loss(
             module, corruption, data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device)
         )
+        if s.consistency:
+            u = seen_at(data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device))
+            loss = loss + s.consistency * self._consistency(module, u, further, t.to(fabric.device), keys)
         check_finite(loss, t, keys, self.name, images)
         descend(fabric, module, optimizer, loss.mean(), s.grad_clip)
         return {f"{self.name} loss": loss.mean()}
+
+    def _consistency(
+        self, module: nn.Module, u: Tensor, further: LinearOperator, t: Tensor, keys: Sequence[Key]
+    ) -> Tensor:
+        s, corruption = self.settings, self.data.corruption
+        lowest = log_normal_below(
+            uniform_items([(*k, "consistency") for k in keys]), s.log_mean, s.log_std, t.cpu()
+        ).to(t.device)
+        shares = torch.linspace(0, 1, CONSISTENCY_STEPS + 1, device=t.device)[1:, None]
+        levels = t * (lowest / t) ** shares
+        noise = torch.stack([
+            torch.stack([
+                normal_items(corruption.image_shape, [(*k, "consistency", step, draw) for k in keys], corruption.dtype)
+                for draw in range(DRAWS)
+            ])
+            for step in range(CONSISTENCY_STEPS)
+        ])
+        return consistency_loss(module, corruption, u, further, t, levels, noise.to(t.device))
 
     def preview(self, count: int) -> Tensor:
         """Samples of the averaged teacher."""
@@ -207,7 +238,7 @@ class DistillationStage(Stage):
             data = corruption.measure(generate(student, corruption, further, noise, s.sigma_init), keys)
         t = log_normal(
             uniform_items([(*k, "level") for k in keys]), self.protocol.teacher.log_mean,
-            self.protocol.teacher.log_std, data.sigma,
+            self.protocol.teacher.log_std, data.sigma, self.protocol.teacher.noise_law == "clamped",
         )
         n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
         hidden = corruption.further(data.operator, keys).to(fabric.device)

@@ -1,6 +1,5 @@
 """Train a run: teacher, then generator, in one folder."""
 
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +11,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rsd_mri.corruption.patches import RestoredPatches
-from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
-from rsd_mri.rsd.prior import build_denoiser, load_prior, save_bank, save_prior
-from rsd_mri.rsd.stages import DenoiserStage, DistillationStage, TeacherStage
+from rsd_mri.rsd.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
+from rsd_mri.rsd.stages import Data, DenoiserStage, DistillationStage, TeacherStage
 from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
 
 
@@ -65,7 +63,7 @@ def make_fabric(options: TrainOptions) -> Fabric:
 
 
 def train(
-    data: UndersampledSlices,
+    data: Data,
     protocol: Protocol,
     folder: Path,
     options: TrainOptions,
@@ -78,7 +76,7 @@ def train(
     Parameters
     ----------
     data
-        Undersampled slices.
+        Measurements of any corruption.
     protocol
         Pins everything that decides the result.
     folder
@@ -111,7 +109,7 @@ def train(
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
-        save_bank(folder / "sensitivities.safetensors", data.corruption)
+        save_law(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
     for stage in stages:
@@ -154,20 +152,20 @@ def train_denoiser(
         log_std=s.log_std, ema_halflife=s.ema_halflife,
     )
     data = RestoredPatches(images, s.patch, protocol.seed)
-    finish = partial(_finish, folder, "denoiser", protocol, card)
+    finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
     stage = DenoiserStage(
-        build_denoiser(protocol, "denoiser"), data, replace(protocol, teacher=settings), fabric, finish
+        build_denoiser(protocol, WHOLE_IMAGES), data, replace(protocol, teacher=settings), fabric, finish
     )
     identity = {
         "protocol": replace(protocol, denoiser=replace(s, images=0)).hash,
-        "data": hashlib.sha256(torch.view_as_real(images).numpy().tobytes()).hexdigest(),
+        "data": data.identity,
     }
     loop = LoopSettings(s.images, options.checkpoint_seconds, max(s.images // 50, 1), ema_halflife=s.ema_halflife)
     seen = run_stage(stage, fabric, folder, loop, identity, progress, picture)
     return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
 
 
-def _identity(protocol: Protocol, data: UndersampledSlices, stage: str) -> dict[str, Any]:
+def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
     """What must be the same for a checkpoint to be continued; the training length may grow."""
     teacher, distillation = replace(protocol.teacher, images=0), replace(protocol.distillation, images=0)
     if stage == "teacher":
@@ -177,24 +175,26 @@ def _identity(protocol: Protocol, data: UndersampledSlices, stage: str) -> dict[
 
 
 def _teacher_stage(
-    data: UndersampledSlices, protocol: Protocol, folder: Path, fabric: Fabric, card: dict[str, Any]
+    data: Data, protocol: Protocol, folder: Path, fabric: Fabric, card: dict[str, Any]
 ) -> TeacherStage:
-    finish = partial(_finish, folder, "teacher", protocol, card)
-    return TeacherStage(build_denoiser(protocol), data, protocol, fabric, finish)
+    inputs = Inputs.of(data.corruption)
+    finish = partial(_finish, folder, "teacher", protocol, inputs, card)
+    return TeacherStage(build_denoiser(protocol, inputs), data, protocol, fabric, finish)
 
 
 def _generator_stage(
-    data: UndersampledSlices, protocol: Protocol, folder: Path, fabric: Fabric, card: dict[str, Any]
+    data: Data, protocol: Protocol, folder: Path, fabric: Fabric, card: dict[str, Any]
 ) -> DistillationStage:
     teacher: Denoiser = load_prior(folder, "teacher").denoiser
-    finish = partial(_finish, folder, "generator", protocol, card)
+    finish = partial(_finish, folder, "generator", protocol, Inputs.of(data.corruption), card)
     return DistillationStage(teacher, data, protocol, fabric, finish)
 
 
 def _finish(
-    folder: Path, kind: str, protocol: Protocol, card: dict[str, Any], module: nn.Module, found: dict[str, float]
+    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: dict[str, Any], module: nn.Module,
+    found: dict[str, float],
 ) -> None:
-    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, {**card, **found})
+    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, {**card, **found})
 
 
 def _start_over(folder: Path, stages: tuple[str, ...]) -> None:

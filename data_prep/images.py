@@ -1,0 +1,158 @@
+"""Natural images: from a folder, an archive or an array, or the few that come with the libraries."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from rsd_mri.errors import InputError
+from rsd_mri.randomness import generator
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+HELD_OUT = 4
+"""One part in so many of what comes with the libraries is kept for evaluation."""
+
+Split = Literal["train", "held-out"]
+Images: TypeAlias = NDArray[np.uint8]
+
+
+def read_images(source: str | Path, side: int) -> Images:
+    """Read a folder or zip archive of pictures, or a `.npy` array.
+
+    Pictures are cut to their central square and resized to `side` pixels with a Lanczos filter, as the published
+    experiments' data sets were. An array [item, channel, y, x] of bytes is taken as it is.
+
+    Returns
+    -------
+    ndarray
+        [item, channel, y, x]; three channels unless every picture is grey. Order of the names.
+
+    Raises
+    ------
+    InputError
+        If there is no picture, or one cannot be read.
+    """
+    source = Path(source)
+    if source.suffix == ".npy" and source.is_file():
+        return _array(source, side)
+    found = []
+    for name, data in _files(source):
+        try:
+            with Image.open(BytesIO(data)) as picture:
+                grey = picture.mode in ("1", "L", "I", "I;16", "F")
+                found.append(_square(picture.convert("L" if grey else "RGB"), side))
+        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(f"{source}: {name} cannot be read as a picture ({error}); remove it") from error
+    if not found:
+        raise InputError(f"{source}: no pictures found; expected files of {', '.join(SUFFIXES)}")
+    channels = max(image.shape[0] for image in found)
+    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in found])
+
+
+def photographs(count: int, side: int, seed: int, split: Split = "train") -> Images:
+    """Random patches of the colour photographs that come with scikit-image.
+
+    Patches for training and held-out ones come from different columns of the photographs.
+
+    Parameters
+    ----------
+    count
+        Number of patches.
+    side
+        Of a patch [pixels]; the photographs are shrunk so that a patch shows an eighth of their shorter side or more.
+    seed
+        Which patches.
+    split
+        Which part of the photographs.
+
+    Returns
+    -------
+    ndarray
+        [item, 3, y, x].
+    """
+    from skimage import data
+
+    shrunk = []
+    for photograph in (data.astronaut, data.chelsea, data.coffee, data.rocket, data.retina, data.hubble_deep_field):
+        picture = Image.fromarray(photograph())
+        factor = max(1.0, min(picture.size) / (8 * side))
+        smaller = picture.resize(tuple(max(side, round(n / factor)) for n in picture.size), Image.Resampling.LANCZOS)
+        columns = np.asarray(smaller).transpose(2, 0, 1)
+        border = columns.shape[2] - max(columns.shape[2] // HELD_OUT, side)
+        shrunk.append(columns[:, :, :border] if split == "train" else columns[:, :, border:])
+    patches = []
+    for item in range(count):
+        rng = np.random.default_rng(generator(seed, "photographs", split, item).initial_seed())
+        picture_array = shrunk[int(rng.integers(len(shrunk)))]
+        y, x = (int(rng.integers(n - side + 1)) for n in picture_array.shape[1:])
+        patch = picture_array[:, y : y + side, x : x + side]
+        patches.append(patch[:, :, ::-1] if rng.random() < 0.5 else patch)
+    return np.stack(patches)
+
+
+def digits(count: int, side: int, seed: int, split: Split = "train") -> Images:
+    """Handwritten digits that come with scikit-learn (8x8 pixels), resized; every one once before any twice.
+
+    Returns
+    -------
+    ndarray
+        [item, 1, y, x].
+    """
+    from sklearn.datasets import load_digits
+
+    scans = load_digits().images
+    held_out = np.arange(len(scans)) % HELD_OUT == 0
+    kept = scans[held_out if split == "held-out" else ~held_out]
+    order = np.random.default_rng(seed).permutation(len(kept))
+    bytes_ = np.round(np.minimum(kept / 16, 1) * 255).astype(np.uint8)
+    resized = [
+        np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))[None] for image in bytes_
+    ]
+    return np.stack([resized[order[i % len(order)]] for i in range(count)])
+
+
+SOURCES: dict[str, Callable[[int, int, int, Split], Images]] = {"photographs": photographs, "digits": digits}
+
+
+def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+    if source.is_dir():
+        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
+            yield str(path.relative_to(source)), path.read_bytes()
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if name.lower().endswith(SUFFIXES) and not Path(name).name.startswith("."):
+                    yield name, archive.read(name)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{source}: expected a folder, a zip archive or a .npy array of images ({error})") from error
+
+
+def _array(path: Path, side: int) -> Images:
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: not readable as an array ({error})") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise InputError(
+            f"{path}: expected bytes [item, channel, y, x] with 1 or 3 channels, got {images.dtype} "
+            f"{list(images.shape)}"
+        )
+    if images.shape[2:] != (side, side):
+        raise InputError(f"{path}: images of {images.shape[2]}x{images.shape[3]} pixels; set data.matrix accordingly")
+    return images
+
+
+def _square(picture: Image.Image, side: int) -> Images:
+    short = min(picture.size)
+    left, top = ((n - short) // 2 for n in picture.size)
+    cut = picture.crop((left, top, left + short, top + short))
+    if short != side:
+        cut = cut.resize((side, side), Image.Resampling.LANCZOS)
+    array = np.asarray(cut)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

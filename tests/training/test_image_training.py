@@ -1,0 +1,99 @@
+"""Image corruptions from protocol to generated images, by the commands' own functions."""
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.images import digits, photographs, read_images
+from rsd_mri.errors import InputError
+from rsd_mri.experiment import train_run
+from rsd_mri.protocol import Protocol, build
+from rsd_mri.report.figures import write_contact_sheet
+from rsd_mri.rsd.sampling import generate_file
+
+SETTINGS = {
+    "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
+    "data": {"source": "photographs", "volumes": 8, "slices": 1, "matrix": 16},
+    "teacher": {"images": 8, "batch": 4},
+    "distillation": {"images": 8, "batch": 4},
+    "sampler": {"steps": 2},
+}
+
+
+def run(protocol, folder, data=None, stage="all"):
+    return train_run(protocol, folder, data, stage, False, "cpu", 1, 1, "32", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        {"kind": "noise", "sigma": 0.2},
+        {"kind": "random-inpainting", "p": 0.6},
+        {"kind": "box-inpainting", "box": 6, "sigma": 0.1},
+        {"kind": "gaussian-blur"},
+        {"kind": "motion-blur", "sigma": 0.1},
+        {"kind": "super-resolution", "factor": 2},
+    ],
+    ids=lambda c: c["kind"],
+)
+def test_every_corruption_trains_distils_and_generates(tmp_path, corruption):
+    protocol = build(Protocol, {**SETTINGS, "corruption": corruption}, "test")
+    done = run(protocol, tmp_path)
+    assert done["images"] == {"teacher": 8, "generator": 8}
+    side = 8 if corruption["kind"] == "super-resolution" else 16
+    for network, size in (("teacher", side), ("generator", 16)):
+        out = tmp_path / f"{network}.h5"
+        generate_file(tmp_path, 3, network, out, 2, 0.0, "cpu", 0, lambda _: None, write_contact_sheet)
+        with h5py.File(out) as file:
+            assert file["images"].shape == (3, 3, size, size)
+            assert np.isfinite(file["images"][:]).all() and file["images"][:].std() > 0
+        with Image.open(tmp_path / f"{network}.png") as sheet:
+            assert sheet.mode == "RGB"
+    assert run(protocol, tmp_path)["images"] == {"teacher": 0, "generator": 0}
+
+
+def test_consistency_and_the_clamped_law_train(tmp_path):
+    settings = {**SETTINGS, "corruption": {"kind": "noise", "sigma": 0.4}}
+    settings["teacher"] = {"images": 8, "batch": 4, "consistency": 1.0, "noise_law": "clamped"}
+    assert run(build(Protocol, settings, "test"), tmp_path, stage="teacher")["images"] == {"teacher": 8}
+
+
+def test_a_complex_network_on_real_images_is_refused(tmp_path):
+    protocol = build(Protocol, {**SETTINGS, "network": {}, "corruption": {"kind": "noise"}}, "test")
+    with pytest.raises(InputError, match=r"set network\.field to real"):
+        run(protocol, tmp_path)
+
+
+def test_brains_are_no_pictures(tmp_path):
+    protocol = build(Protocol, {**SETTINGS, "data": {}, "corruption": {"kind": "noise"}}, "test")
+    with pytest.raises(InputError, match=r"set data\.source to one of photographs, digits"):
+        run(protocol, tmp_path)
+
+
+def test_pictures_are_cut_to_squares_and_grey_ones_join_colours(tmp_path):
+    wide = np.zeros((20, 40, 3), np.uint8)
+    wide[:, 10:30] = (255, 0, 0)
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    Image.fromarray(np.full((16, 16), 100, np.uint8)).save(tmp_path / "b.png")
+    images = read_images(tmp_path, 10)
+    assert images.shape == (2, 3, 10, 10)
+    assert (images[0, 0] == 255).all() and (images[0, 1:] == 0).all()
+    assert (images[1] == 100).all()
+
+
+def test_unreadable_and_missing_pictures_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no pictures found"):
+        read_images(tmp_path, 8)
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    with pytest.raises(InputError, match=r"bad\.png cannot be read as a picture"):
+        read_images(tmp_path, 8)
+
+
+@pytest.mark.parametrize("source", [photographs, digits])
+def test_held_out_images_are_others_and_draws_repeat(source):
+    train, held_out = source(40, 8, 0, "train"), source(40, 8, 0, "held-out")
+    assert np.array_equal(train, source(40, 8, 0, "train"))
+    same = (train[:, None] == held_out[None]).all((2, 3, 4))
+    flat = (train.std((1, 2, 3)) < 3)[:, None] | (held_out.std((1, 2, 3)) < 3)[None]
+    assert not (same & ~flat).any()
