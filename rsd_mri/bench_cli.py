@@ -2,11 +2,14 @@
 
 import os
 from enum import Enum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Optional
 
 import typer
 
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.console import Bar, refusing, result
+from rsd_mri.errors import InputError
 
 bench = typer.Typer(
     help="The published experiments: list them, run one.", no_args_is_help=True, rich_markup_mode=None,
@@ -26,11 +29,11 @@ class Scale(str, Enum):
 @bench.command("list")
 def list_benches(as_json: JsonOption = False) -> None:
     """List the experiments with their published figures."""
-    from rsd_mri.evaluation.benches import BENCHES, RUNNABLE
+    from rsd_mri.evaluation.benches import BENCHES, runnable
 
     width = max(len(b.name) for b in BENCHES)
     lines = [
-        f"{'run ' if b.name in RUNNABLE else '    '}{b.name:<{width}}  {b.data}; {b.corruption}: {b.published}"
+        f"{'run ' if b.name in runnable() else '    '}{b.name:<{width}}  {b.data}; {b.corruption}: {b.published}"
         for b in BENCHES
     ]
     result(lines, {"benches": [b.as_dict() for b in BENCHES]}, as_json)
@@ -40,24 +43,56 @@ def list_benches(as_json: JsonOption = False) -> None:
 def run(
     name: Annotated[str, typer.Argument(help="Name, as 'rsd-mri bench list' gives it.")],
     scale: Annotated[
-        Scale, typer.Option(help="mini: under a minute on one core. paper: the whole experiment.")
+        Scale, typer.Option(help="mini: minutes on two cores, without data. paper: the whole experiment.")
     ] = Scale.mini,
+    protocol: Annotated[
+        Optional[str], typer.Option(help="Another recipe for the experiment: protocol name or YAML file.")
+    ] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Run folder; default bench-NAME.")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 1000,
+    fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one experiment and print our figure beside the published one."""
+    """Run one experiment and print our figures beside the published ones.
+
+    Teacher in full, teacher truncated at the noise of the data, and one-step student are judged against clean
+    images that none of them saw. Example: rsd-mri bench run noise-0.2-cifar10
+    """
     with refusing():
-        from rsd_mri.evaluation.benches import find_bench, linear_table, require_runnable
+        from rsd_mri.evaluation.benches import MINI, find_bench, linear_table, require_runnable
 
         chosen = find_bench(name)
         require_runnable(chosen)
-        # Before torch is imported: on tiny matrices the threads of its libraries wait for each other.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        from rsd_mri.rsd.linear import linear_cases, mini_cases, run_linear
+        published = f"published: {chosen.published} ({chosen.source})"
+        if name == "linear":
+            # Before torch is imported: on tiny matrices the threads of its libraries wait for each other.
+            os.environ.setdefault("OMP_NUM_THREADS", "1")
+            from rsd_mri.rsd.linear import linear_cases, mini_cases, run_linear
 
-        cases = mini_cases(seed) if scale is Scale.mini else linear_cases(seed=seed)
-        with Bar(name) as bar:
-            found = run_linear(cases, bar.update)
-        lines = [*linear_table(found), f"published: {chosen.published} ({chosen.source})"]
+            cases = mini_cases(seed) if scale is Scale.mini else linear_cases(seed=seed)
+            with Bar(name) as bar:
+                found = run_linear(cases, bar.update)
+            lines = linear_table(found)
+        else:
+            from rsd_mri.comparison import run_comparison, table
+            from rsd_mri.protocol import load_protocol
+
+            if scale is Scale.paper:
+                raise InputError(
+                    f"bench {name}: the whole experiment needs its data; train with 'rsd-mri train --protocol {name} "
+                    "--data FOLDER' on a GPU"
+                )
+            recipe = load_protocol(protocol or MINI + name).with_values({"seed": str(seed)})
+            with Bar(name) as bar:
+                found = run_comparison(
+                    recipe, out or Path(f"bench-{name}"), count, device, fresh,
+                    lambda stage, seen, total, losses: bar.update(
+                        seen / total, stage, "  ".join(f"{k} {v:.4g}" for k, v in losses.items())
+                    ),
+                    lambda what, share: bar.update(share, what),
+                )
+            lines = table(found)
         values = {**chosen.as_dict(), "scale": scale.value, "seed": seed, **found}
-        result(lines, values, as_json)
+        result([*lines, published, NOT_FOR_DIAGNOSTIC_USE], values, as_json)

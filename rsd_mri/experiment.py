@@ -27,8 +27,27 @@ from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.loop import Progress
 
 
-def simulated_data(protocol: Protocol, folder: Path, seed: int, tell: Callable[[float], None]) -> Path:
+def simulated_data(
+    protocol: Protocol,
+    folder: Path,
+    seed: int,
+    tell: Callable[[float], None],
+    *,
+    first: int = 0,
+    volumes: int | None = None,
+    noise: float | None = None,
+    name: str = "simulated",
+) -> Path:
     """Simulate and prepare a protocol's scans; done once, continued where it was stopped.
+
+    Parameters
+    ----------
+    protocol, folder, seed
+        What to simulate, where, and from which seed.
+    tell
+        Called with the share done.
+    first, volumes, noise, name
+        Number of the first case, how many, their noise and their folder, where they are not those of training.
 
     Returns
     -------
@@ -36,12 +55,14 @@ def simulated_data(protocol: Protocol, folder: Path, seed: int, tell: Callable[[
         The folder of prepared scans.
     """
     data = protocol.data
-    raw = folder / "simulated"
-    for case in range(data.volumes):
+    raw = folder / name
+    volumes = data.volumes if volumes is None else volumes
+    noise = data.noise if noise is None else noise
+    for number, case in enumerate(range(first, first + volumes)):
         if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
-            simulate_folder(raw, 1, data.slices, data.matrix, data.coils, data.noise, None, seed, first=case)
-        tell((case + 1) / data.volumes / 2)
-    prepared = folder / "simulated-prepared"
+            simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
+        tell((number + 1) / volumes / 2)
+    prepared = folder / f"{name}-prepared"
     prepare_folder(raw, prepared, protocol, progress=lambda done, total, entry: tell(0.5 + done / total / 2))
     return prepared
 

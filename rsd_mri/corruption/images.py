@@ -52,7 +52,7 @@ class CorruptedImages:
         self._keys: tuple[Key, ...] = tuple((seed, name, "data") for name in names)
         parts = []
         for first in range(0, len(images), CHUNK):
-            clean = torch.from_numpy(_scaled(images[first : first + CHUNK])).to(corruption.dtype)
+            clean = torch.from_numpy(scaled(images[first : first + CHUNK])).to(corruption.dtype)
             parts.append(corruption.measure(clean, self._keys[first : first + CHUNK]).y)
         self._y = torch.cat(parts)
         self.identity = hashlib.sha256(self._y.numpy().tobytes()).hexdigest()
@@ -67,7 +67,8 @@ class CorruptedImages:
         return Measurements(self._y[torch.as_tensor(list(indices))], operator, sigma, keys)
 
 
-def _scaled(images: NDArray[np.generic]) -> NDArray[np.generic]:
+def scaled(images: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Bytes as numbers in [-1, 1]; other images as they are."""
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(127.5) - 1
     return np.ascontiguousarray(images)

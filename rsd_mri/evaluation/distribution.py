@@ -60,6 +60,21 @@ def kernel_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> f
     return float(means[0] + means[1] - 2 * _kernel(x, y).mean())
 
 
+def frechet_interval(real: NDArray[np.floating], fake: NDArray[np.floating], draws: int = 40) -> float:
+    """Half width of a 95 % interval of the Frechet distance, from resampled fake images.
+
+    Parameters
+    ----------
+    real, fake
+        [image, feature].
+    draws
+        Bootstrap samples; their seed is fixed.
+    """
+    rng = np.random.default_rng(0)
+    values = [frechet_distance(real, fake[rng.integers(len(fake), size=len(fake))]) for _ in range(draws)]
+    return float(1.96 * np.std(values, ddof=1))
+
+
 def precision_recall(
     real: NDArray[np.floating], fake: NDArray[np.floating], neighbours: int = 3
 ) -> tuple[float, float]:
@@ -82,7 +97,10 @@ def precision_recall(
 
 @dataclass(frozen=True)
 class PrincipalFeatures:
-    """A fixed feature space: principal components of the real images' magnitudes, whitened by one factor."""
+    """A fixed feature space: principal components of the real images, divided by one factor.
+
+    Complex images are taken by their magnitudes, real ones as they are.
+    """
 
     mean: Array
     """[pixel]."""
@@ -93,11 +111,11 @@ class PrincipalFeatures:
 
     @classmethod
     def fit(cls, images: NDArray[np.generic], count: int = 64) -> "PrincipalFeatures":
-        """Find the leading `count` components of `images` [image, y, x], complex or magnitude.
+        """Find the leading `count` components of `images`, [image, y, x] or [image, channel, y, x].
 
         Fewer are kept where there are fewer images.
         """
-        flat = _magnitudes(images)
+        flat = _pixels(images)
         mean = flat.mean(0)
         _, values, components = np.linalg.svd(flat - mean, full_matrices=False)
         keep = max(min(count, len(flat) - 1), 1)
@@ -105,17 +123,18 @@ class PrincipalFeatures:
         return cls(mean, components[:keep], variance**0.5 if variance > 0 else 1.0)
 
     def __call__(self, images: NDArray[np.generic]) -> Array:
-        """Features [image, feature] of `images` [image, y, x]."""
-        flat = _magnitudes(images)
+        """Features [image, feature] of `images` of the size they were found on."""
+        flat = _pixels(images)
         if flat.shape[1] != len(self.mean):
             raise ValueError(f"features are of images of {len(self.mean)} pixels, got {images.shape}")
         return (flat - self.mean) @ self.components.T / self.scale
 
 
-def _magnitudes(images: NDArray[np.generic]) -> Array:
-    if images.ndim != 3:
-        raise ValueError(f"expected images [image, y, x], got {images.shape}")
-    return np.abs(images).reshape(len(images), -1).astype(np.float64)
+def _pixels(images: NDArray[np.generic]) -> Array:
+    if images.ndim not in (3, 4):
+        raise ValueError(f"expected images [image, y, x] or [image, channel, y, x], got {images.shape}")
+    values = np.abs(images) if np.iscomplexobj(images) else images
+    return values.reshape(len(images), -1).astype(np.float64)
 
 
 def _kernel(x: Array, y: Array) -> Array:

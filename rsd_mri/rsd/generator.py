@@ -1,6 +1,6 @@
 """The one-step generator: the denoiser at one noise level, on noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -57,13 +57,21 @@ def sample_generator(generator: Denoiser, corruption: Corruption, keys: Sequence
 
 @torch.no_grad()
 def sample_teacher(
-    teacher: Denoiser, corruption: Corruption, keys: Sequence[Key], settings: SamplerSettings, stop_at: float = 0.0
+    teacher: Denoiser,
+    corruption: Corruption,
+    keys: Sequence[Key],
+    settings: SamplerSettings,
+    stop_at: float = 0.0,
+    callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Sample one image per key with the teacher; each keeps its operator along the whole trajectory."""
+    """Sample one image per key with the teacher; each keeps its operator along the whole trajectory.
+
+    `stop_at` and `callback` are those of `heun`.
+    """
     device = next(teacher.parameters()).device
     operator = draw_further(corruption, keys).to(device)
     gram, condition = operator.gram, corruption.condition(operator)
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
     noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype).to(device)
-    made = heun(lambda x, t: teacher(gram(x), t, condition), noise, levels, stop_at)
+    made = heun(lambda x, t: teacher(gram(x), t, condition), noise, levels, stop_at, callback)
     return corruption.project(made, operator)
