@@ -7,7 +7,7 @@ import os
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -15,9 +15,17 @@ from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.bench_cli import bench
 from rsd_mri.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.errors import InputError
-
-if TYPE_CHECKING:
-    from rsd_mri.protocol import Protocol
+from rsd_mri.options import (
+    Device,
+    DeviceOption,
+    JsonOption,
+    ProtocolOption,
+    SeedOption,
+    SetOption,
+    existing,
+    protocol_of,
+)
+from rsd_mri.train_cli import train
 
 app = typer.Typer(
     help="Generative models for multi-coil MRI, learned from undersampled and noisy scans only. "
@@ -28,24 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
-
-
-class Device(str, Enum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class StageName(str, Enum):
-    """Stages of training."""
-
-    teacher = "teacher"
-    generator = "generator"
-    all = "all"
-    denoiser = "denoiser"
+app.command()(train)
 
 
 class Network(str, Enum):
@@ -66,23 +57,6 @@ class MethodName(str, Enum):
     zero_filled = "zero-filled"
 
 
-class PrecisionName(str, Enum):
-    """Precision of the networks; the physics is always complex64."""
-
-    single = "32"
-    bf16 = "bf16"
-    half = "16"
-
-
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
-ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
-SetOption = Annotated[
-    Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
-]
-
-
 def _version(show: bool) -> None:
     if show:
         result([__version__], {}, False)
@@ -98,30 +72,6 @@ def options(
 ) -> None:
     """Generative models for multi-coil MRI. Research use only. Not for diagnostic use."""
     set_debug(debug)
-
-
-def _protocol(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":
-    from rsd_mri.protocol import Protocol, load_protocol, protocol_for_acceleration
-
-    if name is not None:
-        protocol = load_protocol(name)
-    else:
-        protocol = protocol_for_acceleration(accel) if accel is not None else Protocol()
-    pairs = {}
-    if name is not None and accel is not None:
-        pairs["mask.acceleration"] = str(accel)
-    for text in assignments or []:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text}: expected key=value, for example --set mask.acceleration=8")
-        pairs[key.strip()] = value
-    return protocol.with_values(pairs) if pairs else protocol
-
-
-def _existing(path: Path, what: str) -> Path:
-    if not path.exists():
-        raise InputError(f"{path}: no such {what}")
-    return path
 
 
 @app.command()
@@ -177,7 +127,7 @@ def prep(
 
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                _existing(source, "file or folder"), out, _protocol(protocol, None, assignments), workers, scheduler,
+                existing(source, "file or folder"), out, protocol_of(protocol, None, assignments), workers, scheduler,
                 _parse_shard(shard), dry_run,
                 lambda done, total, entry: bar.update(done / total, detail=entry.source),
             )
@@ -220,53 +170,8 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(_existing(file, "file"))
+        found = look(existing(file, "file"))
         result(found.lines(), found.as_dict(), json)
-
-
-@app.command()
-def train(
-    accel: Annotated[Optional[float], typer.Option(min=1.0, help="Acceleration; picks the protocol.")] = None,
-    data: Annotated[Optional[Path], typer.Option(help="Prepared scans; simulated brains without it.")] = None,
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("run"),
-    protocol: ProtocolOption = None,
-    stage: Annotated[
-        StageName, typer.Option(help="What to train; all: teacher and generator; denoiser: the reconstruction prior.")
-    ] = StageName.all,
-    images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
-    fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
-    devices: Annotated[int, typer.Option(min=1, help="Devices per node.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes.")] = 1,
-    precision: Annotated[PrecisionName, typer.Option(help="Of the networks.")] = PrecisionName.single,
-    device: DeviceOption = Device.auto,
-    assignments: SetOption = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed; the protocol's without it.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Train a teacher from undersampled data only, then distil the one-step generator.
-
-    Continues a run that was stopped. Example: rsd-mri train --accel 4 --data scans-prepared --out run
-    """
-    with refusing():
-        from rsd_mri.experiment import train_run
-
-        if accel is None and protocol is None:
-            raise InputError("give --accel R or --protocol NAME; 'rsd-mri protocols' lists them")
-        chosen = _protocol(protocol, accel, assignments)
-        changes = {} if seed is None else {"seed": str(seed)}
-        if images is not None:
-            changes |= {f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser")}
-        chosen = chosen.with_values(changes)
-        with Bar("training") as bar:
-            done = train_run(
-                chosen, out, None if data is None else _existing(data, "folder"), stage.value, fresh,
-                device.value, devices, nodes, precision.value,
-                lambda name, seen, total, losses: bar.update(
-                    seen / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items())
-                ),
-            )
-        lines = [f"trained {name}: {count} images" for name, count in done["images"].items()]
-        result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], {**done, "out": str(out)}, json)
 
 
 @app.command()
@@ -291,7 +196,7 @@ def generate(
         from rsd_mri.report.figures import write_contact_sheet
         from rsd_mri.rsd.sampling import generate_file
 
-        _existing(run, "run folder")
+        existing(run, "run folder")
         target = out or run / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
@@ -335,7 +240,7 @@ def recon(
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
         delivery = Delivery(out, tuple(format.split(",")), report)
-        chosen = None if protocol is None and sets is None else _protocol(protocol, None, assignments).prep
+        chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
                 scans, method.value, prior, samples, seed, device.value, delivery, chosen,
@@ -361,7 +266,7 @@ def evaluate(
     with refusing():
         from rsd_mri.evaluation.image_quality import evaluate_files
 
-        found = evaluate_files(_existing(targets, "file or folder"), _existing(predictions, "file or folder"))
+        found = evaluate_files(existing(targets, "file or folder"), existing(predictions, "file or folder"))
         lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
         result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
 

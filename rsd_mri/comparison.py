@@ -24,10 +24,10 @@ from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
 from rsd_mri.operators import sense_operator
 from rsd_mri.protocol import Protocol
+from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 from rsd_mri.rsd.prior import Prior, load_law, load_prior
-from rsd_mri.rsd.stages import Data
-from rsd_mri.rsd.train import resolve_device
+from rsd_mri.training.fabric import TrainOptions, resolve_device
 from rsd_mri.training.loop import Progress
 
 FIRST_HELD_OUT = 100_000
@@ -282,7 +282,7 @@ def run_comparison(
     dict
         As `compare_networks`, with the `out` folder and the training's length.
     """
-    trained = train_run(protocol, out, None, "all", fresh, device, 1, 1, "32", progress)
+    trained = train_run(protocol, out, None, TrainOptions("all", fresh, device), progress)
     real = held_out_images(protocol, out, count, tell)
     found = compare_networks(
         protocol, out, training_data(protocol, out, tell), real, count, resolve_device(device), tell

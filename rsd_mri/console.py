@@ -52,15 +52,15 @@ def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
 
 
 class Bar:
-    """A progress bar with time left on stderr; silent where nobody watches."""
+    """A progress bar with time left on stderr; silent where nobody watches, or if `quiet`."""
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, quiet: bool = False) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"), console=Console(stderr=True), disable=not sys.stderr.isatty(),
+            TextColumn("{task.fields[detail]}"), console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(),
         )
         self._task = self._progress.add_task(description, total=1.0, detail="")
         self.description = description

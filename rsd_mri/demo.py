@@ -18,9 +18,9 @@ from rsd_mri.report.deliver import Delivery, deliver
 from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.prior import load_prior
 from rsd_mri.rsd.sampling import generate_file
-from rsd_mri.rsd.train import resolve_device
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.simulation import simulate_folder
+from rsd_mri.training.fabric import TrainOptions, resolve_device
 
 SCAN_MATRIX = 96
 """The demonstration's scan is larger than what the networks were trained on."""
@@ -117,7 +117,7 @@ def run_demo(
         "simulate and prepare", partial(simulated_data, protocol, out, seed, lambda share: show(share, "simulating"))
     )
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
-        step(title, partial(train_run, protocol, run, data, stage, False, device, 1, 1, "32", progress))
+        step(title, partial(train_run, protocol, run, data, TrainOptions(stage, device=device), progress))
     count = 16 if fast else 32
     for network in ("teacher", "generator"):
         made = step(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.images import CorruptedImages
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.errors import InputError
+from rsd_mri.evaluation.proximal import proximal_distance
 from rsd_mri.operators import Sense
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical import l1_wavelet, total_variation
 from rsd_mri.reconstruction.learned import PosteriorSettings, sample_posterior
 from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.prior import load_prior
-from rsd_mri.rsd.train import TrainOptions, train, train_denoiser
+from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
+from rsd_mri.training.fabric import TrainOptions, make_fabric
 from rsd_mri.training.loop import Progress
 
 
@@ -68,39 +71,54 @@ def simulated_data(
 
 
 def train_run(
-    protocol: Protocol,
-    out: Path,
-    data: Path | None,
-    stage: str,
-    fresh: bool,
-    device: str,
-    devices: int,
-    nodes: int,
-    precision: str,
-    progress: Progress,
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress
 ) -> dict[str, Any]:
-    """Train on prepared scans or on pictures, or on what needs no data where none are given."""
+    """Train on prepared scans or on pictures, or on what needs no data where none are given.
+
+    Of several processes the first simulates, prepares and restores; the others wait for it.
+
+    Returns
+    -------
+    dict
+        As of `train`, and `first`: whether this is the first of all processes.
+    """
+    fabric = make_fabric(options)
+    first = fabric.is_global_zero
     if protocol.corruption.kind != "undersampling":
-        if stage == "denoiser":
+        if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
         pictures = corrupted_images(protocol, data)
-        options = TrainOptions(stage, fresh, device, devices, nodes, precision)
         source = protocol.data.source if data is None else data.name
         card = {"data": source, "images": len(pictures), "corruption": asdict(protocol.corruption)}
-        return train(pictures, protocol, out, options, progress, card, write_contact_sheet)
+        monitor = proximal_distance(pictures, protocol)
+        done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+        return {**done, "first": first}
     if data is None:
-        data = simulated_data(
-            protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
-        )
-    dataset = PreparedDataset(data)
-    slices = UndersampledSlices(dataset, protocol.mask, protocol.seed)
-    if stage == "denoiser":
-        restored = restore(slices, protocol, out, lambda done: progress("restoring", int(done * 100), 100, {}))
-        chosen = TrainOptions("all", fresh, device, devices, nodes, precision)
-        card = {**describe(slices, data), "restored_by": protocol.denoiser.restored_by}
-        return train_denoiser(restored, protocol, out, chosen, progress, card, write_contact_sheet)
-    options = TrainOptions(stage, fresh, device, devices, nodes, precision)
-    return train(slices, protocol, out, options, progress, describe(slices, data), write_contact_sheet)
+        if first:
+            simulated_data(
+                protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
+            )
+        fabric.barrier()
+        data = out / "simulated-prepared"
+    slices = UndersampledSlices(PreparedDataset(data), protocol.mask, protocol.seed)
+    card = describe(slices, data)
+    if options.stage == "denoiser":
+        tell = partial(_restoring, progress)
+        # The first restores and stores; the others then read what it stored.
+        if first:
+            restore(slices, protocol, out, tell)
+        fabric.barrier()
+        restored = restore(slices, protocol, out, tell)
+        card["restored_by"] = protocol.denoiser.restored_by
+        done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
+    else:
+        monitor = proximal_distance(slices, protocol)
+        done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+    return {**done, "first": first}
+
+
+def _restoring(progress: Progress, done: float) -> None:
+    progress("restoring", int(done * 100), 100, {})
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:

@@ -153,6 +153,8 @@ class DistillationSettings:
     batch: int = 16
     learning_rate_generator: float = 3.0e-5
     learning_rate_fake: float = 1.0e-4
+    beta1_generator: float = 0.0
+    """Adam's first decay rate for the generator."""
     alpha: float = 1.2
     """SiD's alpha (Zhou et al. 2024, arXiv 2404.04057, eq. 23)."""
     sigma_init: float = 2.5
@@ -202,6 +204,24 @@ class SamplerSettings:
 
 
 @dataclass(frozen=True)
+class MonitorSettings:
+    """Judging the averaged networks as they train, from measurements alone: the Proximal distance.
+
+    Generated images are corrupted again by the law of the data and compared with measurements kept from training;
+    the weights with the lowest distance are the result (arXiv 2505.13377).
+    """
+
+    cost: float = 0.05
+    """How often: the share of a stage's computation it may take; 0 turns it off and trains on every item."""
+    images: int = 256
+    """Images generated for one distance, and the most measurements they are compared with."""
+    held_out: float = 0.1
+    """Share of the items kept from training; where that is fewer than 16, none is kept and nothing is judged."""
+    steps: int = 8
+    """Steps of the teacher's sampler."""
+
+
+@dataclass(frozen=True)
 class Protocol:
     """An experiment: acquisition, preparation, networks, training, sampling."""
 
@@ -217,6 +237,7 @@ class Protocol:
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
 
     def to_yaml(self) -> str:
         """Write every value, defaults included."""

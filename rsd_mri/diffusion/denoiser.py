@@ -1,7 +1,9 @@
 """The denoiser: a network inside the EDM preconditioning."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from rsd_mri.networks import UNet, to_channels, to_complex
@@ -46,6 +48,8 @@ class Denoiser(nn.Module):
         super().__init__()
         self.network = network
         self.sigma_data = sigma_data
+        self.half: torch.dtype | None = None
+        """bfloat16 or float16: what the network alone computes in (autocast); scaling and physics never do."""
 
     def forward(self, u: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
         """Estimate the clean image.
@@ -66,8 +70,8 @@ class Denoiser(nn.Module):
         c_skip, c_out, c_in = data**2 / total**2, sigma * data / total, 1 / total
         scaled = u * c_in[per_item]
         stored = to_channels(scaled[:, None]) if u.is_complex() else scaled
-        # The network alone may run in half precision (autocast); scaling and physics around it never do.
-        out = self.network(stored, sigma.log() / 4, condition.mask, condition.sampling)
+        with torch.autocast(u.device.type, self.half) if self.half is not None else nullcontext():
+            out = self.network(stored, sigma.log() / 4, condition.mask, condition.sampling)
         predicted = to_complex(out)[:, 0] if u.is_complex() else out.to(u.dtype)
         return u * c_skip[per_item] + predicted * c_out[per_item]
 

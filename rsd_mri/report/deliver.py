@@ -14,8 +14,8 @@ from rsd_mri.reconstruction.files import write_reconstruction
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior, load_prior
-from rsd_mri.rsd.train import resolve_device
 from rsd_mri.scan.reading import read_scan
+from rsd_mri.training.fabric import resolve_device
 
 FORMATS = ("h5", "nifti", "dicom", "png")
 DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4.safetensors"

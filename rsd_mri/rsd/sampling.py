@@ -16,7 +16,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 from rsd_mri.rsd.prior import Prior, load_law, load_prior
-from rsd_mri.rsd.train import resolve_device
+from rsd_mri.training.fabric import resolve_device
 from rsd_mri.training.loop import Picture
 
 

@@ -1,42 +1,28 @@
-"""The two stages of the method as the training loop runs them."""
+"""Phase one as the training loop runs it: the teacher, and the denoiser of whole images."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Protocol as Interface
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from rsd_mri.corruption.corruption import Corruption, Key, Measurements
+from rsd_mri.corruption.corruption import Key, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
-from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal, log_normal_below
+from rsd_mri.diffusion.noise_levels import log_normal, log_normal_below
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.protocol import Protocol
-from rsd_mri.randomness import generator, normal_items, uniform_items
+from rsd_mri.randomness import normal_items, uniform_items
 from rsd_mri.rsd.consistency import DRAWS, consistency_loss
-from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator, sample_teacher
-from rsd_mri.rsd.objectives import check_finite, compare, dmd_loss, restoration_loss, sds_loss, seen_at, sid_loss
+from rsd_mri.rsd.data import Data, Monitor, shuffled_index
+from rsd_mri.rsd.generator import sample_teacher
+from rsd_mri.rsd.objectives import restoration_loss, seen_at
+from rsd_mri.training.descent import ItemLosses, descend
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
 
-
-class Data(Interface):
-    """Measurements to train on."""
-
-    @property
-    def corruption(self) -> Corruption:
-        """The law the measurements come from."""
-
-    @property
-    def identity(self) -> str:
-        """Hash of the measurements; a checkpoint is continued on the same ones only."""
-
-    def __len__(self) -> int: ...
-    def batch(self, indices: Sequence[int]) -> Measurements:
-        """Collate items."""
-
-
+TRAINING_CALLS = 3
+"""Network calls that a training image of the teacher costs; a backward pass counts as two."""
 CONSISTENCY_STEPS = 3
 """Steps from the noise level of the data term down to the one that the consistency term trains."""
 
@@ -45,11 +31,11 @@ Finish = Callable[[nn.Module, dict[str, float]], None]
 
 
 @torch.no_grad()
-def hidden_error(teacher: Denoiser, data: Data, seed: int, items: int = 32) -> float:
+def hidden_error(teacher: Denoiser, data: Data, seed: int, items: Sequence[int]) -> float:
     """Root mean square error of a teacher's images, from measurements alone.
 
     The teacher is given the further-corrupted data and judged on the data kept from it, whose noise is known
-    and taken off; the error is taken to be as large in what nobody measured.
+    and taken off; the error is taken to be as large in what nobody measured. At most 32 of the items are used.
 
     Returns
     -------
@@ -59,9 +45,10 @@ def hidden_error(teacher: Denoiser, data: Data, seed: int, items: int = 32) -> f
     device = next(teacher.parameters()).device
     corruption = data.corruption
     errors = []
-    for start in range(0, min(items, len(data)), 8):
-        keys = [(seed, "hidden error", i) for i in range(start, min(start + 8, items, len(data)))]
-        batch = data.batch([int(k[2]) for k in keys]).to(device)
+    for start in range(0, min(32, len(items)), 8):
+        chosen = items[start : start + 8]
+        keys: list[Key] = [(seed, "hidden error", i) for i in chosen]
+        batch = data.batch(chosen).to(device)
         further = corruption.further(batch.operator, keys).to(device)
         t = batch.sigma.clamp_min(0.002)
         estimate = teacher(further.adjoint(batch.y), t, corruption.condition(further))
@@ -80,83 +67,103 @@ def _restrict(operator: LinearOperator, y: Tensor) -> Tensor:
     return operator.sampling.forward(y) if isinstance(operator, Sense) else operator.forward(y)
 
 
-def shuffled_index(position: int, count: int, seed: int) -> int:
-    """Item at a running position, every epoch in another order; no state to store."""
-    epoch, place = divmod(position, count)
-    return int(_permutation(epoch, count, seed)[place])
-
-
-_permutations: dict[tuple[int, int, int], Tensor] = {}
-
-
-def _permutation(epoch: int, count: int, seed: int) -> Tensor:
-    wanted = (epoch, count, seed)
-    if wanted not in _permutations:
-        if len(_permutations) > 4:
-            _permutations.clear()
-        _permutations[wanted] = torch.randperm(count, generator=generator(seed, "epoch", epoch))
-    return _permutations[wanted]
-
-
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, images: int, warmup: int) -> None:
     """Linear ramp over the first `warmup` images."""
     for group in optimizer.param_groups:
         group["lr"] = rate * min(1.0, (images + 1) / warmup) if warmup else rate
 
 
-def descend(
-    fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, grad_clip: float
-) -> None:
-    """One step of the optimiser; `grad_clip` bounds the norm of the gradient, 0 leaves it."""
-    optimizer.zero_grad()
-    fabric.backward(loss)
-    if grad_clip:
-        nn.utils.clip_grad_norm_(module.parameters(), grad_clip)
-    optimizer.step()
+@dataclass(frozen=True)
+class Draw:
+    """What the teacher's step needs of a part of a batch."""
+
+    data: Measurements
+    further: LinearOperator
+    t: Tensor
+    noise: Tensor
+    keys: list[Key]
 
 
 class TeacherStage(Stage):
-    """Phase one: the corruption-aware diffusion teacher, from measurements only."""
+    """Phase one: the corruption-aware diffusion teacher, from measurements only.
+
+    Parameters
+    ----------
+    denoiser
+        The untrained network.
+    data
+        Measurements.
+    protocol
+        Its `teacher`, `sampler` and `monitor` are used.
+    fabric
+        Launched.
+    finish
+        Writes the result.
+    monitor
+        Judges the averaged teacher's samples; what it holds out is not trained on.
+    compiled
+        Compile the network.
+    """
 
     name = "teacher"
 
     def __init__(
-        self, denoiser: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Finish
+        self,
+        denoiser: Denoiser,
+        data: Data,
+        protocol: Protocol,
+        fabric: Fabric,
+        finish: Finish,
+        monitor: Monitor | None = None,
+        compiled: bool = False,
     ) -> None:
         self.settings, self.protocol, self.data = protocol.teacher, protocol, data
         self.batch = protocol.teacher.batch
         self._finish = finish
+        self._monitor = monitor
+        held_out = set(monitor.held_out) if monitor is not None else set()
+        self._items = [i for i in range(len(data)) if i not in held_out]
+        self._coarse = replace(protocol.sampler, steps=min(protocol.sampler.steps, protocol.monitor.steps))
+        if monitor is not None:
+            self.judged_every = monitor.interval(2 * self._coarse.steps - 1, TRAINING_CALLS)
         denoiser = denoiser.to(fabric.device)
         self.averages: dict[str, nn.Module] = {"teacher": averaged_copy(denoiser)}
+        if compiled:
+            denoiser.network.compile()
         optimizer = torch.optim.Adam(denoiser.parameters(), lr=protocol.teacher.learning_rate)
         module, optimizer = fabric.setup(denoiser, optimizer)
         self.modules: dict[str, nn.Module] = {"teacher": module}
         self.optimizers = {"teacher": optimizer}
 
-    def step(self, fabric: Fabric, positions: Sequence[int], images: int) -> dict[str, Tensor]:
-        """One update on measured data."""
-        seed, s = self.protocol.seed, self.settings
-        keys = [(seed, "teacher", p) for p in positions]
-        indices = [shuffled_index(p, len(self.data), seed) for p in positions]
-        data = self.data.batch(indices)
+    def draw(self, positions: Sequence[int]) -> Draw:
+        """Measured data, what they are corrupted with further, noise and its levels."""
+        seed, s, corruption = self.protocol.seed, self.settings, self.data.corruption
+        keys: list[Key] = [(seed, "teacher", p) for p in positions]
+        data = self.data.batch([self._items[shuffled_index(p, len(self._items), seed)] for p in positions])
         t = log_normal(
             uniform_items([(*k, "level") for k in keys]), s.log_mean, s.log_std, data.sigma, s.noise_law == "clamped"
         )
-        corruption = self.data.corruption
         noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype)
-        further = corruption.further(data.operator, keys).to(fabric.device)
+        return Draw(data, corruption.further(data.operator, keys), t, noise, keys)
+
+    def step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> Mapping[str, ItemLosses]:
+        """One update on measured data."""
+        s, corruption = self.settings, self.data.corruption
         module, optimizer = self.modules["teacher"], self.optimizers["teacher"]
         module.train()
         set_learning_rate(optimizer, s.learning_rate, images, s.warmup)
-        loss = restoration_loss(
-            module, corruption, data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device)
-        )
-        if s.consistency:
-            u = seen_at(data.to(fabric.device), further, t.to(fabric.device), noise.to(fabric.device))
-            loss = loss + s.consistency * self._consistency(module, u, further, t.to(fabric.device), keys)
-        check_finite(loss, t, keys, self.name, images)
-        descend(fabric, module, optimizer, loss.mean(), s.grad_clip)
-        return {f"{self.name} loss": loss.mean()}
+
+        def losses(part: Draw) -> ItemLosses:
+            data, further = part.data.to(fabric.device), part.further.to(fabric.device)
+            t, noise = part.t.to(fabric.device), part.noise.to(fabric.device)
+            loss = restoration_loss(module, corruption, data, further, t, noise)
+            if s.consistency:
+                u = seen_at(data, further, t, noise)
+                loss = loss + s.consistency * self._consistency(module, u, further, t, part.keys)
+            return ItemLosses(loss, t, part.keys)
+
+        where = f"{self.name} after {images} images"
+        return {f"{self.name} loss": descend(fabric, module, optimizer, parts, losses, s.grad_clip, where)}
 
     def _consistency(
         self, module: nn.Module, u: Tensor, further: LinearOperator, t: Tensor, keys: Sequence[Key]
@@ -178,112 +185,26 @@ class TeacherStage(Stage):
 
     def preview(self, count: int) -> Tensor:
         """Samples of the averaged teacher."""
-        teacher = self.averages["teacher"]
-        keys: list[Key] = [(self.protocol.seed, "preview", i) for i in range(count)]
-        corruption = self.data.corruption
-        coarse = replace(self.protocol.sampler, steps=min(self.protocol.sampler.steps, 8))
-        return corruption.picture(sample_teacher(teacher, corruption, keys, coarse))
+        return self.data.corruption.picture(self._sample([(self.protocol.seed, "preview", i) for i in range(count)]))
 
-    def finish(self) -> None:
+    def judge(self, fabric: Fabric) -> float:
+        """The Proximal distance of the averaged teacher's samples."""
+        return super().judge(fabric) if self._monitor is None else self._monitor(fabric, self._sample)
+
+    def _sample(self, keys: Sequence[Key]) -> Tensor:
+        return sample_teacher(self.averages["teacher"], self.data.corruption, keys, self._coarse)
+
+    def finish(self, found: Mapping[str, float]) -> None:
         """Hand over the averaged teacher and its error on what it is not shown."""
         teacher = self.averages["teacher"]
         assert isinstance(teacher, Denoiser)  # noqa: S101 - for the type checker
-        self._finish(teacher, {"hidden_error": hidden_error(teacher, self.data, self.protocol.seed)})
+        items = self._monitor.held_out if self._monitor is not None else self._items
+        error = hidden_error(teacher, self.data, self.protocol.seed, items)
+        facts = self._monitor.facts if self._monitor is not None else {}
+        self._finish(teacher, {"hidden_error": error, **facts, **found})
 
 
 class DenoiserStage(TeacherStage):
     """The reconstruction prior: the teacher's stage on restored whole images."""
 
     name = "denoiser"
-
-
-class DistillationStage(Stage):
-    """Phase two: fake score and one-step generator, alternately. No measured data enters but maps and masks."""
-
-    name = "generator"
-
-    def __init__(
-        self, teacher: Denoiser, data: Data, protocol: Protocol, fabric: Fabric, finish: Finish
-    ) -> None:
-        self.settings, self.protocol, self.data = protocol.distillation, protocol, data
-        self.batch = protocol.distillation.batch
-        self._finish = finish
-        teacher = teacher.to(fabric.device)
-        self.teacher = averaged_copy(teacher)
-        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(teacher).requires_grad_(True)
-        self.averages = {"generator": averaged_copy(student)}
-        s = self.settings
-        fake_optimizer = torch.optim.Adam(fake.parameters(), lr=s.learning_rate_fake, betas=(0.0, 0.999))
-        optimizer = torch.optim.Adam(student.parameters(), lr=s.learning_rate_generator, betas=(0.0, 0.999))
-        self._fake = fake
-        fake_module, fake_optimizer = fabric.setup(fake, fake_optimizer)
-        student_module, optimizer = fabric.setup(student, optimizer)
-        self.modules = {"fake": fake_module, "generator": student_module}
-        self.optimizers = {"fake": fake_optimizer, "generator": optimizer}
-
-    def step(self, fabric: Fabric, positions: Sequence[int], images: int) -> dict[str, Tensor]:
-        """One update of the fake score on the generator's images, then one of the generator."""
-        losses = {} if self.settings.method == "sds" else {"fake loss": self._fake_step(fabric, positions, images)}
-        losses["generator loss"] = self._generator_step(fabric, positions, images)
-        return losses
-
-    def _fake_step(self, fabric: Fabric, positions: Sequence[int], images: int) -> Tensor:
-        seed, s, corruption = self.protocol.seed, self.settings, self.data.corruption
-        keys = [(seed, "fake", p) for p in positions]
-        with torch.no_grad():
-            student = self.modules["generator"].eval()
-            further = draw_further(corruption, [(*k, "input") for k in keys]).to(fabric.device)
-            noise = noise_for(corruption, keys).to(fabric.device)
-            # Every adjoint masks, so noise outside the mask is never seen.
-            data = corruption.measure(generate(student, corruption, further, noise, s.sigma_init), keys)
-        t = log_normal(
-            uniform_items([(*k, "level") for k in keys]), self.protocol.teacher.log_mean,
-            self.protocol.teacher.log_std, data.sigma, self.protocol.teacher.noise_law == "clamped",
-        )
-        n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
-        hidden = corruption.further(data.operator, keys).to(fabric.device)
-        module, optimizer = self.modules["fake"], self.optimizers["fake"]
-        module.train()
-        loss = restoration_loss(
-            module, corruption, data.to(fabric.device), hidden, t.to(fabric.device), n.to(fabric.device), s.fake_mask
-        )
-        check_finite(loss, t, keys, "fake score", images)
-        descend(fabric, module, optimizer, loss.mean(), s.grad_clip)
-        return loss.mean()
-
-    def _generator_step(self, fabric: Fabric, positions: Sequence[int], images: int) -> Tensor:
-        seed, s, corruption = self.protocol.seed, self.settings, self.data.corruption
-        keys = [(seed, "generator", p) for p in positions]
-        further = draw_further(corruption, [(*k, "input") for k in keys]).to(fabric.device)
-        noise = noise_for(corruption, keys).to(fabric.device)
-        student, optimizer = self.modules["generator"], self.optimizers["generator"]
-        student.train()
-        made = generate(student, corruption, further, noise, s.sigma_init)
-        t = distillation_levels(uniform_items([(*k, "level") for k in keys]), s.t_max)
-        n = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype)
-        # The bare network, frozen: the generator's gradient passes through its input only.
-        fake = self._fake.requires_grad_(False).eval()
-        grain = None
-        if s.student_noise == "matched":
-            grain = normal_items(corruption.image_shape, [(*k, "grain") for k in keys], corruption.dtype)
-            grain = grain.to(fabric.device)
-        pair = compare(self.teacher, fake, corruption, made, keys, t.to(fabric.device), n.to(fabric.device), grain)
-        if s.method == "sid":
-            loss = sid_loss(pair, s.alpha, s.generator_mask)
-        else:
-            loss = dmd_loss(pair) if s.method == "dmd" else sds_loss(pair)
-        check_finite(loss, t, keys, "generator", images)
-        descend(fabric, student, optimizer, loss.mean(), 0.0)
-        fake.requires_grad_(True)
-        return loss.mean()
-
-    def preview(self, count: int) -> Tensor:
-        """Images of the averaged generator."""
-        keys = [(self.protocol.seed, "preview", i) for i in range(count)]
-        corruption = self.data.corruption
-        made = sample_generator(self.averages["generator"], corruption, keys, self.settings.sigma_init)
-        return corruption.picture(made)
-
-    def finish(self) -> None:
-        """Hand over the averaged generator."""
-        self._finish(self.averages["generator"], {})

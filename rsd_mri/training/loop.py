@@ -1,28 +1,23 @@
 """The training loop: batches, checkpoints, logs. It sees stages, not MRI."""
 
-import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import remove_partial
 from rsd_mri.randomness import key
-from rsd_mri.training.checkpoint import (
-    load_tensors,
-    load_weights,
-    optimizer_tensors,
-    restore_optimizer,
-    save_tensors,
-)
 from rsd_mri.training.ema import update_average
+from rsd_mri.training.log import MetricsLog, require_tensorboard
 from rsd_mri.training.stage import Stage
+from rsd_mri.training.state import Best, restore_state, save_state
+from rsd_mri.training.tally import Tally
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """(stage, images seen, images in all, latest losses)."""
@@ -41,6 +36,11 @@ class LoopSettings:
     previews: int = 4
     """Sample grids over the whole training."""
     ema_halflife: int = 10_000
+    accumulate: int = 1
+    """Parts that each process's share of a batch is taken in."""
+    tensorboard: bool = False
+    ahead: bool = False
+    """Draw the next batch in a thread while the device works on this one. It changes no result."""
 
 
 def run_stage(
@@ -55,7 +55,8 @@ def run_stage(
     """Train a stage to its end, continuing from its checkpoint where there is one.
 
     Everything random is keyed by the running number of the image, so a run that was stopped and continued
-    gives the same weights as one that was not.
+    gives the same weights as one that was not. Where the stage is judged, the averaged weights that came
+    closest to the data are the result.
 
     Parameters
     ----------
@@ -64,13 +65,13 @@ def run_stage(
     fabric
         Set up and launched.
     folder
-        The run folder.
+        The run folder; all processes see it.
     settings
         Length and intervals.
     identity
         What a checkpoint must agree with to be continued (protocol hash, data hash).
     progress
-        Called a few times a second at most.
+        Called a few times a second at most, in the first process.
     picture
         Writes sample grids; none without it.
 
@@ -82,111 +83,89 @@ def run_stage(
     Raises
     ------
     InputError
-        If the checkpoint belongs to another protocol or other data.
+        If the checkpoint belongs to another protocol or other data, or the batch cannot be shared.
     """
+    share, rest = divmod(stage.batch, fabric.world_size * settings.accumulate)
+    if rest or not share:
+        raise InputError(
+            f"{stage.name}: a batch of {stage.batch} cannot be shared by {fabric.world_size} devices in "
+            f"{settings.accumulate} parts each; choose a batch that divides evenly"
+        )
+    if settings.tensorboard:
+        require_tensorboard()
     path = folder / "checkpoint" / f"{stage.name}.safetensors"
-    images = _restore(stage, path, identity) if path.is_file() else 0
-    log = folder / "metrics.csv"
-    if fabric.is_global_zero:
-        _cut_log(log, stage.name, images)
-    start, started, saved = images, time.monotonic(), time.monotonic()
-    sums: dict[str, Tensor] = {}
-    logged, count = images, 0
-    share = stage.batch // fabric.world_size
-    while images < settings.images:
-        first = images + fabric.global_rank * share
+    images, best = restore_state(stage, fabric, path, identity) if path.is_file() else (0, None)
+    fabric.barrier()  # nothing is written before every process has read it
+    first = fabric.is_global_zero
+    if first:
+        for file in (path, folder / f"{stage.name}.safetensors", folder / "metrics.csv"):
+            remove_partial(file)
+    start, started, saved, logged = images, time.monotonic(), time.monotonic(), images
+    tally = Tally()
+    log = MetricsLog(folder, stage.name, images, settings.tensorboard) if first else None
+    for parts, position in _batches(stage, fabric, settings, images, share):
         # Dropout is the one consumer of the global generator; it too is keyed, and the caller's state is kept.
         with torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
-            torch.manual_seed(key(stage.name, "dropout", first))
-            losses = stage.step(fabric, range(first, first + share), images)
+            torch.manual_seed(key(stage.name, "dropout", position))
+            for name, losses in stage.step(fabric, parts, images).items():
+                tally.add(name, losses)
         images += stage.batch
-        count += 1
         for name, average in stage.averages.items():
             update_average(average, stage.modules[name], stage.batch, images, settings.ema_halflife)
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0) + value.detach()
         last = images >= settings.images
+        values: dict[str, float] = {}
         if images - logged >= settings.log_images or last:
-            means = {name: float(value) / count for name, value in sums.items()}
-            sums, logged, count = {}, images, 0
-            if fabric.is_global_zero:
-                _append_log(log, stage.name, images, time.monotonic() - started, means)
-            progress(stage.name, images, settings.images, means)
-        every = max(settings.images // max(settings.previews, 1), 1)
-        if picture and fabric.is_global_zero and images // every > (images - stage.batch) // every:
-            magnitudes = stage.preview(9).cpu().numpy()
-            picture(folder / "samples" / f"{stage.name}-{images:09d}.png", magnitudes)
-        due = time.monotonic() - saved > settings.checkpoint_seconds
-        if fabric.world_size > 1:
-            due = fabric.broadcast(due)
-        if due or last:
-            if fabric.is_global_zero:
-                _save(stage, path, images, identity)
+            values, logged = tally.take(fabric), images
+            if first:
+                progress(stage.name, images, settings.images, {k: v for k, v in values.items() if "sigma" not in k})
+        if stage.judged_every and (_passes(images, stage.batch, stage.judged_every) or last):
+            distance = stage.judge(fabric)
+            values["proximal distance"] = distance
+            if first and (best is None or distance < best.distance):
+                best = Best.of(stage, distance, images)
+        if log is not None and values:
+            log.write(images, time.monotonic() - started, values)
+        if picture and first and _passes(images, stage.batch, max(settings.images // max(settings.previews, 1), 1)):
+            picture(folder / "samples" / f"{stage.name}-{images:09d}.png", stage.preview(9).cpu().numpy())
+        # The first process alone decides and writes: the others need not know.
+        if first and (last or time.monotonic() - saved > settings.checkpoint_seconds):
+            save_state(stage, fabric, path, images, identity, best)
             saved = time.monotonic()
-    if fabric.is_global_zero:
-        stage.finish()
+    if log is not None:
+        log.close()
+    if first:
+        if best is not None:
+            best.put_back(stage)
+        stage.finish(best.facts if best is not None else {})
     fabric.barrier()
     return images - start
 
 
-def _bare(module: torch.nn.Module) -> torch.nn.Module:
-    """The network inside Fabric's and DDP's wrappers."""
-    while hasattr(module, "module") and isinstance(module.module, torch.nn.Module):
-        module = module.module
-    return module
+def _batches(
+    stage: Stage, fabric: Fabric, settings: LoopSettings, images: int, share: int
+) -> Iterator[tuple[list[Any], int]]:
+    """Every batch to come: this process's parts to come, and the running number of their first image."""
+    size = share * settings.accumulate
 
+    def parts(begin: int) -> tuple[list[Any], int]:
+        position = begin + fabric.global_rank * size
+        places = range(position, position + size)
+        return [stage.draw(places[i : i + share]) for i in range(0, size, share)], position
 
-def _save(stage: Stage, path: Path, images: int, identity: dict[str, Any]) -> None:
-    tensors: dict[str, Tensor] = {}
-    for kind, modules in (("module", stage.modules), ("average", stage.averages)):
-        for name, module in modules.items():
-            tensors |= {f"{kind}/{name}/{k}": v for k, v in _bare(module).state_dict().items()}
-    for name, optimizer in stage.optimizers.items():
-        tensors |= {f"optimizer/{name}/{k}": v for k, v in optimizer_tensors(optimizer).items()}
-    save_tensors(path, tensors, {"images": images, "identity": identity, "stage": stage.name})
-
-
-def _restore(stage: Stage, path: Path, identity: dict[str, Any]) -> int:
-    tensors, metadata = load_tensors(path)
-    for name, value in identity.items():
-        stored = metadata.get("identity", {}).get(name)
-        if stored != value:
-            raise InputError(
-                f"{path}: this run was started with another {name}; continue it with the same one, "
-                "or start over with --fresh"
-            )
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
-
-    for kind, modules in (("module", stage.modules), ("average", stage.averages)):
-        for name, module in modules.items():
-            load_weights(_bare(module), part(f"{kind}/{name}/"), str(path))
-    for name, optimizer in stage.optimizers.items():
-        restore_optimizer(optimizer, part(f"optimizer/{name}/"))
-    return int(metadata["images"])
-
-
-LOG_FIELDS = ("stage", "images", "seconds", "name", "value")
-
-
-def _cut_log(path: Path, stage: str, images: int) -> None:
-    """Drop what was logged after the checkpoint: it will be logged again."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(",".join(LOG_FIELDS) + "\n", encoding="utf-8")
+    begins = range(images, settings.images, stage.batch)
+    if not settings.ahead:
+        yield from map(parts, begins)
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["stage"] != stage or int(r["images"]) <= images]
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, LOG_FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    with ThreadPoolExecutor(1, "draw") as thread:
+        coming = thread.submit(parts, begins[0]) if begins else None
+        for following in (*begins[1:], None):
+            if coming is None:
+                return
+            ready = coming.result()
+            coming = thread.submit(parts, following) if following is not None else None
+            yield ready
 
 
-def _append_log(path: Path, stage: str, images: int, seconds: float, values: dict[str, float]) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(
-            [stage, images, f"{seconds:.1f}", name, f"{value:.6g}"] for name, value in values.items()
-        )
-
+def _passes(images: int, batch: int, every: int) -> bool:
+    """Whether the batch that led to so many images passed a multiple of `every`."""
+    return images // every > (images - batch) // every

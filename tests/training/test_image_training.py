@@ -11,6 +11,7 @@ from rsd_mri.experiment import train_run
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
+from rsd_mri.training.fabric import TrainOptions
 
 SETTINGS = {
     "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
@@ -22,7 +23,7 @@ SETTINGS = {
 
 
 def run(protocol, folder, data=None, stage="all"):
-    return train_run(protocol, folder, data, stage, False, "cpu", 1, 1, "32", lambda *_: None)
+    return train_run(protocol, folder, data, TrainOptions(stage, device="cpu"), lambda *_: None)
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,12 @@ def test_log_has_no_row_twice(slices, tmp_path):
     run(slices, tmp_path, stage="teacher")
     rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert rows[0] == "stage,images,seconds,name,value"
-    images = [int(r.split(",")[1]) for r in rows[1:]]
-    assert images == sorted(set(images))
+    seen = [(int(r.split(",")[1]), r.split(",")[3]) for r in rows[1:]]
+    assert len(set(seen)) == len(seen)
+    images = [i for i, name in seen if name == "teacher loss"]
+    assert images == sorted(images)
     assert images[-1] == 16
+    assert any(name.startswith("teacher loss sigma ") for _, name in seen)
 
 
 def test_damaged_checkpoint_is_one_sentence(slices, tmp_path):
@@ -165,7 +168,7 @@ def test_hidden_error_is_the_error_on_what_is_not_shown(slices):
             return 0 * u
 
     data = UndersampledSlices(slices, PROTOCOL.mask, PROTOCOL.seed)
-    found = hidden_error(Echo(), data, PROTOCOL.seed)
+    found = hidden_error(Echo(), data, PROTOCOL.seed, [0, 1])
     batch = data.batch([0, 1])
     keys = [(PROTOCOL.seed, "hidden error", i) for i in range(2)]
     hidden = batch.operator.mask & ~data.corruption.further(batch.operator, keys).mask

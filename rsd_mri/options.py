@@ -1,0 +1,68 @@
+"""Options that several commands have, and what they stand for."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from rsd_mri.errors import InputError
+
+if TYPE_CHECKING:
+    from rsd_mri.protocol import Protocol
+
+
+class Device(str, Enum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
+SetOption = Annotated[
+    Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
+]
+
+
+def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":
+    """The protocol that `--protocol`, `--accel` and `--set` name together.
+
+    Raises
+    ------
+    InputError
+        If there is none, or a value does not fit.
+    """
+    from rsd_mri.protocol import Protocol, load_protocol, protocol_for_acceleration
+
+    if name is not None:
+        protocol = load_protocol(name)
+    else:
+        protocol = protocol_for_acceleration(accel) if accel is not None else Protocol()
+    pairs = {}
+    if name is not None and accel is not None:
+        pairs["mask.acceleration"] = str(accel)
+    for text in assignments or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text}: expected key=value, for example --set mask.acceleration=8")
+        pairs[key.strip()] = value
+    return protocol.with_values(pairs) if pairs else protocol
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path, if it is there.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such {what}")
+    return path

@@ -1,0 +1,105 @@
+"""The state of a stage between two steps: to a checkpoint and back, exactly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from rsd_mri.errors import InputError
+from rsd_mri.training.checkpoint import (
+    load_tensors,
+    load_weights,
+    optimizer_tensors,
+    restore_optimizer,
+    save_tensors,
+)
+from rsd_mri.training.stage import Stage
+
+
+@dataclass(frozen=True)
+class Best:
+    """The averaged weights that came closest to the data."""
+
+    distance: float
+    images: int
+    """Images seen then."""
+    tensors: dict[str, Tensor]
+    """On the CPU, by `AVERAGE/WEIGHT`."""
+
+    @classmethod
+    def of(cls, stage: Stage, distance: float, images: int) -> "Best":
+        """Copy a stage's averages."""
+        tensors = {
+            f"{name}/{k}": v.detach().cpu().clone()
+            for name, module in stage.averages.items() for k, v in module.state_dict().items()
+        }
+        return cls(distance, images, tensors)
+
+    def put_back(self, stage: Stage) -> None:
+        """Load the copy into the stage's averages."""
+        for name, module in stage.averages.items():
+            load_weights(module, _part(self.tensors, f"{name}/"), "the best weights so far")
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """For the card of the weights."""
+        return {"proximal_distance": self.distance, "chosen_at_images": self.images}
+
+
+def save_state(
+    stage: Stage, fabric: Fabric, path: Path, images: int, identity: dict[str, Any], best: Best | None
+) -> None:
+    """Write a checkpoint."""
+    tensors: dict[str, Tensor] = {}
+    for kind, modules in (("module", stage.modules), ("average", stage.averages)):
+        for name, module in modules.items():
+            tensors |= {f"{kind}/{name}/{k}": v for k, v in bare(module).state_dict().items()}
+    for name, optimizer in stage.optimizers.items():
+        tensors |= {f"optimizer/{name}/{k}": v for k, v in optimizer_tensors(optimizer).items()}
+    metadata: dict[str, Any] = {"images": images, "identity": identity, "stage": stage.name}
+    # The scale of the loss in half precision; nothing otherwise.
+    metadata["precision"] = fabric.strategy.precision.state_dict()
+    if best is not None:
+        tensors |= {f"best/{k}": v for k, v in best.tensors.items()}
+        metadata["best"] = {"distance": best.distance, "images": best.images}
+    save_tensors(path, tensors, metadata)
+
+
+def restore_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, Any]) -> tuple[int, Best | None]:
+    """Read a checkpoint into a stage; return the images seen, and the best weights so far.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint is damaged, or belongs to another protocol or other data.
+    """
+    tensors, metadata = load_tensors(path)
+    for name, value in identity.items():
+        stored = metadata.get("identity", {}).get(name)
+        if stored != value:
+            raise InputError(
+                f"{path}: this run was started with another {name}; continue it with the same one, "
+                "or start over with --fresh"
+            )
+    for kind, modules in (("module", stage.modules), ("average", stage.averages)):
+        for name, module in modules.items():
+            load_weights(bare(module), _part(tensors, f"{kind}/{name}/"), str(path))
+    for name, optimizer in stage.optimizers.items():
+        restore_optimizer(optimizer, _part(tensors, f"optimizer/{name}/"))
+    fabric.strategy.precision.load_state_dict(metadata.get("precision") or {})
+    kept = metadata.get("best")
+    best = Best(kept["distance"], kept["images"], _part(tensors, "best/")) if kept else None
+    return int(metadata["images"]), best
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """The network inside Fabric's and DDP's wrappers."""
+    while hasattr(module, "module") and isinstance(module.module, nn.Module):
+        module = module.module
+    return module
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
