@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,23 +14,39 @@ from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.operators import Sense
 from rsd_mri.randomness import normal_items
-from rsd_mri.reconstruction.classical import cg_sense
+from rsd_mri.reconstruction.classical import cg_sense, total_variation
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-from rsd_mri.reconstruction.posterior import Denoise, decoupled_annealing, preconditioned_langevin
+from rsd_mri.reconstruction.posterior import decoupled_annealing, guided, measured_consistency, preconditioned_langevin
+from rsd_mri.reconstruction.problem import Denoise, Noise, Problem, Tell
+from rsd_mri.reconstruction.support import Window, windows_of
 from rsd_mri.rsd.prior import Prior
 
 SMALLEST_LEVEL = 0.002
 """Below this noise level no network is trained."""
 
 
+Sampler = Literal["annealing", "langevin", "dps", "a-dps"]
+Start = Literal["cg-sense", "tv"]
+STARTS: dict[Start, Callable[[Sense, Tensor, float], Tensor]] = {
+    "cg-sense": partial(cg_sense, iterations=15, tolerance=1e-2),
+    "tv": partial(total_variation, iterations=30, tolerance=3e-3),
+}
+
+
 @dataclass(frozen=True)
 class PosteriorSettings:
     """Sampler and its levels."""
 
-    sampler: Literal["annealing", "langevin"] = "annealing"
-    levels: int = 15
-    sigma_max: float = 1.0
+    sampler: Sampler = "annealing"
+    levels: int = 6
+    sigma_max: float = 0.2
     sigma_min: float = 0.01
+    start: Start = "tv"
+    """What the first level's noise is added to; `dps` and `a-dps` start at noise alone."""
+    weight: float = 1.0
+    """Of the data in `dps` and `a-dps`."""
+    consistency: bool = False
+    """Replace the measured part of every sample by the data at the end."""
 
 
 def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denoise:
@@ -39,8 +56,9 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
     each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh
     one per step, so that over the steps it sees all of k-space.
     """
+    windows = windows_of(operator.csm)
     if prior.kind == "denoiser":
-        return lambda x, t, step: _by_sets(prior, x, t, None)
+        return lambda x, t, step: _by_sets(prior, x, t, None, windows)
     law = Undersampling(prior.protocol.mask, operator.csm.reshape(-1, *operator.csm.shape[-3:]), torch.zeros(1))
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
@@ -48,22 +66,23 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
         masks = law.draw_masks(step_keys)
         further = law.further(operator.with_mask(masks.to(x.device)), step_keys)
         u = further.gram(x)
-        return _by_sets(prior, u, t, sampling_features(further.mask))
+        return _by_sets(prior, u, t, sampling_features(further.mask), windows)
 
     return denoise
 
 
-def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor | None) -> Tensor:
-    """Denoise; with several sets of maps each set's image is an image of the anatomy in its own right."""
-    if u.ndim == 3:
-        return prior.denoiser(u, t, Condition(sampling=features))
-    n_sets = u.shape[1]
-    condition = Condition(sampling=None if features is None else features.repeat_interleave(n_sets, 0))
-    flat = u.reshape(-1, *u.shape[-2:])
-    return prior.denoiser(flat, t.repeat_interleave(n_sets), condition).reshape(u.shape)
+def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor | None, windows: Sequence[Window]) -> Tensor:
+    """Denoise where the maps see; with several sets of maps each set's image is an anatomy in its own right."""
+    sets = u[:, None] if u.ndim == 3 else u
+    condition = Condition(sampling=features)
+    parts = [
+        window.paste(prior.denoiser(window.cut(sets[:, m]), t, condition), (u.shape[-2], u.shape[-1]))
+        for m, window in enumerate(windows)
+    ]
+    return parts[0] if u.ndim == 3 else torch.stack(parts, 1)
 
 
-def keyed_noise(keys: Sequence[Key]) -> Callable[[int, str, Tensor], Tensor]:
+def keyed_noise(keys: Sequence[Key]) -> Noise:
     """Standard normal numbers per sample, whatever the batch."""
 
     def noise(step: int, what: str, like: Tensor) -> Tensor:
@@ -80,14 +99,14 @@ def sample_posterior(
     sigma: float,
     keys: Sequence[Key],
     settings: PosteriorSettings,
-    tell: Callable[[float], None],
+    tell: Tell,
 ) -> Tensor:
     """Draw one posterior sample per key.
 
     Parameters
     ----------
     prior
-        A teacher.
+        A teacher, or a denoiser of whole images.
     operator, kspace
         Of one slice, with a batch axis of one.
     sigma
@@ -104,24 +123,33 @@ def sample_posterior(
     Tensor
         [sample, (set,) readout, phase_encode], prepared units.
     """
-    first = cg_sense(operator, kspace, sigma)
-    start = first.expand(len(keys), *first.shape[1:]).contiguous()
-    levels = geometric(settings.levels, max(settings.sigma_min, sigma / 2), settings.sigma_max)
-    data = kspace.expand(len(keys), *kspace.shape[1:])
-    noise = keyed_noise(keys)
-    denoise = prior_denoiser(prior, operator, keys)
-    level = torch.tensor([sigma])
-
-    def callback(step: int, steps: int, image: Tensor) -> None:  # noqa: ARG001
-        tell((step + 1) / steps)
-
+    problem = problem_of(prior, operator, kspace, sigma, keys, settings, tell)
+    levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
     if settings.sampler == "langevin":
-        return preconditioned_langevin(
-            denoise, operator, data, level, levels, noise, torch.zeros_like(start), callback=callback
-        )
-    return decoupled_annealing(
-        denoise, operator, data, level, levels, noise, prior.protocol.teacher.sigma_data, start, floor_of(prior),
-        callback=callback,
+        samples = preconditioned_langevin(problem, levels)
+    elif settings.sampler == "annealing":
+        samples = decoupled_annealing(problem, levels, measured=prior.kind == "denoiser")
+    else:
+        samples = guided(problem, levels, settings.weight, stochastic=settings.sampler == "dps")
+    return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
+
+
+def problem_of(
+    prior: Prior,
+    operator: Sense,
+    kspace: Tensor,
+    sigma: float,
+    keys: Sequence[Key],
+    settings: PosteriorSettings,
+    tell: Tell,
+) -> Problem:
+    """What the samplers are given; parameters as for `sample_posterior`."""
+    # Where the noise is unknown or none, the network's own limit stands in.
+    sigma = max(sigma, SMALLEST_LEVEL)
+    first = STARTS[settings.start](operator, kspace, sigma)
+    return Problem(
+        operator, kspace, sigma, prior_denoiser(prior, operator, keys), keyed_noise(keys),
+        first.expand(len(keys), *first.shape[1:]), prior.protocol.teacher.sigma_data, floor_of(prior), tell,
     )
 
 
@@ -142,17 +170,15 @@ def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Ten
     Tensor
         [1, (set,) readout, phase_encode], prepared units.
     """
-    gram, seen = operator.gram, operator.adjoint(kspace)
+    sigma = max(sigma, SMALLEST_LEVEL)
+    gram, seen, windows = operator.gram, operator.adjoint(kspace), windows_of(operator.csm)
     if prior.kind == "denoiser":
         # The level at which CG-SENSE's error lies for most scans; the network was trained around it.
-        first = cg_sense(operator, kspace, sigma)
-        width = max(0.05, 2 * sigma)
-        estimate = _by_sets(prior, first, torch.full((first.shape[0],), width, device=first.device), None)
-        weight = width**2 / sigma**2
-        right = weight * seen + estimate
-        return conjugate_gradient(lambda v: weight * gram(v) + v, right, estimate, 20, 1e-4)
-    level = torch.full((seen.shape[0],), max(sigma, SMALLEST_LEVEL), device=seen.device)
-    estimate = _by_sets(prior, seen, level, sampling_features(operator.mask))
-    weight = max(floor_of(prior), sigma) ** 2 / sigma**2
-    right = weight * seen + estimate
-    return conjugate_gradient(lambda v: weight * gram(v) + v, right, estimate, 20, 1e-4)
+        shown, level, features = STARTS["cg-sense"](operator, kspace, sigma), max(0.05, 2 * sigma), None
+        trust = level
+    else:
+        shown, level, features = seen, sigma, sampling_features(operator.mask)
+        trust = max(floor_of(prior), sigma)
+    estimate = _by_sets(prior, shown, torch.full((len(seen),), level, device=seen.device), features, windows)
+    weight = trust**2 / sigma**2
+    return conjugate_gradient(lambda v: weight * gram(v) + v, weight * seen + estimate, estimate, 20, 1e-3)

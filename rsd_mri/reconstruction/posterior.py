@@ -1,114 +1,113 @@
-"""Posterior samplers: plain functions of a denoiser, an operator and the measured k-space.
+"""Posterior samplers: plain functions of a problem and its noise levels.
 
-The noise of the k-space is CN(0, sigma^2): the likelihood is exp(-||y - A x||^2 / sigma^2), taken exactly
-at every level. Nothing is tuned to a scan.
+`decoupled_annealing` and `preconditioned_langevin` take the likelihood exactly at every level and sample the exact
+posterior of a Gaussian image. `guided` follows the gradient of the data misfit through the denoiser, as DPS and
+A-DPS do: it approaches the data, at a weight that has to be chosen, and samples no known law.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from rsd_mri.operators import LinearOperator
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-
-Denoise = Callable[[Tensor, Tensor, int], Tensor]
-"""(noisy images [batch, ...], noise level [batch], step) to the estimated clean images."""
-Noise = Callable[[int, str, Tensor], Tensor]
-"""(step, what for, an array of the wanted shape) to standard normal noise, keyed per item."""
-Callback = Callable[[int, int, Tensor], None]
-"""(step, steps, current estimate)."""
+from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy
+from rsd_mri.reconstruction.problem import Problem
 
 
 @torch.no_grad()
 def decoupled_annealing(
-    denoise: Denoise,
-    operator: LinearOperator,
-    kspace: Tensor,
-    sigma: Tensor,
+    problem: Problem,
     levels: Tensor,
-    noise: Noise,
-    sigma_data: float,
-    start: Tensor,
-    floor: float = 0.0,
-    iterations: int = 10,
-    callback: Callback | None = None,
+    iterations: int = 20,
+    tolerance: float = 1e-3,
+    measured: bool = False,
+    final_noise: bool = True,
 ) -> Tensor:
     """Sample x | y by alternating a Gaussian draw of the clean image with fresh noise of a lower level.
 
-    At level t the law of the clean image given the noisy one is taken as Gaussian around D(x_t, t), with the
-    variance r^2 = t^2 sd^2 / (t^2 + sd^2) it has for an image of power sd^2. Its product with the likelihood
-    is sampled exactly, by one linear solve on perturbed data; then noise of the next level is added. For a
-    Gaussian image of that power every level, and so the result, follows the exact law. Decoupled annealing:
-    Zhang et al. 2024 (arXiv 2407.01521); perturb-and-solve: Papandreou and Yuille 2010.
+    At level t the law of the clean image given the noisy one is taken as Gaussian around D(x_t, t). Its product with
+    the likelihood is sampled exactly, by one linear solve on perturbed data; then noise of the next level is added.
+    Decoupled annealing: Zhang et al. 2024 (arXiv 2407.01521); perturb-and-solve: Papandreou and Yuille 2010.
+
+    The variance r^2 of that law is t^2 sd^2 / (t^2 + sd^2), what it is for an image of power sd^2: for a Gaussian
+    image every level, and so the result, follows the exact law. With `measured` it is what the denoiser itself says,
+    place by place: see `denoised_variance`. A denoiser of images is far more certain than the Gaussian formula.
 
     Parameters
     ----------
-    denoise
-        D(x, t).
-    operator
-        A.
-    kspace
-        y, [batch, coil, readout, phase_encode].
-    sigma
-        [batch] or a number: its noise level.
+    problem
+        The problem; noise of the first level is added to its start.
     levels
         Decreasing noise levels.
-    noise
-        Source of standard normal numbers.
-    sigma_data
-        sd, the root mean square magnitude of the images.
-    start
-        An image of the right shape; only the noise of the first level is added to it.
-    floor
-        Root mean square error that the denoiser makes at any level, because it is shown less than the whole
-        image. Its estimate is trusted no further; 0 for a denoiser of whole images.
-    iterations
-        Of conjugate gradients per level; warm-started.
-    callback
-        Called at each level with the current clean image.
+    iterations, tolerance
+        Of conjugate gradients at each level, which start at the denoiser's estimate.
+    measured
+        Take the denoiser's own variance.
+    final_noise
+        Draw from the last level's law; without it the result is that law's mean, which lacks the spread left at the
+        lowest level.
 
     Returns
     -------
     Tensor
-        One sample per item: the mean of the last level's law, which holds no noise of that level.
+        One sample per item.
     """
-    precision = _column(1 / torch.as_tensor(sigma) ** 2, start)
-    gram, seen = operator.gram, operator.adjoint(kspace)
-    x = start + float(levels[0]) * noise(0, "start", start)
+    clean = problem.start
     last = len(levels) - 1
-    clean = start
     for step, t in enumerate(levels.tolist()):
-        level = torch.full((x.shape[0],), t, device=x.device)
-        estimate = denoise(x, level, step)
-        r2 = t**2 * sigma_data**2 / (t**2 + sigma_data**2)
-        trust = r2 + floor**2
-        right = precision * seen + estimate / trust
-        if step < last:
-            grain = operator.adjoint(noise(step, "data", kspace))
-            # Variance r2 where nothing was measured, 1 / precision where everything was.
-            right = right + precision.sqrt() * grain + noise(step, "prior", start) * (r2**0.5 / trust)
-        clean = _solve(gram, precision, trust, right, estimate, iterations)
-        if callback is not None:
-            callback(step, last + 1, clean)
-        if step < last:
-            x = clean + float(levels[step + 1]) * noise(step, "diffusion", start)
+        added = problem.noise(step, "diffusion", clean)
+        estimate = problem.estimate(clean + t * added, t, step)
+        r2 = problem.spread(t)
+        if measured:
+            r2 = torch.minimum(denoised_variance(added, estimate - clean, t), r2)
+        trust = r2 + problem.floor**2
+        right = problem.precision * problem.seen + estimate / trust
+        if final_noise or step < last:
+            # Variance r2 where nothing was measured, sigma^2 where everything was.
+            right = right + problem.precision**0.5 * problem.data_noise(step, "data")
+            right = right + problem.noise(step, "prior", estimate) * (r2.sqrt() / trust)
+        clean = problem.solve(right, trust, estimate, iterations, tolerance)
+        problem.tell((step + 1) / (last + 1))
     return clean
+
+
+def denoised_variance(added: Tensor, change: Tensor, t: float, window: int = 15) -> Tensor:
+    """Variance of the clean image given the noisy one, by the denoiser's own derivative.
+
+    Tweedie's formula of second order: the covariance is t^2 J with J the derivative of D at x + t n; and by Stein's
+    lemma (1981, doi:10.1214/aos/1176345632) n^* (D(x + t n) - x) has the mean t J on the diagonal. So the noise that
+    was added to x measures the variance without another call of the denoiser.
+
+    Parameters
+    ----------
+    added
+        n, standard normal, [item, ..., readout, phase_encode].
+    change
+        D(x + t n) - x, of the same shape.
+    t
+        Noise level.
+    window
+        Side of the square over which the product is averaged [pixels].
+
+    Returns
+    -------
+    Tensor
+        Real, of the same shape; no less than (t / 10)^2.
+    """
+    product = (added.conj() * change).real
+    side = min(window, *((n - 1) // 2 * 2 + 1 for n in product.shape[-2:]))
+    flat = product.reshape(-1, 1, *product.shape[-2:])
+    mean = torch.nn.functional.avg_pool2d(flat, side, 1, side // 2, count_include_pad=False)
+    return (t * mean.reshape(product.shape)).clamp_min((t / 10) ** 2)
 
 
 @torch.no_grad()
 def preconditioned_langevin(
-    denoise: Denoise,
-    operator: LinearOperator,
-    kspace: Tensor,
-    sigma: Tensor,
+    problem: Problem,
     levels: Tensor,
-    noise: Noise,
-    start: Tensor,
     step_size: float = 0.5,
     steps_per_level: int = 1,
-    iterations: int = 10,
-    callback: Callback | None = None,
+    iterations: int = 20,
+    tolerance: float = 1e-4,
 ) -> Tensor:
     """Sample x | y by annealed Langevin steps preconditioned with P = A^H A / sigma^2 + 1 / t^2.
 
@@ -122,42 +121,78 @@ def preconditioned_langevin(
 
     Parameters
     ----------
-    denoise, operator, kspace, sigma, levels, noise, callback
-        As for `decoupled_annealing`.
-    start
-        An image of the right shape; the chain starts at a draw of the posterior under the prior
+    problem, levels
+        As for `decoupled_annealing`; the chain starts at a draw of the posterior under the prior
         CN(start, t_max^2).
     step_size
         g, above 0 and at most 1.
     steps_per_level
         Langevin steps at each level.
-    iterations
+    iterations, tolerance
         Of conjugate gradients per step.
     """
-    precision = _column(1 / torch.as_tensor(sigma) ** 2, start)
-    gram, seen = operator.gram, operator.adjoint(kspace)
 
     def solve(right: Tensor, t: float) -> Tensor:
-        return _solve(gram, precision, t**2, right, None, iterations)
+        return problem.solve(right, t**2, None, iterations, tolerance)
 
     def coloured(step: int, what: str, t: float) -> Tensor:
-        grain = operator.adjoint(noise(step, f"{what} data", kspace))
-        return precision.sqrt() * grain + noise(step, f"{what} prior", start) / t
+        prior = problem.noise(step, f"{what} prior", problem.start) / t
+        return problem.precision**0.5 * problem.data_noise(step, f"{what} data") + prior
+
+    def pull(x: Tensor) -> Tensor:
+        return problem.precision * (problem.seen - problem.gram(x))
 
     spread = (2 * step_size * (1 - step_size / 2)) ** 0.5
     first = float(levels[0])
-    x = start + solve(precision * (seen - gram(start)) + coloured(0, "start", first), first)
+    x = problem.start + solve(pull(problem.start) + coloured(0, "start", first), first)
     step, total = 0, len(levels) * steps_per_level
     for t in levels.tolist():
-        level = torch.full((x.shape[0],), t, device=x.device)
         for _ in range(steps_per_level):
-            score = (denoise(x, level, step) - x) / t**2
-            drift = precision * (seen - gram(x)) + score
-            x = x + solve(step_size * drift + spread * coloured(step, "walk", t), t)
-            if callback is not None:
-                callback(step, total, x)
+            score = (problem.estimate(x, t, step) - x) / t**2
+            x = x + solve(step_size * (pull(x) + score) + spread * coloured(step, "walk", t), t)
             step += 1
+            problem.tell(step / total)
     return x
+
+
+def guided(problem: Problem, levels: Tensor, weight: float = 1.0, stochastic: bool = True) -> Tensor:
+    """Follow the prior's diffusion and, at every level, the data misfit's gradient through the denoiser.
+
+        x <- x + prior step + weight J^H A^H e / ||e||,   e = y - A D(x, t)
+
+    with J the Jacobian of D. Stochastic: DPS (Chung et al. 2022, arXiv 2209.14687), ancestral steps
+    (t^2 - t'^2) (D - x) / t^2 with noise of that variance. Otherwise A-DPS (Aali et al. 2024, arXiv 2403.08728):
+    Euler steps of the probability flow, (t - t') (D - x) / t, and twice the weight, for its gradient is that of
+    ||e||^2. With weight 0 both sample the prior; the data's noise level does not enter.
+
+    Parameters
+    ----------
+    problem
+        The problem; chains start at noise of the first level, without its start.
+    levels
+        Decreasing noise levels, many: 100 or more.
+    weight
+        Of the data.
+    stochastic
+        DPS rather than A-DPS.
+    """
+    following = [*levels.tolist()[1:], 0.0]
+    x = float(levels[0]) * problem.noise(0, "start", problem.start)
+    for step, (t, after) in enumerate(zip(levels.tolist(), following, strict=True)):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            estimate = problem.estimate(x, t, step)
+            misfit = energy(problem.operator.forward(estimate) - problem.kspace).flatten()
+            # d ||e||: the gradient of ||e||^2 over ||e|| is twice that of ||e||.
+            (gradient,) = torch.autograd.grad(misfit.clamp_min(1e-20).sqrt().sum(), x)
+        with torch.no_grad():
+            variance = t**2 - after**2
+            share = variance / t**2 if stochastic else (t - after) / t
+            x = x + share * (estimate - x) - (1 if stochastic else 2) * weight * gradient
+            if stochastic and after:
+                x = x + variance**0.5 * problem.noise(step, "diffusion", x)
+        problem.tell((step + 1) / len(levels))
+    return x.detach()
 
 
 def measured_consistency(operator: LinearOperator, image: Tensor, seen: Tensor, iterations: int = 20) -> Tensor:
@@ -176,15 +211,3 @@ def measured_consistency(operator: LinearOperator, image: Tensor, seen: Tensor, 
     """
     gram = operator.gram
     return image + conjugate_gradient(gram, seen - gram(image), None, iterations, 1e-4)
-
-
-def _solve(
-    gram: LinearOperator, precision: Tensor, variance: float, right: Tensor, start: Tensor | None, iterations: int
-) -> Tensor:
-    """Solve (A^H A / sigma^2 + 1 / variance) x = right; scaled, so that its norm stays near one at low levels."""
-    weight = variance * precision
-    return conjugate_gradient(lambda v: weight * gram(v) + v, variance * right, start, iterations, 1e-5)
-
-
-def _column(values: Tensor, like: Tensor) -> Tensor:
-    return values.to(like.device, like.real.dtype).reshape(-1, *(1,) * (like.ndim - 1))

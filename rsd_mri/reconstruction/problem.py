@@ -1,0 +1,87 @@
+"""`Problem`: what every posterior sampler is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rsd_mri.operators import LinearOperator
+from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+
+Denoise = Callable[[Tensor, Tensor, int], Tensor]
+"""(noisy images [item, ...], noise level [item], step) to the estimated clean images."""
+Noise = Callable[[int, str, Tensor], Tensor]
+"""(step, what for, an array of the wanted shape) to standard normal noise, keyed per item."""
+Tell = Callable[[float], None]
+"""Called with the share done."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """y = A x + CN(0, sigma^2) for one batch of items, and the prior of x.
+
+    The likelihood is exp(-||y - A x||^2 / sigma^2); no sampler tunes it to a scan.
+    """
+
+    operator: LinearOperator
+    """A."""
+    kspace: Tensor
+    """y, [item, coil, readout, phase_encode]; a batch of one serves all items."""
+    sigma: float
+    """Noise level of y."""
+    denoise: Denoise
+    """D(x, t)."""
+    noise: Noise
+    """Source of standard normal numbers."""
+    start: Tensor
+    """[item, ...]: the first guess of every item."""
+    sigma_data: float
+    """Root mean square magnitude of the images."""
+    floor: float = 0.0
+    """Root mean square error that the denoiser makes at any level, because it is shown less than the whole image.
+    Its estimate is trusted no further; 0 for a denoiser of whole images."""
+    tell: Tell = lambda share: None  # noqa: E731 - a default that does nothing
+
+    @property
+    def precision(self) -> float:
+        """1 / sigma^2."""
+        return 1 / self.sigma**2
+
+    @cached_property
+    def gram(self) -> LinearOperator:
+        """A^H A."""
+        return self.operator.gram
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """A^H y."""
+        return self.operator.adjoint(self.kspace)
+
+    def estimate(self, x: Tensor, t: float, step: int) -> Tensor:
+        """D(x, t) at one level for all items."""
+        return self.denoise(x, torch.full((x.shape[0],), t, dtype=x.real.dtype, device=x.device), step)
+
+    def data_noise(self, step: int, what: str) -> Tensor:
+        """A^H w with w ~ CN(0, 1) in k-space."""
+        like = self.kspace.expand(len(self.start), *self.kspace.shape[1:])
+        return self.operator.adjoint(self.noise(step, what, like))
+
+    def spread(self, t: float) -> Tensor:
+        """Variance of an image of power sd^2 given itself with noise of level t."""
+        return self.start.real.new_tensor(t**2 * self.sigma_data**2 / (t**2 + self.sigma_data**2))
+
+    def solve(
+        self, right: Tensor, variance: Tensor | float, start: Tensor | None, iterations: int, tolerance: float
+    ) -> Tensor:
+        """Solve (A^H A / sigma^2 + 1 / variance) x = right, with one variance or one per pixel.
+
+        Solved for x over the root of the variance: its norm stays near one at low levels, and the iterations are as
+        few for a variance that differs from place to place.
+        """
+        root = torch.as_tensor(variance, dtype=right.real.dtype, device=right.device).sqrt()
+        scaled = None if start is None else start / root
+        return root * conjugate_gradient(
+            lambda v: self.precision * root * self.gram(root * v) + v, root * right, scaled, iterations, tolerance
+        )
