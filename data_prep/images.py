@@ -1,31 +1,41 @@
 """Natural images: from a folder, an archive or an array, or the few that come with the libraries."""
 
+import hashlib
+import json
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
 from rsd_mri.randomness import generator
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 HELD_OUT = 4
 """One part in so many of what comes with the libraries is kept for evaluation."""
 
+PREPARED = "images.npy"
+CIFAR_RECORD = 1 + 3 * 32 * 32
+"""Bytes of one image of CIFAR-10's binary version: its label, then three planes."""
+
 Split = Literal["train", "held-out"]
 Images: TypeAlias = NDArray[np.uint8]
 
 
 def read_images(source: str | Path, side: int) -> Images:
-    """Read a folder or zip archive of pictures, or a `.npy` array.
+    """Read a folder, zip or tar archive of pictures, CIFAR-10's binary version, a `.npy` array or a prepared folder.
 
     Pictures are cut to their central square and resized to `side` pixels with a Lanczos filter, as the published
-    experiments' data sets were. An array [item, channel, y, x] of bytes is taken as it is.
+    experiments' data sets were. An array [item, channel, y, x] of bytes is taken as it is, memory-mapped. Of CIFAR-10
+    the training images are taken.
 
     Returns
     -------
@@ -38,10 +48,15 @@ def read_images(source: str | Path, side: int) -> Images:
         If there is no picture, or one cannot be read.
     """
     source = Path(source)
+    if (source / PREPARED).is_file():
+        return _array(source / PREPARED, side)
     if source.suffix == ".npy" and source.is_file():
         return _array(source, side)
-    found = []
+    found: list[Images] = []
     for name, data in _files(source):
+        if name.endswith(".bin"):
+            found += _cifar(f"{source}: {name}", data, side)
+            continue
         try:
             with Image.open(BytesIO(data)) as picture:
                 grey = picture.mode in ("1", "L", "I", "I;16", "F")
@@ -52,6 +67,48 @@ def read_images(source: str | Path, side: int) -> Images:
         raise InputError(f"{source}: no pictures found; expected files of {', '.join(SUFFIXES)}")
     channels = max(image.shape[0] for image in found)
     return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in found])
+
+
+def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, Any]:
+    """Store pictures as `train` reads them: `images.npy` [item, channel, y, x] of bytes and a `manifest.json`.
+
+    Parameters
+    ----------
+    source
+        As `read_images` takes it.
+    out
+        The folder; one that holds the same source at the same size already is left as it is.
+    side
+        Of the stored images [pixels].
+
+    Returns
+    -------
+    dict
+        `images`, `channels`, `side`, `source`, `sha256` of the pixels, `out`.
+
+    Raises
+    ------
+    InputError
+        As `read_images`.
+    """
+    source, out = Path(source), Path(out)
+    images = read_images(source, side)
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
+    found = {
+        "images": len(images), "channels": images.shape[1], "side": side, "source": source.name, "sha256": digest,
+        "out": str(out),
+    }
+    manifest = out / "manifest.json"
+    if (out / PREPARED).is_file() and manifest.is_file():
+        kept = json.loads(manifest.read_text(encoding="utf-8"))
+        if kept.get("sha256") == digest:
+            return found
+    out.mkdir(parents=True, exist_ok=True)
+    with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
+        np.save(file, images)
+    with written_whole(manifest) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
 
 
 def photographs(count: int, side: int, seed: int, split: Split = "train") -> Images:
@@ -121,21 +178,45 @@ SOURCES: dict[str, Callable[[int, int, int, Split], Images]] = {"photographs": p
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
+        for path in sorted(p for p in source.rglob("*") if _wanted(p.name)):
             yield str(path.relative_to(source)), path.read_bytes()
         return
     try:
+        if tarfile.is_tarfile(source):
+            with tarfile.open(source) as tar:
+                for member in sorted(tar.getmembers(), key=lambda m: m.name):
+                    opened = tar.extractfile(member) if member.isfile() and _wanted(member.name) else None
+                    if opened is not None:
+                        yield member.name, opened.read()
+            return
         with zipfile.ZipFile(source) as archive:
             for name in sorted(archive.namelist()):
-                if name.lower().endswith(SUFFIXES) and not Path(name).name.startswith("."):
+                if _wanted(name):
                     yield name, archive.read(name)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{source}: expected a folder, a zip archive or a .npy array of images ({error})") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise InputError(
+            f"{source}: expected a folder, a zip or tar archive or a .npy array of images ({error})"
+        ) from error
+
+
+def _wanted(name: str) -> bool:
+    base = name.rsplit("/", 1)[-1].lower()
+    if base.startswith("."):
+        return False
+    return base.endswith(SUFFIXES) or (base.startswith("data_batch_") and base.endswith(".bin"))
+
+
+def _cifar(name: str, data: bytes, side: int) -> list[Images]:
+    if not data or len(data) % CIFAR_RECORD:
+        raise InputError(f"{name}: expected records of {CIFAR_RECORD} bytes, got {len(data)} bytes; fetch it again")
+    if side != 32:
+        raise InputError(f"{name}: images of 32x32 pixels; set data.matrix accordingly")
+    return list(np.frombuffer(data, np.uint8).reshape(-1, CIFAR_RECORD)[:, 1:].reshape(-1, 3, 32, 32))
 
 
 def _array(path: Path, side: int) -> Images:
     try:
-        images = np.load(path, allow_pickle=False)
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not readable as an array ({error})") from error
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):

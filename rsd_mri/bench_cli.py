@@ -52,6 +52,7 @@ def run(
     count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 1000,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    dry_run: Annotated[bool, typer.Option(help="Say what it would cost: parameters, memory, GPU hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,6 +65,15 @@ def run(
         from rsd_mri.evaluation.benches import MINI, find_bench, linear_table, require_runnable
 
         chosen = find_bench(name)
+        if dry_run and name != "linear":
+            from rsd_mri.planning import plan
+            from rsd_mri.protocol import load_protocol
+
+            recipe = load_protocol(protocol or (name if scale is Scale.paper else MINI + name))
+            costs = plan(recipe)
+            result([f"{recipe.name}: {recipe.description}", *costs.lines()],
+                   {**chosen.as_dict(), "scale": scale.value, "protocol": recipe.name, **costs.as_dict()}, as_json)
+            return
         require_runnable(chosen)
         published = f"published: {chosen.published} ({chosen.source})"
         if name == "linear":

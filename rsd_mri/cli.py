@@ -120,14 +120,24 @@ def prep(
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
 
+    With a protocol of natural images: cut and resize a folder or archive of pictures.
     Example: rsd-mri prep scans/ --workers 2
     """
     with refusing():
+        chosen = protocol_of(protocol, None, assignments)
+        if chosen.corruption.kind != "undersampling":
+            from data_prep.images import prepare_images
+
+            target = out or source.with_name(source.name.split(".")[0] + "-prepared")
+            found = prepare_images(existing(source, "file or folder"), target, chosen.data.matrix)
+            line = f"{found['images']} images of {found['side']}x{found['side']} pixels in {found['out']}"
+            result([line], found, json)
+            return
         from data_prep import prepare_folder
 
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                existing(source, "file or folder"), out, protocol_of(protocol, None, assignments), workers, scheduler,
+                existing(source, "file or folder"), out, chosen, workers, scheduler,
                 _parse_shard(shard), dry_run,
                 lambda done, total, entry: bar.update(done / total, detail=entry.source),
             )

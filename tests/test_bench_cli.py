@@ -45,6 +45,23 @@ def test_what_cannot_run_is_one_sentence(name, said):
     assert said in done.stderr and "Traceback" not in done.output
 
 
+def test_whole_experiment_says_its_cost():
+    done = invoke("run", "noise-0.2-cifar10", "--scale", "paper", "--dry-run", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["parameters"] > 4e7 and found["batch"] == {"teacher": 512, "distillation": 256}
+    assert found["gpu_hours"]["teacher"] > 10 and "GPU hours" in done.stdout
+
+
+def test_every_experiment_has_its_protocol():
+    from rsd_mri.evaluation.benches import BENCHES
+    from rsd_mri.protocol import load_protocol
+
+    for one in BENCHES:
+        if one.name != "linear":
+            assert load_protocol(one.name).name == one.name
+
+
 def test_listing_does_not_import_torch():
     code = (
         "import sys; from typer.testing import CliRunner; from rsd_mri.bench_cli import bench; "

@@ -12,6 +12,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.protocol import protocol_names
 
 README = "README of the reference code of arXiv 2505.13377"
+UNREAD = "in the paper; the figure could not be read"
 NOTES = "third-party notes on arXiv 2505.13377, not checked against the paper"
 
 
@@ -46,11 +47,20 @@ BENCHES = (
     Bench("noise-0.2-ffhq", "noise, sigma 0.2", "FFHQ, 64x64", _fid(6.29, 14.67), NOTES),
     Bench("noise-0.2-celeba", "noise, sigma 0.2", "CelebA-HQ, 64x64", _fid(6.48, 13.90), README),
     Bench("noise-0.2-afhq", "noise, sigma 0.2", "AFHQ-v2, 64x64", _fid(5.42, 9.82), NOTES),
+    Bench("blur-celeba", "Gaussian blur 9x9, std 2", "CelebA-HQ, 64x64", "FID 31.9", NOTES),
+    Bench("blur-noise-0.2-celeba", "Gaussian blur 9x9, std 2, noise 0.2", "CelebA-HQ, 64x64", _fid(76.98, 99.19),
+          NOTES),
     Bench("inpainting-0.6-celeba", "pixels hidden with p = 0.6", "CelebA-HQ, 64x64", _fid(4.44, 6.08), README),
     Bench("inpainting-0.8-celeba", "pixels hidden with p = 0.8", "CelebA-HQ, 64x64", _fid(7.10, 11.19), README),
     Bench("inpainting-0.9-celeba", "pixels hidden with p = 0.9", "CelebA-HQ, 64x64", _fid(16.86, 25.53), README),
-    Bench("super-resolution-2-celeba", "shrunk by 2, sigma 0", "CelebA-HQ, 64x64", _fid(12.99, 23.28), NOTES),
-    Bench("blur-0.2-celeba", "Gaussian blur 9x9, std 2, sigma 0.2", "CelebA-HQ, 64x64", _fid(76.98, 99.19), NOTES),
+    Bench("inpainting-0.6-noise-0.2-celeba", "pixels hidden with p = 0.6, noise 0.2", "CelebA-HQ, 64x64", UNREAD,
+          NOTES),
+    Bench("inpainting-0.8-noise-0.2-celeba", "pixels hidden with p = 0.8, noise 0.2", "CelebA-HQ, 64x64", UNREAD,
+          NOTES),
+    Bench("inpainting-0.9-noise-0.2-celeba", "pixels hidden with p = 0.9, noise 0.2", "CelebA-HQ, 64x64", "FID 79.48",
+          NOTES),
+    Bench("super-resolution-2-celeba", "shrunk by 2", "CelebA-HQ, 64x64", _fid(12.99, 23.28), NOTES),
+    Bench("super-resolution-2-noise-0.2-celeba", "shrunk by 2, noise 0.2", "CelebA-HQ, 64x64", UNREAD, NOTES),
     Bench("mri-r2", "4 coils, R = 2 (3 in training)", "fastMRI brain AXT2, 384x320", _fid(12.95, 30.34), README),
     Bench("mri-r4", "4 coils, R = 4 (5 in training)", "fastMRI brain AXT2, 384x320", _fid(10.71, 32.31), README),
     Bench("mri-r6", "4 coils, R = 6 (7 in training)", "fastMRI brain AXT2, 384x320", _fid(14.64, 31.50), README),

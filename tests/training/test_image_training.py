@@ -98,3 +98,54 @@ def test_held_out_images_are_others_and_draws_repeat(source):
     same = (train[:, None] == held_out[None]).all((2, 3, 4))
     flat = (train.std((1, 2, 3)) < 3)[:, None] | (held_out.std((1, 2, 3)) < 3)[None]
     assert not (same & ~flat).any()
+
+
+def test_archives_and_cifar_are_read_and_prepared(tmp_path):
+    import io
+    import json
+    import tarfile
+    import zipfile
+
+    from data_prep.images import prepare_images
+
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, 3, 32, 32), np.uint8)
+    records = b"".join(bytes([i]) + image.tobytes() for i, image in enumerate(pixels))
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as tar:
+        for name in ("cifar-10-batches-bin/data_batch_1.bin", "cifar-10-batches-bin/test_batch.bin"):
+            info = tarfile.TarInfo(name)
+            info.size = len(records)
+            tar.addfile(info, io.BytesIO(records))
+    found = prepare_images(tmp_path / "cifar-10-binary.tar.gz", tmp_path / "prepared", 32)
+    assert (found["images"], found["channels"]) == (5, 3)
+    assert np.array_equal(read_images(tmp_path / "prepared", 32), pixels)
+    assert json.loads((tmp_path / "prepared" / "manifest.json").read_text())["sha256"] == found["sha256"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for i in range(2):
+            file = io.BytesIO()
+            Image.fromarray(pixels[i].transpose(1, 2, 0)).save(file, "PNG")
+            archive.writestr(f"train/cat/{i}.png", file.getvalue())
+    assert np.array_equal(read_images(tmp_path / "a.zip", 32), pixels[:2])
+    with pytest.raises(InputError, match="set data.matrix"):
+        read_images(tmp_path / "prepared", 64)
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:100])
+    with pytest.raises(InputError, match="expected a folder, a zip or tar archive"):
+        read_images(tmp_path / "bad.zip", 32)
+
+
+def test_prep_and_train_take_pictures_by_command(tmp_path):
+    from typer.testing import CliRunner
+
+    from rsd_mri.cli import app
+
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(photographs(6, 40, 0)):
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "pictures" / f"{i}.png")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(build(Protocol, {**SETTINGS, "corruption": {"kind": "noise", "sigma": 0.2}}, "t").to_yaml())
+    made = CliRunner().invoke(app, ["prep", str(tmp_path / "pictures"), "--protocol", str(recipe)])
+    assert made.exit_code == 0 and "6 images of 16x16" in made.stdout
+    asked = ["train", "--protocol", str(recipe), "--data", str(tmp_path / "pictures-prepared"), "--stage", "teacher"]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run"), "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "run" / "teacher.safetensors").is_file()
