@@ -185,6 +185,7 @@ def describe(slices: UndersampledSlices, data: Path) -> dict[str, Any]:
     return {
         "data": data.name,
         "slices": len(slices),
+        "slices_of_other_sizes_left_out": slices.left_out,
         "matrix": list(slices.size),
         "coils": int(corruption.bank.shape[1]),
         "acceleration": corruption.mask.acceleration,

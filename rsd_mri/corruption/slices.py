@@ -1,6 +1,7 @@
 """Prepared MRI slices as training data: measurements that are undersampled for good."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from typing import Protocol as Interface
@@ -28,6 +29,10 @@ class PreparedSlices(Interface):
     def items(self) -> Sequence[str]:
         """Identity of each slice."""
 
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """Shape of each slice's maps, matrix size last."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         """`kspace` [coil, readout, phase_encode], `csm`, `mask`, `sigma`, `item`."""
@@ -43,7 +48,8 @@ class UndersampledSlices:
     Parameters
     ----------
     slices
-        Prepared slices; all of one matrix size, any number of coils.
+        Prepared slices, any number of coils. Networks learn from batches of one matrix size: the slices of the
+        commonest are taken, `left_out` counts the others.
     mask
         The law of the retrospective masks.
     seed
@@ -52,7 +58,7 @@ class UndersampledSlices:
     Raises
     ------
     InputError
-        If there is no slice, or the slices differ in matrix size.
+        If there is no slice.
     """
 
     def __init__(self, slices: PreparedSlices, mask: MaskSettings, seed: int) -> None:
@@ -61,22 +67,27 @@ class UndersampledSlices:
         self.slices = slices
         self.seed = seed
         # By identity, so that renaming or reordering the files changes nothing.
-        self._order = sorted(range(len(slices)), key=lambda i: slices.items[i])
+        sizes = [shape[-2:] for shape in slices.shapes]
+        counts = Counter(sizes)
+        # Of equally common sizes the larger one, so that the order of the files changes nothing.
+        self.size: tuple[int, int] = max(counts, key=lambda size: (counts[size], size))  # type: ignore[assignment]
+        kept = [i for i, size in enumerate(sizes) if size == self.size]
+        self.left_out = len(sizes) - len(kept)
+        self._order = sorted(kept, key=lambda i: slices.items[i])
         digest = hashlib.sha256("".join(slices.items[i] for i in self._order).encode())
         self.identity = digest.hexdigest()
         first = slices[self._order[0]]["kspace"]
-        self.size = first.shape[-2:]
         self.law = mask
         self._cache: dict[int, tuple[Tensor, Tensor, Tensor, float, str]] = {}
-        self._cacheable = len(slices) * 2 * first.nbytes < CACHE_BYTES
-        chosen = np.linspace(0, len(slices) - 1, min(BANK_CASES, len(slices))).round().astype(int)
+        self._cacheable = len(kept) * 2 * first.nbytes < CACHE_BYTES
+        chosen = np.linspace(0, len(kept) - 1, min(BANK_CASES, len(kept))).round().astype(int)
         cases = [self._load(int(i)) for i in chosen]
         coils = max(case[1].shape[0] for case in cases)
         bank = torch.stack([_pad_coils(case[1], coils) for case in cases])
         self.corruption = Undersampling(mask, bank, torch.tensor([case[3] for case in cases]))
 
     def __len__(self) -> int:
-        return len(self.slices)
+        return len(self._order)
 
     def batch(self, indices: Sequence[int]) -> Measurements:
         """Collate slices; coils are padded with zeros to a common number."""
@@ -96,11 +107,6 @@ class UndersampledSlices:
         one = self.slices[self._order[index]]
         item = str(one["item"])
         kspace = torch.from_numpy(np.ascontiguousarray(one["kspace"]))
-        if kspace.shape[-2:] != self.size:
-            raise InputError(
-                f"{item}: matrix {tuple(kspace.shape[-2:])} differs from {tuple(self.size)} of the first slice; "
-                "train on scans of one matrix size"
-            )
         csm = torch.from_numpy(np.ascontiguousarray(one["csm"] if one["csm"].ndim == 3 else one["csm"][0]))
         mask = torch.from_numpy(np.ascontiguousarray(one["mask"]))
         if bool(mask.all()):
