@@ -1,4 +1,4 @@
-"""Layers for complex and for real feature maps.
+"""Convolutions and attention of complex and of real feature maps.
 
 A complex feature map of C channels is stored as 2C real ones, real parts first. One real convolution with
 the block weight [[Wr, -Wi], [Wi, Wr]] is then the complex convolution; it costs the multiplications of the
@@ -9,12 +9,12 @@ the normalisation divides by a magnitude, the nonlinearity multiplies by a funct
 """
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from rsd_mri.networks.activations import ComplexGroupNorm, RealGroupNorm
 
 
 def to_channels(image: Tensor) -> Tensor:
@@ -56,123 +56,6 @@ class RealConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
         nn.init.normal_(self.weight, std=math.sqrt(gain / (inputs * kernel**2)))
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
-
-
-class ComplexGroupNorm(nn.Module):
-    """Divide each group of channels by its root mean square magnitude; no mean is taken out.
-
-    Subtracting the mean would commute with a global phase too, but would remove the smooth image that
-    carries the contrast.
-    """
-
-    def __init__(self, channels: int, groups: int = 8, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.groups = math.gcd(groups, channels)
-        self.eps = eps
-        self.gain = nn.Parameter(torch.ones(channels))
-
-    def factor(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """What each channel is multiplied by, [batch, channel] float32."""
-        batch, stored = x.shape[:2]
-        channels = stored // 2
-        grouped = x.reshape(batch, 2, self.groups, -1)
-        power = 2 * grouped.float().square().mean(dim=(1, 3))  # E|x|^2, [batch, group]
-        factor = torch.rsqrt(power + self.eps).repeat_interleave(channels // self.groups, dim=1) * self.gain
-        return factor if scale is None else factor * scale
-
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise; `scale` [batch, channel] multiplies the learned gain."""
-        return x * self.factor(x, scale).to(x.dtype).repeat(1, 2)[:, :, None, None]
-
-
-class RealGroupNorm(nn.GroupNorm):
-    """Group normalisation with the same call as `ComplexGroupNorm`."""
-
-    def __init__(self, channels: int, groups: int = 8, eps: float = 1e-5) -> None:
-        super().__init__(math.gcd(groups, channels), channels, eps)
-
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """Normalise; `scale` [batch, channel] multiplies."""
-        out = super().forward(x)
-        return out if scale is None else out * scale.to(out.dtype)[:, :, None, None]
-
-
-class MagnitudeGate(nn.Module):
-    """z -> z sigmoid(a |z|^2 / (1 + |z|^2)^(1/2) + b) with learned a, b per channel.
-
-    Smooth at zero, close to the identity for large magnitudes where a > 0; the complex counterpart of SiLU.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.slope = nn.Parameter(torch.full((channels,), 2.0))
-        self.offset = nn.Parameter(torch.full((channels,), -1.0))
-
-    def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
-        """Apply to [batch, 2 channel, y, x], after multiplying channels by `factor` [batch, channel]."""
-        if factor is None:
-            factor = x.new_ones(x.shape[0], x.shape[1] // 2, dtype=torch.float32)
-        return _Gate.apply(x, factor.to(x.dtype), self.slope.to(x.dtype), self.offset.to(x.dtype))
-
-
-class _Gate(torch.autograd.Function):
-    """out = x k with k = f sigmoid(a s + b), s = q (1 + q)^(-1/2), q = f^2 |x|^2, in few passes over memory."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
-        batch, stored, *size = x.shape
-        pair = x.reshape(batch, 2, stored // 2, *size)
-        f, a, b = factor[:, :, None, None], slope[:, None, None], offset[:, None, None]
-        q = pair[:, 0].square().addcmul_(pair[:, 1], pair[:, 1]).mul_(f.square())
-        gate = torch.rsqrt(1 + q).mul_(q).mul_(a).add_(b).sigmoid_()
-        ctx.save_for_backward(x, factor, slope, offset)
-        return pair.mul((gate.mul_(f))[:, None]).reshape(x.shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        x, factor, slope, offset = ctx.saved_tensors
-        batch, stored, *size = x.shape
-        pair, out = x.reshape(batch, 2, stored // 2, *size), grad.reshape(batch, 2, stored // 2, *size)
-        f, a, b = factor[:, :, None, None], slope[:, None, None], offset[:, None, None]
-        power = pair[:, 0].square().addcmul_(pair[:, 1], pair[:, 1])
-        q = power * f.square()
-        root = torch.rsqrt(1 + q)
-        s = q * root
-        gate = (s * a).add_(b).sigmoid_()
-        along = (pair[:, 0] * out[:, 0]).addcmul_(pair[:, 1], out[:, 1])  # d loss / d k
-        inner = (1 - gate).mul_(gate).mul_(along).mul_(f)  # d loss / d (a s + b)
-        d_offset = inner.sum((0, 2, 3))
-        d_slope = (inner * s).sum((0, 2, 3))
-        inner.mul_(a).mul_(root.pow(3)).mul_(q.mul_(0.5).add_(1))  # d loss / d q
-        d_factor = along.mul_(gate).addcmul_(inner * power, 2 * f).sum((2, 3))
-        grad_x = out.mul(gate.mul_(f)[:, None]).addcmul_(pair, (inner.mul_(2 * f.square()))[:, None])
-        return grad_x.reshape(x.shape), d_factor, d_slope, d_offset
-
-
-class ComplexNormAct(nn.Module):
-    """`ComplexGroupNorm`, then `MagnitudeGate`, fused."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = ComplexGroupNorm(channels)
-        self.gate = MagnitudeGate(channels)
-
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise and gate; `scale` [batch, channel] multiplies the norm's gain."""
-        return self.gate(x, self.norm.factor(x, scale))
-
-
-class RealNormAct(nn.Module):
-    """Group normalisation, then SiLU; the same call as `ComplexNormAct`."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = RealGroupNorm(channels)
-
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise and apply SiLU; `scale` [batch, channel] multiplies in between."""
-        return F.silu(self.norm(x, scale))
 
 
 class Attention(nn.Module):

@@ -1,17 +1,13 @@
 """The U-Net: phase equivariance, any size, one definition for both fields."""
 
+import shutil
+
 import pytest
 import torch
 
 from rsd_mri.networks import UNet, to_channels, to_complex
-from rsd_mri.networks.layers import (
-    Attention,
-    ComplexConv2d,
-    ComplexGroupNorm,
-    ComplexNormAct,
-    GatedConv2d,
-    MagnitudeGate,
-)
+from rsd_mri.networks.activations import ComplexGroupNorm, ComplexNormAct, MagnitudeGate
+from rsd_mri.networks.layers import Attention, ComplexConv2d, GatedConv2d
 from rsd_mri.protocol import NetworkSettings
 
 SMALL = {"channels": 8, "multipliers": (1, 2), "attention": (1,)}
@@ -30,10 +26,11 @@ def complex_normal(*shape, seed=0, dtype=torch.complex64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+@pytest.mark.parametrize("fold", [1, 2, 3])
 @pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("condition_channels", [0, 1])
-def test_complex_network_commutes_with_a_global_phase(gated, condition_channels):
-    settings = NetworkSettings(field="complex", gated=gated, **SMALL)
+def test_complex_network_commutes_with_a_global_phase(gated, condition_channels, fold):
+    settings = NetworkSettings(field="complex", gated=gated, fold=fold, **SMALL)
     net = awake(UNet(settings, condition_channels=condition_channels, sampling_features=4)).eval()
     x = complex_normal(2, 1, 13, 18)
     extra = {"sampling": torch.rand(2, 4)}
@@ -52,6 +49,7 @@ def test_complex_network_commutes_with_a_global_phase(gated, condition_channels)
         ComplexConv2d(4, 4),
         ComplexGroupNorm(4),
         MagnitudeGate(4),
+        ComplexNormAct(4),
         Attention(4, True),
         GatedConv2d(4, 4, is_complex=True),
     ],
@@ -82,12 +80,38 @@ def test_block_real_convolution_is_the_complex_one():
     assert torch.allclose(to_complex(conv(to_channels(x))), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("fold", [1, 2, 3])
 @pytest.mark.parametrize("field", ["complex", "real"])
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (5, 31)])
-def test_any_size_gives_the_same_size(field, size):
-    net = awake(UNet(NetworkSettings(field=field, **SMALL), channels=1 if field == "complex" else 3))
+def test_any_size_gives_the_same_size(field, size, fold):
+    net = awake(UNet(NetworkSettings(field=field, fold=fold, **SMALL), channels=1 if field == "complex" else 3))
     x = torch.randn(2, 2 if field == "complex" else 3, *size)
     assert net(x, torch.zeros(2)).shape == x.shape
+
+
+def test_folded_network_moves_with_the_image():
+    """A shift by a whole cell of the coarsest level, four pixels here, shifts the output; edges stay out of reach."""
+    net = awake(UNet(NetworkSettings(field="complex", channels=8, multipliers=(1, 2), fold=2))).eval()
+    x = torch.zeros(1, 2, 144, 144)
+    x[..., 68:76, 68:76] = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    out, moved = (net(image, torch.zeros(1)) for image in (x, x.roll((4, -8), (-2, -1))))
+    assert (moved.roll((-4, 8), (-2, -1)) - out).abs().max() < 1e-4 * out.abs().max()
+    wrong = net(x.roll(1, -1), torch.zeros(1)).roll(-1, -1)
+    assert (wrong - out).abs().max() > 1e-2 * out.abs().max()
+
+
+@pytest.mark.parametrize("field", ["complex", "real"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_folded_network_sees_every_pixel_of_its_condition(field, gated):
+    settings = NetworkSettings(field=field, channels=8, multipliers=(1, 2), fold=2, gated=gated)
+    net = awake(UNet(settings, channels=1 if field == "complex" else 2, condition_channels=1)).eval()
+    x, condition = torch.randn(1, 2, 11, 9), torch.ones(1, 1, 11, 9)
+    plain = net(x, torch.zeros(1), condition=condition)
+    for y, column in ((0, 0), (4, 5), (10, 8)):
+        changed = condition.clone()
+        changed[..., y, column] = 0
+        out = net(x, torch.zeros(1), condition=changed)
+        assert (out - plain)[..., y, column].abs().max() > 1e-5
 
 
 def test_real_network_uses_its_mask():
@@ -116,24 +140,43 @@ def test_attention_sees_distant_pixels():
     assert change[..., 0, 0].max() > 1e-5
 
 
-def test_fused_gate_has_the_right_derivatives():
-    gate = awake(MagnitudeGate(3)).double()
-    x = torch.randn(2, 6, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3), requires_grad=True)
-    factor = (torch.rand(2, 3, dtype=torch.float64) + 0.5).requires_grad_(True)
-    assert torch.autograd.gradcheck(gate, (x, factor))
-    slope, offset = gate.slope.detach(), gate.offset.detach()
-    for moved in (slope.clone().requires_grad_(True), offset.clone().requires_grad_(True)):
-        is_slope = torch.equal(moved, slope)
+@pytest.mark.parametrize("field", ["complex", "real"])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_checkpointing_gives_the_same_gradients_from_less_memory(field, dropout):
+    settings = NetworkSettings(field=field, dropout=dropout, channels=8, multipliers=(1, 2))
+    net = awake(UNet(settings, channels=1 if field == "complex" else 2)).train()
+    x = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(0))
 
-        def run(p, is_slope=is_slope):
-            parameters = {"slope": p, "offset": offset} if is_slope else {"slope": slope, "offset": p}
-            return torch.func.functional_call(gate, parameters, (x.detach(), factor.detach()))
+    def kept_and_gradients(checkpointing):
+        net.checkpointing = checkpointing
+        kept = {}
 
-        assert torch.autograd.gradcheck(run, (moved,))
+        def keep(tensor):
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        torch.manual_seed(5)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = net(x, torch.zeros(2))
+        return sum(kept.values()), torch.autograd.grad(out.square().sum(), list(net.parameters()))
+
+    (plain, wanted), (less, found) = kept_and_gradients(False), kept_and_gradients(True)
+    for a, b in zip(wanted, found, strict=True):
+        assert torch.allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert less < 0.5 * plain
 
 
-def test_fused_norm_and_gate_is_norm_then_gate():
-    both = awake(ComplexNormAct(8))
-    x = to_channels(complex_normal(2, 8, 5, 6))
-    scale = torch.rand(2, 8)
-    assert torch.allclose(both(x, scale), both.gate(both.norm(x, scale)), atol=1e-6)
+@pytest.mark.parametrize(
+    "backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.skipif(
+        shutil.which("g++") is None, reason="needs a C++ compiler")])],
+)
+def test_compiled_network_equals_the_eager_one(backend):
+    settings = NetworkSettings(field="complex", channels=4, multipliers=(1,))
+    net = awake(UNet(settings))
+    x, noise = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(2)
+    torch._dynamo.reset()
+    outs = [f(x, noise) for f in (net, torch.compile(net, backend=backend, fullgraph=True))]
+    assert torch.allclose(*outs, rtol=1e-4, atol=1e-5)
+    eager, compiled = (torch.autograd.grad(out.square().sum(), list(net.parameters())) for out in outs)
+    for a, b in zip(eager, compiled, strict=True):
+        assert (a - b).abs().max() < 1e-4 * a.abs().max()
