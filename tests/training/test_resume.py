@@ -5,59 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from tiny_run import PROTOCOL, Slices, run
 
-from rsd_mri.coils.prepare import calibrate_volume, prepare_slice
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.errors import InputError
-from rsd_mri.protocol import (
-    DistillationSettings,
-    MaskSettings,
-    NetworkSettings,
-    PrepSettings,
-    Protocol,
-    TeacherSettings,
-)
-from rsd_mri.rsd.train import TrainOptions, train
-
-PROTOCOL = Protocol(
-    name="tiny",
-    mask=MaskSettings(acceleration=3.0, acs_lines=8),
-    prep=PrepSettings(virtual_coils=3, calib_width=8, kernel_width=4),
-    network=NetworkSettings(channels=4, multipliers=(1, 2)),
-    teacher=TeacherSettings(images=16, batch=4, warmup=8),
-    distillation=DistillationSettings(images=8, batch=4),
-)
-
-
-class Slices:
-    """Prepared slices in memory, as `PreparedDataset` gives them."""
-
-    def __init__(self, scan):
-        volume = calibrate_volume(scan, PROTOCOL.prep)
-        self.rows = [prepare_slice(scan, i, PROTOCOL.prep, volume) for i in range(scan.n_slices)]
-        self.items = [f"{scan.source.name}:{i}" for i in range(scan.n_slices)]
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, i):
-        row = self.rows[i]
-        return {"kspace": row.kspace, "csm": row.csm, "mask": row.mask, "sigma": row.sigma, "item": self.items[i]}
+from rsd_mri.training.checkpoint import load_tensors
 
 
 @pytest.fixture(scope="module")
 def slices(full_scan):
     return Slices(full_scan[0])
-
-
-def run(slices, folder, protocol=PROTOCOL, **options):
-    data = UndersampledSlices(slices, protocol.mask, protocol.seed)
-    return train(data, protocol, folder, TrainOptions(device="cpu", **options), lambda *_: None, {"data": "test"})
 
 
 def with_lengths(teacher, generator):
@@ -125,6 +88,51 @@ def test_damaged_checkpoint_is_one_sentence(slices, tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="not a whole safetensors file"):
         run(slices, tmp_path, stage="teacher")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moment", ["half of the file", "before the rename"])
+def test_kill_minus_nine_in_the_middle_of_a_checkpoint(slices, tmp_path, moment, monkeypatch):
+    """The old checkpoint stays usable, the partial file goes, and the weights are those of an uninterrupted run."""
+    run(slices, tmp_path / "whole", stage="teacher")
+    saved = []
+
+    def save_half(tensors, path, metadata):
+        save_file(tensors, path, metadata=metadata)
+        saved.append(path.name)
+        if sum(name.startswith(".teacher-") for name in saved) == 3:
+            if moment == "half of the file":
+                os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of threads at a fork
+        child = os.fork()
+    if child == 0:
+        monkeypatch.setattr("rsd_mri.training.checkpoint.save_file", save_half)
+        try:
+            run(slices, tmp_path / "killed", stage="teacher", checkpoint_seconds=0.0)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    folder = tmp_path / "killed" / "checkpoint"
+    assert len(list(folder.iterdir())) == 2  # the old checkpoint, and what was being written
+    _, metadata = load_tensors(folder / "teacher.safetensors")
+    assert metadata["images"] == 8
+    assert run(slices, tmp_path / "killed", stage="teacher")["images"] == {"teacher": 8}
+    assert [p.name for p in folder.iterdir()] == ["teacher.safetensors"]
+    a, b = (load_file(tmp_path / n / "teacher.safetensors") for n in ("whole", "killed"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_row_cut_short_by_a_kill_is_dropped(slices, tmp_path):
+    run(slices, tmp_path, with_lengths(8, 4), stage="teacher")
+    log = tmp_path / "metrics.csv"
+    log.write_text(log.read_text() + "teacher,8,1")
+    run(slices, tmp_path, stage="teacher")
+    rows = [r.split(",") for r in log.read_text().splitlines()]
+    assert all(len(r) == 5 for r in rows)
+    assert rows[-1][1] == "16"
 
 
 @pytest.mark.slow
