@@ -25,6 +25,7 @@ from rsd_mri.options import (
     existing,
     protocol_of,
 )
+from rsd_mri.recon_cli import calibrate, recon
 from rsd_mri.train_cli import train
 
 app = typer.Typer(
@@ -37,6 +38,8 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 app.command()(train)
+app.command()(recon)
+app.command()(calibrate)
 
 
 class Network(str, Enum):
@@ -44,17 +47,6 @@ class Network(str, Enum):
 
     teacher = "teacher"
     generator = "generator"
-
-
-class MethodName(str, Enum):
-    """Ways to reconstruct."""
-
-    posterior = "posterior"
-    one_step = "one-step"
-    l1_wavelet = "l1-wavelet"
-    tv = "tv"
-    cg_sense = "cg-sense"
-    zero_filled = "zero-filled"
 
 
 def _version(show: bool) -> None:
@@ -220,47 +212,6 @@ def generate(
             ],
             made, json,
         )
-
-
-@app.command()
-def recon(
-    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format.")],
-    prior: Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")] = None,
-    method: Annotated[MethodName, typer.Option(help="How to reconstruct.")] = MethodName.posterior,
-    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
-    out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
-    ] = "h5",
-    report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
-    sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
-    protocol: ProtocolOption = None,
-    device: DeviceOption = Device.auto,
-    seed: SeedOption = 0,
-    json: JsonOption = False,
-) -> None:
-    """Reconstruct scans, with uncertainty where the method gives it.
-
-    Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
-    """
-    with refusing():
-        from rsd_mri.report.deliver import Delivery, reconstruct_files
-
-        if sets is not None and sets not in ("auto", "1", "2"):
-            raise InputError(f"--sets {sets}: expected auto, 1 or 2")
-        assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report)
-        chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
-        with Bar("reconstructing") as bar:
-            done = reconstruct_files(
-                scans, method.value, prior, samples, seed, device.value, delivery, chosen,
-                lambda share, name: bar.update(share, detail=name),
-            )
-        for failure in done.failures:
-            say(f"Error: {failure}")
-        result(done.lines(), done.as_dict(), json)
-        if done.failures:
-            raise typer.Exit(1 if done.written else 2)
 
 
 @app.command()

@@ -22,7 +22,13 @@ ARRAYS = (
     ("csm", "csm"),
     ("mask", "mask"),
 )
-UNCERTAINTY = (("samples", "samples"), ("std", "std"))
+WHERE_LEARNED = (
+    ("samples", "samples"),
+    ("std", "std"),
+    ("half_width", "half_width"),
+    ("measured_part", "measured_part"),
+    ("prior_part", "prior_part"),
+)
 PER_SLICE = ("residual", "sigma", "seconds")
 PLAIN = ("method", "mask_source", "acceleration", "seed")
 
@@ -31,8 +37,9 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
     """Write a reconstruction as HDF5, whole or not at all.
 
     Data sets: `reconstruction` [slice, readout, phase_encode] float32, `reconstruction_complex`, `csm`,
-    `mask`, and for posterior methods `samples` [sample, slice, readout, phase_encode] and `std`. Everything
-    else is an attribute of the file; structured ones (`geometry`, `notes`, `parameters`) are JSON.
+    `mask`; for posterior methods `samples` [sample, slice, readout, phase_encode] and `std`; for learned ones
+    `measured_part` and `prior_part`. Everything else is an attribute of the file; structured ones (`geometry`,
+    `notes`, `parameters`, `checks`) are JSON.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
     path = Path(path)
     _require_an_image(path, rec.magnitude)
     with written_whole(path) as partial, h5py.File(partial, "w") as file:
-        for name, field in (*ARRAYS, *UNCERTAINTY):
+        for name, field in (*ARRAYS, *WHERE_LEARNED):
             value = getattr(rec, field)
             if value is not None:
                 file.create_dataset(name, data=value)
@@ -61,6 +68,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
         file.attrs["prior_hash"] = rec.prior_hash or ""
         file.attrs["geometry"] = json.dumps(dataclasses.asdict(rec.geometry))
         file.attrs["notes"] = json.dumps(rec.notes)
+        file.attrs["checks"] = json.dumps(rec.checks)
         file.attrs["parameters"] = json.dumps(rec.parameters)
         file.attrs["version"] = __version__
         file.attrs["not_for_diagnostic_use"] = True
@@ -89,7 +97,7 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
             if name not in file.attrs:
                 raise InputError(f"{path}: has no attribute `{name}`; make it again with `rsd-mri recon`")
         values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
-        values |= {field: file[name][()] for name, field in UNCERTAINTY if name in file}
+        values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
         attributes = dict(file.attrs)
     return Reconstruction(
         **values,
@@ -104,6 +112,7 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
         geometry=_geometry(str(attributes["geometry"])),
         notes=tuple(json.loads(attributes["notes"])),
         parameters=json.loads(attributes["parameters"]),
+        checks=json.loads(attributes.get("checks", "{}")),
     )
 
 

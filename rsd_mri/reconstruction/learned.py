@@ -1,7 +1,7 @@
 """Reconstruction with a learned prior: posterior samples, and the one-step path."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -12,9 +12,9 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.diffusion.noise_levels import geometric
-from rsd_mri.operators import Sense
+from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.randomness import normal_items
-from rsd_mri.reconstruction.classical import cg_sense, total_variation
+from rsd_mri.reconstruction.classical import cg_sense, total_variation, zero_filled
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior import decoupled_annealing, guided, measured_consistency, preconditioned_langevin
 from rsd_mri.reconstruction.problem import Denoise, Noise, Problem, Tell
@@ -26,8 +26,11 @@ SMALLEST_LEVEL = 0.002
 
 
 Sampler = Literal["annealing", "langevin", "dps", "a-dps"]
-Start = Literal["cg-sense", "tv"]
+GUIDED = ("dps", "a-dps")
+"""Samplers that need the gradient through the network."""
+Start = Literal["zero-filled", "cg-sense", "tv"]
 STARTS: dict[Start, Callable[[Sense, Tensor, float], Tensor]] = {
+    "zero-filled": lambda operator, kspace, sigma: zero_filled(operator, kspace),  # noqa: ARG005
     "cg-sense": partial(cg_sense, iterations=15, tolerance=1e-2),
     "tv": partial(total_variation, iterations=30, tolerance=3e-3),
 }
@@ -47,6 +50,16 @@ class PosteriorSettings:
     """Of the data in `dps` and `a-dps`."""
     consistency: bool = False
     """Replace the measured part of every sample by the data at the end."""
+
+    @classmethod
+    def of(cls, sampler: Sampler, levels: int | None = None, consistency: bool = False) -> "PosteriorSettings":
+        """A sampler with the levels that suit it."""
+        settings = cls(sampler, consistency=consistency)
+        if sampler == "langevin":
+            settings = replace(settings, levels=15, sigma_max=1.0, start="cg-sense")
+        elif sampler in GUIDED:
+            settings = replace(settings, levels=200, sigma_max=10.0, sigma_min=0.004, start="zero-filled")
+        return settings if levels is None else replace(settings, levels=levels)
 
 
 def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denoise:
@@ -108,11 +121,11 @@ def sample_posterior(
     prior
         A teacher, or a denoiser of whole images.
     operator, kspace
-        Of one slice, with a batch axis of one.
+        Of one slice or several, [slice, ...].
     sigma
         Noise level of the k-space, prepared units.
     keys
-        One per sample.
+        One per sample; as many for each slice, all of the first slice first.
     settings
         Sampler and levels.
     tell
@@ -121,7 +134,7 @@ def sample_posterior(
     Returns
     -------
     Tensor
-        [sample, (set,) readout, phase_encode], prepared units.
+        [slice times sample, (set,) readout, phase_encode], prepared units.
     """
     problem = problem_of(prior, operator, kspace, sigma, keys, settings, tell)
     levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
@@ -131,7 +144,7 @@ def sample_posterior(
         samples = decoupled_annealing(problem, levels, measured=prior.kind == "denoiser")
     else:
         samples = guided(problem, levels, settings.weight, stochastic=settings.sampler == "dps")
-    return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
+    return measured_consistency(problem.operator, samples, problem.seen) if settings.consistency else samples
 
 
 def problem_of(
@@ -146,11 +159,34 @@ def problem_of(
     """What the samplers are given; parameters as for `sample_posterior`."""
     # Where the noise is unknown or none, the network's own limit stands in.
     sigma = max(sigma, SMALLEST_LEVEL)
-    first = STARTS[settings.start](operator, kspace, sigma)
+    # One by one: they stop when they are done, and a slice must not wait for another.
+    firsts = [STARTS[settings.start](one, y, sigma) for one, y in _slices(operator, kspace)]
+    n = len(keys) // len(kspace)
+    if n > 1 and len(kspace) > 1:
+        operator = _repeated(operator, n)
+        kspace = kspace.repeat_interleave(n, 0)
     return Problem(
         operator, kspace, sigma, prior_denoiser(prior, operator, keys), keyed_noise(keys),
-        first.expand(len(keys), *first.shape[1:]), prior.protocol.teacher.sigma_data, floor_of(prior), tell,
+        torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
+        floor_of(prior), tell,
     )
+
+
+def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
+    """Each slice of a batch by itself."""
+    if len(kspace) == 1:
+        return [(operator, kspace)]
+    masks = operator.mask[:, 0].expand(len(kspace), -1, -1)
+    return [
+        (sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
+    ]
+
+
+def _repeated(operator: Sense, n: int) -> Sense:
+    """The operator of every slice for `n` samples each."""
+    mask = operator.mask[:, 0]
+    masks = mask if len(mask) == 1 else mask.repeat_interleave(n, 0)
+    return sense_operator(operator.csm.repeat_interleave(n, 0), masks)
 
 
 def floor_of(prior: Prior) -> float:

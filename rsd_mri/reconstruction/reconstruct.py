@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri.coils.prepare import calibrate_volume, prepare_slice
+from rsd_mri.coils.prepare import VolumeCalibration, calibrate_volume, prepare_slice
 from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import Sense
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
-from rsd_mri.reconstruction.learned import PosteriorSettings, one_step, sample_posterior
+from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish
+from rsd_mri.reconstruction.learned import GUIDED, PosteriorSettings, one_step, sample_posterior
+from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior
 from rsd_mri.scan.scan import Scan
@@ -45,6 +48,8 @@ class ReconOptions:
     seed: int = 0
     device: torch.device = torch.device("cpu")
     posterior: PosteriorSettings = PosteriorSettings()
+    held_out: bool = True
+    """Learned methods: predict acquired lines that are left out, in one slice. Costs a one-step run."""
 
 
 def reconstruct_scan(
@@ -83,25 +88,40 @@ def reconstruct_scan(
         raise InputError(f"--method {options.method} needs a prior; give --prior RUN or take --method l1-wavelet")
     settings = prep or PrepSettings()
     volume = calibrate_volume(scan, settings)
-    parts: list[_Slice] = []
-    for index in range(scan.n_slices):
-        prepared = prepare_slice(scan, index, settings, volume)
+    batches = _plan(scan, volume, options, prior)
+    parts: list[FinishedSlice] = []
+    prepared: list[PreparedSlice] = []
+    for begin in range(0, scan.n_slices, batches.slices):
+        chunk = range(begin, min(begin + batches.slices, scan.n_slices))
+        prepared = [prepare_slice(scan, index, settings, volume) for index in chunk]
         begun = time.perf_counter()
 
-        def tell(share: float, index: int = index) -> None:
+        def tell(share: float, first: int = begin, count: int = len(chunk)) -> None:
             if progress is not None:
-                progress(index, scan.n_slices, share)
+                done = count * min(share, 1.0)
+                progress(first + min(int(done), count - 1), scan.n_slices, done - min(int(done), count - 1))
 
         tell(0.0)
-        images = _run(prepared, scan, index, options, prior, tell)
+        images = _run(prepared, scan, begin, options, prior, batches, tell)
         if options.device.type == "cuda":
             torch.cuda.synchronize(options.device)
-        parts.append(_finish(prepared, images, options.device, time.perf_counter() - begun))
+        seconds = (time.perf_counter() - begun) / len(chunk)
+        parts += [finish(one, image, seconds) for one, image in zip(prepared, images, strict=True)]
         tell(1.0)
-    notes = list(scan.notes)
-    notes.append(f"Coil maps: {volume.sets_reason}.")
+    notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    learned = options.method in LEARNED
+    checks: dict[str, float] = {"peak_mib": peak_bytes(options.device) / 2**20}
+    if learned and prior is not None:
+        checks |= _averages(parts)
+        if options.held_out:
+            checks |= _held_out(scan, settings, volume, options, prior)
+        notes += distance_from_card(
+            prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
+            sigma=volume.sigma, size=prepared[0].kspace.shape[-2:], rms=float(np.mean([p.rms for p in parts])),
+        )
+        notes += reasons(checks)
     sampled = options.method == "posterior"
     return Reconstruction(
         magnitude=np.stack([p.magnitude for p in parts]),
@@ -117,8 +137,11 @@ def reconstruct_scan(
         seconds=np.array([p.seconds for p in parts]),
         samples=np.stack([p.samples for p in parts], axis=1) if sampled else None,
         std=np.stack([p.samples.std(axis=0, ddof=min(1, options.samples - 1)) for p in parts]) if sampled else None,
-        prior=str(prior.path) if prior is not None and options.method in LEARNED else None,
-        prior_hash=prior.sha256 if prior is not None and options.method in LEARNED else None,
+        measured_part=np.stack([p.measured for p in parts]) if learned else None,
+        prior_part=np.stack([p.prior for p in parts]) if learned else None,
+        checks=checks,
+        prior=str(prior.path) if prior is not None and learned else None,
+        prior_hash=prior.sha256 if prior is not None and learned else None,
         seed=options.seed,
         geometry=scan.geometry,
         notes=tuple(notes),
@@ -126,14 +149,17 @@ def reconstruct_scan(
     )
 
 
-@dataclass(frozen=True)
-class _Slice:
-    magnitude: np.ndarray
-    image: np.ndarray
-    csm: np.ndarray
-    samples: np.ndarray
-    residual: float
-    seconds: float
+def _plan(scan: Scan, volume: VolumeCalibration, options: ReconOptions, prior: Prior | None) -> Batches:
+    learned = options.method in LEARNED and prior is not None
+    network = prior.protocol.network if learned and prior is not None else None
+    sampled = options.method == "posterior"
+    each = item_bytes(
+        (volume.n_readout, scan.size[1]), len(volume.forward), volume.n_sets, network,
+        gradient=sampled and options.posterior.sampler in GUIDED,
+    )
+    batches = plan_batches(each, options.samples if sampled else 1, scan.n_slices, options.device)
+    # Classical methods stop when they are done: a slice must not wait for another.
+    return batches if sampled else replace(batches, slices=1)
 
 
 def _parameters(options: ReconOptions, n_sets: int, calib_width: int) -> dict[str, str | int | float]:
@@ -144,71 +170,64 @@ def _parameters(options: ReconOptions, n_sets: int, calib_width: int) -> dict[st
 
 
 def _run(
-    prepared: PreparedSlice,
+    prepared: list[PreparedSlice],
     scan: Scan,
-    index: int,
+    first: int,
     options: ReconOptions,
     prior: Prior | None,
+    batches: Batches,
     tell: Callable[[float], None],
-) -> Tensor:
-    """Images of a slice in prepared units, [sample, (set,) readout, phase_encode]."""
+) -> list[Tensor]:
+    """Images of each slice in prepared units, [sample, (set,) readout, phase_encode]."""
     operator, kspace = as_operator(prepared, options.device)
+    sigma = prepared[0].sigma
     if options.method in CLASSICAL:
-        return CLASSICAL[options.method](operator, kspace, prepared.sigma)
-    assert prior is not None  # noqa: S101 - for the type checker; checked above
-    keys = [(options.seed, scan.source.name, index, k) for k in range(options.samples)]
+        return [CLASSICAL[options.method](operator, kspace, sigma)]
+    assert prior is not None  # noqa: S101 - for the type checker; checked by the caller
     if options.method == "one-step":
-        return one_step(prior, operator, kspace, prepared.sigma)
-    return sample_posterior(prior, operator, kspace, prepared.sigma, keys, options.posterior, tell)
+        return [one_step(prior, operator, kspace, sigma)]
+    keys = [
+        [(options.seed, scan.source.name, first + i, k) for k in range(options.samples)] for i in range(len(prepared))
+    ]
+    if len(prepared) > 1:
+        flat = sample_posterior(prior, operator, kspace, sigma, sum(keys, []), options.posterior, tell)
+        return list(flat.unflatten(0, (len(prepared), options.samples)))
+    parts = []
+    for begin in range(0, options.samples, batches.samples):
+        some = keys[0][begin : begin + batches.samples]
+
+        def part(share: float, begin: int = begin, count: int = len(some)) -> None:
+            tell((begin + share * count) / options.samples)
+
+        parts.append(sample_posterior(prior, operator, kspace, sigma, some, options.posterior, part))
+    return [torch.cat(parts)]
 
 
-def as_operator(prepared: PreparedSlice, device: torch.device) -> tuple[Sense, Tensor]:
-    """The operator of a prepared slice and its k-space, with a batch axis of one."""
-    csm = torch.from_numpy(prepared.csm)[None].to(device)
-    kspace = torch.from_numpy(prepared.kspace)[None].to(device)
-    return sense_operator(csm, torch.from_numpy(prepared.mask).to(device)), kspace
+def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
+    """Means over the slices."""
+    values = {"prior_share": float(np.mean([p.prior_share for p in parts]))}
+    spreads = [p.dispersion for p in parts if p.dispersion is not None]
+    if spreads:
+        msd, usd = np.mean(spreads, axis=0)
+        values |= {"measured_dispersion": float(msd), "unmeasured_dispersion": float(usd)}
+    return values
 
 
-def _finish(prepared: PreparedSlice, images: Tensor, device: torch.device, seconds: float) -> _Slice:
-    """From images in prepared units to what is stored, in the unit of the scan."""
-    operator, kspace = as_operator(prepared, device)
-    mean = images.mean(dim=0, keepdim=True)
-    points = int(operator.mask.expand(1, 1, *kspace.shape[-2:]).sum()) * kspace.shape[1]
-    error = (operator.forward(mean) - kspace).abs().square().sum()
-    residual = float(error) / (points * prepared.sigma**2)
-    back = torch.from_numpy(prepared.back).to(device)
-
-    def magnitude(image: Tensor) -> np.ndarray:
-        coil_images = operator.coils.forward(image[None])[0]
-        physical = torch.einsum("pv,vyx->pyx", back, coil_images)
-        return crop(physical.abs().square().sum(0).sqrt(), prepared.image_size).cpu().numpy()
-
-    one_set = prepared.n_sets == 1
-    # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
-    weight = _unit(operator, back, one_set)
-    image = crop((mean[0] if one_set else mean[0, 0]) * weight, prepared.image_size)
-    csm = crop(operator.csm[0] if one_set else operator.csm[0, 0], prepared.image_size)
-    return _Slice(
-        magnitude(mean[0]),
-        image.cpu().numpy(),
-        csm.cpu().numpy(),
-        np.stack([magnitude(sample) for sample in images]),
-        residual,
-        seconds,
-    )
-
-
-def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:
-    """Root sum of squares that an image of one everywhere has in the scan's unit, [readout, phase_encode]."""
-    csm = operator.csm[0] if one_set else operator.csm[0, 0]
-    weight = torch.einsum("pv,vyx->pyx", back, csm).abs().square().sum(0).sqrt()
-    norm = csm.abs().square().sum(0).sqrt()
-    inside = norm > 0
-    typical = (weight[inside] / norm[inside]).mean() if bool(inside.any()) else weight.new_ones(())
-    return torch.where(inside, weight / norm.clamp_min(1e-6), typical)
-
-
-def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
-    """Keep the centre of the last two axes."""
-    starts = [(n - wanted) // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]
-    return array[..., starts[0] : starts[0] + size[0], starts[1] : starts[1] + size[1]]
+def _held_out(
+    scan: Scan, settings: PrepSettings, volume: VolumeCalibration, options: ReconOptions, prior: Prior
+) -> dict[str, float]:
+    """Predict acquired lines of the middle slice by the one-step path and by CG-SENSE: one more run of each."""
+    begun = time.perf_counter()
+    index = scan.n_slices // 2
+    prepared = prepare_slice(scan, index, settings, volume)
+    operator, kspace = as_operator([prepared], options.device)
+    sigma = prepared.sigma
+    left = hold_out(torch.from_numpy(prepared.mask), (options.seed, scan.source.name, "held out"), prepared.acs)
+    if not left.any():
+        return {}
+    ways: dict[str, Callable[[Sense, Tensor], Tensor]] = {
+        "held_out_error": lambda a, y: one_step(prior, a, y, sigma),
+        "held_out_error_cg_sense": lambda a, y: cg_sense(a, y, sigma),
+    }
+    found = {name: held_out_error(operator, kspace, sigma, left, way) for name, way in ways.items()}
+    return {**found, "held_out_seconds": time.perf_counter() - begun}

@@ -39,6 +39,16 @@ class Reconstruction:
     """[sample, slice, readout, phase_encode]: magnitudes of the posterior samples."""
     std: NDArray[np.float32] | None = None
     """[slice, readout, phase_encode]: standard deviation over the samples."""
+    half_width: NDArray[np.float32] | None = None
+    """[slice, readout, phase_encode]: half width of the calibrated interval, where a calibration was given."""
+    measured_part: NDArray[np.float32] | None = None
+    """[slice, readout, phase_encode]: magnitude of what the data determine of the image; learned methods."""
+    prior_part: NDArray[np.float32] | None = None
+    """Magnitude of the rest, which the prior filled in."""
+    checks: dict[str, float] = field(default_factory=dict)
+    """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
+    error on acquired lines left out, over theirs) beside `held_out_error_cg_sense`, `measured_dispersion` and
+    `unmeasured_dispersion` of the samples (prepared units)."""
     prior: str | None = None
     """The prior's file, where one was used."""
     prior_hash: str | None = None

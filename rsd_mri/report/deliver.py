@@ -10,12 +10,12 @@ import numpy as np
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.calibration import Calibration, with_interval
 from rsd_mri.reconstruction.files import write_reconstruction
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior, load_prior
 from rsd_mri.scan.reading import read_scan
-from rsd_mri.training.fabric import resolve_device
 
 FORMATS = ("h5", "nifti", "dicom", "png")
 DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4.safetensors"
@@ -53,7 +53,8 @@ class Delivered:
         for one in self.written:
             lines.append(
                 f"{one['scan']}: {one['method']}, R={one['acceleration']:.2f} (mask from {one['mask_source']}), "
-                f"{one['seconds_per_slice']:.2f} s a slice, residual {one['residual']:.2f} of the noise"
+                f"{one['seconds_per_slice']:.2f} s a slice, at most {one['checks']['peak_mib']:.0f} MiB of memory, "
+                f"residual {one['residual']:.2f} of the noise"
             )
             lines += [f"  {note}" for note in one["notes"]]
             lines += [f"  {path}" for path in one["files"]]
@@ -66,27 +67,21 @@ class Delivered:
 
 def reconstruct_files(
     scans: list[Path],
-    method: str,
+    options: ReconOptions,
     prior: Path | None,
-    samples: int,
-    seed: int,
-    device: str,
     delivery: Delivery,
     prep: PrepSettings | None,
     progress: Callable[[float, str], None],
+    calibration: Calibration | None = None,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
 
     Raises
     ------
     InputError
-        If the prior or the device cannot be used, before any scan is read.
+        If the prior cannot be used, before any scan is read.
     """
-    on = resolve_device(device)
-    loaded = find_prior(prior, method) if method in LEARNED else None
-    if loaded is not None:
-        loaded.to(on)
-    options = ReconOptions(method=method, samples=samples, seed=seed, device=on)  # type: ignore[arg-type]
+    loaded = find_prior(prior, options.method).to(options.device) if options.method in LEARNED else None
     done = Delivered()
     for number, path in enumerate(scans):
 
@@ -96,10 +91,12 @@ def reconstruct_files(
         try:
             scan = read_scan(path)
             rec = reconstruct_scan(scan, options, loaded, prep, tell)
+            if calibration is not None:
+                rec = with_interval(rec, calibration)
             comparisons = []
             if delivery.report:
                 for other in ("zero-filled", "cg-sense"):
-                    if other != method:
+                    if other != options.method:
                         other_options = replace(options, method=other)  # type: ignore[arg-type]
                         comparisons.append(reconstruct_scan(scan, other_options, None, prep))
             files = deliver(rec, comparisons, delivery)
@@ -170,6 +167,7 @@ def _facts(path: Path, rec: Reconstruction, files: list[Path]) -> dict[str, Any]
         "prior": rec.prior,
         "prior_hash": rec.prior_hash,
         "seed": rec.seed,
+        "checks": rec.checks,
         "notes": list(rec.notes),
         "files": [str(f) for f in files],
     }

@@ -1,0 +1,252 @@
+"""Conformal calibration of the standard deviation on fully sampled scans.
+
+Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) with one score per image: the scale at
+which the standard deviation covers the wanted share of the body's pixels. Images, not pixels, are exchangeable.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.coils.prepare import prepared_readout
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.operators import draw_mask
+from rsd_mri.protocol import MaskSettings
+from rsd_mri.randomness import generator
+from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.result import Reconstruction
+from rsd_mri.rsd.prior import Prior
+from rsd_mri.scan.scan import Scan
+
+BODY = 0.1
+"""Pixels brighter than this share of the 99th percentile count as the body."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the standard deviation relates to the true error."""
+
+    factor: float
+    """Half width of the interval over the standard deviation."""
+    coverage: float
+    """Share of the body's pixels wanted inside the interval."""
+    confidence: float
+    """At least this share of exchangeable images reach it."""
+    covered: float
+    """Share covered with this factor, mean over the calibration images, each with the others' factor."""
+    rank_correlation: float
+    """Spearman's, of the standard deviation with the true error in the body; mean over the images."""
+    images: int
+    acceleration: float
+    samples: int
+    sampler: str
+    prior_hash: str
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [
+            f"{self.images} images at R={self.acceleration:.2f}: {self.factor:.2f} standard deviations cover "
+            f"{self.coverage:.0%} of the body in at least {self.confidence:.0%} of images like these",
+            f"left out one by one: {self.covered:.1%} covered; rank correlation with the true error "
+            f"{self.rank_correlation:.2f}. {NOT_FOR_DIAGNOSTIC_USE}",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def image_score(target: NDArray[Any], mean: NDArray[Any], std: NDArray[Any], coverage: float) -> float:
+    """Number of standard deviations that cover a share of an image's body."""
+    body = body_of(target)
+    ratio = np.abs(mean - target)[body] / np.maximum(std[body], np.finfo(np.float32).tiny)
+    return float(np.quantile(ratio, coverage))
+
+
+def body_of(target: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where there is anything to be right or wrong about."""
+    return np.asarray(target > BODY * np.quantile(target, 0.99))
+
+
+def conformal_factor(scores: NDArray[np.float64], confidence: float) -> float:
+    """The smallest score that a further image exceeds with a probability of at most 1 - confidence.
+
+    The ceil((n + 1) confidence)-th smallest of n scores.
+
+    Raises
+    ------
+    InputError
+        If there are too few scores for that confidence.
+    """
+    rank = math.ceil((len(scores) + 1) * confidence - 1e-9)
+    if rank > len(scores):
+        raise InputError(
+            f"{len(scores)} images are too few for a confidence of {confidence:.0%}; give at least "
+            f"{math.ceil(confidence / (1 - confidence) - 1e-9)} fully sampled slices"
+        )
+    return float(np.sort(scores)[rank - 1])
+
+
+def calibrate_scans(
+    scans: Iterable[Scan],
+    count: int,
+    acceleration: float,
+    coverage: float,
+    options: ReconOptions,
+    prior: Prior,
+    tell: Callable[[float], None] = lambda share: None,
+    confidence: float = 0.8,
+) -> Calibration:
+    """Undersample full scans, reconstruct them, and compare error with standard deviation.
+
+    Parameters
+    ----------
+    scans, count
+        Fully sampled scans, and how many.
+    acceleration
+        Of the masks drawn, one per scan.
+    coverage, confidence
+        See `Calibration`.
+    options, prior
+        Of the reconstruction; it needs samples.
+    tell
+        Called with the share done.
+
+    Raises
+    ------
+    InputError
+        If a scan is not fully sampled, or there are too few slices.
+    """
+    pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+    realised = []
+    for number, scan in enumerate(scans):
+        target = full_image(scan)
+        short = undersampled(scan, acceleration, options.seed)
+        rec = reconstruct_scan(
+            short, options, prior,
+            progress=lambda i, n, share, number=number: tell((number + (i + share) / n) / count),  # type: ignore[misc]
+        )
+        assert rec.std is not None  # noqa: S101 - for the type checker; posterior samples have one
+        realised.append(rec.acceleration)
+        pairs += list(zip(target, rec.magnitude, rec.std, strict=True))
+    scores = np.array([image_score(*pair, coverage) for pair in pairs])
+    factor = conformal_factor(scores, confidence)
+    return Calibration(
+        factor, coverage, confidence, _left_out(pairs, scores, confidence),
+        float(np.mean([rank_correlation(*pair) for pair in pairs])), len(pairs), float(np.mean(realised)),
+        options.samples, options.posterior.sampler, prior.sha256,
+    )
+
+
+def _left_out(pairs: list[tuple[Any, Any, Any]], scores: NDArray[np.float64], confidence: float) -> float:
+    """Share of the body covered in each image by the factor of the others; the largest of them where few."""
+    shares = []
+    for i, (target, mean, std) in enumerate(pairs):
+        others = np.sort(np.delete(scores, i))
+        if not len(others):
+            return float("nan")
+        rank = min(math.ceil((len(others) + 1) * confidence - 1e-9), len(others))
+        body = body_of(target)
+        shares.append(np.mean(np.abs(mean - target)[body] <= others[rank - 1] * std[body]))
+    return float(np.mean(shares))
+
+
+def rank_correlation(target: NDArray[Any], mean: NDArray[Any], std: NDArray[Any]) -> float:
+    """Spearman's correlation of the standard deviation with the true error in the body."""
+    from scipy.stats import spearmanr
+
+    body = body_of(target)
+    return float(spearmanr(std[body], np.abs(mean - target)[body])[0])
+
+
+def full_image(scan: Scan) -> NDArray[np.float32]:
+    """Root sum of squares of a fully sampled scan, [slice, readout, phase_encode], as its reconstruction is cropped.
+
+    Raises
+    ------
+    InputError
+        If the scan is undersampled.
+    """
+    import torch
+
+    from rsd_mri.coils.calibration import without_oversampling
+    from rsd_mri.operators import ifft2c
+    from rsd_mri.reconstruction.finish import crop
+
+    if not scan.mask.all():
+        raise InputError(
+            f"{scan.source}: calibration needs fully sampled scans, this one has R={scan.realised_acceleration:.2f}"
+        )
+    images = []
+    for kspace in scan.kspace:
+        narrow = torch.from_numpy(np.ascontiguousarray(without_oversampling(kspace, prepared_readout(scan))))
+        image = ifft2c(narrow).abs().square().sum(0).sqrt()
+        wanted = scan.image_size or scan.size
+        images.append(crop(image, (min(wanted[0], image.shape[0]), min(wanted[1], image.shape[1]))).numpy())
+    return np.stack(images)
+
+
+def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
+    """Keep only the lines of a mask drawn for this scan."""
+    law = MaskSettings(acceleration=acceleration)
+    mask = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask")).mask.numpy()
+    return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Write a calibration as JSON."""
+    values = {**calibration.as_dict(), "version": __version__, "use": NOT_FOR_DIAGNOSTIC_USE}
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read what `write_calibration` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is no calibration.
+    """
+    wrong = InputError(f"{path}: expected a calibration; make one with `rsd-mri calibrate`")
+    if not path.is_file():
+        raise wrong
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Calibration(**{name: values[name] for name in Calibration.__dataclass_fields__})
+    except (ValueError, KeyError, TypeError):
+        raise wrong from None
+
+
+def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstruction:
+    """Add the calibrated half width, and say where the calibration does not fit.
+
+    Raises
+    ------
+    InputError
+        If the reconstruction has no standard deviation.
+    """
+    if rec.std is None:
+        raise InputError(f"--calibration needs posterior samples; take --method posterior instead of {rec.method}")
+    notes = [
+        f"The half width covers {calibration.coverage:.0%} of the body in at least {calibration.confidence:.0%} of "
+        f"images like the {calibration.images} it was calibrated on, and says nothing of others"
+    ]
+    differs = {
+        "prior": rec.prior_hash != calibration.prior_hash,
+        "sampler": rec.parameters.get("sampler") != calibration.sampler,
+        "number of samples": rec.parameters.get("samples") != calibration.samples,
+        "acceleration": abs(rec.acceleration / calibration.acceleration - 1) > 0.2,
+    }
+    if any(differs.values()):
+        names = ", ".join(name for name, other in differs.items() if other)
+        notes.append(f"The calibration was made with another {names}: its coverage does not hold here")
+    return replace(rec, half_width=calibration.factor * rec.std, notes=(*rec.notes, *notes))

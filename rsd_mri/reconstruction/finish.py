@@ -1,0 +1,103 @@
+"""From images in prepared units to what is stored of a slice, in the unit of its scan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rsd_mri.coils.prepared import PreparedSlice
+from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.reconstruction.checks import dispersion, measured_part, residual_ratio
+
+
+@dataclass(frozen=True)
+class FinishedSlice:
+    """One slice as it is stored; images are [readout, phase_encode], cropped to the image wanted."""
+
+    magnitude: NDArray[np.float32]
+    image: NDArray[np.complex64]
+    csm: NDArray[np.complex64]
+    samples: NDArray[np.float32]
+    """[sample, readout, phase_encode]."""
+    measured: NDArray[np.float32]
+    """Magnitude of what the data determine."""
+    prior: NDArray[np.float32]
+    """Magnitude of what comes from the prior."""
+    prior_share: float
+    """Its energy over that of the image."""
+    dispersion: tuple[float, float] | None
+    """MSD and USD, prepared units, where there are samples."""
+    residual: float
+    rms: float
+    """Root mean square magnitude where the maps see anything, prepared units."""
+    seconds: float
+
+
+def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tuple[Sense, Tensor]:
+    """The operator of prepared slices of one scan and their k-space, [slice, ...]."""
+    csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
+    kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
+    return sense_operator(csm, torch.from_numpy(prepared[0].mask).to(device)), kspace
+
+
+def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedSlice:
+    """Summarise the samples of a slice.
+
+    Parameters
+    ----------
+    prepared
+        The slice.
+    images
+        [sample, (set,) readout, phase_encode], prepared units.
+    seconds
+        The method took.
+    """
+    operator, kspace = as_operator([prepared], images.device)
+    mean = images.mean(dim=0, keepdim=True)
+    back = torch.from_numpy(prepared.back).to(images.device)
+
+    def magnitude(image: Tensor) -> NDArray[np.float32]:
+        coil_images = operator.coils.forward(image[None])[0]
+        physical = torch.einsum("pv,vyx->pyx", back, coil_images)
+        return crop(physical.abs().square().sum(0).sqrt(), prepared.image_size).cpu().numpy()
+
+    seen = (operator.csm != 0).any(-3).expand(mean.shape)
+    power = float(mean[seen].abs().square().mean()) if bool(seen.any()) else 0.0
+    measured = measured_part(operator, mean, prepared.sigma, max(power, 1e-12))
+    rest = (mean - measured)[seen].abs().square().sum()
+    one_set = prepared.n_sets == 1
+    # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
+    image = crop((mean[0] if one_set else mean[0, 0]) * _unit(operator, back, one_set), prepared.image_size)
+    csm = crop(operator.csm[0] if one_set else operator.csm[0, 0], prepared.image_size)
+    return FinishedSlice(
+        magnitude=magnitude(mean[0]),
+        image=image.cpu().numpy(),
+        csm=csm.cpu().numpy(),
+        samples=np.stack([magnitude(sample) for sample in images]),
+        measured=magnitude(measured[0]),
+        prior=magnitude((mean - measured)[0]),
+        prior_share=float(rest / (power * seen.sum()).clamp_min(1e-12)) if power else 0.0,
+        dispersion=dispersion(operator, images) if len(images) > 1 else None,
+        residual=residual_ratio(operator, kspace, mean, prepared.sigma),
+        rms=power**0.5,
+        seconds=seconds,
+    )
+
+
+def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:
+    """Root sum of squares that an image of one everywhere has in the scan's unit, [readout, phase_encode]."""
+    csm = operator.csm[0] if one_set else operator.csm[0, 0]
+    weight = torch.einsum("pv,vyx->pyx", back, csm).abs().square().sum(0).sqrt()
+    norm = csm.abs().square().sum(0).sqrt()
+    inside = norm > 0
+    typical = (weight[inside] / norm[inside]).mean() if bool(inside.any()) else weight.new_ones(())
+    return torch.where(inside, weight / norm.clamp_min(1e-6), typical)
+
+
+def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
+    """Keep the centre of the last two axes."""
+    starts = [(n - wanted) // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]
+    return array[..., starts[0] : starts[0] + size[0], starts[1] : starts[1] + size[1]]
