@@ -20,10 +20,10 @@ def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float)
     return float(energy(operator.forward(image) - kspace).sum()) / (points * sigma**2)
 
 
-def measured_part(operator: Sense, image: Tensor, sigma: float, power: float, iterations: int = 15) -> Tensor:
-    """What the data determine of an image: (A^H A + sigma^2 / p)^-1 A^H A x.
+def prior_part(operator: Sense, image: Tensor, sigma: float, power: float, iterations: int = 30) -> Tensor:
+    """What the data do not determine of an image: w (A^H A + w)^-1 x with w = sigma^2 / p.
 
-    The rest, x minus this, comes from the prior. A component that the data see with less than the noise counts as
+    The rest, x minus this, is what the data determine. A component that they see with less than the noise counts as
     the prior's.
 
     Parameters
@@ -37,10 +37,10 @@ def measured_part(operator: Sense, image: Tensor, sigma: float, power: float, it
     power
         p, the mean of |x|^2.
     iterations
-        Of conjugate gradients, from x itself.
+        Of conjugate gradients, from zero.
     """
     gram, weight = operator.gram, sigma**2 / power
-    return conjugate_gradient(lambda v: gram(v) + weight * v, gram(image), image, iterations, 1e-3)
+    return conjugate_gradient(lambda v: gram(v) + weight * v, weight * image, None, iterations, 1e-3)
 
 
 def dispersion(operator: Sense, samples: Tensor) -> tuple[float, float]:

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.operators import Sense, sense_operator
-from rsd_mri.reconstruction.checks import dispersion, measured_part, residual_ratio
+from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
+
+LEAST_SIGMA = 2e-3
+"""Noise level, prepared units, below which nothing is told apart from what the data determine."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,7 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
 
     seen = (operator.csm != 0).any(-3).expand(mean.shape)
     power = float(mean[seen].abs().square().mean()) if bool(seen.any()) else 0.0
-    measured = measured_part(operator, mean, prepared.sigma, max(power, 1e-12))
-    rest = (mean - measured)[seen].abs().square().sum()
+    filled = prior_part(operator, torch.where(seen, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     image = crop((mean[0] if one_set else mean[0, 0]) * _unit(operator, back, one_set), prepared.image_size)
@@ -77,9 +79,9 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
         image=image.cpu().numpy(),
         csm=csm.cpu().numpy(),
         samples=np.stack([magnitude(sample) for sample in images]),
-        measured=magnitude(measured[0]),
-        prior=magnitude((mean - measured)[0]),
-        prior_share=float(rest / (power * seen.sum()).clamp_min(1e-12)) if power else 0.0,
+        measured=magnitude((mean - filled)[0]),
+        prior=magnitude(filled[0]),
+        prior_share=float(filled.abs().square().sum() / (power * seen.sum())) if power else 0.0,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.sigma),
         rms=power**0.5,

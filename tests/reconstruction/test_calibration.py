@@ -1,0 +1,77 @@
+"""Conformal calibration: its guarantee on exchangeable images, its file, its refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsd_mri.errors import InputError
+from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.calibration import (
+    Calibration,
+    conformal_factor,
+    full_image,
+    image_score,
+    rank_correlation,
+    read_calibration,
+    undersampled,
+    write_calibration,
+)
+from rsd_mri.simulation.simulate import simulate_scan
+
+KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 12, 4.1, 8, "annealing", "abc")
+
+
+def test_the_score_of_a_normal_error_is_its_quantile():
+    rng = np.random.default_rng(0)
+    std = rng.uniform(0.1, 2.0, (300, 300))
+    target = np.full(std.shape, 10.0)
+    mean = target + std * rng.standard_normal(std.shape)
+    assert image_score(target, mean, std, 0.9) == pytest.approx(1.645, abs=0.02)
+    # Twice too small a standard deviation needs twice the factor.
+    assert image_score(target, mean, std / 2, 0.9) == pytest.approx(3.29, abs=0.04)
+    assert rank_correlation(target, mean, std) > 0.4
+
+
+def test_the_factor_reaches_its_confidence_on_new_images():
+    rng = np.random.default_rng(1)
+    scores = rng.lognormal(size=(4000, 20))
+    new = rng.lognormal(size=4000)
+    reached = np.mean([value <= conformal_factor(row, 0.8) for row, value in zip(scores, new, strict=True)])
+    # Exactly 17/21 for 20 scores without ties: ceil(21 x 0.8) / 21.
+    assert reached == pytest.approx(17 / 21, abs=0.02)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0.1, 10), min_size=4, max_size=30))
+def test_the_factor_is_one_of_the_scores_and_grows_with_confidence(scores):
+    factors = [conformal_factor(np.array(scores), c) for c in (0.5, 0.8)]
+    assert set(factors) <= set(scores)
+    assert factors[0] <= factors[1]
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(InputError, match="at least 4 fully sampled slices"):
+        conformal_factor(np.ones(3), 0.8)
+
+
+def test_file_round_trip_and_damage(tmp_path):
+    write_calibration(tmp_path / "c.json", KNOWN)
+    assert read_calibration(tmp_path / "c.json") == KNOWN
+    (tmp_path / "bad.json").write_text('{"factor": 1}')
+    for name in ("bad.json", "none.json"):
+        with pytest.raises(InputError, match="rsd-mri calibrate"):
+            read_calibration(Path(tmp_path / name))
+
+
+def test_full_image_and_undersampling():
+    scan, image = simulate_scan(replace(DataSettings(), slices=2, coils=4, noise=0.0), 3, 0, size=(48, 40))
+    assert np.allclose(full_image(scan), np.abs(image), atol=1e-4)
+    short = undersampled(scan, 4.0, 0)
+    assert short.realised_acceleration > 1.2
+    assert np.array_equal(short.kspace, scan.kspace * short.mask)
+    with pytest.raises(InputError, match="needs fully sampled scans"):
+        full_image(short)

@@ -1,0 +1,108 @@
+"""Reasons to distrust a reconstruction, against what is known exactly."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsd_mri.operators import fft2c, ifft2c, sense_operator
+from rsd_mri.reconstruction.checks import (
+    dispersion,
+    distance_from_card,
+    held_out_error,
+    hold_out,
+    prior_part,
+    reasons,
+    residual_ratio,
+)
+
+SIZE = (16, 24)
+CARD = {"acceleration": 4.0, "matrix": [224, 224], "sigma_range": [0.01, 0.02]}
+
+
+def noise(*shape, seed=0, dtype=torch.complex64):
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def one_coil(mask):
+    return sense_operator(torch.ones(1, 1, *SIZE, dtype=torch.complex64), mask)
+
+
+def test_residual_of_the_truth_is_one():
+    operator = one_coil(torch.arange(24) % 3 == 0)
+    x = noise(1, *SIZE)
+    y = operator(x) + 0.1 * operator.sampling(noise(1, 1, *SIZE, seed=1))
+    # 128 complex numbers: chi-square over its mean has a standard deviation of 1 / sqrt(128).
+    assert residual_ratio(operator, y, x, 0.1) == pytest.approx(1.0, abs=4 / math.sqrt(128))
+    assert residual_ratio(operator, y, 0 * x, 0.1) > 50
+
+
+def test_parts_are_the_measured_frequencies_and_the_rest():
+    mask = torch.arange(24) % 2 == 0
+    x = noise(1, *SIZE)
+    filled = prior_part(one_coil(mask), x, 1e-2, 1.0)
+    assert (filled - ifft2c(fft2c(x) * ~mask)).abs().max() < 1e-2
+    assert prior_part(one_coil(torch.ones(24)), x, 1e-2, 1.0).abs().max() < 1e-2
+    # Where the noise is as strong as the image, half of every measured component is the prior's.
+    assert torch.allclose(prior_part(one_coil(torch.ones(24)), x, 1.0, 1.0), x / 2, atol=1e-3)
+
+
+def test_dispersion_tells_measured_from_unmeasured_frequencies():
+    mask = torch.arange(24) % 2 == 0
+    kspace = noise(400, *SIZE) * torch.where(mask, 0.1, 0.7)
+    msd, usd = dispersion(one_coil(mask), ifft2c(kspace) + 5)
+    assert msd == pytest.approx(0.1, rel=0.02)
+    assert usd == pytest.approx(0.7, rel=0.02)
+    assert dispersion(one_coil(torch.ones(24)), ifft2c(kspace))[1] == 0
+
+
+@given(st.integers(20, 200), st.integers(1, 12), st.integers(0, 100), st.booleans())
+def test_only_acquired_outer_lines_are_left_out(n, width, seed, two_dimensional):
+    rng = torch.Generator().manual_seed(seed)
+    mask = torch.rand((30, n) if two_dimensional else (n,), generator=rng) < 0.4
+    begin = n // 2 - width // 2
+    rows = slice(15 - width // 2, 15 - width // 2 + width)
+    mask[(rows, slice(begin, begin + width)) if two_dimensional else slice(begin, begin + width)] = True
+    left = hold_out(mask, (seed,), (width, width))
+    assert not (left & ~mask).any()
+    assert not left[(rows, slice(begin, begin + width)) if two_dimensional else slice(begin, begin + width)].any()
+    outer = int(mask.sum()) - (width**2 if two_dimensional else width)
+    assert left.sum() == (round(0.15 * outer) or min(outer, 1))
+    assert torch.equal(left, hold_out(mask, (seed,), (width, width)))
+
+
+def test_held_out_error_is_none_for_the_truth_and_one_for_nothing():
+    mask = torch.ones(24, dtype=torch.bool)
+    operator = one_coil(mask)
+    x = 3 * noise(1, *SIZE)
+    y = operator(x) + 0.1 * noise(1, 1, *SIZE, seed=1)
+    left = hold_out(mask, (0,), (4, 4))
+
+    def perfect(short, kspace):
+        assert not short.mask[..., left].any()
+        assert not kspace[..., left].any()
+        return x
+
+    assert held_out_error(operator, y, 0.1, left, perfect) < 0.01
+    nothing = held_out_error(operator, y, 0.1, left, lambda a, k: 0 * x)
+    assert nothing == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [({}, None), ({"acceleration": 8.0}, "R=8.0"), ({"sigma": 0.2}, "noise"), ({"size": (64, 64)}, "matrix"),
+     ({"rms": 3.0}, "brightness")],
+)
+def test_distance_from_the_card(changed, word):
+    scan = {"acceleration": 4.2, "sigma": 0.015, "size": (320, 168), "rms": 0.4} | changed
+    found = distance_from_card(CARD, 0.35, **scan)
+    assert len(found) == (word is not None)
+    assert word is None or word in found[0]
+
+
+def test_a_prior_that_predicts_worse_than_none_is_called_so():
+    checks = {"prior_share": 0.2, "held_out_error": 0.5, "held_out_error_cg_sense": 0.2, "held_out_seconds": 1.0}
+    assert any("distrust" in line for line in reasons(checks))
+    assert not any("distrust" in line for line in reasons(checks | {"held_out_error": 0.1}))

@@ -1,0 +1,117 @@
+"""A head larger than its field of view: two sets of maps through every method."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.evaluation.image_quality import psnr
+from rsd_mri.networks import UNet
+from rsd_mri.operators import draw_mask, sense_operator
+from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
+from rsd_mri.randomness import generator
+from rsd_mri.reconstruction import reconstruct
+from rsd_mri.reconstruction.calibration import full_image
+from rsd_mri.reconstruction.learned import PosteriorSettings, sample_posterior
+from rsd_mri.reconstruction.memory import Batches
+from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.rsd.prior import WHOLE_IMAGES, Prior
+from rsd_mri.simulation.simulate import simulate_scan
+
+SIZE = (128, 80)
+
+
+class Smoothing(Denoiser):
+    """The best linear shrinkage of white noise on images of power sd^2: a prior that knows nothing else."""
+
+    def forward(self, u, sigma, condition=None):
+        return u * (self.sigma_data**2 / (self.sigma_data**2 + sigma**2)).reshape(-1, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def head():
+    data = replace(DataSettings(), slices=1, coils=8, noise=0.01)
+    pattern = draw_mask(MaskSettings(acceleration=2.0, acs_lines=20), SIZE, generator(3, "mask"))
+    common = {"size": SIZE, "plane": "axial", "contrast": "T2", "fov": 0.6}
+    scan, _ = simulate_scan(data, 11, "wrapped", pattern=pattern, **common)
+    full, _ = simulate_scan(replace(data, noise=0.0), 11, "wrapped", **common)
+    return scan, full_image(full)
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    protocol = Protocol(network=NetworkSettings(channels=4, multipliers=(1, 2)))
+    denoiser = Smoothing(UNet(protocol.network, channels=1), 0.35)
+    return Prior(denoiser, "denoiser", WHOLE_IMAGES, protocol, {}, tmp_path_factory.mktemp("prior") / "x", "0" * 64)
+
+
+CASES = [
+    *((method, "annealing") for method in ("cg-sense", "l1-wavelet", "tv", "one-step", "posterior")),
+    ("posterior", "langevin"),
+]
+
+
+@pytest.mark.parametrize(("method", "sampler"), CASES)
+def test_two_sets_beat_one(head, prior, method, sampler):
+    scan, target = head
+    found = {}
+    for sets in ("1", "2"):
+        options = ReconOptions(method, samples=2, posterior=PosteriorSettings.of(sampler))
+        rec = reconstruct_scan(scan, options, prior, replace(PrepSettings(), sets=sets))
+        assert rec.parameters["n_sets"] == int(sets)
+        found[sets] = psnr(target, rec.magnitude)
+    assert found["2"] > found["1"] + 0.5
+
+
+def test_guided_samplers_and_consistency_take_two_sets(head, prior):
+    scan, _ = head
+    for sampler in ("dps", "a-dps"):
+        recs = []
+        for consistency in (False, True):
+            settings = PosteriorSettings.of(sampler, levels=4, consistency=consistency)
+            options = ReconOptions(samples=2, posterior=settings, held_out=False)
+            recs.append(reconstruct_scan(scan, options, prior, replace(PrepSettings(), sets="2")))
+        assert recs[0].samples.shape == (2, 1, *SIZE)
+        # Consistency replaces what was measured, whatever the sampler did.
+        assert recs[1].residual[0] < 0.05 * recs[0].residual[0]
+        assert recs[1].checks["measured_dispersion"] < 0.5 * recs[0].checks["measured_dispersion"]
+
+
+def test_parts_and_checks_of_a_learned_reconstruction(head, prior):
+    scan, _ = head
+    rec = reconstruct_scan(scan, ReconOptions(samples=2), prior)
+    assert rec.measured_part.shape == rec.prior_part.shape == rec.magnitude.shape
+    assert 0 < rec.checks["prior_share"] < 0.5
+    assert 0 < rec.checks["held_out_error"] < 1
+    assert rec.checks["measured_dispersion"] < rec.checks["unmeasured_dispersion"]
+    assert any("from the prior" in note for note in rec.notes)
+
+
+def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(prior, monkeypatch):
+    data = replace(DataSettings(), slices=3, coils=4)
+    pattern = draw_mask(MaskSettings(acceleration=2.0, acs_lines=12), (48, 40), generator(3, "mask"))
+    scan, _ = simulate_scan(data, 5, 0, size=(48, 40), pattern=pattern)
+    images = []
+    for slices, samples in ((1, 3), (1, 1), (2, 3), (3, 3)):
+        batches = Batches(slices, samples, 1)
+        monkeypatch.setattr(reconstruct, "plan_batches", lambda *_, batches=batches: batches)
+        shares = []
+        options = ReconOptions(samples=3, posterior=PosteriorSettings(levels=3), held_out=False)
+        rec = reconstruct_scan(scan, options, prior, progress=lambda i, n, s, kept=shares: kept.append((i + s) / n))
+        images.append(rec.samples)
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(1.0)
+    for other in images[1:]:
+        assert np.allclose(images[0], other, atol=2e-3 * images[0].max())
+
+
+def test_unknown_noise_does_not_break_the_samplers(prior):
+    operator = sense_operator(torch.ones(1, 1, 48, 40, dtype=torch.complex64), torch.arange(40) % 2 == 0)
+    image = torch.randn(1, 48, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    for sampler in ("annealing", "langevin"):
+        settings = PosteriorSettings.of(sampler, levels=3)
+        out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, lambda share: None)
+        assert torch.isfinite(torch.view_as_real(out)).all()
+        assert (operator(out) - operator(image)).abs().mean() < 0.02
