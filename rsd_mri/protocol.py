@@ -211,8 +211,8 @@ class MonitorSettings:
     the weights with the lowest distance are the result (arXiv 2505.13377).
     """
 
-    cost: float = 0.05
-    """How often: the share of a stage's computation it may take; 0 turns it off and trains on every item."""
+    cost: float = 0.03
+    """How often: the share of a stage's network calls it may take; 0 turns it off and trains on every item."""
     images: int = 256
     """Images generated for one distance, and the most measurements they are compared with."""
     held_out: float = 0.1

@@ -1,6 +1,7 @@
 """Parts of a batch, precision, drawing ahead, finite losses: none of them changes what is learned."""
 
 import csv
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.operators import LinearOperator, Sense
-from rsd_mri.protocol import MonitorSettings
+from rsd_mri.protocol import MonitorSettings, NetworkSettings
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.prior import Inputs, build_denoiser
 from rsd_mri.rsd.stages import TeacherStage
@@ -191,3 +192,21 @@ def test_tensorboard_gets_what_the_csv_gets(slices, tmp_path, monkeypatch):
         rows = [(r["name"], int(r["images"])) for r in csv.DictReader(file)]
     assert written[0] == (str(tmp_path / "tensorboard" / "teacher"), 1)
     assert [(name, images) for name, _, images in written[1:]] == rows
+
+
+def test_computing_activations_twice_changes_nothing(slices, tmp_path):
+    run(slices, tmp_path / "plain")
+    run(slices, tmp_path / "twice", checkpoint_activations=True)
+    for name in ("teacher", "generator"):
+        a, b = weights(tmp_path / "plain", name), weights(tmp_path / "twice", name)
+        assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
+def test_a_compiled_teacher_learns_the_same(slices, tmp_path):
+    small = replace(PROTOCOL, network=NetworkSettings(channels=2, multipliers=(1,)))
+    run(slices, tmp_path / "plain", small, stage="teacher")
+    run(slices, tmp_path / "compiled", small, stage="teacher", compile=True)
+    a, b = weights(tmp_path / "plain", "teacher"), weights(tmp_path / "compiled", "teacher")
+    assert all(torch.allclose(a[k], b[k], atol=1e-4) for k in a)
