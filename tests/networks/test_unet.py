@@ -166,9 +166,13 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(field, dropout)
     assert less < 0.5 * plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.skipif(
-        shutil.which("g++") is None, reason="needs a C++ compiler")])],
+    "backend",
+    [
+        "aot_eager",
+        pytest.param("inductor", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")),
+    ],
 )
 def test_compiled_network_equals_the_eager_one(backend):
     settings = NetworkSettings(field="complex", channels=4, multipliers=(1,))
