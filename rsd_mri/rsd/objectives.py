@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
@@ -169,19 +168,3 @@ def sds_loss(pair: Comparison) -> Tensor:
     scale = per_item_mean((pair.image - pair.teacher).abs()).clamp_min(1e-5)
     direction = ((pair.image - pair.teacher) / expand(scale, pair.image)).detach()
     return 0.5 * per_item_mean(squared(pair.image - (pair.image - direction).detach()))
-
-
-def check_finite(loss: Tensor, t: Tensor, keys: Sequence[Key], stage: str, images: int) -> None:
-    """Stop at the first non-finite loss, saying where it happened.
-
-    Raises
-    ------
-    FloatingPointError
-        With stage, images seen, noise level and item.
-    """
-    bad = (~torch.isfinite(loss.detach())).nonzero()
-    if len(bad):
-        i = int(bad[0])
-        raise FloatingPointError(
-            f"{stage}: loss is {float(loss[i])} after {images} images, at sigma {float(t[i]):.4g}, item {keys[i]}"
-        )
