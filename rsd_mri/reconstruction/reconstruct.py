@@ -102,7 +102,7 @@ def reconstruct_scan(
                 progress(first + min(int(done), count - 1), scan.n_slices, done - min(int(done), count - 1))
 
         tell(0.0)
-        images = _run(prepared, scan, begin, options, prior, batches, tell)
+        images = run_method(prepared, scan.source.name, begin, options, prior, batches, tell)
         if options.device.type == "cuda":
             torch.cuda.synchronize(options.device)
         seconds = (time.perf_counter() - begun) / len(chunk)
@@ -169,16 +169,35 @@ def _parameters(options: ReconOptions, n_sets: int, calib_width: int) -> dict[st
     return values
 
 
-def _run(
+def run_method(
     prepared: list[PreparedSlice],
-    scan: Scan,
+    name: str,
     first: int,
     options: ReconOptions,
     prior: Prior | None,
     batches: Batches,
     tell: Callable[[float], None],
 ) -> list[Tensor]:
-    """Images of each slice in prepared units, [sample, (set,) readout, phase_encode]."""
+    """Run the method on prepared slices of one scan.
+
+    Parameters
+    ----------
+    prepared
+        One slice; several for posterior samples only.
+    name, first
+        The scan's name and the number of the first slice: what the draws are keyed by.
+    options, prior
+        As for `reconstruct_scan`.
+    batches
+        Samples at once.
+    tell
+        Called with the share done.
+
+    Returns
+    -------
+    list of Tensor
+        Images of each slice in prepared units, [sample, (set,) readout, phase_encode].
+    """
     operator, kspace = as_operator(prepared, options.device)
     sigma = prepared[0].sigma
     if options.method in CLASSICAL:
@@ -187,7 +206,7 @@ def _run(
     if options.method == "one-step":
         return [one_step(prior, operator, kspace, sigma)]
     keys = [
-        [(options.seed, scan.source.name, first + i, k) for k in range(options.samples)] for i in range(len(prepared))
+        [(options.seed, name, first + i, k) for k in range(options.samples)] for i in range(len(prepared))
     ]
     if len(prepared) > 1:
         flat = sample_posterior(prior, operator, kspace, sigma, sum(keys, []), options.posterior, tell)

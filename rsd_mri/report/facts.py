@@ -92,6 +92,12 @@ def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
         ("", *(METHODS.get(rec.method, rec.method) for rec in recs)),
         ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
         ("Data residual (1: as noise)", *(f"{float(np.mean(rec.residual)):.2f}" for rec in recs)),
+        ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
+        ("Energy from the prior", *(_check(rec, "prior_share", "{:.1%}") for rec in recs)),
+        ("Error on lines left out", *(_check(rec, "held_out_error", "{:.0%}") for rec in recs)),
+        ("The same by CG-SENSE", *(_check(rec, "held_out_error_cg_sense", "{:.0%}") for rec in recs)),
+        ("Spread where measured", *(_check(rec, "measured_dispersion", "{:.3g}") for rec in recs)),
+        ("Spread where not measured", *(_check(rec, "unmeasured_dispersion", "{:.3g}") for rec in recs)),
         ("Samples", *("-" if rec.samples is None else str(len(rec.samples)) for rec in recs)),
         ("Prior", *(_prior(rec) for rec in recs)),
         ("Seed", *(str(rec.seed) for rec in recs)),
@@ -111,6 +117,10 @@ def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
     """The sampling pattern, white where acquired; lines run from top to bottom."""
     two_dimensional = np.broadcast_to(mask, (max(len(mask) // 3, 1), len(mask))) if mask.ndim == 1 else mask
     return Image.fromarray((two_dimensional * 255).astype(np.uint8))
+
+
+def _check(rec: Reconstruction, name: str, form: str) -> str:
+    return form.format(rec.checks[name]) if name in rec.checks else "-"
 
 
 def _prior(rec: Reconstruction) -> str:

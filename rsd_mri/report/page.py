@@ -86,7 +86,7 @@ class Volume:
     name: str
     """Shown above the panel."""
     kind: str
-    """`image`, `std` or `difference`; volumes of a kind share one window."""
+    """`image`, `std`, `prior` or `difference`; volumes of a kind share one window."""
     caption: str
     values: NDArray[np.floating] | None
     """[slice, readout, phase_encode]; None for a difference, which the page computes itself."""
@@ -122,7 +122,14 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
         known = f" From {count} samples: itself known to {facts.spread_error(count):.0%}." if count > 1 else ""
         caption = f"Bright: the data do not decide here; read the image with care.{known}"
         spread = [Volume("Uncertainty (standard deviation)", "std", caption, main.std)]
-    return first + compared[:1] + spread + differences[:1] + compared[1:] + differences[1:]
+    filled = []
+    if main.prior_part is not None:
+        caption = "What the data leave open; it could be otherwise."
+        filled = [Volume("From the prior", "prior", caption, main.prior_part)]
+    half = []
+    if main.half_width is not None:
+        half = [Volume("Calibrated half width", "std", "Of the interval around the image.", main.half_width)]
+    return first + compared[:1] + spread + differences[:1] + filled + half + compared[1:] + differences[1:]
 
 
 def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> dict[str, Any]:
@@ -137,6 +144,7 @@ def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None
         "windows": {
             "image": [0, white],
             "std": [0, upper_window(main.std, 99.5) if main.std is not None else 1],
+            "prior": [0, upper_window(main.prior_part) if main.prior_part is not None else 1],
             "difference": [-white / 5, white / 5],
         },
         "residual": [round(float(value), 3) for value in main.residual],

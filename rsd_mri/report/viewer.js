@@ -31,6 +31,7 @@
     image: (t) => [255 * t, 255 * t, 255 * t],
     std: (t) => [255 * Math.min(1, 1.7 * t), 255 * clamp(1.9 * t - 0.75, 0, 1),
                  255 * (t < 0.35 ? 1.3 * t : clamp(0.455 - 1.6 * (t - 0.35), 0, 1) + clamp(4 * (t - 0.85), 0, 0.7))],
+    prior: (t) => kinds.std(t),
     difference: (t) => {
       const d = 2 * t - 1, s = Math.abs(d);
       return d > 0 ? [255 * s, 150 * s, 40 * s * s] : [50 * s * s, 140 * s, 255 * s];

@@ -96,6 +96,19 @@ def test_figures_against_a_reference_are_in_the_table(recs):
     assert table["PSNR against the reference"][0] == "inf dB" and table["NMSE"] == ("0.0000", "0.2500")
 
 
+def test_reasons_to_distrust_are_on_the_page(tmp_path, recs):
+    checks = {"peak_mib": 512.0, "prior_share": 0.123, "held_out_error": 0.4, "held_out_error_cg_sense": 0.9}
+    part = 0.1 * recs[0].magnitude
+    main = dataclasses.replace(recs[0], checks=checks, prior_part=part, half_width=2 * recs[0].std)
+    table = {row[0]: row[1:] for row in facts.methods([main, recs[1]])}
+    assert table["Energy from the prior"] == ("12.3%", "-")
+    assert table["Error on lines left out"] == ("40%", "-") and table["The same by CG-SENSE"] == ("90%", "-")
+    data = embedded(write_page(tmp_path / "page.html", [main, recs[1]]).read_text())
+    kinds = {v["name"]: v["kind"] for v in data["volumes"]}
+    assert kinds["From the prior"] == "prior" and kinds["Calibrated half width"] == "std"
+    assert data["windows"]["prior"][1] == pytest.approx(part.max(), rel=0.05)
+
+
 def in_browser(page: Path, script: str, tmp_path: Path, *options: str) -> str:
     """Open a copy of the page that runs `script` once it is ready; return the document as text."""
     run = f"""<script>setTimeout(async () => {{ {script} }}, 800)</script></body>"""
