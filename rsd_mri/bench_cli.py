@@ -52,6 +52,10 @@ def run(
     count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 1000,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    data: Annotated[
+        Optional[Path], typer.Option(help="recon: a folder of fully sampled scans instead of simulated heads.")
+    ] = None,
+    prior: Annotated[Optional[Path], typer.Option(help="recon: run folder or weights.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Say what it would cost: parameters, memory, GPU hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
@@ -65,6 +69,9 @@ def run(
         from rsd_mri.evaluation.benches import MINI, find_bench, linear_table, require_runnable
 
         chosen = find_bench(name)
+        if name == "recon":
+            _recon(scale, data, prior, out or Path("bench-recon"), seed, as_json)
+            return
         if dry_run and name != "linear":
             from rsd_mri.planning import plan
             from rsd_mri.protocol import load_protocol
@@ -106,3 +113,25 @@ def run(
             lines = table(found)
         values = {**chosen.as_dict(), "scale": scale.value, "seed": seed, **found}
         result([*lines, published, NOT_FOR_DIAGNOSTIC_USE], values, as_json)
+
+
+def _recon(scale: Scale, data: Path | None, prior: Path | None, out: Path, seed: int, as_json: bool) -> None:
+    """Every reconstruction beside its peers'; writes a card and the figures."""
+    import json
+
+    from rsd_mri.evaluation.recon_bench import as_dict, full_scans, run_recon_bench, simulated_heads, table, write_card
+    from rsd_mri.files import written_whole
+    from rsd_mri.report.deliver import find_prior
+
+    if data is not None:
+        scans = full_scans(data)
+    else:
+        scans = simulated_heads(2, (192, 104), seed) if scale is Scale.mini else simulated_heads(4, (320, 168), seed)
+    chosen = find_prior(prior, "posterior")
+    with Bar("recon") as bar:
+        rows = run_recon_bench(scans, chosen, seed=seed, tell=lambda share, what: bar.update(share, detail=what))
+    card = write_card(out / "recon.md", rows, chosen, [scan.source.name for scan, _ in scans])
+    values = {**as_dict(rows), "name": "recon", "scale": scale.value, "seed": seed, "card": str(card)}
+    with written_whole(out / "recon.json") as partial:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    result([*table(rows), f"card and figures in {out}", NOT_FOR_DIAGNOSTIC_USE], values, as_json)
