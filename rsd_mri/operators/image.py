@@ -8,14 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
+from rsd_mri.operators.sampling import Masking
 
 AXES = "batch, channel, y, x"
 
 
-class PixelMask(LinearOperator):
-    """Keep some pixels, zero the others.
-
-    Hidden pixels are replaced, not multiplied: not even an undefined value of one gets through.
+class PixelMask(Masking):
+    """Keep some pixels.
 
     Parameters
     ----------
@@ -28,25 +27,11 @@ class PixelMask(LinearOperator):
         If the mask has another rank.
     """
 
+    axes = AXES
+
     def __init__(self, mask: Tensor) -> None:
         require_rank(mask, 4, AXES, "PixelMask's mask")
         self.mask = mask != 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero the hidden pixels."""
-        require_rank(x, 4, AXES, "PixelMask")
-        if any(m not in (1, n) for m, n in zip(self.mask.shape, x.shape, strict=True)):
-            raise ValueError(f"mask of shape {list(self.mask.shape)} does not fit images {list(x.shape)}")
-        return torch.where(self.mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Zero the hidden pixels: masking is an orthogonal projection."""
-        return self.forward(y)
-
-    @property
-    def gram(self) -> LinearOperator:
-        """The mask itself."""
-        return self
 
 
 class Convolution(LinearOperator):

@@ -36,8 +36,37 @@ def mask_for_kspace(mask: Tensor) -> Tensor:
     return mask[:, None]
 
 
-class SamplingMask(LinearOperator):
-    """Keep the acquired points of k-space [batch, coil, readout, phase_encode], zero the others.
+class Masking(LinearOperator):
+    """Keep some values of four-axis data, zero the others.
+
+    They are replaced, not multiplied: not even an undefined value gets through. Of no use by itself.
+    """
+
+    mask: Tensor
+    """Boolean, of four axes; of size one where it does not vary."""
+    axes: str
+    """Names of the data's axes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero what the mask does not keep."""
+        require_rank(x, 4, self.axes, type(self).__name__)
+        sizes = zip(self.mask.shape, x.shape, strict=True)
+        if any(m not in (1, n) for m, n in sizes) or self.mask.shape[-1] != x.shape[-1]:
+            raise ValueError(f"mask of shape {list(self.mask.shape)} does not fit data of shape {list(x.shape)}")
+        return torch.where(self.mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Masking is an orthogonal projection."""
+        return self.forward(y)
+
+    @property
+    def gram(self) -> LinearOperator:
+        """The mask itself."""
+        return self
+
+
+class SamplingMask(Masking):
+    """Keep the acquired points of k-space [batch, coil, readout, phase_encode].
 
     Parameters
     ----------
@@ -45,22 +74,7 @@ class SamplingMask(LinearOperator):
         As `mask_for_kspace` takes it.
     """
 
+    axes = "batch, coil, readout, phase_encode"
+
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask_for_kspace(mask)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero what was not acquired."""
-        require_rank(x, 4, "batch, coil, readout, phase_encode", "SamplingMask")
-        sizes = zip(self.mask.shape, x.shape, strict=True)
-        if any(m not in (1, n) for m, n in sizes) or self.mask.shape[-1] != x.shape[-1]:
-            raise ValueError(f"mask of shape {list(self.mask.shape)} does not fit k-space {list(x.shape)}")
-        return torch.where(self.mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Zero what was not acquired: masking is an orthogonal projection."""
-        return self.forward(y)
-
-    @property
-    def gram(self) -> LinearOperator:
-        """The mask itself."""
-        return self
