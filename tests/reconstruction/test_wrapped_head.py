@@ -84,7 +84,8 @@ def test_parts_and_checks_of_a_learned_reconstruction(head, prior):
     rec = reconstruct_scan(scan, ReconOptions(samples=2), prior)
     assert rec.measured_part.shape == rec.prior_part.shape == rec.magnitude.shape
     assert 0 < rec.checks["prior_share"] < 0.5
-    assert 0 < rec.checks["held_out_error"] < 1
+    # A prior that knows nothing predicts as CG-SENSE does.
+    assert 0 < rec.checks["held_out_error"] < 1.2 * rec.checks["held_out_error_cg_sense"]
     assert rec.checks["measured_dispersion"] < rec.checks["unmeasured_dispersion"]
     assert any("from the prior" in note for note in rec.notes)
 
