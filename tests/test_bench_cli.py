@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
 from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
@@ -38,11 +37,10 @@ def test_linear_holds_its_closed_forms(monkeypatch):
     assert "largest difference from the closed forms" in done.stdout
 
 
-@pytest.mark.parametrize("name, said", [("nothing", "no bench named 'nothing'"), ("mri-r4", "cannot be run")])
-def test_what_cannot_run_is_one_sentence(name, said):
-    done = invoke("run", name)
+def test_an_unknown_name_is_one_sentence():
+    done = invoke("run", "nothing")
     assert done.exit_code == 2
-    assert said in done.stderr and "Traceback" not in done.output
+    assert "no bench named 'nothing'" in done.stderr and "Traceback" not in done.output
 
 
 def test_whole_experiment_says_its_cost():

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
 from rsd_mri.comparison import FIRST_HELD_OUT, held_out_images, judge
-from rsd_mri.protocol import Protocol, build, load_protocol, protocol_names
+from rsd_mri.protocol import Protocol, build
 
 TINY = {
     "data": {"volumes": 2, "slices": 25, "matrix": 24, "coils": 3},
@@ -62,15 +62,6 @@ def test_held_out_scans_are_not_those_of_training(tmp_path):
     assert sorted(p.name for p in (tmp_path / "held-out").glob("*.h5")) == [
         f"brain_0_{FIRST_HELD_OUT + i:04d}.h5" for i in range(2)
     ]
-
-
-def test_every_small_protocol_belongs_to_an_experiment():
-    from rsd_mri.evaluation.benches import MINI, runnable
-
-    small = [name for name in protocol_names() if name.startswith(MINI)]
-    assert small and {MINI + name for name in runnable()} >= set(small)
-    for name in small:
-        assert load_protocol(name).name == name
 
 
 def test_whole_experiment_says_what_it_needs():

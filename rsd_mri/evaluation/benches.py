@@ -1,4 +1,4 @@
-"""The published experiments, and how to run those that run here.
+"""The published experiments.
 
 Figures are Frechet inception distances of 50,000 images to clean ones, of Restoration Score Distillation
 (arXiv 2505.13377); `source` says where they were read. Those of the MRI experiments were computed on unscaled
@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rsd_mri.errors import InputError
-from rsd_mri.protocol import protocol_names
 
 README = "README of the reference code of arXiv 2505.13377"
 UNREAD = "in the paper; the figure could not be read"
@@ -73,11 +72,6 @@ MINI = "mini-"
 """The small protocol of an experiment has its name after this."""
 
 
-def runnable() -> tuple[str, ...]:
-    """Names of what runs here as one command: experiments with a small protocol, linear theory, reconstructions."""
-    return ("linear", "recon", *(b.name for b in BENCHES if MINI + b.name in protocol_names()))
-
-
 def find_bench(name: str) -> Bench:
     """Look an experiment up.
 
@@ -90,21 +84,6 @@ def find_bench(name: str) -> Bench:
         if bench.name == name:
             return bench
     raise InputError(f"no bench named '{name}'; there are: {', '.join(b.name for b in BENCHES)}")
-
-
-def require_runnable(bench: Bench) -> None:
-    """Refuse an experiment that is listed with its published figure only.
-
-    Raises
-    ------
-    InputError
-        Saying which ones run.
-    """
-    if bench.name not in runnable():
-        raise InputError(
-            f"bench '{bench.name}' is listed with its published figure but cannot be run as one command yet; "
-            f"those that can: {', '.join(runnable())}"
-        )
 
 
 def linear_table(found: dict[str, Any]) -> list[str]:
