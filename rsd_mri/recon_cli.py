@@ -117,7 +117,7 @@ def calibrate(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Find by how much the standard deviation has to be scaled to cover the true error, on your own full scans.
+    """Find by how much the standard deviation, pooled over neighbours, has to be scaled to cover the true error.
 
     Example: rsd-mri calibrate full/ --accel 4 --out calibration.json
     """

@@ -29,13 +29,16 @@ from rsd_mri.scan.scan import Scan
 BODY = 0.1
 """Pixels brighter than this share of the 99th percentile count as the body."""
 
+WINDOW = 5
+"""Side of the square over which the samples' variance is pooled [pixels]."""
+
 
 @dataclass(frozen=True)
 class Calibration:
     """How the standard deviation relates to the true error."""
 
     factor: float
-    """Half width of the interval over the standard deviation."""
+    """Half width of the interval over `local_std`."""
     coverage: float
     """Share of the body's pixels wanted inside the interval."""
     confidence: float
@@ -62,6 +65,30 @@ class Calibration:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+def local_std(samples: NDArray[Any], window: int = WINDOW) -> NDArray[np.float32]:
+    """Standard deviation of the samples with the variance of neighbours pooled.
+
+    From a few samples each pixel's own is known to tens of percent only, and that noise hides where the error is.
+
+    Parameters
+    ----------
+    samples
+        [sample, slice, readout, phase_encode], two or more.
+    window
+        Side of the square pooled over [pixels].
+
+    Returns
+    -------
+    ndarray
+        [slice, readout, phase_encode].
+    """
+    from scipy.ndimage import uniform_filter
+
+    variance = samples.var(axis=0, ddof=1)
+    # The running sum of the filter may fall below zero by its rounding.
+    return np.sqrt(np.maximum(uniform_filter(variance, (0, window, window)), 0)).astype(np.float32)
 
 
 def image_score(target: NDArray[Any], mean: NDArray[Any], std: NDArray[Any], coverage: float) -> float:
@@ -134,9 +161,9 @@ def calibrate_scans(
             short, options, prior,
             progress=lambda i, n, share, number=number: tell((number + (i + share) / n) / count),  # type: ignore[misc]
         )
-        assert rec.std is not None  # noqa: S101 - for the type checker; posterior samples have one
+        assert rec.samples is not None  # noqa: S101 - for the type checker; the posterior has some
         realised.append(rec.acceleration)
-        pairs += list(zip(target, rec.magnitude, rec.std, strict=True))
+        pairs += list(zip(target, rec.magnitude, local_std(rec.samples), strict=True))
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
     return Calibration(
@@ -232,10 +259,13 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     Raises
     ------
     InputError
-        If the reconstruction has no standard deviation.
+        If the reconstruction has no samples, or only one.
     """
-    if rec.std is None:
-        raise InputError(f"--calibration needs posterior samples; take --method posterior instead of {rec.method}")
+    if rec.samples is None or len(rec.samples) < 2:
+        raise InputError(
+            f"--calibration needs two posterior samples or more; take --method posterior --samples "
+            f"{calibration.samples}"
+        )
     notes = [
         f"The half width covers {calibration.coverage:.0%} of the body in at least {calibration.confidence:.0%} of "
         f"images like the {calibration.images} it was calibrated on, and says nothing of others"
@@ -249,4 +279,4 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     if any(differs.values()):
         names = ", ".join(name for name, other in differs.items() if other)
         notes.append(f"The calibration was made with another {names}: its coverage does not hold here")
-    return replace(rec, half_width=calibration.factor * rec.std, notes=(*rec.notes, *notes))
+    return replace(rec, half_width=calibration.factor * local_std(rec.samples), notes=(*rec.notes, *notes))
