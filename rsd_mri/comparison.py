@@ -1,8 +1,7 @@
 """Does the student beat its teacher? Both are judged against clean images that no network has seen."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 from rsd_mri.rsd.prior import Prior, load_law, load_prior
+from rsd_mri.rsd.sampling import timed
 from rsd_mri.training.fabric import TrainOptions, resolve_device
 from rsd_mri.training.loop import Progress
 
@@ -147,7 +147,7 @@ def compare_networks(
             sets["teacher, truncated"] = truncated
     else:
         sets.pop("measurements")
-    made, seconds = _timed(
+    made, seconds = timed(
         lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
         keys, batch, device, lambda share: tell("student", share),
     )
@@ -220,7 +220,7 @@ def _measured(data: Data, count: int) -> NDArray[Any]:
 
 
 def _sample_teacher(
-    teacher: Prior, corruption: Corruption, keys: Sequence[Key], sigma: float, batch: int, tell: Tell
+    teacher: Prior, corruption: Corruption, keys: list[Key], sigma: float, batch: int, tell: Tell
 ) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
     settings = teacher.protocol.sampler
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho).tolist()
@@ -232,29 +232,14 @@ def _sample_teacher(
         if step == stop:
             stopped.append(estimate)
 
-    def sample(part: Sequence[Key]) -> Tensor:
+    def sample(part: list[Key]) -> Tensor:
         return sample_teacher(teacher.denoiser, corruption, part, settings, callback=keep)
 
     device = next(teacher.denoiser.parameters()).device
-    full, seconds = _timed(sample, keys, batch, device, lambda share: tell("teacher", share))
+    full, seconds = timed(sample, keys, batch, device, lambda share: tell("teacher", share))
     # The first batch was sampled twice, to warm up.
     early = torch.cat(stopped[1:]).cpu().numpy() if stop + 1 < len(levels) else None
     return full, early, seconds
-
-
-def _timed(
-    sample: Callable[[Sequence[Key]], Tensor], keys: Sequence[Key], batch: int, device: torch.device,
-    tell: Callable[[float], None],
-) -> tuple[NDArray[Any], float]:
-    sample(keys[:batch])
-    made, seconds = [], 0.0
-    for first in range(0, len(keys), batch):
-        begun = time.perf_counter()
-        images = sample(keys[first : first + batch]).cpu()
-        seconds += time.perf_counter() - begun
-        made.append(images.numpy())
-        tell(min(1.0, (first + batch) / len(keys)))
-    return np.concatenate(made), seconds / len(keys)
 
 
 def run_comparison(

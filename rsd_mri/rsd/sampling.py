@@ -1,5 +1,6 @@
 """Generate images from a run and write them down."""
 
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,48 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
 
 
+def timed(
+    sample: Callable[[list[Key]], Tensor], keys: list[Key], batch: int, device: torch.device,
+    progress: Callable[[float], None],
+) -> tuple[np.ndarray, float]:
+    """Sample in batches, after one to warm up.
+
+    Parameters
+    ----------
+    sample
+        Keys to images on `device`.
+    keys
+        One per image.
+    batch
+        Images at a time.
+    device
+        Waited for before the clock is read.
+    progress
+        Called with the share done.
+
+    Returns
+    -------
+    images
+        [image, ...].
+    seconds
+        Per image: the median over the full batches, which what else runs on the machine disturbs least. Network and
+        sampler only.
+    """
+    sample(keys[:batch])
+    made, seconds = [], []
+    for first in range(0, len(keys), batch):
+        part = keys[first : first + batch]
+        _wait(device)
+        begun = time.perf_counter()
+        images = sample(part)
+        _wait(device)
+        if len(part) == min(batch, len(keys)):
+            seconds.append((time.perf_counter() - begun) / len(part))
+        made.append(images.cpu().numpy())
+        progress(min(1.0, (first + batch) / len(keys)))
+    return np.concatenate(made), statistics.median(seconds)
+
+
 def generate_file(
     run: Path,
     count: int,
@@ -44,8 +87,7 @@ def generate_file(
 ) -> dict[str, Any]:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
-    Images are keyed by (seed, number): the batch size does not change them. The time per image counts
-    network and sampler only, after one warm-up batch.
+    Images are keyed by (seed, number): the batch size does not change them. The time per image is that of `timed`.
 
     Returns
     -------
@@ -61,20 +103,11 @@ def generate_file(
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
     prior = load_prior(run, network).to(resolve_device(device))
     corruption = load_law(run, prior)
-    on = next(prior.denoiser.parameters()).device
-    sample_prior(prior, corruption, [(seed, "warm-up", i) for i in range(min(batch, count))], truncate)
-    made: list[np.ndarray] = []
-    seconds = 0.0
-    for first in range(0, count, batch):
-        keys: list[Key] = [(seed, "generate", i) for i in range(first, min(first + batch, count))]
-        _wait(on)
-        begun = time.perf_counter()
-        images = sample_prior(prior, corruption, keys, truncate)
-        _wait(on)
-        seconds += time.perf_counter() - begun
-        made.append(images.cpu().numpy())
-        progress(min(first + batch, count) / count)
-    images_all = np.concatenate(made)
+    keys: list[Key] = [(seed, "generate", i) for i in range(count)]
+    images_all, seconds = timed(
+        lambda part: sample_prior(prior, corruption, part, truncate), keys, batch,
+        next(prior.denoiser.parameters()).device, progress,
+    )
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
     calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
@@ -88,7 +121,7 @@ def generate_file(
     sheet = out.with_suffix(".png")
     picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
     return {
-        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds / count,
+        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds,
         "network": network, "network_calls": calls, "seed": seed,
     }
 
