@@ -1,7 +1,34 @@
 """rsd-mri: generative models for multi-coil MRI, learned from undersampled and noisy scans only.
 
 Research software. Not for diagnostic use.
+
+>>> import rsd_mri as rsd
+>>> rec = rsd.reconstruct(rsd.read("scan.h5"))  # doctest: +SKIP
+>>> rec.show()  # doctest: +SKIP
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsd_mri.interface import Prior, Reconstruction, Samples, Scan, load_prior, read, reconstruct, simulate
 
 __version__ = "0.1.0"
 NOT_FOR_DIAGNOSTIC_USE = "Research use only. Not for diagnostic use."
+
+__all__ = [
+    "NOT_FOR_DIAGNOSTIC_USE", "Prior", "Reconstruction", "Samples", "Scan", "__version__", "load_prior", "read",
+    "reconstruct", "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the interface when it is first used: importing the package stays quick."""
+    if name in __all__:
+        from rsd_mri import interface
+
+        return getattr(interface, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

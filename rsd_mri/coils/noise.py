@@ -24,9 +24,9 @@ WORTH_IT = 0.8
 def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
     """Estimate the noise covariance of a scan, in the unit of its k-space.
 
-    From the noise scan where there is one. Otherwise parts of the data that should hold little but noise
-    are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and what the
-    coils do not explain in the fully sampled centre (`calibration`). Signal left in any of them only adds
+    From the noise scan where there is one that is not all zeros. Otherwise parts of the data that should hold
+    little but noise are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and
+    what the coils do not explain in the fully sampled centre (`calibration`). Signal left in any of them only adds
     power, so the quietest is taken.
 
     Returns
@@ -36,7 +36,7 @@ def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
     source
         `scan`, `lines`, `calibration`, `kspace` or `none`.
     """
-    if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils:
+    if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
         return noise_covariance(scan.noise), "scan"
     covariance, source = edge_covariance(scan), "kspace"
     if scan.mask.ndim == 1:

@@ -49,9 +49,10 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """Return text for people, one fact a line; conflicts come last."""
-        return [f"{name + ':':<22}{text}" for name, text in self._rows()]
+        return [f"{name + ':':<22}{text}" for name, text in self.rows()]
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (name, text) for people; conflicts come last."""
         n_slices, n_coils, readout, phase = self.shape
         g = self.geometry
         missing = "not known"

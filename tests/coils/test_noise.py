@@ -145,3 +145,9 @@ def test_level_of_a_pattern_in_two_directions(kind, noise):
     covariance, source = scan_noise(dataclasses.replace(scan, noise=None))
     assert source == "kspace"
     assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15)
+
+
+def test_noise_samples_of_zeros_are_no_noise_scan(full_scan):
+    silent = dataclasses.replace(full_scan[0], noise=np.zeros_like(full_scan[0].noise))
+    covariance, source = scan_noise(silent)
+    assert source not in ("scan", "none") and np.trace(covariance).real > 0
