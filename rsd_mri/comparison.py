@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.images import scaled
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.evaluation.distribution import PrincipalFeatures, frechet_distance, frechet_interval, precision_recall
+from rsd_mri.evaluation.judging import CLEAN, FEATURES, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
 from rsd_mri.operators import sense_operator
@@ -34,67 +34,11 @@ FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""
 HELD_OUT_NOISE = 1e-3
 """Noise of the held-out scans over the brightest tissue: small, but a scale can be found from it."""
-FEATURES = 64
+TRUNCATED_AT = 0.2
+"""Noise level at which the teacher's sampler is stopped where the data have no noise: that of the published scripts."""
 
 Tell = Callable[[str, float], None]
 """(what is being done, share done)."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A set of images against the clean ones."""
-
-    name: str
-    images: int
-    frechet: float
-    """Squared Frechet distance in the feature space."""
-    interval: float
-    """Half width of its 95 % interval."""
-    precision: float
-    recall: float
-    seconds_per_image: float | None = None
-    network_calls: int | None = None
-
-    def line(self) -> str:
-        """One row of the table."""
-        speed = "" if self.seconds_per_image is None else f"{1000 * self.seconds_per_image:>10.2f}"
-        return (
-            f"{self.name:<24}{self.images:>7}{self.frechet:>10.3f} +-{self.interval:<7.3f}"
-            f"{self.precision:>9.3f}{self.recall:>9.3f}{speed}"
-        )
-
-
-HEADER = f"{'':<24}{'images':>7}{'Frechet':>10}{'':<10}{'precision':>9}{'recall':>9}{'ms/image':>10}"
-
-
-def judge(
-    real: NDArray[Any], sets: dict[str, NDArray[Any]], speed: dict[str, tuple[float, int]] | None = None
-) -> list[Judged]:
-    """Judge sets of images in the space of the real ones' principal components.
-
-    Parameters
-    ----------
-    real
-        Clean images, [image, y, x] complex or [image, channel, y, x].
-    sets
-        Name to images of the same size.
-    speed
-        Name to (seconds per image, network calls), where it is known.
-    """
-    features = PrincipalFeatures.fit(real, FEATURES)
-    reference = features(real)
-    rows = []
-    for name, images in sets.items():
-        found = features(images)
-        precision, recall = precision_recall(reference, found)
-        seconds, calls = (speed or {}).get(name, (None, None))
-        rows.append(
-            Judged(
-                name, len(images), frechet_distance(reference, found), frechet_interval(reference, found),
-                precision, recall, seconds, calls,
-            )
-        )
-    return rows
 
 
 def compare_networks(
@@ -102,6 +46,8 @@ def compare_networks(
     batch: int = 32,
 ) -> dict[str, Any]:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
+
+    Against clean images; where the teacher models measurements, also there; and all against the measurements.
 
     Truncated samples come from the same trajectories. Times count network and sampler only.
 
@@ -127,49 +73,51 @@ def compare_networks(
     Returns
     -------
     dict
-        `rows` (the sets), `ratio` (student's distance over the full teacher's), `speed_up`, `protocol`.
+        `rows` (a set in a space), `ratio` (student's distance over the full teacher's, in the space of the teacher),
+        `ratio_truncated`, `speed_up`, `proximal` (the student's distance to the measurements), `protocol`.
     """
     teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
     corruption = load_law(run, student)
     count = min(count, len(real))
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
-    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median())
-    sets: dict[str, NDArray[Any]] = {}
-    sets["measurements"] = _measured(data, count)
+    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
     full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, tell)
-    # Where the data have another size than the images, so has the teacher; it cannot be judged beside them.
-    same = tuple(corruption.image_shape) == tuple(corruption.generator_shape)
-    calls = 2 * protocol.sampler.steps - 1
-    speed = {"teacher": (teacher_seconds, calls)}
-    if same:
-        sets["teacher"] = full
-        if truncated is not None:
-            sets["teacher, truncated"] = truncated
-    else:
-        sets.pop("measurements")
+    taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
     made, seconds = timed(
         lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
         keys, batch, device, lambda share: tell("student", share),
     )
-    sets["student"], speed["student"] = made, (seconds, 1)
+    speed = {"teacher": (teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (seconds, 1)}
     tell("judging", 0.0)
-    rows = judge(real[:count], sets, speed)
-    by_name = {row.name: row for row in rows}
-    ratio = by_name["student"].frechet / by_name["teacher"].frechet if same else None
+    measured, real = _measured(data, count), real[:count]
+    # Where the data have another size than the images, so has the teacher: it cannot be judged beside them.
+    same = tuple(corruption.image_shape) == tuple(corruption.generator_shape)
+    rows = judge(real, {**({"measurements": measured, **taught} if same else {}), "student": made}, speed, CLEAN)
+    if corruption.models_measurements:
+        rows += judge(_seen(corruption, real), {**taught, "student": _seen(corruption, made)}, space=SEEN)
+    again = {name: _observed(corruption, images, keys) for name, images in taught.items()}
+    again["student"] = _observed(corruption, _seen(corruption, made), keys)
+    rows += judge(measured, again, space=MEASURED)
+    distance = {(row.space, row.name): row.frechet for row in rows}
+    space = SEEN if corruption.models_measurements else CLEAN
+    ours, best = distance[space, "student"], distance.get((space, "teacher, truncated"))
     return {
-        "rows": [asdict(row) for row in rows], "ratio": ratio, "speed_up": teacher_seconds / seconds,
+        "rows": [asdict(row) for row in rows], "ratio": ours / distance[space, "teacher"],
+        "ratio_truncated": None if best is None else ours / best, "compared_in": space,
+        "proximal": distance[MEASURED, "student"], "speed_up": teacher_seconds / seconds,
         "teacher_seconds_per_image": teacher_seconds, "seconds_per_image": seconds, "images": count,
-        "features": f"{FEATURES} principal components of the clean images", "truncated_at": sigma,
+        "features": f"{FEATURES} principal components of the reference", "truncated_at": sigma,
         "protocol": protocol.name, "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
 
 
 def table(found: dict[str, Any]) -> list[str]:
     """Lines that show what `compare_networks` found."""
-    lines = [HEADER, *(Judged(**row).line() for row in found["rows"])]
-    if found["ratio"] is not None:
-        verdict = "beats" if found["ratio"] < 1 else "does not beat"
-        lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance")
+    lines = table_of([Judged(**row) for row in found["rows"]])
+    verdict = "beats" if found["ratio"] < 1 else "does not beat"
+    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {found['compared_in']}")
+    if found["ratio_truncated"] is not None:
+        lines.append(f"{found['ratio_truncated']:.2f} of that of the teacher stopped at {found['truncated_at']:.3g}")
     lines.append(f"one step is {found['speed_up']:.0f} times faster per image")
     return lines
 
@@ -184,7 +132,8 @@ def held_out_images(protocol: Protocol, folder: Path, count: int, tell: Tell) ->
     """
     s = protocol.data
     if protocol.corruption.kind != "undersampling":
-        return scaled(SOURCES[s.source](count, s.matrix, protocol.seed, "held-out"))
+        # No image twice: a set of images and their copies has no neighbourhoods.
+        return scaled(np.unique(SOURCES[s.source](count, s.matrix, protocol.seed, "held-out"), axis=0))
     prepared = simulated_data(
         protocol, folder, protocol.seed, lambda share: tell("held-out scans", share), first=FIRST_HELD_OUT,
         volumes=-(-count // s.slices), noise=HELD_OUT_NOISE, name="held-out",
@@ -212,9 +161,25 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
 
 
 def _measured(data: Data, count: int) -> NDArray[Any]:
+    """A^H y of the first measurements."""
     parts = []
     for first in range(0, min(count, len(data)), 64):
         batch = data.batch(range(first, min(first + 64, count, len(data))))
+        parts.append(batch.operator.adjoint(batch.y).numpy())
+    return np.concatenate(parts)
+
+
+def _seen(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
+    """Images in the teacher's space."""
+    return np.asarray(corruption.to_teacher(torch.from_numpy(images).to(corruption.dtype)).numpy())
+
+
+def _observed(corruption: Corruption, images: NDArray[Any], keys: list[Key]) -> NDArray[Any]:
+    """A^H y of images of the teacher's space, corrupted by operators and noise that no network was told of."""
+    parts = []
+    for first in range(0, len(images), 64):
+        chosen = [(*k, "again") for k in keys[first : first + 64]]
+        batch = corruption.observe(torch.from_numpy(images[first : first + 64]), chosen)
         parts.append(batch.operator.adjoint(batch.y).numpy())
     return np.concatenate(parts)
 

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
-from rsd_mri.comparison import FIRST_HELD_OUT, held_out_images, judge
+from rsd_mri.comparison import FIRST_HELD_OUT, held_out_images
+from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN, judge
 from rsd_mri.protocol import Protocol, build
 
 TINY = {
@@ -48,8 +49,13 @@ def test_bench_walks_the_whole_path(tmp_path, corruption, source):
     done = CliRunner().invoke(bench, [*asked, "--device", "cpu", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
-    names = [row["name"] for row in found["rows"]]
-    assert names[-1] == "student" and names.count("teacher") == (source != "photographs")
+    spaces = (CLEAN, SEEN, MEASURED)
+    names = {space: [row["name"] for row in found["rows"] if row["space"] == space] for space in spaces}
+    taught = ["teacher", "teacher, truncated", "student"]
+    small = corruption["kind"] == "super-resolution"  # the teacher's samples are smaller than the images
+    assert names == {CLEAN: taught[2:] if small else ["measurements", *taught], SEEN: taught if small else [],
+                     MEASURED: taught}
+    assert found["ratio"] > 0 and found["ratio_truncated"] > 0 and found["compared_in"] == (SEEN if small else CLEAN)
     assert found["speed_up"] > 1 and all(row["images"] > 0 for row in found["rows"])
     assert json.loads((tmp_path / "run" / "card.json").read_text())["rows"] == found["rows"]
     assert "Not for diagnostic use" in done.stdout and "published:" in done.stdout

@@ -50,6 +50,8 @@ class Corruption(ABC):
     """Channels of the image-sized mask that the networks are told, 0 for none."""
     sampling_features: int = 0
     """Length of the description of k-space sampling that the networks are told, 0 for none."""
+    models_measurements: bool = False
+    """Whether the teacher models A x rather than x; `to_teacher` then applies A."""
 
     @property
     def generator_shape(self) -> Sequence[int]:
@@ -89,9 +91,13 @@ class Corruption(ABC):
         keys
             One per image; the same key gives the same operator and the same noise.
         """
+        return self.observe(self.to_teacher(images), keys)
+
+    def observe(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
+        """Corrupt what lives in the teacher's space, [batch, *image_shape], by the law of the data."""
         operator, sigma = self.draw(keys)
         operator = operator.to(images.device)
-        clean = operator.forward(self.to_teacher(images))
+        clean = operator.forward(images)
         grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 

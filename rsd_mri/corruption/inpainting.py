@@ -59,9 +59,9 @@ class Inpainting(Corruption):
         """The mask itself."""
         return Condition(mask=_mask_of(operator).float())
 
-    def measure(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
+    def observe(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
         """Corrupt images; hidden pixels are zero and hold no noise either."""
-        data = super().measure(images, keys)
+        data = super().observe(images, keys)
         return replace(data, y=data.operator.forward(data.y))
 
 

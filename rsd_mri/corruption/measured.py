@@ -36,6 +36,8 @@ class Measured(Corruption):
         If the noise level is negative.
     """
 
+    models_measurements = True
+
     def __init__(
         self, degradation: LinearOperator, generator_shape: tuple[int, int, int],
         image_shape: tuple[int, int, int], sigma: float, dtype: torch.dtype,

@@ -197,3 +197,14 @@ def test_eight_bit_images_are_scaled():
 def test_what_cannot_be_is_refused(make):
     with pytest.raises(InputError, match="expected|too large|no images"):
         make()
+
+
+@each
+def test_measuring_is_observing_what_the_teacher_models(make):
+    """Images meet A once, whichever way they come; the teacher's own samples are not put through A again."""
+    corruption, chosen = make(), [(0, "item", i) for i in range(3)]
+    images = torch.rand(3, *SHAPE, generator=generator(0, "observed"))
+    modelled = corruption.to_teacher(images)
+    assert torch.equal(corruption.measure(images, chosen).y, corruption.observe(modelled, chosen).y)
+    assert tuple(modelled.shape[1:]) == tuple(corruption.image_shape)
+    assert corruption.models_measurements == (modelled is not images)
