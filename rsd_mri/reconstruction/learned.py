@@ -138,27 +138,6 @@ def sample_posterior(
     Tensor
         [slice times sample, (set,) readout, phase_encode], prepared units.
     """
-    problem = problem_of(prior, operator, kspace, sigma, keys, settings, tell)
-    levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
-    if settings.sampler == "langevin":
-        samples = preconditioned_langevin(problem, levels)
-    elif settings.sampler == "annealing":
-        samples = decoupled_annealing(problem, levels, measured=prior.kind == "denoiser")
-    else:
-        samples = guided(problem, levels, settings.weight, stochastic=settings.sampler == "dps")
-    return measured_consistency(problem.operator, samples, problem.seen) if settings.consistency else samples
-
-
-def problem_of(
-    prior: Prior,
-    operator: Sense,
-    kspace: Tensor,
-    sigma: float,
-    keys: Sequence[Key],
-    settings: PosteriorSettings,
-    tell: Tell,
-) -> Problem:
-    """What the samplers are given; parameters as for `sample_posterior`."""
     # Where the noise is unknown or none, the network's own limit stands in.
     sigma = max(sigma, SMALLEST_LEVEL)
     # One by one: they stop when they are done, and a slice must not wait for another.
@@ -167,11 +146,19 @@ def problem_of(
     if n > 1 and len(kspace) > 1:
         operator = _repeated(operator, n)
         kspace = kspace.repeat_interleave(n, 0)
-    return Problem(
+    problem = Problem(
         operator, kspace, sigma, prior_denoiser(prior, operator, keys), keyed_noise(keys),
         torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
         floor_of(prior), tell,
     )
+    levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
+    if settings.sampler == "langevin":
+        samples = preconditioned_langevin(problem, levels)
+    elif settings.sampler == "annealing":
+        samples = decoupled_annealing(problem, levels, measured=prior.kind == "denoiser")
+    else:
+        samples = guided(problem, levels, settings.weight, stochastic=settings.sampler == "dps")
+    return measured_consistency(problem.operator, samples, problem.seen) if settings.consistency else samples
 
 
 def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
