@@ -29,6 +29,8 @@ from rsd_mri.scan.scan import Scan
 BODY = 0.1
 """Pixels brighter than this share of the 99th percentile count as the body."""
 
+CENTRE_LINES = 20
+"""Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
 WINDOW = 5
 """Side of the square over which the samples' variance is pooled [pixels]."""
 
@@ -223,7 +225,9 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
     """Keep only the lines of a mask drawn for this scan."""
-    law = MaskSettings(acceleration=acceleration)
+    # With fewer centre lines the coil maps fail before the methods do: 10 in place of 20 cost total variation 12 dB.
+    centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
+    law = MaskSettings(acceleration=acceleration, acs_lines=centre)
     mask = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask")).mask.numpy()
     return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
 
