@@ -14,6 +14,7 @@ import typer
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.bench_cli import bench
 from rsd_mri.console import Bar, log, refusing, result, say, set_debug
+from rsd_mri.doctor import doctor
 from rsd_mri.errors import InputError
 from rsd_mri.options import (
     Device,
@@ -40,6 +41,7 @@ app.add_typer(bench, name="bench")
 app.command()(train)
 app.command()(recon)
 app.command()(calibrate)
+app.command()(doctor)
 
 
 class Network(str, Enum):
