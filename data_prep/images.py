@@ -30,12 +30,12 @@ Split = Literal["train", "held-out"]
 Images: TypeAlias = NDArray[np.uint8]
 
 
-def read_images(source: str | Path, side: int) -> Images:
+def read_images(source: str | Path, side: int | None) -> Images:
     """Read a folder, zip or tar archive of pictures, CIFAR-10's binary version, a `.npy` array or a prepared folder.
 
     Pictures are cut to their central square and resized to `side` pixels with a Lanczos filter, as the published
     experiments' data sets were. An array [item, channel, y, x] of bytes is taken as it is, memory-mapped. Of CIFAR-10
-    the training images are taken.
+    the training images are taken. Without a side pictures are taken whole, as they are; all must be of one size.
 
     Returns
     -------
@@ -65,6 +65,9 @@ def read_images(source: str | Path, side: int) -> Images:
             raise InputError(f"{source}: {name} cannot be read as a picture ({error}); remove it") from error
     if not found:
         raise InputError(f"{source}: no pictures found; expected files of {', '.join(SUFFIXES)}")
+    sizes = {image.shape[1:] for image in found}
+    if len(sizes) > 1:
+        raise InputError(f"{source}: pictures of {len(sizes)} sizes; bring them to one with 'rsd-mri prep'")
     channels = max(image.shape[0] for image in found)
     return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in found])
 
@@ -206,15 +209,15 @@ def _wanted(name: str) -> bool:
     return base.endswith(SUFFIXES) or (base.startswith("data_batch_") and base.endswith(".bin"))
 
 
-def _cifar(name: str, data: bytes, side: int) -> list[Images]:
+def _cifar(name: str, data: bytes, side: int | None) -> list[Images]:
     if not data or len(data) % CIFAR_RECORD:
         raise InputError(f"{name}: expected records of {CIFAR_RECORD} bytes, got {len(data)} bytes; fetch it again")
-    if side != 32:
+    if side not in (None, 32):
         raise InputError(f"{name}: images of 32x32 pixels; set data.matrix accordingly")
     return list(np.frombuffer(data, np.uint8).reshape(-1, CIFAR_RECORD)[:, 1:].reshape(-1, 3, 32, 32))
 
 
-def _array(path: Path, side: int) -> Images:
+def _array(path: Path, side: int | None) -> Images:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -224,16 +227,22 @@ def _array(path: Path, side: int) -> Images:
             f"{path}: expected bytes [item, channel, y, x] with 1 or 3 channels, got {images.dtype} "
             f"{list(images.shape)}"
         )
-    if images.shape[2:] != (side, side):
+    if side is not None and images.shape[2:] != (side, side):
         raise InputError(f"{path}: images of {images.shape[2]}x{images.shape[3]} pixels; set data.matrix accordingly")
     return images
 
 
-def _square(picture: Image.Image, side: int) -> Images:
+def _square(picture: Image.Image, side: int | None) -> Images:
+    if side is None:
+        return _planes(picture)
     short = min(picture.size)
     left, top = ((n - short) // 2 for n in picture.size)
     cut = picture.crop((left, top, left + short, top + short))
     if short != side:
         cut = cut.resize((side, side), Image.Resampling.LANCZOS)
-    array = np.asarray(cut)
+    return _planes(cut)
+
+
+def _planes(picture: Image.Image) -> Images:
+    array = np.asarray(picture)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

@@ -16,6 +16,7 @@ from rsd_mri.bench_cli import bench
 from rsd_mri.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.doctor import doctor
 from rsd_mri.errors import InputError
+from rsd_mri.evaluate_cli import evaluate
 from rsd_mri.options import (
     Device,
     DeviceOption,
@@ -42,6 +43,7 @@ app.command()(train)
 app.command()(recon)
 app.command()(calibrate)
 app.command()(doctor)
+app.command()(evaluate)
 
 
 class Network(str, Enum):
@@ -214,24 +216,6 @@ def generate(
             ],
             made, json,
         )
-
-
-@app.command()
-def evaluate(
-    targets: Annotated[Path, typer.Argument(help="Folder of fully sampled scans, or one.")],
-    predictions: Annotated[Path, typer.Argument(help="Folder of reconstructions, or one.")],
-    json: JsonOption = False,
-) -> None:
-    """PSNR, SSIM and NMSE of reconstructions as fastMRI defines them.
-
-    Example: rsd-mri evaluate scans/ reconstructions/
-    """
-    with refusing():
-        from rsd_mri.evaluation.image_quality import evaluate_files
-
-        found = evaluate_files(existing(targets, "file or folder"), existing(predictions, "file or folder"))
-        lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
-        result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.evaluation.judging import CLEAN, FEATURES, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
-from rsd_mri.operators import sense_operator
+from rsd_mri.image_sets import combined_images
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
@@ -139,17 +139,6 @@ def held_out_images(protocol: Protocol, folder: Path, count: int, tell: Tell) ->
         volumes=-(-count // s.slices), noise=HELD_OUT_NOISE, name="held-out",
     )
     return combined_images(PreparedDataset(prepared), count)
-
-
-def combined_images(slices: PreparedDataset, count: int) -> NDArray[np.complex64]:
-    """A^H y of fully sampled prepared slices, [slice, readout, phase_encode]."""
-    images = []
-    for i in range(min(count, len(slices))):
-        one = slices[i]
-        csm = one["csm"] if one["csm"].ndim == 3 else one["csm"][0]
-        operator = sense_operator(torch.from_numpy(csm)[None], torch.ones(csm.shape[-1], dtype=torch.bool))
-        images.append(operator.adjoint(torch.from_numpy(one["kspace"])[None])[0].numpy())
-    return np.stack(images)
 
 
 def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:

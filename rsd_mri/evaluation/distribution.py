@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.float64]
 
+BALLS = 1024
+
 
 def frechet_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets of features.
@@ -91,8 +93,7 @@ def precision_recall(
     """
     _require_features(real, fake, least=neighbours + 1)
     x, y = real.astype(np.float64), fake.astype(np.float64)
-    across = _squared_distances(x, y)
-    return _share_covered(x, across, neighbours), _share_covered(y, across.T, neighbours)
+    return _share_covered(x, y, neighbours), _share_covered(y, x, neighbours)
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,17 @@ def _squared_distances(x: Array, y: Array) -> Array:
     return np.clip((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0, None)
 
 
-def _share_covered(centres: Array, to_others: Array, neighbours: int) -> float:
-    """Share of the others that lie in a ball around a centre; `to_others` is [centre, other]."""
-    within = _squared_distances(centres, centres)
-    np.fill_diagonal(within, -1.0)  # itself first, whatever the rounding
-    radius = np.partition(within, neighbours, axis=1)[:, neighbours]
-    return float((to_others <= radius[:, None]).any(0).mean())
+def _share_covered(centres: Array, others: Array, neighbours: int) -> float:
+    """Share of the others that lie in a ball around a centre; a few balls at a time, as all take too much memory."""
+    covered: NDArray[np.bool_] = np.zeros(len(others), dtype=bool)
+    for first in range(0, len(centres), BALLS):
+        part = centres[first : first + BALLS]
+        within = _squared_distances(part, centres)
+        own = np.arange(len(part))
+        within[own, first + own] = -1.0  # itself first, whatever the rounding
+        radius = np.partition(within, neighbours, axis=1)[:, neighbours]
+        covered |= (_squared_distances(part, others) <= radius[:, None]).any(0)
+    return float(covered.mean())
 
 
 def _require_features(real: NDArray[np.floating], fake: NDArray[np.floating], least: int) -> None:
