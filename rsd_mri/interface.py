@@ -113,8 +113,8 @@ class Reconstruction(_Reconstruction):
         return f"<Reconstruction {self.source.name} {self.method} {size} R={self.acceleration:.2f}>"
 
     def _repr_html_(self) -> str:
-        rows = [*facts.acquisition(self), *((name, value) for name, value in facts.methods([self])[1:])]
-        rows += [("Beware", line) for line in facts.warnings(self)]
+        rows: list[tuple[str, ...]] = [("Note", line) for line in facts.warnings(self)]
+        rows += [*facts.acquisition(self), *facts.methods([self])[1:]]
         middle = self.n_slices // 2
         return _panel(repr(self), rows, contact_sheet(self.magnitude[middle : middle + 1]))
 
@@ -296,7 +296,7 @@ def reconstruct(
     method: Method = "posterior",
     prior: _Prior | str | Path | None = None,
     *,
-    sampler: Sampler = "annealing",
+    sampler: Sampler = "diffpir",
     levels: int | None = None,
     consistency: bool = False,
     calibration: str | Path | None = None,
@@ -317,7 +317,7 @@ def reconstruct(
     prior
         For the first two: a prior, a run folder or a file; the package's where not given.
     sampler
-        `annealing`, `langevin`, `dps` or `a-dps`.
+        `diffpir`, `annealing`, `langevin`, `dps` or `a-dps`.
     levels
         Noise levels of the sampler; its own where not given.
     consistency
@@ -370,16 +370,16 @@ def _png(picture: Image.Image) -> bytes:
 
 def _panel(title: str, rows: Sequence[tuple[str, ...]], picture: Image.Image | None = None) -> str:
     """A table, a picture beside it, and the warning."""
+    left = "style='text-align:left;vertical-align:top'"
     body = "".join(
-        f"<tr><th style='text-align:left'>{html.escape(row[0])}</th>"
-        f"<td style='text-align:left'>{html.escape(' '.join(row[1:]))}</td></tr>"
+        f"<tr><th {left}>{html.escape(row[0])}</th><td {left}>{html.escape(' '.join(row[1:]))}</td></tr>"
         for row in rows
     )
     shown = ""
     if picture is not None:
         code = base64.b64encode(_png(picture)).decode()
-        shown = f"<img alt='' style='max-height:18em' src='data:image/png;base64,{code}'>"
+        shown = f"<img alt='' style='width:18em;image-rendering:pixelated' src='data:image/png;base64,{code}'>"
     return (
-        f"<b>{html.escape(title)}</b><div style='display:flex;gap:1em;align-items:flex-start'>"
-        f"<table>{body}</table>{shown}</div><i>{NOT_FOR_DIAGNOSTIC_USE}</i>"
+        f"<div><b>{html.escape(title)}</b><div style='display:flex;gap:1em;align-items:flex-start'>"
+        f"<table>{body}</table>{shown}</div><i>{NOT_FOR_DIAGNOSTIC_USE}</i></div>"
     )

@@ -27,7 +27,7 @@ class Picture(Figure):
 
 
 def overview_figure(rec: Reconstruction, slices: Sequence[int] | None = None) -> Picture:
-    """Slices side by side, and under each its standard deviation where there is one.
+    """Slices side by side, and under each its standard deviation where there is one, so many times brighter.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def overview_figure(rec: Reconstruction, slices: Sequence[int] | None = None) ->
         slices = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int)).tolist()
     if not slices or not all(0 <= index < count for index in slices):
         raise InputError(f"slices {list(slices)}: expected at least one number from 0 to {count - 1}")
-    rows = {"image": rec.magnitude} | ({"standard deviation": rec.std} if rec.std is not None else {})
+    rows = {"image": rec.magnitude} | ({"std": rec.std} if rec.std is not None else {})
     read, phase, _ = voxel_size(rec.geometry)
     tall = rec.magnitude.shape[1] * read / (rec.magnitude.shape[2] * phase)
     figure = Picture(
@@ -56,10 +56,10 @@ def overview_figure(rec: Reconstruction, slices: Sequence[int] | None = None) ->
     white = upper_window(rec.magnitude)
     for row, (name, volume) in zip(axes, rows.items(), strict=True):
         top = upper_window(volume)
-        share = "" if name == "image" else f", white: {top / white:.1%} of the image's"
+        share = "" if name == "image" else f" (x {white / top:.0f})"
         for axis, index in zip(row, slices, strict=True):
             axis.imshow(volume[index], cmap="gray", vmin=0, vmax=top, aspect=read / phase)
-            axis.set_title(f"{name}, slice {index}{share}", color="white", fontsize=9)
+            axis.set_title(f"{name}{share}, slice {index}", color="white", fontsize=9)
             axis.set_axis_off()
     figure.supxlabel(NOT_FOR_DIAGNOSTIC_USE, color="#ffb347", fontsize=9)
     return figure

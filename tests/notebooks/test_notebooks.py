@@ -9,8 +9,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-QUICK = ("01_from_kspace_to_image",)
-"""The others take longer than a minute and run with the slow tests."""
+QUICK = ("01_from_kspace_to_image", "03_reconstruct_your_own_scan", "07_the_linear_theory_in_pictures")
+"""The others take longer and run with the slow tests."""
 
 
 def pytest_params() -> list:
@@ -18,7 +18,19 @@ def pytest_params() -> list:
 
 
 def test_there_are_notebooks():
-    assert NOTEBOOKS
+    assert len(NOTEBOOKS) >= 7
+    assert {p.stem for p in NOTEBOOKS} >= set(QUICK)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_they_say_what_they_are_not_for(path):
+    assert "not for diagnostic use" in path.read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_cells_are_a_call_and_a_picture(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 20
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -34,7 +46,7 @@ def test_runs(path, tmp_path, monkeypatch):
     # The kernel starts in an empty folder and finds the package of this checkout.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=540, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
     pictures = [
         o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})

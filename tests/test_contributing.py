@@ -1,0 +1,81 @@
+"""The examples of CONTRIBUTING.md are whole: each is run where the text says it belongs."""
+
+import re
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rsd_mri.corruption import inpainting
+from rsd_mri.errors import InputError
+from rsd_mri.operators import sense_operator
+from rsd_mri.randomness import generator, normal
+from rsd_mri.reconstruction import posterior
+from rsd_mri.reconstruction.problem import Problem
+from rsd_mri.scan import arrays
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def example(heading: str, home: ModuleType, **names: Any) -> dict[str, Any]:
+    """Run the code below a heading among the names of the module it is for."""
+    section = TEXT.split(f"## {heading}")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.S)
+    assert f"`{Path(home.__file__).relative_to(ROOT)}`" in section
+    space = {**vars(home), **names}
+    exec(code, space)  # noqa: S102 - our own text
+    return space
+
+
+def test_the_files_named_are_there():
+    for path in re.findall(r"`((?:rsd_mri|tests|protocols)/[\w/]+\.py)`", TEXT):
+        assert (ROOT / path).is_file(), path
+
+
+def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen():
+    corruption = example("Add a corruption", inpainting)["RowInpainting"]((3, 40, 6), 0.4, 0.2)
+    keys = [(0, i) for i in range(50)]
+    operator, _ = corruption.draw(keys)
+    further = corruption.further(operator, keys)
+    assert (operator.mask == operator.mask[..., :1]).all()
+    assert float(operator.mask.float().mean()) == pytest.approx(0.6, abs=0.05)
+    assert not (further.mask & ~operator.mask).any()
+    assert float(further.mask.float().mean()) == pytest.approx(0.48, abs=0.05)
+
+
+def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
+    c, sigma, shape = 0.8, 0.3, (6, 8)
+    csm = normal((1, 2, *shape), generator("maps"), torch.complex128)
+    csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
+    operator = sense_operator(csm, torch.tensor([0, 1, 0, 1, 1, 0, 0, 1]))
+    y = operator(c * normal((1, *shape), generator("image"), torch.complex128))
+    n = shape[0] * shape[1]
+    gram = operator.gram(torch.eye(n, dtype=torch.complex128).reshape(n, *shape)).reshape(n, n).T
+    mean = torch.linalg.solve(gram / sigma**2 + torch.eye(n) / c**2, operator.adjoint(y).reshape(n) / sigma**2)
+    problem = Problem(
+        operator, y, sigma, lambda x, t, step: x * (c**2 / (c**2 + t**2))[:, None, None],
+        lambda step, what, like: torch.zeros_like(like), torch.zeros(1, *shape, dtype=torch.complex128), c,
+    )
+    found = example("Add a sampler", posterior)["plug_and_play"](problem, torch.full((60,), 0.8), 30, 1e-10)
+    assert torch.allclose(found.reshape(n), mean, atol=1e-4)
+
+
+def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):
+    scan = undersampled_scan[0]
+    read = example("Add a scan reader", arrays, zipfile=zipfile)["read_npz"]
+    path = tmp_path / "scan.npz"
+    np.savez(path, kspace=scan.kspace, mask=scan.mask)
+    found = read(path)
+    np.testing.assert_array_equal(found.kspace, scan.kspace)
+    np.testing.assert_array_equal(found.mask, scan.mask)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="save it again"):
+        read(path)
+    np.savez(path, other=scan.mask)
+    with pytest.raises(InputError, match="no array kspace"):
+        read(path)
