@@ -10,14 +10,24 @@ Research software. Not for diagnostic use.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsd_mri.interface import Prior, Reconstruction, Samples, Scan, load_prior, read, reconstruct, simulate
+    from rsd_mri.interface import (
+        Prior,
+        Reconstruction,
+        Samples,
+        Scan,
+        load_prior,
+        load_reconstruction,
+        read,
+        reconstruct,
+        simulate,
+    )
 
 __version__ = "0.1.0"
 NOT_FOR_DIAGNOSTIC_USE = "Research use only. Not for diagnostic use."
 
 __all__ = [
-    "NOT_FOR_DIAGNOSTIC_USE", "Prior", "Reconstruction", "Samples", "Scan", "__version__", "load_prior", "read",
-    "reconstruct", "simulate",
+    "NOT_FOR_DIAGNOSTIC_USE", "Prior", "Reconstruction", "Samples", "Scan", "__version__", "load_prior",
+    "load_reconstruction", "read", "reconstruct", "simulate",
 ]
 
 

@@ -3,9 +3,7 @@
 `import rsd_mri` brings these names without loading them; torch is imported by the first one that is used.
 """
 
-import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from rsd_mri.operators import draw_mask
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.calibration import read_calibration, with_interval
-from rsd_mri.reconstruction.files import write_reconstruction
+from rsd_mri.reconstruction.files import read_reconstruction, write_reconstruction
 from rsd_mri.reconstruction.learned import PosteriorSettings, Sampler
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, Method, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction as _Reconstruction
@@ -31,6 +29,7 @@ from rsd_mri.report import facts
 from rsd_mri.report.deliver import find_prior
 from rsd_mri.report.figures import contact_sheet, write_png
 from rsd_mri.report.overview import Picture, overview_figure
+from rsd_mri.report.page import data_uri, write_page
 from rsd_mri.rsd.prior import Prior as _Prior
 from rsd_mri.rsd.prior import load_law
 from rsd_mri.rsd.prior import load_prior as _load_prior
@@ -41,7 +40,10 @@ from rsd_mri.scan.scan import Scan as _Scan
 from rsd_mri.simulation import simulate_scan
 from rsd_mri.training.fabric import resolve_device
 
-__all__ = ["Prior", "Reconstruction", "Samples", "Scan", "load_prior", "read", "reconstruct", "simulate"]
+__all__ = [
+    "Prior", "Reconstruction", "Samples", "Scan", "load_prior", "load_reconstruction", "read", "reconstruct",
+    "simulate",
+]
 
 
 class Scan(_Scan):
@@ -99,8 +101,6 @@ class Reconstruction(_Reconstruction):
         if path.suffix == ".png":
             return [write_png(path, self)]
         if path.suffix == ".html":
-            from rsd_mri.report.page import write_page
-
             return [write_page(path, self)]
         if path.suffix == "":
             from rsd_mri.report.dicom import write_dicom
@@ -140,8 +140,8 @@ class Samples:
     def __repr__(self) -> str:
         return f"<Samples {len(self)} images of {self.prior!r}>"
 
-    def _repr_png_(self) -> bytes:
-        return _png(self.show())
+    def _repr_png_(self) -> bytes | None:
+        return self.show()._repr_png_()
 
 
 class Prior(_Prior):
@@ -267,6 +267,17 @@ def simulate(
     return Scan(**vars(scan)), image
 
 
+def load_reconstruction(path: str | Path) -> Reconstruction:
+    """Read a reconstruction that `save` or `rsd-mri recon` wrote as `.h5`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not one.
+    """
+    return Reconstruction(**vars(read_reconstruction(path)))
+
+
 def load_prior(source: str | Path | None = None, kind: str | None = None) -> Prior:
     """Load the prior that comes with the package, or one of a run.
 
@@ -362,12 +373,6 @@ def _own(prior: _Prior) -> Prior:
     return Prior(**vars(prior))
 
 
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
 def _panel(title: str, rows: Sequence[tuple[str, ...]], picture: Image.Image | None = None) -> str:
     """A table, a picture beside it, and the warning."""
     left = "style='text-align:left;vertical-align:top'"
@@ -377,8 +382,7 @@ def _panel(title: str, rows: Sequence[tuple[str, ...]], picture: Image.Image | N
     )
     shown = ""
     if picture is not None:
-        code = base64.b64encode(_png(picture)).decode()
-        shown = f"<img alt='' style='width:18em;image-rendering:pixelated' src='data:image/png;base64,{code}'>"
+        shown = f"<img alt='' style='width:18em;image-rendering:pixelated' src='{data_uri(picture)}'>"
     return (
         f"<div><b>{html.escape(title)}</b><div style='display:flex;gap:1em;align-items:flex-start'>"
         f"<table>{body}</table>{shown}</div><i>{NOT_FOR_DIAGNOSTIC_USE}</i></div>"

@@ -66,9 +66,9 @@ def write_page(
         never=NOT_FOR_DIAGNOSTIC_USE,
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
         acquisition=_table(facts.acquisition(rec)),
-        mask=_png(facts.mask_picture(rec.mask)),
+        mask=data_uri(facts.mask_picture(rec.mask)),
         methods=_table(facts.methods(recs, reference), header=True),
-        sheet=_png(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
+        sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
         data=_script_safe(json.dumps(_data(recs, reference))),
         viewer=_part("viewer.js"),
@@ -169,7 +169,8 @@ def _nifti(values: NDArray[np.floating], rec: Reconstruction) -> str:
     return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
 
 
-def _png(picture: Any) -> str:
+def data_uri(picture: Any) -> str:
+    """A PIL image as text that an `img` element shows."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
