@@ -25,6 +25,7 @@ class MethodName(str, Enum):
 class SamplerName(str, Enum):
     """Ways to sample the posterior."""
 
+    diffpir = "diffpir"
     annealing = "annealing"
     langevin = "langevin"
     dps = "dps"
@@ -37,7 +38,8 @@ PriorOption = Annotated[
 SamplerOption = Annotated[
     SamplerName,
     typer.Option(
-        help="annealing, langevin: exact for a Gaussian prior. dps, a-dps: follow the data's gradient, slow."
+        help="diffpir: the best images. annealing, langevin: exact for a Gaussian prior. dps, a-dps: follow the "
+        "data's gradient, slow."
     ),
 ]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
@@ -51,7 +53,7 @@ def recon(
     prior: PriorOption = None,
     method: Annotated[MethodName, typer.Option(help="How to reconstruct.")] = MethodName.posterior,
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
-    sampler: SamplerOption = SamplerName.annealing,
+    sampler: SamplerOption = SamplerName.diffpir,
     levels: LevelsOption = None,
     consistency: ConsistencyOption = False,
     calibration: Annotated[
@@ -110,7 +112,7 @@ def calibrate(
     prior: PriorOption = None,
     samples: Annotated[int, typer.Option(min=2, help="Posterior samples.")] = 8,
     coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of the body's pixels to cover.")] = 0.9,
-    sampler: SamplerOption = SamplerName.annealing,
+    sampler: SamplerOption = SamplerName.diffpir,
     levels: LevelsOption = None,
     consistency: ConsistencyOption = False,
     device: DeviceOption = Device.auto,

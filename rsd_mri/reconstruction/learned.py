@@ -15,7 +15,13 @@ from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical import cg_sense, total_variation, zero_filled
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-from rsd_mri.reconstruction.posterior import decoupled_annealing, guided, measured_consistency, preconditioned_langevin
+from rsd_mri.reconstruction.posterior import (
+    decoupled_annealing,
+    diffpir,
+    guided,
+    measured_consistency,
+    preconditioned_langevin,
+)
 from rsd_mri.reconstruction.problem import Denoise, Noise, Problem, Tell
 from rsd_mri.reconstruction.support import Window, windows_of
 from rsd_mri.rsd.prior import Prior
@@ -27,7 +33,7 @@ CG_SENSE_ERROR = 0.1
 """Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.02, 0.05 and 0.1 on simulated
 heads at R = 4 and 8."""
 
-Sampler = Literal["annealing", "langevin", "dps", "a-dps"]
+Sampler = Literal["diffpir", "annealing", "langevin", "dps", "a-dps"]
 GUIDED = ("dps", "a-dps")
 """Samplers that need the gradient through the network."""
 Start = Literal["zero-filled", "cg-sense", "tv"]
@@ -42,9 +48,9 @@ STARTS: dict[Start, Callable[[Sense, Tensor, float], Tensor]] = {
 class PosteriorSettings:
     """Sampler and its levels."""
 
-    sampler: Sampler = "annealing"
-    levels: int = 6
-    sigma_max: float = 0.1
+    sampler: Sampler = "diffpir"
+    levels: int = 10
+    sigma_max: float = 0.2
     sigma_min: float = 0.01
     start: Start = "tv"
     """What the first level's noise is added to; `dps` and `a-dps` start at noise alone."""
@@ -57,7 +63,9 @@ class PosteriorSettings:
     def of(cls, sampler: Sampler, levels: int | None = None, consistency: bool = False) -> "PosteriorSettings":
         """A sampler with the levels that suit it."""
         settings = cls(sampler, consistency=consistency)
-        if sampler == "langevin":
+        if sampler == "annealing":
+            settings = replace(settings, levels=6, sigma_max=0.1)
+        elif sampler == "langevin":
             settings = replace(settings, levels=15, sigma_max=1.0, start="cg-sense")
         elif sampler in GUIDED:
             settings = replace(settings, levels=200, sigma_max=10.0, sigma_min=0.004, start="zero-filled")
@@ -151,11 +159,20 @@ def sample_posterior(
         torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
         floor_of(prior), tell,
     )
+    return sample_problem(problem, settings, measured=prior.kind == "denoiser")
+
+
+def sample_problem(
+    problem: Problem, settings: PosteriorSettings, measured: bool, final_noise: bool = True
+) -> Tensor:
+    """Sample a problem as the settings say; `measured` and `final_noise` as in `decoupled_annealing`."""
     levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
-    if settings.sampler == "langevin":
+    if settings.sampler == "diffpir":
+        samples = diffpir(problem, levels)
+    elif settings.sampler == "langevin":
         samples = preconditioned_langevin(problem, levels)
     elif settings.sampler == "annealing":
-        samples = decoupled_annealing(problem, levels, measured=prior.kind == "denoiser")
+        samples = decoupled_annealing(problem, levels, measured=measured, final_noise=final_noise)
     else:
         samples = guided(problem, levels, settings.weight, stochastic=settings.sampler == "dps")
     return measured_consistency(problem.operator, samples, problem.seen) if settings.consistency else samples

@@ -8,6 +8,7 @@ from rsd_mri.operators import sense_operator
 from rsd_mri.reconstruction.posterior import (
     decoupled_annealing,
     denoised_variance,
+    diffpir,
     guided,
     measured_consistency,
     preconditioned_langevin,
@@ -79,6 +80,22 @@ def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
     """The last level need not be below the noise: the last draw holds the spread that is left there."""
     samples = decoupled_annealing(problem(model, 2000, 1), geometric(8, 0.05, 3.0))
     check(samples, *model[2:], 0.04)
+
+
+@pytest.mark.parametrize("width", [0.4, 1.0])
+def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width):
+    """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
+    operator, y, exact, _ = model
+    t, n = 0.4, 3000
+    samples = diffpir(problem(model, n, 1), torch.full((60,), t), width, iterations=40, tolerance=1e-6)
+    seen = operator.adjoint(y).flatten() / SIGMA**2
+    eye = torch.eye(len(seen), dtype=torch.complex128)
+    gram = operator.gram(eye.reshape(len(seen), *samples.shape[1:])).reshape(len(seen), -1).T
+    expected = torch.linalg.solve(gram / SIGMA**2 + eye / (width**2 * (C**2 + t**2)), seen)
+    mean, spread = samples.flatten(1).mean(0), samples.flatten(1).var(0)
+    assert ((mean - expected).abs() ** 2 / spread).mean() < 4 / n
+    if width < 1:  # a narrow width is a narrow prior: another mean is seen
+        assert ((mean - exact).abs() ** 2 / spread).mean() > 6 / n
 
 
 def test_without_the_last_draw_the_spread_is_too_small(model):

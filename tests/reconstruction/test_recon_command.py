@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("sampler", ["annealing", "langevin", "dps", "a-dps"])
+@pytest.mark.parametrize("sampler", ["diffpir", "annealing", "langevin", "dps", "a-dps"])
 def test_every_sampler(folder, sampler):
     (scan,) = (folder / "under").glob("*.h5")
     prior = folder / "prior.safetensors"

@@ -48,7 +48,8 @@ def prior(tmp_path_factory):
 
 
 CASES = [
-    *((method, "annealing") for method in ("cg-sense", "l1-wavelet", "tv", "one-step", "posterior")),
+    *((method, "diffpir") for method in ("cg-sense", "l1-wavelet", "tv", "one-step", "posterior")),
+    ("posterior", "annealing"),
     ("posterior", "langevin"),
 ]
 
@@ -111,7 +112,7 @@ def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(pri
 def test_unknown_noise_does_not_break_the_samplers(prior):
     operator = sense_operator(torch.ones(1, 1, 48, 40, dtype=torch.complex64), torch.arange(40) % 2 == 0)
     image = torch.randn(1, 48, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
-    for sampler in ("annealing", "langevin"):
+    for sampler in ("diffpir", "annealing", "langevin"):
         settings = PosteriorSettings.of(sampler, levels=3)
         out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, lambda share: None)
         assert torch.isfinite(torch.view_as_real(out)).all()
