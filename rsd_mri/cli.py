@@ -28,6 +28,7 @@ from rsd_mri.options import (
     protocol_of,
 )
 from rsd_mri.recon_cli import calibrate, recon
+from rsd_mri.restore_cli import restore
 from rsd_mri.train_cli import train
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.command()(train)
 app.command()(recon)
 app.command()(calibrate)
 app.command()(doctor)
+app.command()(restore)
 app.command()(evaluate)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from rsd_mri.cli import app
 from rsd_mri.files import sha256
 
-COMMANDS = ["simulate", "prep", "inspect", "train", "generate", "recon", "evaluate", "protocols", "demo"]
+COMMANDS = ["simulate", "prep", "inspect", "train", "generate", "recon", "restore", "evaluate", "protocols", "demo"]
 TINY = ["--protocol", "demo"]
 for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):
     TINY += ["--set", _one]

@@ -57,8 +57,11 @@ def conjugate_gradient(
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
     """Re <a, b> per batch item, with axes of size one so that it broadcasts."""
-    flat = torch.view_as_real(a).flatten(1) * torch.view_as_real(b).flatten(1)
-    return flat.sum(1).reshape(-1, *[1] * (a.ndim - 1))
+    axes = a.ndim - 1
+    if a.is_complex():
+        a, b = torch.view_as_real(a), torch.view_as_real(b)
+    flat = a.flatten(1) * b.flatten(1)
+    return flat.sum(1).reshape(-1, *[1] * axes)
 
 
 def energy(a: Tensor) -> Tensor:

@@ -20,15 +20,17 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Problem:
-    """y = A x + CN(0, sigma^2) for one batch of items, and the prior of x.
+    """y = A x + noise of variance sigma^2 for one batch of items, and the prior of x.
 
-    The likelihood is exp(-||y - A x||^2 / sigma^2); no sampler tunes it to a scan.
+    Complex noise is CN(0, sigma^2), real noise N(0, sigma^2): with variances of whole numbers the same formulas hold
+    for both. No sampler tunes the likelihood to a scan.
     """
 
     operator: LinearOperator
     """A."""
     kspace: Tensor
-    """y, [item, coil, readout, phase_encode]; a batch of one serves all items."""
+    """y, [item, coil, readout, phase_encode], or [item, channel, y, x] where images are real; a batch of one serves
+    all items."""
     sigma: float
     """Noise level of y."""
     denoise: Denoise
