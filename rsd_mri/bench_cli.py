@@ -12,8 +12,8 @@ from rsd_mri.console import Bar, refusing, result
 from rsd_mri.errors import InputError
 
 bench = typer.Typer(
-    help="The published experiments: list them, run one.", no_args_is_help=True, rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    help="The published experiments: list them, run one, tabulate what was found.", no_args_is_help=True,
+    rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
@@ -109,6 +109,22 @@ def run(
             lines = table(found)
         values = {**chosen.as_dict(), "scale": scale.value, "seed": seed, **found}
         result([*lines, published, NOT_FOR_DIAGNOSTIC_USE], values, as_json)
+
+
+@bench.command("table")
+def table_of_cards(
+    cards: Annotated[list[Path], typer.Argument(metavar="CARD...", help="card.json files, or their run folders.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print the cards of experiments as one Markdown table.
+
+    Example: rsd-mri bench table bench-*/card.json
+    """
+    with refusing():
+        from rsd_mri.evaluation.cards import card_table, read_card
+
+        found = [read_card(path) for path in cards]
+        result([*card_table(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
 
 
 def _recon(scale: Scale, data: Path | None, prior: Path | None, out: Path, seed: int, as_json: bool) -> None:
