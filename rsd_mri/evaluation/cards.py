@@ -69,7 +69,7 @@ def _cells(card: dict[str, Any]) -> list[str]:
 
 
 def _distance(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['frechet']:.3g} ± {row['interval']:.1g}"
+    return "" if row is None else f"{row['frechet']:.3g} ± {row['interval']:.2g}"
 
 
 def _line(cells: Sequence[str]) -> str:
