@@ -86,8 +86,8 @@ def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
 def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width):
     """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
     operator, y, exact, _ = model
-    t, n = 0.4, 3000
-    samples = diffpir(problem(model, n, 1), torch.full((60,), t), width, iterations=40, tolerance=1e-6)
+    t, n = 0.4, 800
+    samples = diffpir(problem(model, n, 1), torch.full((40,), t), width, iterations=30, tolerance=1e-5)
     seen = operator.adjoint(y).flatten() / SIGMA**2
     eye = torch.eye(len(seen), dtype=torch.complex128)
     gram = operator.gram(eye.reshape(len(seen), *samples.shape[1:])).reshape(len(seen), -1).T
