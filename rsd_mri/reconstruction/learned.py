@@ -49,8 +49,8 @@ class PosteriorSettings:
     """Sampler and its levels."""
 
     sampler: Sampler = "diffpir"
-    levels: int = 10
-    sigma_max: float = 0.2
+    levels: int = 12
+    sigma_max: float = 0.3
     sigma_min: float = 0.01
     start: Start = "tv"
     """What the first level's noise is added to; `dps` and `a-dps` start at noise alone."""
