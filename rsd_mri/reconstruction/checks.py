@@ -177,7 +177,7 @@ def reasons(checks: dict[str, float]) -> list[str]:
     checks
         `prior_share`, and where known `held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`.
     """
-    found = [f"{checks['prior_share']:.1%} of the image's energy comes from the prior, not from the data"]
+    found = [f"{100 * checks['prior_share']:.2g} % of the image's energy comes from the prior, not from the data"]
     if "held_out_error" in checks:
         ours, linear = checks["held_out_error"], checks["held_out_error_cg_sense"]
         found.append(
