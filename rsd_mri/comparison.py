@@ -146,7 +146,7 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
     if protocol.corruption.kind != "undersampling":
         return corrupted_images(protocol, None)
     prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
-    return UndersampledSlices(PreparedDataset(prepared), protocol.mask, protocol.seed)
+    return UndersampledSlices(PreparedDataset(prepared), protocol.mask, protocol.seed, protocol.corruption.shown)
 
 
 def _measured(data: Data, count: int) -> NDArray[Any]:

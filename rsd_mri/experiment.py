@@ -100,7 +100,7 @@ def train_run(
             )
         fabric.barrier()
         data = out / "simulated-prepared"
-    slices = UndersampledSlices(PreparedDataset(data), protocol.mask, protocol.seed)
+    slices = UndersampledSlices(PreparedDataset(data), protocol.mask, protocol.seed, protocol.corruption.shown)
     card = describe(slices, data)
     if options.stage == "denoiser":
         tell = partial(_restoring, progress)

@@ -66,6 +66,9 @@ class CorruptionSettings:
     """`undersampling` is multi-coil MRI, as `mask` says; the others act on images in [-1, 1]."""
     sigma: float = 0.0
     """Standard deviation of the noise on images; that of MRI comes with the scans."""
+    shown: Literal["pseudo-inverse", "adjoint"] = "pseudo-inverse"
+    """What the networks of MRI are shown of data y: A^+ y, unfolded as far as the noise allows, or A^H y as in the
+    published experiments. For masks of pixels and for noise both are the same."""
     p: float = 0.6
     """Random inpainting: probability that a pixel is hidden."""
     delta: float = 0.1
@@ -130,6 +133,8 @@ class TeacherSettings:
     """Linear learning-rate ramp [images]."""
     sigma_data: float = 0.35
     """Root mean square magnitude of the images."""
+    sigma_hidden: float = 0.0
+    """Root mean square magnitude of what the further-corrupted operator hides of them."""
     log_mean: float = -1.2
     log_std: float = 1.2
     """Training noise levels are log-normal with these parameters."""

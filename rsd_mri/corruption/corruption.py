@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.diffusion.denoiser import Condition, expand
-from rsd_mri.operators import LinearOperator
+from rsd_mri.operators import Identity, LinearOperator
 from rsd_mri.randomness import normal_items
 
 Key = tuple[int | str, ...]
@@ -65,6 +65,17 @@ class Corruption(ABC):
     @abstractmethod
     def further(self, operator: LinearOperator, keys: Sequence[Key]) -> LinearOperator:
         """Draw a further-corrupted A~ per item, whose range lies inside that of A."""
+
+    def preconditioner(self, operator: LinearOperator) -> LinearOperator:  # noqa: ARG002
+        """W, self-adjoint: the networks are shown W A^H y of data and W A^H A x of images, and judged by it.
+
+        The identity, unless A^H A is far from a projection.
+        """
+        return Identity()
+
+    def shown(self, images: Tensor, operator: LinearOperator) -> Tensor:
+        """What a network is shown of images through an operator: W A^H A x."""
+        return self.preconditioner(operator)(operator.gram(images))
 
     def condition(self, operator: LinearOperator) -> Condition:  # noqa: ARG002
         """What the denoiser is told about an operator."""

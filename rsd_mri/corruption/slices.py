@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from typing import Protocol as Interface
 
 import numpy as np
@@ -54,6 +54,8 @@ class UndersampledSlices:
         The law of the retrospective masks.
     seed
         Of the protocol.
+    shown
+        As for `Undersampling`.
 
     Raises
     ------
@@ -61,7 +63,10 @@ class UndersampledSlices:
         If there is no slice.
     """
 
-    def __init__(self, slices: PreparedSlices, mask: MaskSettings, seed: int) -> None:
+    def __init__(
+        self, slices: PreparedSlices, mask: MaskSettings, seed: int,
+        shown: Literal["pseudo-inverse", "adjoint"] = "pseudo-inverse",
+    ) -> None:
         if not len(slices):
             raise InputError("no prepared slices to train on; run 'rsd-mri prep' on a folder of scans first")
         self.slices = slices
@@ -84,7 +89,7 @@ class UndersampledSlices:
         cases = [self._load(int(i)) for i in chosen]
         coils = max(case[1].shape[0] for case in cases)
         bank = torch.stack([_pad_coils(case[1], coils) for case in cases])
-        self.corruption = Undersampling(mask, bank, torch.tensor([case[3] for case in cases]))
+        self.corruption = Undersampling(mask, bank, torch.tensor([case[3] for case in cases]), shown)
 
     def __len__(self) -> int:
         return len(self._order)

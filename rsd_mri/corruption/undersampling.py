@@ -1,13 +1,14 @@
 """Multi-coil MRI undersampling: a law of masks and a bank of coil sensitivities."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Condition
-from rsd_mri.operators import LinearOperator, Sense, sense_operator
+from rsd_mri.operators import Identity, LinearOperator, RegularisedInverse, Sense, sense_operator
 from rsd_mri.operators.masks import centre, draw_mask, further_mask, settings_for_size
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator, uniform_items
@@ -56,12 +57,19 @@ class Undersampling(Corruption):
         Coil sensitivity maps of the training scans, [case, coil, readout, phase_encode] complex64.
     sigma
         Noise level of each case, [case].
+    shown
+        What the networks see of data: `pseudo-inverse` or `adjoint`. The pseudo-inverse unfolds with the coil maps,
+        which no network knows, and neither amplifies nor colours the diffusion's noise where it was measured.
     """
 
     dtype = torch.complex64
     sampling_features = SAMPLING_FEATURES
 
-    def __init__(self, mask: MaskSettings, bank: Tensor, sigma: Tensor) -> None:
+    def __init__(
+        self, mask: MaskSettings, bank: Tensor, sigma: Tensor,
+        shown: Literal["pseudo-inverse", "adjoint"] = "pseudo-inverse",
+    ) -> None:
+        self.inverts = shown == "pseudo-inverse"
         self.bank = bank
         self.sigma = sigma
         self.image_shape: tuple[int, int] = (bank.shape[-2], bank.shape[-1])
@@ -94,6 +102,15 @@ class Undersampling(Corruption):
             lines = int(outer.sum()) // (1 if mask.ndim == 1 else mask.shape[0])
             dropped.append(further_mask(mask, acs, min(extra, lines), generator(*k, "further")))
         return operator.with_mask(_stack(dropped).to(operator.mask.device))
+
+    def preconditioner(self, operator: LinearOperator) -> LinearOperator:
+        """The regularised inverse of A^H A, whose largest eigenvalue the power of the maps bounds."""
+        if not isinstance(operator, Sense):
+            raise TypeError(f"expected a Sense operator, got {operator!r}")
+        if not self.inverts:
+            return Identity()
+        power = operator.csm.abs().square().sum(dim=-3).flatten(1).amax(dim=1)
+        return RegularisedInverse(operator.gram, power)
 
     def project(self, images: Tensor, operator: LinearOperator) -> Tensor:
         """Keep the support of the maps: no training signal ever comes from outside it."""

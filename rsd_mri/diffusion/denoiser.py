@@ -28,6 +28,10 @@ class Condition:
 class Denoiser(nn.Module):
     """D(u, t) = c_skip u + c_out F(c_in u, ln(t)/4), Karras et al. 2022 (arXiv 2206.00364), table 1.
 
+    c_out is the error that is left to the network: that of Karras et al. for the noise, and `sigma_hidden` for what the
+    corruption hides, at every noise level. Without it the network would have to give outputs that grow as 1 / t to
+    fill what is hidden, and the loss would count little but the lowest levels.
+
     `u` is what the network sees of the noisy image: the image itself, or A~^H A~ of it. The skip path is
     taken from `u` as well: noise of the unmeasured subspace must not reach the output, since no loss on
     measurements could remove it.
@@ -42,12 +46,15 @@ class Denoiser(nn.Module):
         The U-Net.
     sigma_data
         Root mean square magnitude of the images.
+    sigma_hidden
+        Root mean square magnitude of what the network is not shown of them; 0 where it sees whole images.
     """
 
-    def __init__(self, network: UNet, sigma_data: float) -> None:
+    def __init__(self, network: UNet, sigma_data: float, sigma_hidden: float = 0.0) -> None:
         super().__init__()
         self.network = network
         self.sigma_data = sigma_data
+        self.sigma_hidden = sigma_hidden
         self.half: torch.dtype | None = None
         """bfloat16 or float16: what the network alone computes in (autocast); scaling and physics never do."""
 
@@ -67,7 +74,8 @@ class Denoiser(nn.Module):
         data = self.sigma_data
         total = (sigma**2 + data**2).sqrt()
         per_item = (slice(None),) + (None,) * (u.ndim - 1)
-        c_skip, c_out, c_in = data**2 / total**2, sigma * data / total, 1 / total
+        c_skip, c_in = data**2 / total**2, 1 / total
+        c_out = loss_weight(sigma, data, self.sigma_hidden).rsqrt()
         scaled = u * c_in[per_item]
         stored = to_channels(scaled[:, None]) if u.is_complex() else scaled
         with torch.autocast(u.device.type, self.half) if self.half is not None else nullcontext():
@@ -76,9 +84,12 @@ class Denoiser(nn.Module):
         return u * c_skip[per_item] + predicted * c_out[per_item]
 
 
-def loss_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """EDM's weight (t^2 + sd^2) / (t sd)^2, which makes every noise level count the same at the start."""
-    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+def loss_weight(sigma: Tensor, sigma_data: float, sigma_hidden: float = 0.0) -> Tensor:
+    """1 / c_out^2, which makes every noise level count the same at the start.
+
+    EDM's (t^2 + sd^2) / (t sd)^2 where nothing is hidden.
+    """
+    return 1 / ((sigma * sigma_data) ** 2 / (sigma**2 + sigma_data**2) + sigma_hidden**2)
 
 
 def squared(x: Tensor) -> Tensor:

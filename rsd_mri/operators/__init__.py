@@ -9,6 +9,7 @@ from rsd_mri.operators.fourier import ifft2c as ifft2c
 from rsd_mri.operators.image import Convolution as Convolution
 from rsd_mri.operators.image import Downsampling as Downsampling
 from rsd_mri.operators.image import PixelMask as PixelMask
+from rsd_mri.operators.inverse import RegularisedInverse as RegularisedInverse
 from rsd_mri.operators.linear_operator import Identity as Identity
 from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
 from rsd_mri.operators.masks import SamplingPattern as SamplingPattern

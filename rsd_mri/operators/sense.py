@@ -3,8 +3,6 @@
 Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -12,6 +10,7 @@ from rsd_mri.operators.coils import CoilExpand
 from rsd_mri.operators.fourier import fft2c, ifft2c
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
 from rsd_mri.operators.sampling import SamplingMask
+from rsd_mri.operators.self_adjoint import apply_self_adjoint
 
 
 def sense_operator(csm: Tensor, mask: Tensor) -> "Sense":
@@ -100,7 +99,7 @@ class SenseGram(LinearOperator):
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
         self.coils.check_image(x)
-        return _SelfAdjoint.apply(x, self)
+        return apply_self_adjoint(x, self.apply)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply A^H A, which is its own adjoint."""
@@ -141,18 +140,3 @@ class SenseGram(LinearOperator):
 
     def __repr__(self) -> str:
         return f"<SenseGram csm={list(self.coils.csm.shape)} mask={list(self.shifted_mask.shape)}>"
-
-
-class _SelfAdjoint(torch.autograd.Function):
-    """Run a self-adjoint operator; its backward pass is itself, and nothing is stored."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, operator: SenseGram) -> Tensor:
-        ctx.operator = operator
-        ctx.batch = x.shape[0]
-        return operator.apply(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad = _SelfAdjoint.apply(grads[0], ctx.operator)
-        return (grad if grad.shape[0] == ctx.batch else grad.sum(0, keepdim=True)), None

@@ -82,16 +82,22 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
     windows = windows_of(operator.csm)
     if prior.kind == "denoiser":
         return lambda x, t, step: _by_sets(prior, x, t, None, windows)
-    law = Undersampling(prior.protocol.mask, operator.csm.reshape(-1, *operator.csm.shape[-3:]), torch.zeros(1))
+    law = _law(prior, operator)
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
         step_keys = [(*k, "denoise", step) for k in keys]
         masks = law.draw_masks(step_keys)
         further = law.further(operator.with_mask(masks.to(x.device)), step_keys)
-        u = further.gram(x)
+        u = law.shown(x, further)
         return _by_sets(prior, u, t, sampling_features(further.mask), windows)
 
     return denoise
+
+
+def _law(prior: Prior, operator: Sense) -> Undersampling:
+    """What a teacher was trained with, for the maps of a scan."""
+    bank, shown = operator.csm.reshape(-1, *operator.csm.shape[-3:]), prior.protocol.corruption.shown
+    return Undersampling(prior.protocol.mask, bank, torch.zeros(1), shown)
 
 
 def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor | None, windows: Sequence[Window]) -> Tensor:
@@ -203,9 +209,9 @@ def floor_of(prior: Prior) -> float:
 def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Tensor:
     """One network call, then one data step.
 
-    The network restores A^H y under the scan's own mask at the noise level of the data, which is what it was
-    trained to do; the data step is the maximum of the exact likelihood times a Gaussian around the estimate
-    whose width is the network's own error.
+    The network restores what it is shown of the data under the scan's own mask at the noise level of the data, which
+    is what it was trained to do; the data step is the maximum of the exact likelihood times a Gaussian around the
+    estimate whose width is the network's own error.
 
     Returns
     -------
@@ -218,7 +224,8 @@ def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Ten
         shown, level, features = cg_sense(operator, kspace, sigma), max(CG_SENSE_ERROR, 2 * sigma), None
         trust = level
     else:
-        shown, level, features = seen, sigma, sampling_features(operator.mask)
+        shown = _law(prior, operator).preconditioner(operator)(seen)
+        level, features = sigma, sampling_features(operator.mask)
         trust = max(floor_of(prior), sigma)
     estimate = _by_sets(prior, shown, torch.full((len(seen),), level, device=seen.device), features, windows)
     weight = trust**2 / sigma**2

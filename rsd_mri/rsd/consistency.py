@@ -1,5 +1,7 @@
 """The consistency term: it trains a denoiser below the noise level of its data."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,29 +14,29 @@ DRAWS = 2
 
 
 def backward_step(
-    estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, operator: LinearOperator
+    estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, seen: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """Draw the seen image of a lower noise level from that of a higher one.
 
     Given the clean image, the law of x_s is Gaussian with mean (s/t)^2 x_t + (1 - (s/t)^2) x_0 and variance
-    s^2 (1 - (s/t)^2); the estimate of x_0 stands in for it. What the denoiser sees of each is A~^H A~ of it.
+    s^2 (1 - (s/t)^2); the estimate of x_0 stands in for it. What the denoiser sees of each is W A~^H A~ of it.
 
     Parameters
     ----------
     estimate
         D(u, t).
     u
-        A~^H A~ x_t.
+        W A~^H A~ x_t.
     noise
         Standard normal.
     t, lower
         [batch]: from level t to level s <= t.
-    operator
-        A~.
+    seen
+        W A~^H A~.
     """
     share = expand((lower / t) ** 2, u)
     spread = expand(lower, u) * (1 - share).clamp_min(0).sqrt()
-    return share * u + (1 - share) * operator.gram(estimate) + spread * operator.gram(noise)
+    return share * u + (1 - share) * seen(estimate) + spread * seen(noise)
 
 
 def consistency_loss(
@@ -60,7 +62,7 @@ def consistency_loss(
     corruption
         Says what the denoiser is told about the operators.
     u
-        A~^H A~ x_t, as the denoiser saw it.
+        W A~^H A~ x_t, as the denoiser saw it.
     further
         A~.
     t
@@ -75,18 +77,23 @@ def consistency_loss(
     Tensor
         [batch], real; it may be negative.
     """
-    condition = corruption.condition(further)
+    condition, weight = corruption.condition(further), corruption.preconditioner(further)
+
+    def seen(image: Tensor) -> Tensor:
+        return weight(further.gram(image))
+
     upper = denoiser(u, t, condition)
     lower = []
     for draw in range(DRAWS):
         state, level, estimate = u, t, upper
         for step, below in enumerate(levels):
             # Only the ends are trained; the way between is the denoiser's as it stands.
-            state = backward_step(estimate.detach(), state, noise[step, draw], level, below, further)
+            state = backward_step(estimate.detach(), state, noise[step, draw], level, below, seen)
             level = below
             last = step + 1 == len(levels)
             with torch.set_grad_enabled(last and torch.is_grad_enabled()):
                 estimate = denoiser(state, level, condition)
         lower.append(estimate)
-    errors = [further.gram(one - upper) for one in lower]
-    return loss_weight(levels[-1], denoiser.sigma_data) * per_item_mean(real_inner(errors[0], errors[1]))
+    errors = [seen(one - upper) for one in lower]
+    weight_of_level = loss_weight(levels[-1], denoiser.sigma_data, denoiser.sigma_hidden)
+    return weight_of_level * per_item_mean(real_inner(errors[0], errors[1]))

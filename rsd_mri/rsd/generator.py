@@ -17,7 +17,7 @@ from rsd_mri.randomness import normal_items
 def generate(
     generator: Denoiser, corruption: Corruption, operator: LinearOperator, noise: Tensor, sigma_init: float
 ) -> Tensor:
-    """One network call: G(z) with z = sigma_init n, seen through A~^H A~ as in training.
+    """One network call: G(z) with z = sigma_init n, seen through A~ as in training.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def generate(
         Noise level the generator was distilled at.
     """
     level = torch.full((noise.shape[0],), sigma_init, device=noise.device)
-    made = generator(operator.gram(noise * sigma_init), level, corruption.condition(operator))
+    made = generator(corruption.shown(noise * sigma_init, operator), level, corruption.condition(operator))
     return corruption.project(made, operator)
 
 
@@ -70,8 +70,8 @@ def sample_teacher(
     """
     device = next(teacher.parameters()).device
     operator = draw_further(corruption, keys).to(device)
-    gram, condition = operator.gram, corruption.condition(operator)
+    condition, weight, gram = corruption.condition(operator), corruption.preconditioner(operator), operator.gram
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
     noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype).to(device)
-    made = heun(lambda x, t: teacher(gram(x), t, condition), noise, levels, stop_at, callback)
+    made = heun(lambda x, t: teacher(weight(gram(x)), t, condition), noise, levels, stop_at, callback)
     return corruption.project(made, operator)

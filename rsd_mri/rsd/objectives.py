@@ -1,11 +1,12 @@
 """The objectives of Restoration Score Distillation, written once for every corruption.
 
-All of them compare what a denoiser says with what was measured, through A^H A only; nothing here knows
+All of them compare what a denoiser says with what was measured, through A only; nothing here knows
 whether A is MRI, inpainting or the identity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -26,13 +27,16 @@ def restoration_loss(
 ) -> Tensor:
     """Weighted loss of a denoiser that is given less than was measured; the teacher's and the fake score's.
 
-    With s^2 = t^2 - sigma^2 and c = sigma^2 / t^2, the denoiser sees u = A~^H y + s A~^H A~ n and its
-    estimate x0 is judged by
+    With s^2 = t^2 - sigma^2 and c = sigma^2 / t^2, the denoiser sees W~ u of u = A~^H y + s A~^H A~ n and
+    its estimate x0 is judged by
 
-        r = (A^H A x0 - A^H y) - c (A~^H A~ x0 - u).
+        r = W [(A^H A x0 - A^H y) - c (A~^H A~ x0 - u)],
 
-    Without data noise (c = 0) this is Fourier Ambient Diffusion (Aali et al. 2024, arXiv 2403.08728) for MRI
-    and Ambient Diffusion (Daras et al. 2023, arXiv 2305.19256) for inpainting. With A~ = A = 1 it is Ambient
+    where W is the corruption's preconditioner, the identity for all but MRI. There W A^H A is close to a projection:
+    what the coils can unfold is unfolded before the network, and every direction that was measured counts the same.
+
+    With W = 1 and without data noise (c = 0) this is Fourier Ambient Diffusion (Aali et al. 2024, arXiv 2403.08728)
+    for MRI and Ambient Diffusion (Daras et al. 2023, arXiv 2305.19256) for inpainting. With A~ = A = 1 it is Ambient
     Tweedie (Daras et al. 2024, arXiv 2404.10177): r = (1 - c) x0 + c x_t - y. In a mixture the correction
     acts only on what the denoiser saw, since the noise of the rest is independent of its input.
 
@@ -58,18 +62,17 @@ def restoration_loss(
     Tensor
         [batch], real: w(t) times the mean of |r|^2.
     """
-    u = seen_at(data, further, t, noise)
-    estimate = denoiser(u, t, corruption.condition(further))
-    seen_error = further.gram(estimate)
+    u = noisy_adjoint(data, further, t, noise)
+    estimate = denoiser(corruption.preconditioner(further)(u), t, corruption.condition(further))
     share = expand(data.sigma**2 / t**2, noise)
     judged = further if loss_on == "further" else data.operator
     error = judged.gram(estimate) - judged.adjoint(data.y)
-    residual = error - share * (seen_error - u)
-    return loss_weight(t, denoiser.sigma_data) * per_item_mean(squared(residual))
+    residual = corruption.preconditioner(judged)(error - share * (further.gram(estimate) - u))
+    return loss_weight(t, denoiser.sigma_data, denoiser.sigma_hidden) * per_item_mean(squared(residual))
 
 
-def seen_at(data: Measurements, further: LinearOperator, t: Tensor, noise: Tensor) -> Tensor:
-    """What a denoiser sees at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n."""
+def noisy_adjoint(data: Measurements, further: LinearOperator, t: Tensor, noise: Tensor) -> Tensor:
+    """Data at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n."""
     extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
     return further.adjoint(data.y) + expand(extra, noise) * further.gram(noise)
 
@@ -84,8 +87,8 @@ class Comparison:
     """r = f(v_t, t)."""
     fake: Tensor
     """q = psi(v_t, t)."""
-    operator: LinearOperator
-    """The further-corrupted operator both saw the image through."""
+    seen: Callable[[Tensor], Tensor]
+    """W A~^H A~ of an image: what both saw it through."""
     t: Tensor
 
 
@@ -109,11 +112,12 @@ def compare(
     if grain is not None:
         v = v + expand(sigma, v) * grain
     further = corruption.further(operator, keys).to(v.device)
-    u = further.gram(v + expand(t, v) * noise)
+    u = corruption.shown(v + expand(t, v) * noise, further)
     condition = corruption.condition(further)
     real, other = teacher(u, t, condition), fake(u, t, condition)
     project = corruption.project
-    return Comparison(project(v, further), project(real, further), project(other, further), further, t)
+    seen = partial(corruption.shown, operator=further)
+    return Comparison(project(v, further), project(real, further), project(other, further), seen, t)
 
 
 def real_inner(a: Tensor, b: Tensor) -> Tensor:
@@ -147,8 +151,7 @@ def sid_loss(pair: Comparison, alpha: float, masked: bool = False, normalised: b
     difference, error = pair.teacher - pair.fake, pair.teacher - pair.image
     if masked:
         # Numerator and scale both see the measured part only, so an emptier mask does not shrink the loss.
-        gram = pair.operator.gram
-        difference, error = gram(difference), gram(error)
+        difference, error = pair.seen(difference), pair.seen(error)
     inner = per_item_mean(real_inner(difference, error - alpha * difference))
     return inner / per_item_mean(error.abs()).clamp_min(1e-5).detach() if normalised else inner
 

@@ -81,7 +81,9 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
             protocol.network, channels=channels, condition_channels=inputs.condition_channels,
             sampling_features=inputs.sampling_features,
         )
-    return Denoiser(network, protocol.teacher.sigma_data)
+    # A denoiser of whole images sees all of them.
+    hidden = protocol.teacher.sigma_hidden if inputs != WHOLE_IMAGES else 0.0
+    return Denoiser(network, protocol.teacher.sigma_data, hidden)
 
 
 def save_prior(
@@ -154,4 +156,4 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")
     csm: Tensor = torch.view_as_complex(tensors["csm"].contiguous())
-    return Undersampling(prior.protocol.mask, csm, tensors["sigma"])
+    return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.corruption.shown)

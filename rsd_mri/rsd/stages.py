@@ -16,7 +16,7 @@ from rsd_mri.randomness import normal_items, uniform_items
 from rsd_mri.rsd.consistency import DRAWS, consistency_loss
 from rsd_mri.rsd.data import Data, Monitor, shuffled_index
 from rsd_mri.rsd.generator import sample_teacher
-from rsd_mri.rsd.objectives import restoration_loss, seen_at
+from rsd_mri.rsd.objectives import noisy_adjoint, restoration_loss
 from rsd_mri.training.descent import ItemLosses, descend
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
@@ -51,7 +51,8 @@ def hidden_error(teacher: Denoiser, data: Data, seed: int, items: Sequence[int])
         batch = data.batch(chosen).to(device)
         further = corruption.further(batch.operator, keys).to(device)
         t = batch.sigma.clamp_min(0.002)
-        estimate = teacher(further.adjoint(batch.y), t, corruption.condition(further))
+        u = corruption.preconditioner(further)(further.adjoint(batch.y))
+        estimate = teacher(u, t, corruption.condition(further))
         difference = batch.operator.forward(estimate) - batch.y
         hidden = difference - further.forward(estimate) + _restrict(further, batch.y)
         count = (hidden != 0).flatten(1).sum(1).clamp_min(1)
@@ -158,7 +159,7 @@ class TeacherStage(Stage):
             t, noise = part.t.to(fabric.device), part.noise.to(fabric.device)
             loss = restoration_loss(module, corruption, data, further, t, noise)
             if s.consistency:
-                u = seen_at(data, further, t, noise)
+                u = corruption.preconditioner(further)(noisy_adjoint(data, further, t, noise))
                 loss = loss + s.consistency * self._consistency(module, u, further, t, part.keys)
             return ItemLosses(loss, t, part.keys)
 

@@ -16,6 +16,7 @@ from rsd_mri.operators import (
     Identity,
     LinearOperator,
     PixelMask,
+    RegularisedInverse,
     SamplingMask,
     sense_operator,
 )
@@ -95,6 +96,14 @@ for h, w in SIZES:
             (2, h, w),
             (2, h, w),
             (h, w),
+        ),
+        Case(
+            f"regularised-inverse-{at}",
+            lambda dtype, h=h, w=w: RegularisedInverse(
+                _sense((2, 3, h, w), (w,))(dtype).gram, torch.tensor([30.0, 40.0], dtype=dtype.to_real())
+            ),
+            (2, h, w),
+            (2, h, w),
         ),
         Case(
             f"sense-adjoint-{at}",

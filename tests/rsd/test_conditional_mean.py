@@ -40,7 +40,7 @@ class Matrix(LinearOperator):
 class Linear(nn.Module):
     """D(u, t) = W u: the family that holds the conditional mean of Gaussians."""
 
-    sigma_data = 0.5
+    sigma_data, sigma_hidden = 0.5, 0.0
 
     def __init__(self, w):
         super().__init__()
@@ -57,7 +57,14 @@ def points(*sizes):
     return torch.cat([one, -one]).split(sizes, dim=1)
 
 
-def gradient(w, further, operators, sigma):
+class Preconditioned(Noise):
+    """Judged and shown through W = (A^H A + 0.1)^-1, as MRI is."""
+
+    def preconditioner(self, operator):
+        return Matrix(torch.linalg.inv(operator.matrix.mT @ operator.matrix + 0.1 * torch.eye(D)))
+
+
+def gradient(w, further, operators, sigma, corruption=Noise):
     """Gradient of the expected loss at W, over images, noises and the operators A that go with one A~."""
     total = torch.zeros_like(w)
     for a in operators:
@@ -68,7 +75,7 @@ def gradient(w, further, operators, sigma):
         data = Measurements(x @ a.T + sigma * e, Matrix(a[None]), level, ((0,),) * batch)
         denoiser = Linear(w)
         t = torch.full((batch,), T, dtype=torch.float64)
-        loss = restoration_loss(denoiser, Noise((D,), sigma), data, Matrix(further[None]), t, n)
+        loss = restoration_loss(denoiser, corruption((D,), sigma), data, Matrix(further[None]), t, n)
         total += torch.autograd.grad(loss.mean(), denoiser.w)[0]
     return total
 
@@ -115,6 +122,21 @@ def test_any_known_operator_without_noise():
     best = conditional_mean(further, 0.0)
     assert gradient(best, further, [a], 0.0).abs().max() < 1e-9
     assert gradient(best + 0.1, further, [a], 0.0).abs().max() > 1e-3
+
+
+def test_a_preconditioner_changes_the_way_not_the_goal():
+    """Shown W~ u instead of u and judged by W, the minimum is E[x | W~ u]: the same image of the same data."""
+    a = normal((4, D), generator("A"), torch.float64)
+    further = a.clone()
+    further[3] = 0
+    gram = further.T @ further
+    weight = torch.linalg.inv(gram + 0.1 * torch.eye(D, dtype=torch.float64))
+    best = conditional_mean(further, 0.0) @ torch.linalg.inv(weight)
+    assert gradient(best, further, [a], 0.0, Preconditioned).abs().max() < 1e-9
+    assert gradient(best + 0.1, further, [a], 0.0, Preconditioned).abs().max() > 1e-3
+    noisy = conditional_mean(masks((0, 2, 3)), 0.3) * 1.1
+    everything = [masks((0, 2, 3)), masks(range(D))]
+    assert gradient(noisy, masks((0, 2, 3)), everything, 0.3, Preconditioned).abs().max() < 1e-9
 
 
 def test_the_objective_does_not_fit_the_noise():

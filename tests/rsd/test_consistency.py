@@ -16,7 +16,7 @@ POWER, N = 0.64, 20_000
 class Wiener(nn.Module):
     """D(u, t) = u g(t), right for white Gaussian images where `error` is 0."""
 
-    sigma_data = 0.5
+    sigma_data, sigma_hidden = 0.5, 0.0
 
     def __init__(self, error=0.0, below=10.0):
         super().__init__()

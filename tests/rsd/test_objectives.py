@@ -27,7 +27,7 @@ N = 4000
 class Gain(nn.Module):
     """D(u, t) = a u: the right family for white Gaussian images."""
 
-    sigma_data = 0.5
+    sigma_data, sigma_hidden = 0.5, 0.0
 
     def __init__(self, a):
         super().__init__()
@@ -61,11 +61,11 @@ def test_ambient_tweedie_is_minimal_at_the_clean_denoiser():
     assert abs(tweedie_gradient(noisy) / slope) > 0.08
 
 
-def sense_case(n=6, seed=0):
+def sense_case(n=6, seed=0, shown="adjoint"):
     csm = normal(n, 3, 8, 16, seed=seed)
     csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
     law = MaskSettings(acceleration=2.0, acs_lines=4, extra_lines=2)
-    return Undersampling(law, csm, torch.full((n,), SIGMA))
+    return Undersampling(law, csm, torch.full((n,), SIGMA), shown)
 
 
 def test_mri_loss_is_the_published_one_without_noise():
@@ -167,14 +167,14 @@ def test_noise_matched_branch_compares_noisy_images():
 
 def test_masked_loss_ignores_what_is_not_measured():
     law = MaskSettings(acceleration=2.0, acs_lines=4, extra_lines=2)
-    corruption = Undersampling(law, torch.ones(1, 1, 8, 16, dtype=torch.complex64), torch.zeros(1))
+    corruption = Undersampling(law, torch.ones(1, 1, 8, 16, dtype=torch.complex64), torch.zeros(1), "adjoint")
     keys = [(0, "case", i) for i in range(6)]
     pair = compare(
         Gain(0.5), Gain(0.4), corruption, normal(6, 8, 16, seed=6), keys, torch.ones(6), normal(6, 8, 16, seed=7)
     )
     hidden = normal(6, 8, 16, seed=8)
-    hidden = hidden - pair.operator.gram(hidden)  # one coil: A^H A is the projection
-    moved = type(pair)(pair.image, pair.teacher + hidden, pair.fake, pair.operator, pair.t)
+    hidden = hidden - pair.seen(hidden)  # one coil: A^H A is the projection
+    moved = type(pair)(pair.image, pair.teacher + hidden, pair.fake, pair.seen, pair.t)
     assert torch.allclose(sid_loss(pair, 1.2, masked=True), sid_loss(moved, 1.2, masked=True), rtol=1e-4)
     assert not torch.allclose(sid_loss(pair, 1.2), sid_loss(moved, 1.2), rtol=0.1)
 
