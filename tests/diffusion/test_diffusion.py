@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from rsd_mri.diffusion import Denoiser, heun
+from rsd_mri.diffusion.denoiser import loss_weight
 from rsd_mri.diffusion.noise_levels import distillation_levels, geometric, karras, log_normal
 from rsd_mri.networks import UNet
 from rsd_mri.protocol import NetworkSettings
@@ -27,6 +28,22 @@ def test_untrained_denoiser_is_the_wiener_filter_of_white_images():
     u = torch.randn(3, 8, 9, dtype=torch.complex64)
     t = torch.tensor([0.1, 0.5, 3.0])
     assert torch.allclose(denoiser(u, t), u * (0.25 / (t**2 + 0.25))[:, None, None])
+
+
+def test_what_is_hidden_needs_no_larger_outputs_at_lower_noise():
+    """c_out is the error of the best linear guess: of the noise in what is seen, and of what is hidden."""
+    sd, hidden = 0.5, 0.2
+    t = torch.tensor([1e-4, 0.5, 100.0])
+    found = loss_weight(t, sd, hidden).rsqrt()
+    noise = torch.tensor([1e-4, 0.5 / 2**0.5, 0.5])  # of a Gaussian of power sd^2, given itself with noise t
+    assert torch.allclose(found, (noise**2 + hidden**2).sqrt(), rtol=1e-3)
+    u = torch.randn(3, 8, 9, dtype=torch.complex64)
+    outputs = []
+    for part in (hidden, 0.0):
+        denoiser = Denoiser(small().network, sd, part)
+        shrunk = u * (sd**2 / (t**2 + sd**2))[:, None, None]
+        outputs.append((denoiser(u, t) - shrunk).abs().mean((1, 2)))
+    assert torch.allclose(outputs[0] / outputs[1], found / noise, rtol=0.01)
 
 
 @pytest.mark.parametrize("field", ["complex", "real"])
