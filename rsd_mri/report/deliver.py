@@ -95,7 +95,7 @@ def reconstruct_files(
                 rec = with_interval(rec, calibration)
             comparisons = []
             if delivery.report:
-                for other in ("zero-filled", "cg-sense"):
+                for other in ("cg-sense", "zero-filled"):
                     if other != options.method:
                         other_options = replace(options, method=other)  # type: ignore[arg-type]
                         comparisons.append(reconstruct_scan(scan, other_options, None, prep))

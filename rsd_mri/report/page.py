@@ -23,6 +23,10 @@ from rsd_mri.report.figures import contact_sheet, upper_window
 from rsd_mri.report.nifti import nifti_image
 from rsd_mri.report.planes import edge_letters, is_known, voxel_size
 
+FILM_SAMPLES = 12
+FILM_PIXELS = 8_000_000
+"""The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
+
 
 def write_page(
     path: str | Path,
@@ -92,6 +96,8 @@ class Volume:
     """[slice, readout, phase_encode]; None for a difference, which the page computes itself."""
     subtracted: str = ""
     """Name of the volume that a difference takes from the first one."""
+    sample: int | None = None
+    """Number of a posterior sample: a picture of the film."""
 
 
 def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> list[Volume]:
@@ -129,7 +135,20 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
     half = []
     if main.half_width is not None:
         half = [Volume("Calibrated half width", "std", "Of the interval around the image.", main.half_width)]
-    return first + compared[:1] + spread + differences[:1] + filled + half + compared[1:] + differences[1:]
+    shown = first + compared[:1] + spread + differences[:1] + filled + half + compared[1:] + differences[1:]
+    return shown + _film(main)
+
+
+def _film(rec: Reconstruction) -> list[Volume]:
+    """The posterior samples, as many as keep the page small."""
+    if rec.samples is None:
+        return []
+    count = min(len(rec.samples), FILM_SAMPLES, max(FILM_PIXELS // rec.magnitude.size, 2))
+    caption = "One of the images that fit the data; what differs between them is not known."
+    return [
+        Volume(f"Sample {number + 1} of {len(rec.samples)}", "image", caption, values, sample=number)
+        for number, values in enumerate(rec.samples[:count])
+    ]
 
 
 def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> dict[str, Any]:
@@ -148,7 +167,7 @@ def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None
             "difference": [-white / 5, white / 5],
         },
         "residual": [round(float(value), 3) for value in main.residual],
-        "panels": list(range(min(len(shown), 4))),
+        "panels": [i for i, v in enumerate(shown) if v.sample is None][:4],
         "volumes": [
             {
                 "name": v.name,
@@ -156,6 +175,7 @@ def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None
                 "caption": v.caption,
                 "nifti": None if v.values is None else _nifti(v.values, main),
                 "subtracted": names.index(v.subtracted) if v.subtracted else None,
+                "sample": v.sample,
             }
             for v in shown
         ],

@@ -26,7 +26,11 @@
   }
 
   // ---- state ------------------------------------------------------------------------------------------
-  const state = {slice: slices >> 1, windows: structuredClone(data.windows), compare: false};
+  const state = {
+    slice: slices >> 1, windows: structuredClone(data.windows), compare: false, swipe: false, divider: 0.5,
+    other: data.volumes.findIndex((v, i) => i > 0 && v.kind === "image" && v.sample === null),
+    film: -1, overlay: 0, zoom: 1, centre: [0.5, 0.5],
+  };
   const kinds = {
     image: (t) => [255 * t, 255 * t, 255 * t],
     std: (t) => [255 * Math.min(1, 1.7 * t), 255 * clamp(1.9 * t - 0.75, 0, 1),
@@ -50,7 +54,31 @@
   const small = document.createElement("canvas");
   small.width = columns; small.height = rows;
   const aspect = (columns * data.pixel[1]) / (rows * data.pixel[0]);
-  const other = data.volumes.findIndex((v, i) => i > 0 && v.kind === "image");
+  const compared = data.volumes.flatMap((v, i) => i > 0 && v.kind === "image" && v.sample === null ? [i] : []);
+  const film = data.volumes.filter((v) => v.sample !== null);
+  const spread = data.volumes.find((v) => v.kind === "std");
+
+  // One slice of a volume in its window, and where asked for, over it the uncertainty as colour.
+  function paint(volume, coloured) {
+    const {values, kind} = volume;
+    const [low, high] = state.windows[kind];
+    const table = tables[kind], start = state.slice * rows * columns, factor = 255 / (high - low || 1);
+    const over = coloured ? spread.values : null;
+    const [floor, ceiling] = state.windows.std;
+    for (let i = 0; i < rows * columns; i++) {
+      const t = 4 * clamp(Math.round((values[start + i] - low) * factor), 0, 255);
+      let u = 0, share = 0;
+      if (over) {
+        u = clamp((over[start + i] - floor) / (ceiling - floor || 1), 0, 1);
+        share = state.overlay * clamp(1.5 * (u - 0.15), 0, 1);
+        u = 4 * Math.round(255 * u);
+      }
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = (1 - share) * table[t + c] + share * tables.std[u + c];
+      image.data[4 * i + 3] = 255;
+    }
+    small.getContext("2d").putImageData(image, 0, 0);
+    return small;
+  }
 
   class Panel {
     constructor(index) {
@@ -71,12 +99,24 @@
       this.caption.append(this.bar, this.scale, this.about);
       this.figure.append(this.select, this.canvas, this.caption);
       this.select.onchange = () => { this.shown = Number(this.select.value); this.select.blur(); draw(); };
-      this.canvas.onwheel = (e) => { e.preventDefault(); move(Math.sign(e.deltaY)); };
-      this.canvas.onpointerdown = (e) => { this.canvas.setPointerCapture(e.pointerId); this.drag = [e.clientX, e.clientY]; };
+      this.canvas.onwheel = (e) => {
+        e.preventDefault();
+        if (e.ctrlKey || e.metaKey) zoom(Math.exp(-e.deltaY / 300), this.at(e)); else move(Math.sign(e.deltaY));
+      };
+      this.canvas.oncontextmenu = (e) => e.preventDefault();
+      this.canvas.onpointerdown = (e) => {
+        this.canvas.setPointerCapture(e.pointerId);
+        this.drag = [e.clientX, e.clientY];
+        const near = Math.abs(this.at(e)[0] - state.divider) * this.place[2] < 14;
+        this.act = this.swiped && near ? "divider" : e.button || e.shiftKey ? "pan" : "window";
+      };
       this.canvas.onpointerup = this.canvas.onpointercancel = () => { this.drag = null; };
       this.canvas.onpointermove = (e) => {
         if (this.drag) {
-          adjust(this.volume.kind, (e.clientX - this.drag[0]) / 250, (e.clientY - this.drag[1]) / 250);
+          const [x, y] = [e.clientX - this.drag[0], e.clientY - this.drag[1]];
+          if (this.act === "divider") divide(this.at(e)[0]);
+          else if (this.act === "pan") pan(x / this.place[2], y / this.place[3]);
+          else adjust(this.volume.kind, x / 250, y / 250);
           this.drag = [e.clientX, e.clientY];
         }
         this.probe(e);
@@ -91,13 +131,19 @@
       find("panels").append(this.figure);
     }
     get volume() {
-      const swapped = state.compare && this.shown === 0 && other > 0 ? other : this.shown;
-      return data.volumes[swapped];
+      if (this.shown === 0 && state.compare) return data.volumes[state.other];
+      return this.shown === 0 && state.film >= 0 ? film[state.film] : data.volumes[this.shown];
+    }
+    // The spread is that of the reconstruction and its samples, of no other image.
+    get coloured() { return this.shown === 0 && !state.compare && state.overlay > 0; }
+    get swiped() { return state.swipe && this.shown === 0 && !state.compare; }
+    // Where the pointer is, as shares of the image.
+    at(e) {
+      const box = this.canvas.getBoundingClientRect();
+      return [(e.clientX - box.left - this.place[0]) / this.place[2], (e.clientY - box.top - this.place[1]) / this.place[3]];
     }
     probe(e) {
-      const box = this.canvas.getBoundingClientRect();
-      const x = Math.floor(((e.clientX - box.left - this.place[0]) / this.place[2]) * columns);
-      const y = Math.floor(((e.clientY - box.top - this.place[1]) / this.place[3]) * rows);
+      const [x, y] = this.at(e).map((share, i) => Math.floor(share * (i ? rows : columns)));
       this.pointer = x >= 0 && y >= 0 && x < columns && y < rows ? [x, y] : null;
       this.describe();
     }
@@ -116,30 +162,31 @@
       this.about.textContent = this.volume.caption;
     }
     draw() {
-      const {values, kind} = this.volume;
-      const [low, high] = state.windows[kind];
-      const table = tables[kind], start = state.slice * rows * columns, factor = 255 / (high - low || 1);
-      for (let i = 0; i < rows * columns; i++) {
-        const t = 4 * clamp(Math.round((values[start + i] - low) * factor), 0, 255);
-        image.data[4 * i] = table[t]; image.data[4 * i + 1] = table[t + 1];
-        image.data[4 * i + 2] = table[t + 2]; image.data[4 * i + 3] = 255;
-      }
-      small.getContext("2d").putImageData(image, 0, 0);
+      const {kind} = this.volume;
       const ratio = window.devicePixelRatio || 1;
       const width = this.canvas.clientWidth, height = this.canvas.clientHeight;
       this.canvas.width = width * ratio; this.canvas.height = height * ratio;
       const pen = this.canvas.getContext("2d");
       pen.scale(ratio, ratio);
       pen.imageSmoothingQuality = "high";
-      const w = Math.min(width, height * aspect), h = w / aspect;
-      this.place = [(width - w) / 2, (height - h) / 2, w, h];
-      pen.drawImage(small, ...this.place);
+      const w = Math.min(width, height * aspect) * state.zoom, h = w / aspect;
+      this.place = [width / 2 - state.centre[0] * w, height / 2 - state.centre[1] * h, w, h];
+      pen.drawImage(paint(this.volume, this.coloured), ...this.place);
+      if (this.swiped) this.split(pen, height);
       this.write(pen, width, height);
       const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `rgb(${kinds[kind](t).map(Math.round)})`);
       this.bar.style.background = `linear-gradient(to right, ${stops})`;
-      const swapped = this.volume !== data.volumes[this.shown] ? " (comparison)" : "";
-      this.canvas.setAttribute("aria-label", `${this.volume.name}${swapped}, slice ${state.slice + 1} of ${slices}`);
+      this.canvas.setAttribute("aria-label", `${this.volume.name}, slice ${state.slice + 1} of ${slices}`);
       this.describe();
+    }
+    split(pen, height) {
+      const x = this.place[0] + state.divider * this.place[2];
+      pen.save();
+      pen.beginPath(); pen.rect(0, 0, x, height); pen.clip();
+      pen.drawImage(paint(data.volumes[state.other]), ...this.place);
+      pen.restore();
+      pen.fillStyle = "#8ab4f8"; pen.fillRect(x - 0.75, 0, 1.5, height);
+      pen.beginPath(); pen.arc(x, height / 2, 5, 0, 2 * Math.PI); pen.fill();
     }
     write(pen, width, height) {
       const say = (text, x, y, align = "center", colour = "#ddd") => {
@@ -150,6 +197,12 @@
       say("Research only, not for diagnosis", width / 2, height - 9, "center", "#ffb347");
       say(`${state.slice + 1}/${slices}`, width - 6, 10, "right");
       if (this.volume !== data.volumes[this.shown]) say(this.volume.name, 6, 10, "left", "#8ab4f8");
+      if (this.swiped) {
+        const x = this.place[0] + state.divider * this.place[2];
+        say(data.volumes[state.other].name, x - 8, 26, "right", "#8ab4f8");
+        say(this.volume.name, x + 8, 26, "left", "#8ab4f8");
+      }
+      if (this.coloured) say("colour: uncertainty", 6, height - 24, "left", "#ffb347");
       if (data.letters) {
         pen.font = "bold 13px system-ui, sans-serif";
         const [left, right, top, bottom] = data.letters;
@@ -174,15 +227,38 @@
     draw();
   }
   function move(step) { state.slice = clamp(state.slice + step, 0, slices - 1); draw(); }
-  function compare(on) {
-    state.compare = on && other > 0;
-    find("compare").setAttribute("aria-pressed", state.compare);
+  const press = (id, on) => find(id).setAttribute("aria-pressed", on);
+  function compare(on) { state.compare = on && state.other > 0; draw(); }
+  function swipe(on) { state.swipe = on && state.other > 0; draw(); }
+  function divide(share) { state.divider = clamp(share, 0, 1); draw(); }
+  function overlay(share) { state.overlay = spread ? clamp(share, 0, 1) : 0; draw(); }
+  // About a place of the image, which keeps still.
+  function zoom(factor, [x, y] = state.centre) {
+    const before = state.zoom;
+    state.zoom = clamp(before * factor, 1, 16);
+    const kept = before / state.zoom;
+    state.centre = [x + (state.centre[0] - x) * kept, y + (state.centre[1] - y) * kept];
+    pan(0, 0);
+  }
+  function pan(x, y) {
+    const reach = 0.5 / state.zoom;
+    state.centre = [state.centre[0] - x, state.centre[1] - y].map((v) => clamp(v, reach, 1 - reach));
     draw();
   }
+  let timer = 0;
+  function play(on) {
+    clearInterval(timer);
+    state.film = on && film.length ? 0 : -1;
+    if (state.film >= 0) timer = setInterval(() => { state.film = (state.film + 1) % film.length; draw(); }, 1000 / Number(find("speed").value));
+    draw();
+  }
+  function reset() { Object.assign(state, {windows: structuredClone(data.windows), zoom: 1, centre: [0.5, 0.5], divider: 0.5}); draw(); }
   function draw() {
     find("slice").value = state.slice + 1;
     find("slice-number").textContent = `${state.slice + 1} of ${slices}`;
     find("state").textContent = `Data residual of this slice: ${data.residual[state.slice]} (1: as the noise)`;
+    press("compare", state.compare); press("swipe", state.swipe); press("film", state.film >= 0);
+    find("overlay").value = state.overlay;
     panels.forEach((p) => { if (p.canvas.clientWidth) p.draw(); });
   }
 
@@ -191,18 +267,28 @@
   const panels = data.panels.map((index) => new Panel(index));
   find("slice").max = slices;
   find("slice").oninput = (e) => { state.slice = Number(e.target.value) - 1; draw(); };
-  find("reset").onclick = () => { state.windows = structuredClone(data.windows); draw(); };
+  find("reset").onclick = reset;
   find("compare").onclick = () => compare(!state.compare);
-  find("compare").hidden = other < 0;
+  find("swipe").onclick = () => swipe(!state.swipe);
+  find("film").onclick = () => play(state.film < 0);
+  find("speed").oninput = () => { if (state.film >= 0) play(true); };
+  find("overlay").oninput = (e) => overlay(Number(e.target.value));
+  compared.forEach((i) => find("other").add(new Option(data.volumes[i].name, i)));
+  find("other").onchange = (e) => { state.other = Number(e.target.value); e.target.blur(); draw(); };
+  document.querySelectorAll("[data-needs]").forEach((element) => {
+    element.hidden = !{comparison: compared.length, samples: film.length > 1, spread}[element.dataset.needs];
+  });
   const keys = {
     ArrowUp: () => move(-1), ArrowDown: () => move(1), PageUp: () => move(-5), PageDown: () => move(5),
     Home: () => move(-slices), End: () => move(slices),
     ArrowLeft: () => adjust("image", -0.1, 0), ArrowRight: () => adjust("image", 0.1, 0),
     "+": () => adjust("image", 0, -0.04), "=": () => adjust("image", 0, -0.04), "-": () => adjust("image", 0, 0.04),
-    r: () => find("reset").click(), c: () => compare(!state.compare),
+    r: reset, c: () => compare(!state.compare), s: () => swipe(!state.swipe), f: () => play(state.film < 0),
+    "[": () => divide(state.divider - 0.05), "]": () => divide(state.divider + 0.05),
+    u: () => overlay(state.overlay ? 0 : 0.6), z: () => zoom(1.25), x: () => zoom(0.8),
   };
   addEventListener("keydown", (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.tagName === "SELECT") return;
+    if (e.ctrlKey || e.metaKey || e.altKey || ["SELECT", "INPUT"].includes(e.target.tagName)) return;
     if (e.key === " ") {
       if (e.target.tagName === "BUTTON") return;
       e.preventDefault();
