@@ -1,5 +1,6 @@
-"""Reconstructions as DICOM: one series each for the magnitude, its standard deviation and every sample."""
+"""Reconstructions as DICOM: a series each for magnitude, phase, standard deviation and every sample."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
     Files are MR Image Storage where the scan's geometry is known. Where it is not, they are Secondary Capture
     without orientation, and say so: a viewer then prints no patient sides that could be wrong. All UIDs are
     new; nothing about a patient is written. Stored value times RescaleSlope plus RescaleIntercept is the
-    value in the unit of the scan.
+    value in the unit of the scan; of the phase, in radians.
 
     Parameters
     ----------
@@ -44,32 +45,46 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
     list of Path
         The files written.
     """
-    series = {"magnitude": rec.magnitude}
-    if rec.std is not None:
-        series["std"] = rec.std
-    if rec.samples is not None:
-        series |= {f"sample-{i + 1:03d}": sample for i, sample in enumerate(rec.samples)}
     study, frame = generate_uid(), generate_uid()
-    largest = float(rec.magnitude.max())
-    if rec.samples is not None:
-        largest = max(largest, float(rec.samples.max()))
     written = []
-    for number, (kind, volume) in enumerate(series.items(), start=1):
-        # One slope for all images of a kind, so that series can be compared; the std is much darker.
-        slope = (float(volume.max()) if kind == "std" else largest) / LARGEST or 1.0
-        uid = generate_uid()
-        for index, image in enumerate(volume):
+    for number, series in enumerate(_series(rec), start=1):
+        uid, kind = generate_uid(), series.kind
+        for index, image in enumerate(series.volume):
             dataset = _describe(rec, kind, index)
             dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, uid
             if "ImageOrientationPatient" in dataset:
                 dataset.FrameOfReferenceUID = frame
             dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
-            _put_pixels(dataset, image, slope)
+            _put_pixels(dataset, image, series)
             path = Path(folder) / kind / f"{name or rec.source.stem}_{index + 1:04d}.dcm"
             with written_whole(path) as partial:
                 dataset.save_as(partial, enforce_file_format=True)
             written.append(path)
     return written
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A volume, and how its values are stored: slope times 0 to LARGEST, plus intercept."""
+
+    kind: str
+    volume: NDArray[np.float32]
+    slope: float
+    intercept: float = 0.0
+
+
+def _series(rec: Reconstruction) -> list[_Series]:
+    """What there is to write. Image and samples share a slope, so that they can be compared."""
+    samples = [] if rec.samples is None else list(rec.samples)
+    shared = max(float(volume.max()) for volume in (rec.magnitude, *samples)) / LARGEST or 1.0
+    phase = np.angle(rec.image).astype(np.float32)
+    series = [
+        _Series("magnitude", rec.magnitude, shared),
+        _Series("phase", phase, 2 * np.pi / LARGEST, -np.pi),
+    ]
+    if rec.std is not None:
+        series.append(_Series("std", rec.std, float(rec.std.max()) / LARGEST or 1.0))
+    return series + [_Series(f"sample-{i + 1:03d}", sample, shared) for i, sample in enumerate(samples)]
 
 
 def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
@@ -120,7 +135,7 @@ def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
         dataset.ScanOptions, dataset.MRAcquisitionType = "", "2D"
         dataset.EchoTime = dataset.EchoTrainLength = dataset.RepetitionTime = None
     else:
-        dataset.ConversionType = "SYN"
+        dataset.ConversionType, dataset.PatientOrientation = "SYN", ""
     return dataset
 
 
@@ -132,15 +147,18 @@ def _derivation(rec: Reconstruction, kind: str, index: int) -> str:
     return text + (f"; prior {rec.prior_hash[:16]}" if rec.prior_hash else "")
 
 
-def _put_pixels(dataset: Dataset, image: NDArray[np.float32], slope: float) -> None:
-    stored = np.rint(np.clip(image / slope, 0, LARGEST)).astype("<u2")
+def _put_pixels(dataset: Dataset, image: NDArray[np.float32], series: _Series) -> None:
+    dataset.RescaleSlope, dataset.RescaleIntercept = _short(series.slope), _short(series.intercept)
+    dataset.RescaleType = "US"
+    slope, intercept = float(dataset.RescaleSlope), float(dataset.RescaleIntercept)
+    stored = np.rint(np.clip((image - intercept) / slope, 0, LARGEST)).astype("<u2")
     dataset.Rows, dataset.Columns = image.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     dataset.PixelRepresentation = 0
-    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _short(slope), 0, "US"
-    written = float(dataset.RescaleSlope)
-    dataset.WindowCenter, dataset.WindowWidth = _short(LARGEST * written / 2), _short(LARGEST * written)
+    # The window counts in rescaled values, which are far below one: only the exact function allows that.
+    dataset.WindowCenter, dataset.WindowWidth = _short(intercept + LARGEST * slope / 2), _short(LARGEST * slope)
+    dataset.VOILUTFunction = "LINEAR_EXACT"
     dataset.PixelData = stored.tobytes()
 
 

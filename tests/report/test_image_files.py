@@ -1,6 +1,9 @@
 """NIfTI and DICOM: an asymmetric object comes back where it was, with its values."""
 
 import dataclasses
+import json
+import shutil
+import subprocess
 
 import nibabel
 import numpy as np
@@ -63,7 +66,7 @@ def test_nifti_puts_the_point_where_it_was(tmp_path, rec, oblique):
 
 def test_dicom_puts_the_point_where_it_was(tmp_path, rec, oblique):
     paths = write_dicom(tmp_path, rec)
-    assert len(paths) == 3 * (1 + 1 + 4)
+    assert len(paths) == 3 * (1 + 1 + 1 + 4)
     files = [pydicom.dcmread(p) for p in paths if p.parent.name == "magnitude"]
     values = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
     np.testing.assert_allclose(values, rec.magnitude, atol=0.51 * float(files[0].RescaleSlope))
@@ -76,11 +79,55 @@ def test_dicom_puts_the_point_where_it_was(tmp_path, rec, oblique):
     assert file.SpacingBetweenSlices == pytest.approx(6.0) and file.SliceThickness == 5.0
 
 
+def test_dicom_phase_comes_back(tmp_path, rec):
+    files = [pydicom.dcmread(p) for p in write_dicom(tmp_path, rec) if p.parent.name == "phase"]
+    values = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
+    np.testing.assert_allclose(values, np.angle(rec.image), atol=0.51 * 2 * np.pi / 4095)
+
+
+def test_nifti_and_dicom_agree_where_every_voxel_is(tmp_path, rec):
+    """An oblique stack: the NIfTI affine and the DICOM planes give the same place to all corners of all slices."""
+    affine = nibabel.load(write_nifti(tmp_path, rec)[0]).affine
+    for index, path in enumerate(p for p in write_dicom(tmp_path, rec) if p.parent.name == "magnitude"):
+        file = pydicom.dcmread(path)
+        along_row, down = np.array(file.ImageOrientationPatient[:3]), np.array(file.ImageOrientationPatient[3:])
+        for row, column in ((0, 0), (0, 7), (13, 0), (13, 7)):
+            lps = np.array(file.ImagePositionPatient) + column * file.PixelSpacing[1] * along_row
+            lps = lps + row * file.PixelSpacing[0] * down
+            ras = nibabel.affines.apply_affine(affine, (column, row, index))
+            np.testing.assert_allclose(ras * [-1, -1, 1], lps, atol=1e-3)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="no dicom3tools")
+@pytest.mark.parametrize("known", [True, False])
+def test_dicom3tools_find_no_error(tmp_path, rec, known):
+    one = rec if known else dataclasses.replace(rec, geometry=Geometry(voxel_size=(1.5, 0.8, 5.0)))
+    paths = write_dicom(tmp_path, one)
+    for path in paths[::3]:
+        said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, timeout=60)
+        assert ("MRImage" if known else "SCImage") in said.stderr
+        assert "Error" not in said.stderr
+    if known:
+        # The stack belongs together: one study, one frame of reference, series that differ.
+        said = subprocess.run(["dcentvfy", *map(str, paths)], capture_output=True, text=True, timeout=60)
+        assert "Error" not in said.stderr + said.stdout
+
+
+@pytest.mark.skipif(shutil.which("dcm2json") is None, reason="no dcmtk")
+def test_dcmtk_reads_the_same_values(tmp_path, rec):
+    path = write_dicom(tmp_path, rec)[0]
+    said = subprocess.run(["dcm2json", "+m", str(path)], capture_output=True, text=True, timeout=60, check=True)
+    found = json.loads(said.stdout)
+    assert found["0008103E"]["Value"][0].startswith("RSD-MRI RESEARCH")
+    assert found["00189004"]["Value"] == ["RESEARCH"]
+    assert float(found["00281053"]["Value"][0]) == pytest.approx(float(pydicom.dcmread(path).RescaleSlope))
+
+
 def test_dicom_says_research_and_nothing_of_a_patient(tmp_path, rec):
     paths = write_dicom(tmp_path, rec)
     files = [pydicom.dcmread(p) for p in paths]
     assert len({f.SOPInstanceUID for f in files}) == len(files)
-    assert len({f.SeriesInstanceUID for f in files}) == 6 and len({f.StudyInstanceUID for f in files}) == 1
+    assert len({f.SeriesInstanceUID for f in files}) == 7 and len({f.StudyInstanceUID for f in files}) == 1
     for file in files:
         assert file.SOPClassUID == pydicom.uid.MRImageStorage
         assert file.ImageType[0] == "DERIVED" and file.ContentQualification == "RESEARCH"
