@@ -355,7 +355,8 @@ def reconstruct(
     on = resolve_device(device)
     loaded = None
     if method in LEARNED:
-        loaded = prior if isinstance(prior, _Prior) else find_prior(None if prior is None else Path(prior), method)
+        path = None if prior is None or isinstance(prior, _Prior) else Path(prior)
+        loaded = prior if isinstance(prior, _Prior) else find_prior(path, method, sampler)
         loaded = loaded.to(on)
     known = None if calibration is None else read_calibration(Path(calibration))
     source = scan if isinstance(scan, _Scan) else read_scan(scan)

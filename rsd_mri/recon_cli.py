@@ -26,10 +26,12 @@ class SamplerName(str, Enum):
     """Ways to sample the posterior."""
 
     diffpir = "diffpir"
+    few_step = "few-step"
     annealing = "annealing"
     langevin = "langevin"
     dps = "dps"
     a_dps = "a-dps"
+    noise_space = "noise-space"
 
 
 PriorOption = Annotated[
@@ -38,8 +40,9 @@ PriorOption = Annotated[
 SamplerOption = Annotated[
     SamplerName,
     typer.Option(
-        help="diffpir: the best images. annealing, langevin: exact for a Gaussian prior. dps, a-dps: follow the "
-        "data's gradient, slow."
+        help="diffpir: the best images. few-step: the one-step image and four levels, fast. annealing, langevin: "
+        "exact for a Gaussian prior. dps, a-dps: follow the data's gradient, slow. noise-space: through a run's "
+        "one-step generator."
     ),
 ]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
@@ -137,7 +140,7 @@ def calibrate(
             "posterior", samples, seed, resolve_device(device.value),
             PosteriorSettings.of(sampler.value, levels, consistency), held_out=False,
         )
-        loaded = find_prior(prior, "posterior").to(options.device)
+        loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
         with Bar("calibrating") as bar:
             found = calibrate_scans(map(read_scan, files), len(files), accel, coverage, options, loaded, bar.update)
         write_calibration(out, found)

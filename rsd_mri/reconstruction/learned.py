@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical import cg_sense, total_variation, zero_filled
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.reconstruction.noise_space import noise_space_langevin
 from rsd_mri.reconstruction.posterior import (
     decoupled_annealing,
     diffpir,
@@ -33,11 +35,15 @@ CG_SENSE_ERROR = 0.1
 """Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.02, 0.05 and 0.1 on simulated
 heads at R = 4 and 8."""
 
-Sampler = Literal["diffpir", "annealing", "langevin", "dps", "a-dps"]
+Sampler = Literal["diffpir", "few-step", "annealing", "langevin", "dps", "a-dps", "noise-space"]
 GUIDED = ("dps", "a-dps")
+"""Samplers that follow the data's gradient through the denoiser."""
+WITH_GRADIENT = (*GUIDED, "noise-space")
 """Samplers that need the gradient through the network."""
-Start = Literal["zero-filled", "cg-sense", "tv"]
-STARTS: dict[Start, Callable[[Sense, Tensor, float], Tensor]] = {
+SCANS_ONLY = ("few-step", "noise-space")
+"""Samplers that start from a scan or know its coils; pictures have neither."""
+Start = Literal["zero-filled", "cg-sense", "tv", "one-step"]
+STARTS: dict[str, Callable[[Sense, Tensor, float], Tensor]] = {
     "zero-filled": lambda operator, kspace, sigma: zero_filled(operator, kspace),  # noqa: ARG005
     "cg-sense": cg_sense,
     "tv": total_variation,
@@ -50,10 +56,11 @@ class PosteriorSettings:
 
     sampler: Sampler = "diffpir"
     levels: int = 12
+    """Noise levels; of `noise-space`, whose noise has one level, the moves of a chain."""
     sigma_max: float = 0.3
     sigma_min: float = 0.01
     start: Start = "tv"
-    """What the first level's noise is added to; `dps` and `a-dps` start at noise alone."""
+    """What the first level's noise is added to; `dps`, `a-dps` and `noise-space` start at noise alone."""
     weight: float = 1.0
     """Of the data in `dps` and `a-dps`."""
     consistency: bool = False
@@ -63,12 +70,16 @@ class PosteriorSettings:
     def of(cls, sampler: Sampler, levels: int | None = None, consistency: bool = False) -> "PosteriorSettings":
         """A sampler with the levels that suit it."""
         settings = cls(sampler, consistency=consistency)
-        if sampler == "annealing":
+        if sampler == "few-step":
+            settings = replace(settings, levels=4, sigma_max=0.15, start="one-step")
+        elif sampler == "annealing":
             settings = replace(settings, levels=6, sigma_max=0.1)
         elif sampler == "langevin":
             settings = replace(settings, levels=15, sigma_max=1.0, start="cg-sense")
         elif sampler in GUIDED:
             settings = replace(settings, levels=200, sigma_max=10.0, sigma_min=0.004, start="zero-filled")
+        elif sampler == "noise-space":
+            settings = replace(settings, levels=120, start="zero-filled")
         return settings if levels is None else replace(settings, levels=levels)
 
 
@@ -135,7 +146,7 @@ def sample_posterior(
     Parameters
     ----------
     prior
-        A teacher, or a denoiser of whole images.
+        A teacher, or a denoiser of whole images; for `noise-space` a one-step generator.
     operator, kspace
         Of one slice or several, [slice, ...].
     sigma
@@ -155,7 +166,8 @@ def sample_posterior(
     # Where the noise is unknown or none, the network's own limit stands in.
     sigma = max(sigma, SMALLEST_LEVEL)
     # One by one: they stop when they are done, and a slice must not wait for another.
-    firsts = [STARTS[settings.start](one, y, sigma) for one, y in _slices(operator, kspace)]
+    begin = partial(one_step, prior) if settings.start == "one-step" else STARTS[settings.start]
+    firsts = [begin(one, y, sigma) for one, y in _slices(operator, kspace)]
     n = len(keys) // len(kspace)
     if n > 1 and len(kspace) > 1:
         operator = _repeated(operator, n)
@@ -165,6 +177,11 @@ def sample_posterior(
         torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
         floor_of(prior), tell,
     )
+    if settings.sampler == "noise-space":
+        # The generator is the denoiser of its one noise level, under one further-corrupted operator per chain.
+        level = prior.protocol.distillation.sigma_init
+        samples = noise_space_langevin(problem, lambda z: problem.estimate(level * z, level, 0), steps=settings.levels)
+        return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
     return sample_problem(problem, settings, measured=prior.kind == "denoiser")
 
 
@@ -173,7 +190,7 @@ def sample_problem(
 ) -> Tensor:
     """Sample a problem as the settings say; `measured` and `final_noise` as in `decoupled_annealing`."""
     levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
-    if settings.sampler == "diffpir":
+    if settings.sampler in ("diffpir", "few-step"):
         samples = diffpir(problem, levels)
     elif settings.sampler == "langevin":
         samples = preconditioned_langevin(problem, levels)

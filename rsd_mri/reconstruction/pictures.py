@@ -14,6 +14,7 @@ from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperato
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.learned import (
     GUIDED,
+    SCANS_ONLY,
     SMALLEST_LEVEL,
     PosteriorSettings,
     Sampler,
@@ -85,6 +86,8 @@ class Degradation:
 
 def picture_settings(sampler: Sampler, levels: int | None = None) -> PosteriorSettings:
     """Levels from far above the images down to what eight bits show: nothing is known where pixels are missing."""
+    if sampler in SCANS_ONLY:
+        raise InputError(f"--sampler {sampler} is for scans; for pictures take diffpir, annealing, langevin or (a-)dps")
     settings = replace(PosteriorSettings.of(sampler), sigma_max=SIGMA_MAX, sigma_min=0.01)
     if sampler not in GUIDED:
         settings = replace(settings, levels=40)

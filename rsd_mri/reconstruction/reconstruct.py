@@ -17,7 +17,7 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish
-from rsd_mri.reconstruction.learned import GUIDED, PosteriorSettings, one_step, sample_posterior
+from rsd_mri.reconstruction.learned import WITH_GRADIENT, PosteriorSettings, one_step, sample_posterior
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior
@@ -115,7 +115,8 @@ def reconstruct_scan(
     checks: dict[str, float] = {"peak_mib": peak_bytes(options.device) / 2**20}
     if learned and prior is not None:
         checks |= _averages(parts)
-        if options.held_out:
+        # A generator knows one noise level: it cannot restore what the others are left out for.
+        if options.held_out and prior.kind != "generator":
             checks |= _held_out(scan, settings, volume, options, prior)
         notes += distance_from_card(
             prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
@@ -155,7 +156,7 @@ def _plan(scan: Scan, volume: VolumeCalibration, options: ReconOptions, prior: P
     sampled = options.method == "posterior"
     each = item_bytes(
         (volume.n_readout, scan.size[1]), len(volume.forward), volume.n_sets, network,
-        gradient=sampled and options.posterior.sampler in GUIDED,
+        gradient=sampled and options.posterior.sampler in WITH_GRADIENT,
     )
     batches = plan_batches(each, options.samples if sampled else 1, scan.n_slices, options.device)
     # Classical methods stop when they are done: a slice must not wait for another.

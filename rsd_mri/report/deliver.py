@@ -81,7 +81,9 @@ def reconstruct_files(
     InputError
         If the prior cannot be used, before any scan is read.
     """
-    loaded = find_prior(prior, options.method).to(options.device) if options.method in LEARNED else None
+    loaded = None
+    if options.method in LEARNED:
+        loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
     done = Delivered()
     for number, path in enumerate(scans):
 
@@ -107,18 +109,30 @@ def reconstruct_files(
     return done
 
 
-def find_prior(prior: Path | None, method: str) -> Prior:
+def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Prior:
     """The prior given, or the one that comes with the package.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or not the network that the sampler needs.
     """
+    through_generator = method == "posterior" and sampler == "noise-space"
     if prior is not None:
         if not prior.exists():
             raise InputError(f"--prior {prior}: no such run folder or file")
-        return load_prior(prior)
+        loaded = load_prior(prior, "generator" if through_generator else None)
+        if loaded.kind == "generator" and not through_generator:
+            raise InputError(
+                f"{loaded.path}: a one-step generator reconstructs with --sampler noise-space only; for another "
+                "sampler give the run folder, its teacher or its denoiser"
+            )
+        return loaded
+    if through_generator:
+        raise InputError(
+            "--sampler noise-space needs a one-step generator, and the prior that comes with the package has none; "
+            "give the folder of a run with --prior"
+        )
     if not DEFAULT_PRIOR.is_file():
         raise InputError(
             f"--method {method} needs a prior, and this installation carries none; train one with "

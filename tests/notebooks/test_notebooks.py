@@ -9,17 +9,17 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-QUICK = ("01_from_kspace_to_image", "03_reconstruct_your_own_scan", "07_the_linear_theory_in_pictures")
-"""The others take longer and run with the slow tests."""
+TRAINING = ("05_generated_images_and_their_limits", "06_train_a_prior_from_undersampled_scans")
+"""They train networks and run with the slow tests."""
 
 
 def pytest_params() -> list:
-    return [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else [pytest.mark.slow]) for p in NOTEBOOKS]
+    return [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in TRAINING else []) for p in NOTEBOOKS]
 
 
 def test_there_are_notebooks():
     assert len(NOTEBOOKS) >= 7
-    assert {p.stem for p in NOTEBOOKS} >= set(QUICK)
+    assert {p.stem for p in NOTEBOOKS} >= set(TRAINING)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

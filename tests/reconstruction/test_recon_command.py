@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from rsd_mri.cli import app
 from rsd_mri.protocol import NetworkSettings, Protocol
-from rsd_mri.rsd.prior import WHOLE_IMAGES, build_denoiser, save_prior
+from rsd_mri.rsd.prior import WHOLE_IMAGES, Inputs, build_denoiser, save_prior
 from rsd_mri.simulation import simulate_folder
 
 
@@ -31,12 +31,14 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     denoiser = build_denoiser(protocol, WHOLE_IMAGES)
     save_prior(path / "prior.safetensors", "denoiser", denoiser, protocol, WHOLE_IMAGES, {"acceleration": 2.0})
+    inputs = Inputs()
+    save_prior(path / "generator.safetensors", "generator", build_denoiser(protocol, inputs), protocol, inputs, {})
     simulate_folder(path / "under", 1, 1, 64, 4, 0.01, 4.0, 0)
     simulate_folder(path / "full", 2, 2, 64, 4, 0.01, None, 1)
     return path
 
 
-@pytest.mark.parametrize("sampler", ["diffpir", "annealing", "langevin", "dps", "a-dps"])
+@pytest.mark.parametrize("sampler", ["diffpir", "few-step", "annealing", "langevin", "dps", "a-dps"])
 def test_every_sampler(folder, sampler):
     (scan,) = (folder / "under").glob("*.h5")
     prior = folder / "prior.safetensors"
@@ -49,6 +51,28 @@ def test_every_sampler(folder, sampler):
         assert json.loads(file.attrs["parameters"])["sampler"] == sampler
         assert json.loads(file.attrs["checks"]) == one["checks"]
         assert file["prior_part"].shape == file["measured_part"].shape == file["reconstruction"].shape
+
+
+def test_sampling_through_a_generator(folder):
+    """The run folder's generator is taken; its images fit the data better after the warm start than before."""
+    (scan,) = (folder / "under").glob("*.h5")
+    common = ["--sampler", "noise-space", "--samples", 2, "--prior", folder, "--json"]
+    one = last(call("recon", scan, *common, "--levels", 4, "--out", folder / "noise"))["reconstructions"][0]
+    assert one["prior"].endswith("generator.safetensors")
+    assert "held_out_error" not in one["checks"]
+    with h5py.File(folder / "noise" / f"{scan.stem}_recon.h5") as file:
+        assert file["samples"].shape[0] == 2 and np.isfinite(file["reconstruction"][()]).all()
+        assert file["std"][()].max() > 0
+
+
+def test_generators_and_samplers_that_do_not_fit_are_refused(folder):
+    (scan,) = (folder / "under").glob("*.h5")
+    said = call("recon", scan, "--sampler", "noise-space", code=2).output
+    assert "needs a one-step generator" in said
+    said = call("recon", scan, "--prior", folder / "generator.safetensors", code=2).output
+    assert "noise-space only" in said
+    said = call("recon", scan, "--prior", folder / "prior.safetensors", "--sampler", "noise-space", code=2).output
+    assert "a generator is needed here" in said
 
 
 def test_calibrate_then_recon(folder):
