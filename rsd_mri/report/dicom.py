@@ -1,6 +1,7 @@
-"""Reconstructions as DICOM: a series each for magnitude, phase, standard deviation and every sample."""
+"""Reconstructions as DICOM: a series each for magnitude, phase, standard deviation, interval and every sample."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     generate_uid,
 )
+from pydicom.valuerep import format_number_as_ds
 
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.report.planes import is_known, plane, slice_step, voxel_size
@@ -22,13 +25,28 @@ LARGEST = 4095
 """Stored values have 12 bits, which every viewer shows."""
 
 
-def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None) -> list[Path]:
+def check_patient_id(text: str) -> None:
+    """See that DICOM can hold an identifier (value representation LO).
+
+    Raises
+    ------
+    InputError
+        If it is empty, longer than 64 characters, or holds a backslash or control characters.
+    """
+    if not text.strip() or len(text) > 64 or "\\" in text or not text.isprintable():
+        raise InputError(f"patient identifier {text!r}: expected 1 to 64 printable characters without a backslash")
+
+
+def write_dicom(
+    folder: str | Path, rec: Reconstruction, name: str | None = None, patient_id: str | None = None
+) -> list[Path]:
     """Write DICOM files, one per slice, in one folder per series.
 
     Files are MR Image Storage where the scan's geometry is known. Where it is not, they are Secondary Capture
     without orientation, and say so: a viewer then prints no patient sides that could be wrong. All UIDs are
-    new; nothing about a patient is written. Stored value times RescaleSlope plus RescaleIntercept is the
-    value in the unit of the scan; of the phase, in radians.
+    new and the study is a study of its own, dated when it is written; nothing the scan says about a patient is
+    carried over. Stored value times RescaleSlope plus RescaleIntercept is the value in the unit of the scan; of the
+    phase, in radians.
 
     Parameters
     ----------
@@ -39,21 +57,30 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
     name
         Start of the files' names; the scan's where not given. It is not written into the files: names of
         files may be names of patients.
+    patient_id
+        Written as PatientID. Without it the study gets a new identifier of its own: archives refuse files without
+        one, and one shared by all would bring different patients together.
 
     Returns
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    InputError
+        If DICOM cannot hold `patient_id`.
     """
-    study, frame = generate_uid(), generate_uid()
+    if patient_id is not None:
+        check_patient_id(patient_id)
+    study = _Study(generate_uid(), generate_uid(), datetime.now(), patient_id)
     written = []
     for number, series in enumerate(_series(rec), start=1):
         uid, kind = generate_uid(), series.kind
         for index, image in enumerate(series.volume):
             dataset = _describe(rec, kind, index)
-            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, uid
-            if "ImageOrientationPatient" in dataset:
-                dataset.FrameOfReferenceUID = frame
+            study.put(dataset)
+            dataset.SeriesInstanceUID = uid
             dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
             _put_pixels(dataset, image, series)
             path = Path(folder) / kind / f"{name or rec.source.stem}_{index + 1:04d}.dcm"
@@ -61,6 +88,28 @@ def write_dicom(folder: str | Path, rec: Reconstruction, name: str | None = None
                 dataset.save_as(partial, enforce_file_format=True)
             written.append(path)
     return written
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all files of one reconstruction share."""
+
+    uid: str
+    frame: str
+    written: datetime
+    patient_id: str | None
+
+    def put(self, dataset: Dataset) -> None:
+        dataset.StudyInstanceUID, dataset.StudyID = self.uid, "RSD-MRI"
+        day, time = self.written.strftime("%Y%m%d"), self.written.strftime("%H%M%S")
+        dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = day
+        dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = time
+        if "ImageOrientationPatient" in dataset:
+            dataset.FrameOfReferenceUID = self.frame
+        dataset.PatientID = self.patient_id or f"RSD-{self.uid[-12:]}"
+        dataset.PatientIdentityRemoved = "YES" if self.patient_id is None else "NO"
+        if self.patient_id is None:
+            dataset.DeidentificationMethod = "reconstructed from k-space; no patient data carried over"
 
 
 @dataclass(frozen=True)
@@ -84,6 +133,8 @@ def _series(rec: Reconstruction) -> list[_Series]:
     ]
     if rec.std is not None:
         series.append(_Series("std", rec.std, float(rec.std.max()) / LARGEST or 1.0))
+    if rec.half_width is not None:
+        series.append(_Series("half_width", rec.half_width, float(rec.half_width.max()) / LARGEST or 1.0))
     return series + [_Series(f"sample-{i + 1:03d}", sample, shared) for i, sample in enumerate(samples)]
 
 
@@ -97,7 +148,7 @@ def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER", kind.split("-")[0].upper()]
+    dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER", "SAMPLE" if kind.startswith("sample") else kind.upper()]
     dataset.Modality = "MR"
     dataset.Manufacturer = "RSD-MRI"
     dataset.SoftwareVersions = f"rsd-mri {__version__}"
@@ -105,7 +156,7 @@ def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
     dataset.StudyDescription = "RSD-MRI RESEARCH"
     dataset.SeriesDescription = f"RSD-MRI RESEARCH {rec.method} {kind}"[:64]
     dataset.DerivationDescription = _derivation(rec, kind, index)[:1024]
-    comment = NOT_FOR_DIAGNOSTIC_USE
+    comment = f"{NOT_FOR_DIAGNOSTIC_USE} Dates are those of the reconstruction, not of the scan."
     if not known:
         comment += " Orientation and position are unknown."
     if rec.geometry.voxel_size is None:
@@ -113,21 +164,18 @@ def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
     dataset.ImageComments = comment
     # Required, and empty: nothing about the patient or the examination is known here.
     for name in (
-        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-        "AccessionNumber", "ReferringPhysicianName", "Laterality",
+        "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "ReferringPhysicianName", "Laterality",
     ):  # fmt: skip
         setattr(dataset, name, "")
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "reconstructed from k-space; no patient data carried over"
     dataset.BurnedInAnnotation = "NO"
     read, phase, across = voxel_size(rec.geometry)
     if rec.geometry.voxel_size is not None:
-        dataset.PixelSpacing = [read, phase]  # between rows, between columns
+        dataset.PixelSpacing = [_short(read), _short(phase)]  # between rows, between columns
     if known:
         where = plane(rec.geometry, index, rec.magnitude.shape[1:])
         dataset.ImageOrientationPatient = [_short(v) for v in (*where.right, *where.down)]
         dataset.ImagePositionPatient = [_short(v) for v in where.first_pixel]
-        dataset.SliceThickness = across
+        dataset.SliceThickness = _short(across)
         dataset.SpacingBetweenSlices = _short(float(np.linalg.norm(slice_step(rec.geometry))))
         dataset.PositionReferenceIndicator = ""
         dataset.PatientPosition = ""
@@ -140,8 +188,9 @@ def _describe(rec: Reconstruction, kind: str, index: int) -> Dataset:
 
 
 def _derivation(rec: Reconstruction, kind: str, index: int) -> str:
+    unit = "rad" if kind == "phase" else "unit of the scan"
     text = (
-        f"{kind} by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
+        f"{kind} [{unit}] by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
         f"data residual {rec.residual[index]:.2f} of that expected from noise; seed {rec.seed}"
     )
     return text + (f"; prior {rec.prior_hash[:16]}" if rec.prior_hash else "")
@@ -164,4 +213,4 @@ def _put_pixels(dataset: Dataset, image: NDArray[np.float32], series: _Series) -
 
 def _short(value: float) -> str:
     """Write a decimal string of at most 16 characters, as DICOM wants."""
-    return f"{value:.10g}" if len(f"{value:.10g}") <= 16 else f"{value:.8e}"
+    return format_number_as_ds(float(value))
