@@ -16,8 +16,8 @@ from rsd_mri.scan.scan import Geometry
 def write_nifti(folder: str | Path, rec: Reconstruction, name: str | None = None) -> list[Path]:
     """Write `NAME_magnitude.nii.gz`, `NAME_phase.nii.gz` [rad] and, where there are, `_std`, `_half_width`, `_samples`.
 
-    Voxel axes are (phase encode, readout, slice), and (sample) as the fourth of `_samples`. Where the scan's geometry is incomplete the form codes are
-    zero, which means that the orientation is unknown, and the description says so.
+    Voxel axes are (phase encode, readout, slice), and (sample) as the fourth of `_samples`. Where the scan's geometry
+    is incomplete the form codes are zero, which means that the orientation is unknown, and the description says so.
 
     Returns
     -------

@@ -70,7 +70,8 @@ def slice_step(geometry: Geometry) -> NDArray[np.float64]:
 def affine_ras(geometry: Geometry, n_slices: int, size: tuple[int, int]) -> NDArray[np.float64] | None:
     """Affine from voxel (phase encode, readout, slice) to RAS coordinates [mm], as NIfTI wants.
 
-    None where the geometry is not known, or no affine fits it because the slices are not evenly spaced. DICOM's and ISMRMRD's patient frame is LPS: x and y change their sign.
+    None where the geometry is not known, or no affine fits it because the slices are not evenly spaced. DICOM's and
+    ISMRMRD's patient frame is LPS: x and y change their sign.
     """
     if not (is_known(geometry, n_slices) and is_even(geometry)):
         return None

@@ -1,4 +1,4 @@
-"""NIfTI and DICOM: an asymmetric object comes back where it was, with its values, and outside tools accept the files."""
+"""NIfTI and DICOM: an asymmetric object comes back where it was, with its values, and other tools take it."""
 
 import dataclasses
 import json
@@ -11,11 +11,13 @@ import numpy as np
 import pydicom
 import pytest
 from mrd_files import write_mrd
+from PIL import Image
 
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.report.dicom import write_dicom
+from rsd_mri.report.figures import upper_window
 from rsd_mri.report.nifti import write_nifti
 from rsd_mri.report.planes import edge_letters
 from rsd_mri.scan.reading import read_scan
@@ -56,6 +58,12 @@ def where_it_is(geometry: Geometry) -> np.ndarray:
     )
 
 
+def real_values(file: pydicom.Dataset) -> np.ndarray:
+    """Values in the unit of the scan."""
+    mapping = file.RealWorldValueMappingSequence[0]
+    return file.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
+
+
 def test_nifti_puts_the_point_where_it_was(tmp_path, rec, oblique):
     paths = write_nifti(tmp_path, rec)
     assert [p.name for p in paths] == [
@@ -81,8 +89,12 @@ def test_dicom_puts_the_point_where_it_was(tmp_path, rec, oblique):
     paths = write_dicom(tmp_path, rec)
     assert len(paths) == 3 * (1 + 1 + 1 + 1 + 4)
     files = [pydicom.dcmread(p) for p in paths if p.parent.name == "magnitude"]
-    values = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
-    np.testing.assert_allclose(values, rec.magnitude, atol=0.51 * float(files[0].RescaleSlope))
+    values = np.stack([real_values(f) for f in files])
+    np.testing.assert_allclose(values, rec.magnitude, atol=0.51 * values.max() / 4095)
+    # What viewers show is the same, a power of ten larger.
+    shown = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
+    np.testing.assert_allclose(shown, 1e9 * values, rtol=1e-9)
+    assert 3000 < shown.max() < 30_000 and "1e-9 of the scan's unit" in files[0].DerivationDescription
     s, r, p = np.unravel_index(np.argmax(values), values.shape)
     file = files[s]
     along_row, down = np.array(file.ImageOrientationPatient[:3]), np.array(file.ImageOrientationPatient[3:])
@@ -94,8 +106,10 @@ def test_dicom_puts_the_point_where_it_was(tmp_path, rec, oblique):
 
 def test_dicom_phase_comes_back(tmp_path, rec):
     files = [pydicom.dcmread(p) for p in write_dicom(tmp_path, rec) if p.parent.name == "phase"]
-    values = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
+    values = np.stack([real_values(f) for f in files])
     np.testing.assert_allclose(values, np.angle(rec.image), atol=0.51 * 2 * np.pi / 4095)
+    shown = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
+    np.testing.assert_allclose(shown, 1000 * values, atol=1e-6)
 
 
 def test_nifti_and_dicom_agree_where_every_voxel_is(tmp_path, rec):
@@ -158,6 +172,20 @@ def test_dcmtk_makes_a_directory_of_the_files(tmp_path, rec, known):
     assert (kinds.count("PATIENT"), kinds.count("STUDY"), kinds.count("SERIES")) == (1, 1, 8)
 
 
+@pytest.mark.skipif(shutil.which("dcm2pnm") is None, reason="no dcmtk")
+@pytest.mark.parametrize("kind", ["magnitude", "phase", "std"])
+def test_dcmtk_draws_the_image_in_its_own_window(tmp_path, a_reconstruction, oblique, kind):
+    """Values near 1e-5, as raw data have them, are not black where a viewer rounds them to integers."""
+    rec = dataclasses.replace(a_reconstruction(3), geometry=oblique)
+    path = next(p for p in write_dicom(tmp_path, rec) if p.parent.name == kind)
+    assert "E:" not in says("dcm2pnm", "+on", "+Wi", "1", path, tmp_path / "a.png")
+    drawn = np.asarray(Image.open(tmp_path / "a.png").convert("L"), float)
+    wanted = {"magnitude": rec.magnitude, "phase": np.angle(rec.image), "std": rec.std}[kind][0]
+    white = {"magnitude": upper_window(rec.magnitude), "phase": np.pi, "std": upper_window(rec.std)}[kind]
+    dark = -np.pi if kind == "phase" else 0.0
+    np.testing.assert_allclose(drawn, 255 * np.clip((wanted - dark) / (white - dark), 0, 1), atol=3)
+
+
 @pytest.mark.skipif(shutil.which("dcm2json") is None, reason="no dcmtk")
 def test_dcmtk_reads_the_same_values(tmp_path, rec):
     path = write_dicom(tmp_path, rec)[0]
@@ -196,7 +224,7 @@ def test_a_patient_identifier_is_written_on_purpose_only(tmp_path, rec):
 def test_samples_and_image_share_a_scale_and_the_std_has_its_own(tmp_path, rec):
     slopes = {p.parent.name: float(pydicom.dcmread(p).RescaleSlope) for p in write_dicom(tmp_path, rec)}
     assert slopes["magnitude"] == slopes["sample-001"] == slopes["sample-004"]
-    assert slopes["std"] == pytest.approx(float(rec.std.max()) / 4095, rel=1e-6)
+    assert slopes["std"] == pytest.approx(1e9 * float(rec.std.max()) / 4095, rel=1e-6)
 
 
 def test_unknown_geometry_is_said_and_never_made_up(tmp_path, rec):
