@@ -130,6 +130,7 @@ def calibrate(
     Example: rsd-mri calibrate full/ --accel 4 --out calibration.json
     """
     with refusing():
+        from rsd_mri.files import require_writable
         from rsd_mri.reconstruction.calibration import calibrate_scans, write_calibration
         from rsd_mri.reconstruction.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
@@ -138,6 +139,7 @@ def calibrate(
         from rsd_mri.training.fabric import resolve_device
 
         folders = [existing(path, "scan or folder") for path in scans]
+        require_writable(out.parent)
         files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
         options = ReconOptions(
             "posterior", samples, seed, resolve_device(device.value),

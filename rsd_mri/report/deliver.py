@@ -11,6 +11,7 @@ import numpy as np
 
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
+from rsd_mri.files import require_writable
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.calibration import Calibration, with_interval
 from rsd_mri.reconstruction.files import write_reconstruction
@@ -101,6 +102,7 @@ def reconstruct_files(
             progress((number + (index + share) / count) / len(scans), name)
 
         try:
+            require_writable(delivery.folder(path))
             scan = read_scan(path)
             rec = reconstruct_scan(scan, options, loaded, prep, tell)
             if calibration is not None:
@@ -130,7 +132,9 @@ def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Pri
     through_generator = method == "posterior" and sampler == "noise-space"
     if prior is not None:
         if not prior.exists():
-            raise InputError(f"--prior {prior}: no such run folder or file")
+            raise InputError(
+                f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
+            )
         loaded = load_prior(prior, "generator" if through_generator else None)
         if loaded.kind == "generator" and not through_generator:
             raise InputError(
