@@ -12,7 +12,8 @@ from rsd_mri.console import Bar, refusing, result
 from rsd_mri.errors import InputError
 
 bench = typer.Typer(
-    help="The published experiments: list them, run one, tabulate what was found.", no_args_is_help=True,
+    help="The published experiments: list them, run one, tabulate what was found."
+    "\n\nExample: rsd-mri bench run linear", no_args_is_help=True,
     rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 
@@ -28,7 +29,10 @@ class Scale(str, Enum):
 
 @bench.command("list")
 def list_benches(as_json: JsonOption = False) -> None:
-    """List the experiments with their published figures."""
+    """List the experiments with their published figures.
+
+    Example: rsd-mri bench list --json
+    """
     from rsd_mri.evaluation.benches import BENCHES
 
     width = max(len(b.name) for b in BENCHES)

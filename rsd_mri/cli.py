@@ -33,7 +33,8 @@ from rsd_mri.train_cli import train
 
 app = typer.Typer(
     help="Generative models for multi-coil MRI, learned from undersampled and noisy scans only. "
-    + NOT_FOR_DIAGNOSTIC_USE,
+    + NOT_FOR_DIAGNOSTIC_USE
+    + "\n\nExamples: rsd-mri demo --fast, rsd-mri inspect scan.h5, rsd-mri recon scan.h5 --samples 4 --report",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -93,15 +94,10 @@ def simulate(
     with refusing():
         from rsd_mri.simulation import simulate_folder
 
-        files: list[str] = []
         with Bar("simulating") as bar:
-            for case in range(volumes):
-                files += map(
-                    str, simulate_folder(out, 1, slices, matrix, coils, noise, accel, seed, first=case)
-                )
-                bar.update((case + 1) / volumes)
+            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, tell=bar.update)
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
-        result(lines, {"files": files, "seed": seed}, json)
+        result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 
 
 @app.command()

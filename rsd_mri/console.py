@@ -59,7 +59,7 @@ class Bar:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(),
             TextColumn("{task.fields[detail]}"), console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(),
         )
         self._task = self._progress.add_task(description, total=1.0, detail="")

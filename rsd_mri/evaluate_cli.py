@@ -44,7 +44,8 @@ def evaluate(
         if predictions is not None:
             from rsd_mri.evaluation.image_quality import evaluate_files
 
-            found = evaluate_files(targets, existing(predictions, "file or folder"))
+            with Bar("evaluating") as bar:
+                found = evaluate_files(targets, existing(predictions, "file or folder"), bar.update)
             lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
             result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
         elif reference is not None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rsd_mri.errors import InputError
+
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
@@ -14,11 +16,19 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
     The data reach the disk before the rename, so a crash leaves either the old file or the new one. On an
     error the temporary file is removed and the old file stays.
+
+    Raises
+    ------
+    InputError
+        If nothing can be written there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix is kept: some writers choose their format by it.
-    handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=path.suffix, dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix is kept: some writers choose their format by it.
+        handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     os.close(handle)
     partial = Path(name)
     try:
@@ -31,6 +41,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_writable(folder: str | Path) -> None:
+    """See, before long work begins, that files can be written to a folder, which need not exist yet.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(f"{folder}: nothing can be written there; choose another folder with --out")
 
 
 def remove_partial(path: str | Path) -> None:

@@ -71,14 +71,16 @@ class Reconstruction(_Reconstruction):
         """
         return overview_figure(self, slices)
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, patient_id: str | None = None) -> list[Path]:
         """Write the reconstruction in the format that the file's ending says.
 
         Parameters
         ----------
         path
-            `.h5`; `.nii.gz`, which also writes `_phase` and `_std` beside it; `.png`; `.html`; or a folder, a name
-            without an ending, for DICOM.
+            `.h5`; `.nii.gz`, which also writes `_phase`, `_std` and `_samples` beside it; `.png`; `.html`; or a
+            folder, a name without an ending, for DICOM.
+        patient_id
+            Written into DICOM files, which say nothing about the patient without it.
 
         Returns
         -------
@@ -88,9 +90,11 @@ class Reconstruction(_Reconstruction):
         Raises
         ------
         InputError
-            If the ending is another, or the image is not finite.
+            If the ending is another, the image is not finite, or DICOM cannot hold `patient_id`.
         """
         path = Path(path)
+        if patient_id is not None and path.suffix:
+            raise InputError(f"{path}: only DICOM holds a patient_id; give a folder, a name without an ending")
         if path.name.endswith(".nii.gz"):
             from rsd_mri.report.nifti import write_nifti
 
@@ -105,7 +109,7 @@ class Reconstruction(_Reconstruction):
         if path.suffix == "":
             from rsd_mri.report.dicom import write_dicom
 
-            return write_dicom(path, self)
+            return write_dicom(path, self, patient_id=patient_id)
         raise InputError(f"{path}: expected a name ending in .h5, .nii.gz, .png or .html, or a folder for DICOM")
 
     def __repr__(self) -> str:

@@ -55,6 +55,13 @@ def protocol_of(name: str | None, accel: float | None, assignments: list[str] | 
     return protocol.with_values(pairs) if pairs else protocol
 
 
+MAKES = {
+    "run folder": "'rsd-mri train --accel 4 --out RUN' makes one",
+    "folder of prepared scans": "'rsd-mri prep SCANS' makes one",
+}
+"""What there may be to name, and the command that makes it."""
+
+
 def existing(path: Path, what: str) -> Path:
     """The path, if it is there.
 
@@ -64,5 +71,5 @@ def existing(path: Path, what: str) -> Path:
         If it is not.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such {what}")
+        raise InputError(f"{path}: no such {what}" + (f"; {MAKES[what]}" if what in MAKES else ""))
     return path

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from rsd_mri.errors import InputError
+from rsd_mri.errors import InputError, alike
 
 
 @dataclass(frozen=True)
@@ -362,7 +362,8 @@ def load_protocol(name: str | Path) -> Protocol:
     if path.suffix not in (".yaml", ".yml"):
         path = protocol_folder() / f"{name}.yaml"
         if not path.is_file():
-            raise InputError(f"no protocol named '{name}'; there are: {', '.join(protocol_names())}")
+            near = alike(str(name), protocol_names())
+            raise InputError(f"no protocol named '{name}'; 'rsd-mri protocols' lists them{near}")
     if not path.is_file():
         raise InputError(f"{path}: no such protocol file")
     try:

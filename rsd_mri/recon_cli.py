@@ -67,6 +67,9 @@ def recon(
         str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
     ] = "h5",
     report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
+    patient_id: Annotated[
+        Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
+    ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs two quick runs of it.")
@@ -90,7 +93,7 @@ def recon(
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         options = ReconOptions(
             method.value, samples, seed, resolve_device(device.value),
@@ -127,6 +130,7 @@ def calibrate(
     Example: rsd-mri calibrate full/ --accel 4 --out calibration.json
     """
     with refusing():
+        from rsd_mri.files import require_writable
         from rsd_mri.reconstruction.calibration import calibrate_scans, write_calibration
         from rsd_mri.reconstruction.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
@@ -135,6 +139,7 @@ def calibrate(
         from rsd_mri.training.fabric import resolve_device
 
         folders = [existing(path, "scan or folder") for path in scans]
+        require_writable(out.parent)
         files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
         options = ReconOptions(
             "posterior", samples, seed, resolve_device(device.value),

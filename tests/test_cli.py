@@ -1,17 +1,22 @@
 """The command line as a user runs it, on small simulated scans."""
 
 import json
+import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from rsd_mri.cli import app
 from rsd_mri.files import sha256
 
-COMMANDS = ["simulate", "prep", "inspect", "train", "generate", "recon", "restore", "evaluate", "protocols", "demo"]
+COMMANDS = [
+    "simulate", "prep", "inspect", "train", "generate", "recon", "calibrate", "restore", "evaluate", "protocols",
+    "demo", "doctor", "bench", "bench list", "bench run", "bench table",
+]
 TINY = ["--protocol", "demo"]
 for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):
     TINY += ["--set", _one]
@@ -40,7 +45,26 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command):
-    assert f"rsd-mri {command}" in call(command, "--help").output.replace("\n", " ")
+    said = " ".join(call(*command.split(), "--help").output.split())
+    assert re.search(rf"Examples?: .*rsd-mri {command}", said)
+
+
+def test_every_command_is_among_them_and_the_program_has_examples():
+    group = typer.main.get_command(app)
+    names = {*group.commands, *(f"bench {name}" for name in group.commands["bench"].commands)}
+    assert names == set(COMMANDS)
+    assert "Examples: rsd-mri demo" in call("--help").output
+
+
+def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):
+    (tmp_path / "file").write_text("a file, not a folder")
+    one = ("--volumes", 1, "--slices", 1, "--matrix", 64, "--coils", 4)
+    assert "choose another folder" in call("simulate", tmp_path / "file", *one, code=2).stderr
+    call("simulate", tmp_path / "scans", *one)
+    scan = next((tmp_path / "scans").glob("*.h5"))
+    for name in ("file", "file/below"):
+        said = call("recon", scan, "--out", tmp_path / name, code=2).stderr
+        assert "nothing can be written there" in said and "--out" in said
 
 
 def test_simulated_files_are_in_fastmri_layout(folder):

@@ -112,7 +112,8 @@ def test_save_by_ending(rec, tmp_path, name):
     assert files and all(f.is_file() and f.is_relative_to(tmp_path) for f in files)
     if name == "dicom":
         file = pydicom.dcmread(tmp_path / "dicom" / "magnitude" / f"{rec.source.stem}_0002.dcm")
-        values = file.pixel_array * float(file.RescaleSlope) + float(file.RescaleIntercept)
+        real = file.RealWorldValueMappingSequence[0]
+        values = file.pixel_array * real.RealWorldValueSlope + real.RealWorldValueIntercept
         np.testing.assert_allclose(values, rec.magnitude[1], atol=rec.samples.max() / 4000)
         return
     assert files[0] == tmp_path / name
@@ -124,7 +125,7 @@ def test_save_by_ending(rec, tmp_path, name):
             assert file.attrs["not_for_diagnostic_use"]
     elif name == "a.nii.gz":
         np.testing.assert_array_equal(nibabel.load(files[0]).get_fdata().T, rec.magnitude)
-        assert {f.name for f in files} == {"a.nii.gz", "a_phase.nii.gz", "a_std.nii.gz"}
+        assert {f.name for f in files} == {f"a{kind}.nii.gz" for kind in ("", "_phase", "_std", "_samples")}
         assert not (tmp_path / "a_magnitude.nii.gz").exists()
     elif name == "a.png":
         with Image.open(files[0]) as sheet:

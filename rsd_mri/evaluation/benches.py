@@ -8,7 +8,7 @@ magnitudes and compare with nothing but themselves.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rsd_mri.errors import InputError
+from rsd_mri.errors import InputError, alike
 
 README = "README of the reference code of arXiv 2505.13377"
 UNREAD = "in the paper; the figure could not be read"
@@ -83,7 +83,8 @@ def find_bench(name: str) -> Bench:
     for bench in BENCHES:
         if bench.name == name:
             return bench
-    raise InputError(f"no bench named '{name}'; there are: {', '.join(b.name for b in BENCHES)}")
+    near = alike(name, [b.name for b in BENCHES])
+    raise InputError(f"no bench named '{name}'; 'rsd-mri bench list' lists them{near}")
 
 
 def linear_table(found: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ fastMRI scales PSNR and SSIM by the maximum of the whole target volume (Zbontar 
 1811.08839, section 5). A figure scaled by each slice's own maximum is another one; it is called `..._slices`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def ssim_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.fl
     return np.array([ssim(t[None], p[None]) for t, p in zip(target, prediction, strict=True)])
 
 
-def evaluate_files(targets: str | Path, predictions: str | Path) -> dict[str, Any]:
+def evaluate_files(
+    targets: str | Path, predictions: str | Path, tell: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
     """Compare reconstructions with their targets, file by file.
 
     Parameters
@@ -73,6 +76,8 @@ def evaluate_files(targets: str | Path, predictions: str | Path) -> dict[str, An
     predictions
         A file or a folder; `SCAN.h5` or `SCAN_recon.h5` belongs to the target `SCAN.h5`. Its data set is
         `reconstruction`.
+    tell
+        Called with the share done.
 
     Returns
     -------
@@ -100,6 +105,7 @@ def evaluate_files(targets: str | Path, predictions: str | Path) -> dict[str, An
                 "ssim": ssim(target, prediction),
             }
         )
+        tell(len(rows) / len(pairs))
     means = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}  # type: ignore[arg-type]
     return {**means, "files": rows, "unused": [path.name for path in unused]}
 

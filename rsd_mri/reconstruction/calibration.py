@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.coils.calibration import MIN_CENTRE
 from rsd_mri.coils.prepare import prepared_readout
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
@@ -228,7 +229,13 @@ def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
     # With fewer centre lines the coil maps fail before the methods do: 10 in place of 20 cost total variation 12 dB.
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
     law = MaskSettings(acceleration=acceleration, acs_lines=centre)
-    mask = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask")).mask.numpy()
+    pattern = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask"))
+    if pattern.acs_lines < MIN_CENTRE:
+        raise InputError(
+            f"{scan.source}: --accel {acceleration:g} leaves {pattern.acs_lines} centre lines, fewer than the "
+            f"{MIN_CENTRE} that coil maps need; take a lower one"
+        )
+    mask = pattern.mask.numpy()
     return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
 
 

@@ -1,5 +1,7 @@
 """Reconstruct files and write what was asked for beside them."""
 
+import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
+from rsd_mri.files import require_writable
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.calibration import Calibration, with_interval
 from rsd_mri.reconstruction.files import write_reconstruction
@@ -29,11 +32,19 @@ class Delivery:
     """Folder; beside each scan where None."""
     formats: tuple[str, ...] = ("h5",)
     report: bool = False
+    patient_id: str | None = None
+    """For DICOM; nothing about the patient is written without it."""
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.formats if f not in FORMATS]
         if unknown:
             raise InputError(f"--format {unknown[0]}: expected some of {', '.join(FORMATS)}, joined by commas")
+        if self.patient_id is not None:
+            if "dicom" not in self.formats:
+                raise InputError("--patient-id is written into DICOM files only; add --format dicom")
+            from rsd_mri.report.dicom import check_patient_id
+
+            check_patient_id(self.patient_id)
 
     def folder(self, scan: Path) -> Path:
         """Where the files of a scan go."""
@@ -57,7 +68,7 @@ class Delivered:
                 f"residual {one['residual']:.2f} of the noise"
             )
             lines += [f"  {note}" for note in one["notes"]]
-            lines += [f"  {path}" for path in one["files"]]
+            lines += [f"  {line}" for line in _listing(one["files"])]
         return [*lines, NOT_FOR_DIAGNOSTIC_USE]
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,6 +102,7 @@ def reconstruct_files(
             progress((number + (index + share) / count) / len(scans), name)
 
         try:
+            require_writable(delivery.folder(path))
             scan = read_scan(path)
             rec = reconstruct_scan(scan, options, loaded, prep, tell)
             if calibration is not None:
@@ -120,7 +132,9 @@ def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Pri
     through_generator = method == "posterior" and sampler == "noise-space"
     if prior is not None:
         if not prior.exists():
-            raise InputError(f"--prior {prior}: no such run folder or file")
+            raise InputError(
+                f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
+            )
         loaded = load_prior(prior, "generator" if through_generator else None)
         if loaded.kind == "generator" and not through_generator:
             raise InputError(
@@ -161,12 +175,19 @@ def deliver(
     if "dicom" in delivery.formats:
         from rsd_mri.report.dicom import write_dicom
 
-        files += write_dicom(folder / f"{name}_dicom", rec, name)
+        files += write_dicom(folder / f"{name}_dicom", rec, name, delivery.patient_id)
     if delivery.report:
         from rsd_mri.report.page import write_page
 
         files.append(write_page(folder / f"{name}.html", [rec, *comparisons], reference))
     return files
+
+
+def _listing(files: list[str]) -> list[str]:
+    """Paths for a person: of DICOM series, which may be hundreds of files, the folders only."""
+    count = Counter(str(Path(f).parent) for f in files if f.endswith(".dcm"))
+    others = [f for f in files if not f.endswith(".dcm")]
+    return [*others, *(f"{folder}{os.sep} ({n} DICOM file{'s' * (n > 1)})" for folder, n in count.items())]
 
 
 def _facts(path: Path, rec: Reconstruction, files: list[Path]) -> dict[str, Any]:

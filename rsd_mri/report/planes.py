@@ -29,13 +29,21 @@ def voxel_size(geometry: Geometry) -> tuple[float, float, float]:
 
 
 def is_known(geometry: Geometry, n_slices: int) -> bool:
-    """Whether size, directions and the position of every slice are known."""
+    """Whether size, directions and the position of every slice are known; slices in one place are not."""
     directions = (geometry.read_direction, geometry.phase_direction, geometry.slice_direction)
     return (
         geometry.voxel_size is not None
         and all(direction is not None for direction in directions)
-        and len(geometry.positions) == n_slices
+        and len(geometry.positions) == n_slices == len(set(geometry.positions))
     )
+
+
+def is_even(geometry: Geometry) -> bool:
+    """Whether the slices lie in their order, one step apart (to a hundredth of it), as a NIfTI volume has them."""
+    if len(geometry.positions) < 3:
+        return True
+    steps = np.diff(np.array(geometry.positions, float), axis=0)
+    return bool(np.abs(steps - steps.mean(0)).max() <= 0.01 * np.linalg.norm(steps.mean(0)))
 
 
 def plane(geometry: Geometry, index: int, size: tuple[int, int]) -> Plane:
@@ -60,11 +68,12 @@ def slice_step(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def affine_ras(geometry: Geometry, n_slices: int, size: tuple[int, int]) -> NDArray[np.float64] | None:
-    """Affine from voxel (phase encode, readout, slice) to RAS coordinates [mm], as NIfTI wants; or None.
+    """Affine from voxel (phase encode, readout, slice) to RAS coordinates [mm], as NIfTI wants.
 
-    DICOM's and ISMRMRD's patient frame is LPS: x and y change their sign.
+    None where the geometry is not known, or no affine fits it because the slices are not evenly spaced. DICOM's and
+    ISMRMRD's patient frame is LPS: x and y change their sign.
     """
-    if not is_known(geometry, n_slices):
+    if not (is_known(geometry, n_slices) and is_even(geometry)):
         return None
     first = plane(geometry, 0, size)
     read, phase, _ = voxel_size(geometry)

@@ -115,6 +115,8 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
         wanted = kind or ("denoiser" if (path / "denoiser.safetensors").is_file() else "teacher")
         path = path / f"{wanted}.safetensors"
         if not path.is_file():
+            if not (path.parent / "protocol.yaml").is_file():
+                raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
     tensors, metadata = load_tensors(path)
     found = metadata.get("kind")

@@ -65,7 +65,10 @@ class Inspection:
         rows = [
             ("file", str(self.path)),
             ("format", self.format),
-            ("k-space", f"{n_slices} slices, {n_coils} coils, readout {readout} x phase encode {phase}"),
+            (
+                "k-space",
+                f"{_count(n_slices, 'slice')}, {_count(n_coils, 'coil')}, readout {readout} x phase encode {phase}",
+            ),
             ("image", f"{self.image_size[0]} x {self.image_size[1]} (from {self.image_size_source})"),
             ("sampling", mask + source[self.mask_source]),
             ("acceleration", f"{self.realised_acceleration:.2f} (realised)"),
@@ -177,3 +180,7 @@ def inspect_scan(scan: Scan) -> Inspection:
         attributes=scan.attributes,
         conflicts=tuple(conflicts),
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,5 +1,6 @@
 """A folder of simulated scans in fastMRI's layout."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def simulate_folder(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     first: int = 0,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> list[Path]:
     """Simulate scans and write them as HDF5 files in fastMRI's layout.
 
@@ -54,6 +56,8 @@ def simulate_folder(
         As `simulate_scan` takes them.
     first
         Number of the first case, for more scans of the same seed.
+    tell
+        Called with the share done.
 
     Returns
     -------
@@ -79,6 +83,7 @@ def simulate_folder(
         scan, image = simulate_scan(
             settings, seed, case,
             size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
+            tell=lambda share, case=case: tell((case - first + share) / volumes),  # type: ignore[misc]
         )  # fmt: skip
         path = Path(out) / f"brain_{seed}_{case:04d}.h5"
         paths.append(write_fastmri(path, scan, reconstruction_rss=np.abs(image)))

@@ -1,6 +1,7 @@
 """Simulated scans: an anatomy, a contrast, coils and noise give a `Scan`."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -203,6 +204,7 @@ def simulate_scan(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
+    tell: Callable[[float], None] = lambda share: None,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a scan of a head that only this seed and case give.
 
@@ -225,6 +227,8 @@ def simulate_scan(
         0 for white noise; about 0.3 for coils as they are before prewhitening.
     pattern
         What is acquired; everything where not given.
+    tell
+        Called with the share done.
 
     Returns
     -------
@@ -261,6 +265,7 @@ def simulate_scan(
         noise = head.coils.noise(size, generator(seed, case, index, "noise"))
         kspace.append((clean + settings.noise * noise) * mask)
         images.append(image)
+        tell((index + 1) / settings.slices)
     samples = settings.noise * head.coils.noise((NOISE_SAMPLES,), generator(seed, case, "noise scan"))
     prefix = _PREFIX[head.plane]
     return Scan(
