@@ -22,7 +22,6 @@ from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
 from rsd_mri.evaluation.measuring import status_kib
 
-
 DEEPINV_ABSENT = "" if importlib.util.find_spec("deepinv") else "deepinv is not installed: pip install 'rsd-mri[bench]'"
 TV_STEPS, TV_INNER = 60, 20
 """Accelerated proximal steps of deepinv's total variation, and its iterations in each."""
@@ -67,7 +66,7 @@ def _sigpy(app: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.comple
 
 
 def deepinv_physics(one: PreparedSlice) -> Any:
-    """deepinv's operator of a slice, with the first set of maps; equal to ours."""
+    """Deepinv's operator of a slice, with the first set of maps; equal to ours."""
     from deepinv.physics import MultiCoilMRI
 
     maps = torch.from_numpy(one.csm if one.n_sets == 1 else one.csm[0])
