@@ -23,7 +23,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.evaluation.measuring import status_kib
 
 DEEPINV_ABSENT = "" if importlib.util.find_spec("deepinv") else "deepinv is not installed: pip install 'rsd-mri[bench]'"
-TV_STEPS, TV_INNER = 60, 20
+TV_STEPS, TV_INNER = 60, 50
 """Accelerated proximal steps of deepinv's total variation, and its iterations in each."""
 
 
