@@ -57,6 +57,9 @@ def run(
         Optional[Path], typer.Option(help="recon: a folder of fully sampled scans instead of simulated heads.")
     ] = None,
     prior: Annotated[Optional[Path], typer.Option(help="recon: run folder or weights.")] = None,
+    rival_minutes: Annotated[
+        float, typer.Option(min=0.0, help="recon: minutes of training for deepinv's unrolled network; 0 leaves it out.")
+    ] = 2.0,
     dry_run: Annotated[bool, typer.Option(help="Say what it would cost: parameters, memory, GPU hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
@@ -71,7 +74,7 @@ def run(
 
         chosen = find_bench(name)
         if name == "recon":
-            _recon(scale, data, prior, out or Path("bench-recon"), seed, as_json)
+            _recon(scale, data, prior, out or Path("bench-recon"), rival_minutes, seed, as_json)
             return
         if dry_run and name != "linear":
             from rsd_mri.planning import plan
@@ -131,22 +134,38 @@ def table_of_cards(
         result([*card_table(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
 
 
-def _recon(scale: Scale, data: Path | None, prior: Path | None, out: Path, seed: int, as_json: bool) -> None:
+def _recon(
+    scale: Scale, data: Path | None, prior: Path | None, out: Path, rival_minutes: float, seed: int, as_json: bool
+) -> None:
     """Every reconstruction beside its peers'; writes a card and the figures."""
     import json
 
-    from rsd_mri.evaluation.recon_bench import as_dict, full_scans, run_recon_bench, simulated_heads, table, write_card
+    from rsd_mri.evaluation.recon_bench import (
+        as_dict,
+        full_scans,
+        rival_for,
+        run_recon_bench,
+        simulated_heads,
+        table,
+        write_card,
+    )
     from rsd_mri.files import written_whole
     from rsd_mri.report.deliver import find_prior
 
-    if data is not None:
-        scans = full_scans(data)
-    else:
-        scans = simulated_heads(2, (192, 104), seed) if scale is Scale.mini else simulated_heads(4, (320, 168), seed)
+    # 168 lines hold the centre of 20 and one more at R = 8.
+    count, size = (1, (160, 168)) if scale is Scale.mini else (4, (320, 168))
+    scans = full_scans(data) if data is not None else simulated_heads(count, size, seed)
     chosen = find_prior(prior, "posterior")
     with Bar("recon") as bar:
-        rows = run_recon_bench(scans, chosen, seed=seed, tell=lambda share, what: bar.update(share, detail=what))
-    card = write_card(out / "recon.md", rows, chosen, [scan.source.name for scan, _ in scans])
+        def tell(share: float, what: str) -> None:
+            bar.update(share, detail=what)
+
+        rivals, said = [], ""
+        if rival_minutes > 0:
+            rival, said = rival_for(out, size, rival_minutes, seed, tell)
+            rivals = [rival]
+        rows = run_recon_bench(scans, chosen, seed=seed, tell=tell, rivals=rivals)
+    card = write_card(out / "recon.md", rows, chosen, [scan.source.name for scan, _ in scans], said)
     values = {**as_dict(rows), "name": "recon", "scale": scale.value, "seed": seed, "card": str(card)}
     with written_whole(out / "recon.json") as partial:
         partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ EXTRAS = {
     "notebooks": ("sliders in the notebooks", ("jupyterlab", "ipywidgets")),
     "logging": ("TensorBoard logs of training", ("tensorboard",)),
     "metrics": ("FID and KID on Inception features", ("torchmetrics", "torch_fidelity")),
+    "bench": ("comparisons with deepinv in `rsd-mri bench run recon`", ("deepinv",)),
     "cluster": ("preparing scans on several machines", ("distributed",)),
 }
 """Extra of this package to what it brings and the modules it consists of."""

@@ -40,8 +40,8 @@ def _fid(generator: float, teacher: float, full: float | None = None) -> str:
 BENCHES = (
     Bench("linear", "identity, square, wide, random masks; sigma 0 to 1", "low-rank Gaussians, drawn here",
           "b = 0, k = r: U U^T = (1 + sigma^2) E E^T; b = sigma^2: U U^T = E E^T", "closed form"),
-    Bench("recon", "undersampled 2, 4, 6 and 8-fold", "simulated wrapped heads, or --data", "none of ours; sigpy and "
-          "BART run beside", "measured here"),
+    Bench("recon", "undersampled 2, 4, 6 and 8-fold", "simulated wrapped heads, or --data", "none of ours; sigpy, "
+          "BART and deepinv run beside", "measured here"),
     Bench("noise-0.1-cifar10", "noise, sigma 0.1", "CIFAR-10, 32x32", _fid(3.98, 7.55, 25.55), README),
     Bench("noise-0.2-cifar10", "noise, sigma 0.2", "CIFAR-10, 32x32", _fid(4.77, 12.21, 60.73), README),
     Bench("noise-0.4-cifar10", "noise, sigma 0.4", "CIFAR-10, 32x32", _fid(21.63, 22.12, 124.28), README),

@@ -1,13 +1,9 @@
-"""Every reconstruction beside sigpy's and BART's: quality, time and memory on the same prepared data.
+"""Every reconstruction beside other libraries': quality, time and memory on the same prepared data.
 
 Peers get the coil maps, the whitened k-space and the noise level that ours get, and their regularisation is the best of
-three for each slice, judged against the truth: an advantage that ours does not have. sigpy knows one set of maps.
+three for each slice, judged against the truth: an advantage that ours does not have.
 """
 
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,11 +19,15 @@ from rsd_mri.coils.prepare import calibrate_volume, prepare_slice
 from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
 from rsd_mri.evaluation.image_quality import nmse, psnr, ssim
+from rsd_mri.evaluation.measuring import measured
+from rsd_mri.evaluation.peers import Peer, all_peers
+from rsd_mri.evaluation.rival import rival_of
 from rsd_mri.files import written_whole
 from rsd_mri.protocol import DataSettings, PrepSettings
 from rsd_mri.reconstruction.calibration import full_image, undersampled
 from rsd_mri.reconstruction.classical import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.learned import PosteriorSettings
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.reconstruct import METHODS, ReconOptions, run_method
 from rsd_mri.rsd.prior import Prior
@@ -38,6 +38,8 @@ from rsd_mri.simulation.simulate import simulate_scan
 ACCELERATIONS = (2.0, 4.0, 6.0, 8.0)
 GRID = (0.25, 1.0, 4.0)
 """Peers' regularisation over our default."""
+RIVAL_HEADS = 24
+"""Undersampled scans that the rival learns from."""
 CPU = torch.device("cpu")
 
 
@@ -58,28 +60,17 @@ class Result:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A method of another library."""
-
-    name: str
-    absent: str
-    """Why it cannot run here; empty if it can."""
-    penalty: str
-    """Ours whose default regularisation its own is a multiple of."""
-    run: Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]
-    """(slice, regularisation) to the image [(set,) readout, phase_encode] and the memory of its process [MiB]."""
-
-
-def simulated_heads(count: int, size: tuple[int, int], seed: int) -> list[tuple[Scan, NDArray[np.float32]]]:
+def simulated_heads(
+    count: int, size: tuple[int, int], seed: int, name: str = "recon bench"
+) -> list[tuple[Scan, NDArray[np.float32]]]:
     """Noisy full scans of heads that wrap, and their noiseless images."""
     pairs = []
     for case in range(count):
         settings = replace(DataSettings(), slices=1, coils=8)
-        name, contrast = f"recon bench {case}", ("T2", "T1", "FLAIR", "PD")[case % 4]
+        key, contrast = f"{name} {case}", ("T2", "T1", "FLAIR", "PD")[case % 4]
         make = {"size": size, "plane": "axial", "fov": 0.6, "contrast": contrast}
-        noisy, _ = simulate_scan(settings, seed, name, **make)  # type: ignore[arg-type]
-        clean, _ = simulate_scan(replace(settings, noise=0.0), seed, name, **make)  # type: ignore[arg-type]
+        noisy, _ = simulate_scan(settings, seed, key, **make)  # type: ignore[arg-type]
+        clean, _ = simulate_scan(replace(settings, noise=0.0), seed, key, **make)  # type: ignore[arg-type]
         pairs.append((noisy, full_image(clean)))
     return pairs
 
@@ -106,6 +97,7 @@ def run_recon_bench(
     seed: int = 0,
     tell: Callable[[float, str], None] = lambda share, what: None,
     accelerations: Sequence[float] = ACCELERATIONS,
+    rivals: Sequence[Peer] = (),
 ) -> list[Result]:
     """Reconstruct every scan by every method at every acceleration.
 
@@ -123,6 +115,8 @@ def run_recon_bench(
         Called with the share done and what is being done.
     accelerations
         The masks'.
+    rivals
+        Learned methods of other libraries.
 
     Returns
     -------
@@ -131,16 +125,17 @@ def run_recon_bench(
     """
     ours = {name: (name, 1) for name in reversed(METHODS)} | {f"posterior, mean of {samples}": ("posterior", samples)}
     rows: dict[tuple[float, str], list[Result]] = {}
-    peers = all_peers()
+    ours["posterior, few-step"] = ("posterior", 1)
+    peers = [*all_peers(), *rivals]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
         for scan, target in scans:
             short = undersampled(scan, acceleration, seed)
-            volume = calibrate_volume(short, PrepSettings())
-            slices = [prepare_slice(short, i, PrepSettings(), volume) for i in range(short.n_slices)]
+            slices = _prepared(short)
             for name, (method, count) in ours.items():
                 tell(done / total, f"R={acceleration:g} {name}")
-                options = ReconOptions(method, count, seed)  # type: ignore[arg-type]
+                sampler = PosteriorSettings.of("few-step" if "few-step" in name else "diffpir")
+                options = ReconOptions(method, count, seed, posterior=sampler)  # type: ignore[arg-type]
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
                     row = _ours(name, acceleration, one, i, short.source.name, options, prior, truth)
                     rows.setdefault((acceleration, name), []).append(row)
@@ -153,6 +148,27 @@ def run_recon_bench(
     return [_mean(group) for group in rows.values()]
 
 
+def _prepared(scan: Scan) -> list[PreparedSlice]:
+    volume = calibrate_volume(scan, PrepSettings())
+    return [prepare_slice(scan, i, PrepSettings(), volume) for i in range(scan.n_slices)]
+
+
+def rival_for(
+    folder: Path, size: tuple[int, int], minutes: float, seed: int, tell: Callable[[float, str], None],
+    accelerations: Sequence[float] = ACCELERATIONS, heads: int = RIVAL_HEADS,
+) -> tuple[Peer, str]:
+    """The learned rival of a run folder, trained on undersampled heads that the bench does not judge by."""
+
+    def scans() -> list[PreparedSlice]:
+        slices = []
+        for number, (scan, _) in enumerate(simulated_heads(heads, size, seed, "rival")):
+            tell(number / heads, "scans for the rival")
+            slices += _prepared(undersampled(scan, accelerations[number % len(accelerations)], seed))
+        return slices
+
+    return rival_of(folder, scans, minutes, seed, lambda share: tell(share, "training the rival"))
+
+
 def _ours(
     name: str, acceleration: float, one: PreparedSlice, index: int, scan: str, options: ReconOptions, prior: Prior,
     truth: NDArray[np.float32],
@@ -160,7 +176,7 @@ def _ours(
     def call() -> Tensor:
         return run_method([one], scan, index, options, prior, Batches(1, options.samples, 0), lambda share: None)[0]
 
-    images, seconds, peak = _measured(call)
+    images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)
 
 
@@ -168,10 +184,10 @@ def _theirs(peer: Peer, acceleration: float, one: PreparedSlice, truth: NDArray[
     if peer.absent:
         return Result(acceleration, peer.name, note=peer.absent)
     operator, kspace = as_operator([one], CPU)
-    base = float(default_regularisation(peer.penalty, operator, kspace, one.sigma))
+    base = float(default_regularisation(peer.penalty, operator, kspace, one.sigma)) if peer.penalty else 0.0
     tried = []
-    for factor in GRID:
-        (image, own), seconds, peak = _measured(lambda factor=factor: peer.run(one, factor * base))  # type: ignore[misc]
+    for factor in GRID if peer.penalty else (1.0,):
+        (image, own), seconds, peak = measured(lambda factor=factor: peer.run(one, factor * base))  # type: ignore[misc]
         images = torch.from_numpy(np.ascontiguousarray(image))[None]
         if one.n_sets == 2 and images.ndim == 3:
             images = torch.stack([images, torch.zeros_like(images)], 1)
@@ -198,81 +214,6 @@ def _mean(rows: list[Result]) -> Result:
     return replace(first, **means)
 
 
-def _measured(call: Callable[[], Any]) -> tuple[Any, float, float | None]:
-    """What a call returns, its seconds, and the memory it took on top of what was held [MiB], where Linux says."""
-    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    known = reset.exists()
-    if known:
-        reset.write_text("5")
-    before = _status(status, "VmRSS") if known else 0
-    begun = time.perf_counter()
-    value = call()
-    seconds = time.perf_counter() - begun
-    return value, seconds, max(_status(status, "VmHWM") - before, 0) / 1024 if known else None
-
-
-def _status(path: Path, name: str) -> int:
-    """A size [KiB] from a process's status; 0 where the process has ended or the system tells nothing."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
-
-
-def all_peers() -> list[Peer]:
-    """The methods of other libraries, with the reason where one cannot run here."""
-    bart = "" if shutil.which("bart") else "BART is not installed"
-    return [
-        Peer("sigpy CG-SENSE, one set", "", "cg-sense", _sigpy("SenseRecon")),
-        Peer("sigpy L1-wavelet, one set", "", "l1-wavelet", _sigpy("L1WaveletRecon")),
-        Peer("sigpy TV, one set", "", "tv", _sigpy("TotalVariationRecon")),
-        Peer("BART CG-SENSE", bart, "cg-sense", _bart("-l2 -r {}")),
-        Peer("BART L1-wavelet", bart, "l1-wavelet", _bart("-l1 -r {}")),
-        Peer("BART TV", bart, "tv", _bart("-R T:3:0:{}")),
-    ]
-
-
-def _sigpy(app: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]:
-    def run(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64], float | None]:
-        import sigpy.mri
-
-        maps = one.csm if one.n_sets == 1 else one.csm[0]
-        made = getattr(sigpy.mri.app, app)(one.kspace, maps, lamda=weight, show_pbar=False)
-        return made.run().astype(np.complex64), None
-
-    return run
-
-
-def _bart(flags: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]:
-    def run(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64], float | None]:
-        maps = one.csm if one.n_sets == 2 else one.csm[None]
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder)
-            _write_cfl(path / "kspace", np.moveaxis(one.kspace, 0, -1)[:, :, None])
-            _write_cfl(path / "maps", np.moveaxis(maps, (0, 1), (-1, -2))[:, :, None])
-            options = [*flags.format(weight).split(), "-S", "-w", "1", "-i", "100"]
-            command = ["bart", "pics", *options, str(path / "kspace"), str(path / "maps"), str(path / "image")]
-            peak = 0
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                while process.poll() is None:
-                    peak = max(peak, _status(Path(f"/proc/{process.pid}/status"), "VmHWM"))
-                    time.sleep(0.005)
-            if process.returncode:
-                raise InputError(f"bench recon: '{' '.join(command[:-3])}' ended with {process.returncode}")
-            flat = np.fromfile(path / "image.cfl", np.complex64)
-        image = flat.reshape(*maps.shape[-2:], len(maps), order="F")
-        return np.moveaxis(image, -1, 0) if one.n_sets == 2 else image[..., 0], peak / 1024 if peak else None
-
-    return run
-
-
-def _write_cfl(path: Path, array: NDArray[Any]) -> None:
-    sizes = [*array.shape, *[1] * (16 - array.ndim)]
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n", encoding="ascii")
-    array.astype(np.complex64).ravel("F").tofile(path.with_suffix(".cfl"))
-
-
 def table(rows: Sequence[Result]) -> list[str]:
     """The table in words."""
     width = max(len(row.method) for row in rows)
@@ -292,14 +233,16 @@ def as_dict(rows: Sequence[Result]) -> dict[str, Any]:
     return {"rows": [asdict(row) for row in rows], "version": __version__, "not_for_diagnostic_use": True}
 
 
-def write_card(path: Path, rows: Sequence[Result], prior: Prior, scans: Sequence[str]) -> Path:
+def write_card(
+    path: Path, rows: Sequence[Result], prior: Prior, scans: Sequence[str], rival: str = ""
+) -> Path:
     """Write the table with what it was made from as Markdown."""
     text = [
         "# Reconstructions compared", "", NOT_FOR_DIAGNOSTIC_USE, "",
         f"Scans: {', '.join(scans)}. Prior: {prior.path.name} ({prior.sha256[:12]}). rsd-mri {__version__}.",
         "PSNR, SSIM and NMSE by fastMRI's definitions for each slice by itself, then averaged. Peers get the best of "
         f"{len(GRID)} regularisations for each slice; ours get the default. Times as this machine was at the time.",
-        "", "```", *table(rows), "```", "",
+        *([rival] if rival else []), "", "```", *table(rows), "```", "",
     ]
     with written_whole(path) as partial:
         partial.write_text("\n".join(text), encoding="utf-8")

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
 from rsd_mri.errors import InputError
-from rsd_mri.evaluation import recon_bench
-from rsd_mri.evaluation.recon_bench import Result, all_peers, full_scans, simulated_heads, table
+from rsd_mri.evaluation import peers, recon_bench, rival
+from rsd_mri.evaluation.peers import all_peers
+from rsd_mri.evaluation.recon_bench import Result, full_scans, rival_for, simulated_heads, table
+from rsd_mri.operators import sense_operator
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +23,8 @@ def small():
 
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
-    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, lambda share, what: None, (2.0,)))
-    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--json"])
+    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, lambda share, what: None, (2.0,), ()))
+    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--rival-minutes", "0", "--json"])
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout.splitlines()[-1])
     rows = {row["method"]: row for row in found["rows"]}
@@ -37,9 +40,10 @@ def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
 
 
 def test_absent_peers_say_so(monkeypatch):
-    monkeypatch.setattr(recon_bench.shutil, "which", lambda name: None)
+    monkeypatch.setattr(peers.shutil, "which", lambda name: None)
+    monkeypatch.setattr(peers, "DEEPINV_ABSENT", "deepinv is not installed")
     absent = [peer for peer in all_peers() if peer.absent]
-    assert [peer.name for peer in absent] == ["BART CG-SENSE", "BART L1-wavelet", "BART TV"]
+    assert [peer.name for peer in absent] == ["BART CG-SENSE", "BART L1-wavelet", "BART TV", "deepinv TV, one set"]
     assert "not installed" in table([Result(4.0, absent[0].name, note=absent[0].absent)])[1]
 
 
@@ -54,3 +58,44 @@ def test_heads_wrap_and_are_compared_without_noise(small):
 def test_a_folder_without_scans_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least one fully sampled scan"):
         full_scans(tmp_path)
+
+
+def prepared(scan):
+    return recon_bench._prepared(recon_bench.undersampled(scan, 2.0, 0))[0]
+
+
+def test_deepinv_is_given_our_operator(small):
+    """The same maps, mask, transform and signs: its forward operator is ours."""
+    pytest.importorskip("deepinv")
+    one = prepared(small[0][0])
+    image = torch.randn(1, *one.kspace.shape[-2:], dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    theirs = peers.deepinv_physics(one)(torch.view_as_real(image).moveaxis(-1, 1))
+    csm = torch.from_numpy(one.csm if one.n_sets == 1 else one.csm[0])[None]
+    ours = sense_operator(csm, torch.from_numpy(one.mask))(image)
+    assert torch.allclose(torch.view_as_complex(theirs.moveaxis(1, -1).contiguous()), ours, atol=1e-5)
+
+
+def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
+    pytest.importorskip("deepinv")
+    told = []
+    args = tmp_path, (64, 40), 0.1, 0, lambda share, what: told.append(what), (2.0,), 1
+    peer, said = rival_for(*args)
+    assert told[-1] == "training the rival" and "0.1 minutes" in said
+    one = prepared(small[0][0])
+    first = peer.run(one, 0.0)[0]
+    assert first.shape == one.kspace.shape[-2:] and np.isfinite(first).all()
+    told.clear()
+    again, _ = rival_for(*args)
+    assert not told
+    assert np.allclose(again.run(one, 0.0)[0], first, atol=1e-6)
+    # Training changed it.
+    untrained = rival.untrained(0).eval()
+    with torch.no_grad():
+        start = untrained(peers.one_set(one), peers.deepinv_physics(one))
+    assert float((torch.view_as_complex(start[0].moveaxis(0, -1).contiguous()) - torch.from_numpy(first)).norm()) > 0
+
+
+def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(rival, "DEEPINV_ABSENT", "deepinv is not installed")
+    peer, said = rival_for(tmp_path, (64, 40), 1.0, 0, lambda share, what: None)
+    assert "not installed" in peer.absent and not said
