@@ -46,7 +46,7 @@ def run(
         Optional[str], typer.Option(help="Another recipe for the experiment: protocol name or YAML file.")
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Run folder; default bench-NAME.")] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 1000,
+    count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 500,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     data: Annotated[
@@ -63,7 +63,7 @@ def run(
     images that none of them saw. Example: rsd-mri bench run noise-0.2-cifar10
     """
     with refusing():
-        from rsd_mri.evaluation.benches import MINI, find_bench, linear_table
+        from rsd_mri.evaluation.benches import find_bench, linear_table
 
         chosen = find_bench(name)
         if name == "recon":
@@ -73,7 +73,7 @@ def run(
             from rsd_mri.planning import plan
             from rsd_mri.protocol import load_protocol
 
-            recipe = load_protocol(protocol or (name if scale is Scale.paper else MINI + name))
+            recipe = load_protocol(protocol or (name if scale is Scale.paper else chosen.mini))
             costs = plan(recipe)
             result([f"{recipe.name}: {recipe.description}", *costs.lines()],
                    {**chosen.as_dict(), "scale": scale.value, "protocol": recipe.name, **costs.as_dict()}, as_json)
@@ -97,7 +97,7 @@ def run(
                     f"bench {name}: the whole experiment needs its data; train with 'rsd-mri train --protocol {name} "
                     "--data FOLDER' on a GPU"
                 )
-            recipe = load_protocol(protocol or MINI + name).with_values({"seed": str(seed)})
+            recipe = load_protocol(protocol or chosen.mini).with_values({"seed": str(seed)})
             with Bar(name) as bar:
                 found = run_comparison(
                     recipe, out or Path(f"bench-{name}"), count, device, fresh,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from data_prep import PreparedDataset
 from data_prep.images import SOURCES
@@ -18,7 +19,8 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.images import scaled
 from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.evaluation.judging import CLEAN, FEATURES, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.evaluation.picture_features import PictureFeatures
 from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
 from rsd_mri.image_sets import combined_images
@@ -47,7 +49,9 @@ def compare_networks(
 ) -> dict[str, Any]:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
 
-    Against clean images; where the teacher models measurements, also there; and all against the measurements.
+    Against clean images, as in the published figures: a teacher that models measurements is shown to make such, which
+    are enlarged where they are smaller. Such a teacher is judged among its own kind too, and all against the
+    measurements.
 
     Truncated samples come from the same trajectories. Times count network and sampler only.
 
@@ -73,8 +77,9 @@ def compare_networks(
     Returns
     -------
     dict
-        `rows` (a set in a space), `ratio` (student's distance over the full teacher's, in the space of the teacher),
-        `ratio_truncated`, `speed_up`, `proximal` (the student's distance to the measurements), `protocol`.
+        `rows` (a set in a space), `ratio` (student's distance to clean images over the full teacher's),
+        `ratio_truncated`, `ratio_seen` (over the teacher's among measurements, where it models them), `speed_up`,
+        `proximal` (the student's distance to the measurements), `protocol`.
     """
     teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
     corruption = load_law(run, student)
@@ -90,23 +95,25 @@ def compare_networks(
     speed = {"teacher": (teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (seconds, 1)}
     tell("judging", 0.0)
     measured, real = _measured(data, count), real[:count]
-    # Where the data have another size than the images, so has the teacher: it cannot be judged beside them.
-    same = tuple(corruption.image_shape) == tuple(corruption.generator_shape)
-    rows = judge(real, {**({"measurements": measured, **taught} if same else {}), "student": made}, speed, CLEAN)
+    taught_large = {name: _enlarged(images, real.shape) for name, images in taught.items()}
+    sets = {"measurements": _enlarged(measured, real.shape), **taught_large, "student": made}
+    rows = judge(real, sets, speed, CLEAN)
     if corruption.models_measurements:
         rows += judge(_seen(corruption, real), {**taught, "student": _seen(corruption, made)}, space=SEEN)
     again = {name: _observed(corruption, images, keys) for name, images in taught.items()}
     again["student"] = _observed(corruption, _seen(corruption, made), keys)
     rows += judge(measured, again, space=MEASURED)
     distance = {(row.space, row.name): row.frechet for row in rows}
-    space = SEEN if corruption.models_measurements else CLEAN
-    ours, best = distance[space, "student"], distance.get((space, "teacher, truncated"))
+
+    def ratio(space: str, other: str) -> float | None:
+        return distance[space, "student"] / distance[space, other] if (space, other) in distance else None
+
     return {
-        "rows": [asdict(row) for row in rows], "ratio": ours / distance[space, "teacher"],
-        "ratio_truncated": None if best is None else ours / best, "compared_in": space,
+        "rows": [asdict(row) for row in rows], "ratio": ratio(CLEAN, "teacher"),
+        "ratio_truncated": ratio(CLEAN, "teacher, truncated"), "ratio_seen": ratio(SEEN, "teacher"),
         "proximal": distance[MEASURED, "student"], "speed_up": teacher_seconds / seconds,
         "teacher_seconds_per_image": teacher_seconds, "seconds_per_image": seconds, "images": count,
-        "features": f"{FEATURES} principal components of the reference", "truncated_at": sigma,
+        "features": PictureFeatures.fit(real).name, "truncated_at": sigma,
         "protocol": protocol.name, "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
 
@@ -115,9 +122,11 @@ def table(found: dict[str, Any]) -> list[str]:
     """Lines that show what `compare_networks` found."""
     lines = table_of([Judged(**row) for row in found["rows"]])
     verdict = "beats" if found["ratio"] < 1 else "does not beat"
-    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {found['compared_in']}")
+    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {CLEAN}")
     if found["ratio_truncated"] is not None:
         lines.append(f"{found['ratio_truncated']:.2f} of that of the teacher stopped at {found['truncated_at']:.3g}")
+    if found["ratio_seen"] is not None:
+        lines.append(f"{found['ratio_seen']:.2f} of the teacher's distance to {SEEN}")
     lines.append(f"one step is {found['speed_up']:.0f} times faster per image")
     return lines
 
@@ -156,6 +165,14 @@ def _measured(data: Data, count: int) -> NDArray[Any]:
         batch = data.batch(range(first, min(first + 64, count, len(data))))
         parts.append(batch.operator.adjoint(batch.y).numpy())
     return np.concatenate(parts)
+
+
+def _enlarged(images: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Images brought to the size of the clean ones by cubic interpolation, where they are smaller."""
+    if images.shape[-2:] == shape[-2:]:
+        return images
+    size = [int(n) for n in shape[-2:]]
+    return interpolate(torch.from_numpy(images), size, mode="bicubic", align_corners=False).numpy()
 
 
 def _seen(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
