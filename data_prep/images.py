@@ -135,6 +135,11 @@ def photographs(count: int, side: int, seed: int, split: Split = "train") -> Ima
     -------
     ndarray
         [item, 3, y, x].
+
+    Raises
+    ------
+    InputError
+        If the patches are so large that none can be held out.
     """
     from skimage import data
     from sklearn.datasets import load_sample_image
@@ -159,10 +164,10 @@ def photographs(count: int, side: int, seed: int, split: Split = "train") -> Ima
 
 
 def _lefts(width: int, side: int, split: Split) -> NDArray[np.intp]:
-    """Left edges of the patches of a split; a photograph narrower than two patches serves both."""
+    """Left edges of the patches of a split."""
     bands = width // side
     if bands < 2:
-        return np.arange(width - side + 1)
+        raise InputError(f"patches of {side} pixels leave nothing of the photographs to hold out; take smaller ones")
     held_out = np.arange(width) * bands // width % HELD_OUT == 1
     wanted = held_out if split == "held-out" else ~held_out
     return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(wanted, side).all(1))

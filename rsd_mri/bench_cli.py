@@ -113,7 +113,10 @@ def run(
 
 @bench.command("table")
 def table_of_cards(
-    cards: Annotated[list[Path], typer.Argument(metavar="CARD...", help="card.json files, or their run folders.")],
+    cards: Annotated[
+        Optional[list[Path]],
+        typer.Argument(metavar="CARD...", help="Cards, or their run folders; those beside the protocols without."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the cards of experiments as one Markdown table.
@@ -121,9 +124,9 @@ def table_of_cards(
     Example: rsd-mri bench table bench-*/card.json
     """
     with refusing():
-        from rsd_mri.evaluation.cards import card_table, read_card
+        from rsd_mri.evaluation.cards import card_table, read_card, shipped_cards
 
-        found = [read_card(path) for path in cards]
+        found = [read_card(path) for path in cards or shipped_cards()]
         result([*card_table(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
 
 

@@ -114,7 +114,7 @@ def compare_networks(
         "proximal": distance[MEASURED, "student"], "speed_up": teacher_seconds / seconds,
         "teacher_seconds_per_image": teacher_seconds, "seconds_per_image": seconds, "images": count,
         "features": PictureFeatures.fit(real).name, "truncated_at": sigma,
-        "protocol": protocol.name, "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}", "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
 
 
