@@ -79,14 +79,14 @@ class ProximalDistance:
         return math.ceil(self.settings.images * calls / (training_calls * self.settings.cost))
 
     def __call__(self, fabric: Fabric, sample: Callable[[Sequence[Key]], Tensor]) -> float:
-        """Distance of the images that `sample` makes of keys; every process makes its share of them."""
+        """Distance of the images that `sample` makes of keys, in the teacher's space; every process makes its share."""
         share = max(self.settings.images // fabric.world_size, 1)
         numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         found: list[Array] = []
         for first in range(0, share, CHUNK):
             keys: list[Key] = [(self.seed, "proximal", i) for i in numbers[first : first + CHUNK]]
             # Other keys, so another mask: one that the network was not told of.
-            again = self.corruption.measure(sample(keys), [(*k, "again") for k in keys])
+            again = self.corruption.observe(sample(keys), [(*k, "again") for k in keys])
             found.append(self._features(self._pictures(again)))
         mine = torch.from_numpy(np.concatenate(found)).float()
         if not bool(torch.isfinite(mine).all()):
