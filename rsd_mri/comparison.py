@@ -1,7 +1,6 @@
 """Does the student beat its teacher? Both are judged against clean images that no network has seen."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,26 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from data_prep import PreparedDataset
 from data_prep.images import SOURCES
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.images import scaled
 from rsd_mri.corruption.slices import UndersampledSlices
-from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.evaluation.picture_features import PictureFeatures
 from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.generated import Tell, enlarged, generate_sets, measured, seen
 from rsd_mri.image_sets import combined_images
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.rsd.prior import Prior, load_law, load_prior
-from rsd_mri.rsd.sampling import timed
 from rsd_mri.training.fabric import TrainOptions, resolve_device
 from rsd_mri.training.loop import Progress
 
@@ -36,11 +29,6 @@ FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""
 HELD_OUT_NOISE = 1e-3
 """Noise of the held-out scans over the brightest tissue: small, but a scale can be found from it."""
-TRUNCATED_AT = 0.2
-"""Noise level at which the teacher's sampler is stopped where the data have no noise: that of the published scripts."""
-
-Tell = Callable[[str, float], None]
-"""(what is being done, share done)."""
 
 
 def compare_networks(
@@ -81,28 +69,18 @@ def compare_networks(
         `ratio_truncated`, `ratio_seen` (over the teacher's among measurements, where it models them), `speed_up`,
         `proximal` (the student's distance to the measurements), `protocol`.
     """
-    teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
-    corruption = load_law(run, student)
     count = min(count, len(real))
-    keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
-    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
-    full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, tell)
-    taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
-    made, seconds = timed(
-        lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
-        keys, batch, device, lambda share: tell("student", share),
-    )
-    speed = {"teacher": (teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (seconds, 1)}
+    made = generate_sets(protocol, run, count, device, tell, batch)
     tell("judging", 0.0)
-    measured, real = _measured(data, count), real[:count]
-    taught_large = {name: _enlarged(images, real.shape) for name, images in taught.items()}
-    sets = {"measurements": _enlarged(measured, real.shape), **taught_large, "student": made}
-    rows = judge(real, sets, speed, CLEAN)
-    if corruption.models_measurements:
-        rows += judge(_seen(corruption, real), {**taught, "student": _seen(corruption, made)}, space=SEEN)
-    again = {name: _observed(corruption, images, keys) for name, images in taught.items()}
-    again["student"] = _observed(corruption, _seen(corruption, made), keys)
-    rows += judge(measured, again, space=MEASURED)
+    real, taught, given = real[:count], made.taught, measured(data, count)
+    speed = {
+        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (made.student_seconds, 1),
+    }
+    large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
+    rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
+    if made.corruption.models_measurements:
+        rows += judge(seen(made.corruption, real), {**taught, "student": made.seen()}, space=SEEN)
+    rows += judge(given, made.corrupted_again(), space=MEASURED)
     distance = {(row.space, row.name): row.frechet for row in rows}
 
     def ratio(space: str, other: str) -> float | None:
@@ -111,10 +89,11 @@ def compare_networks(
     return {
         "rows": [asdict(row) for row in rows], "ratio": ratio(CLEAN, "teacher"),
         "ratio_truncated": ratio(CLEAN, "teacher, truncated"), "ratio_seen": ratio(SEEN, "teacher"),
-        "proximal": distance[MEASURED, "student"], "speed_up": teacher_seconds / seconds,
-        "teacher_seconds_per_image": teacher_seconds, "seconds_per_image": seconds, "images": count,
-        "features": PictureFeatures.fit(real).name, "truncated_at": sigma,
-        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}", "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+        "proximal": distance[MEASURED, "student"], "speed_up": made.teacher_seconds / made.student_seconds,
+        "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds, "images": count,
+        "features": PictureFeatures.fit(real).name, "truncated_at": made.truncated_at,
+        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
+        "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
 
 
@@ -156,61 +135,6 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
         return corrupted_images(protocol, None)
     prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
     return UndersampledSlices(PreparedDataset(prepared), protocol.mask, protocol.seed, protocol.corruption.shown)
-
-
-def _measured(data: Data, count: int) -> NDArray[Any]:
-    """A^H y of the first measurements."""
-    parts = []
-    for first in range(0, min(count, len(data)), 64):
-        batch = data.batch(range(first, min(first + 64, count, len(data))))
-        parts.append(batch.operator.adjoint(batch.y).numpy())
-    return np.concatenate(parts)
-
-
-def _enlarged(images: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Images brought to the size of the clean ones by cubic interpolation, where they are smaller."""
-    if images.shape[-2:] == shape[-2:]:
-        return images
-    size = [int(n) for n in shape[-2:]]
-    return interpolate(torch.from_numpy(images), size, mode="bicubic", align_corners=False).numpy()
-
-
-def _seen(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
-    """Images in the teacher's space."""
-    return np.asarray(corruption.to_teacher(torch.from_numpy(images).to(corruption.dtype)).numpy())
-
-
-def _observed(corruption: Corruption, images: NDArray[Any], keys: list[Key]) -> NDArray[Any]:
-    """A^H y of images of the teacher's space, corrupted by operators and noise that no network was told of."""
-    parts = []
-    for first in range(0, len(images), 64):
-        chosen = [(*k, "again") for k in keys[first : first + 64]]
-        batch = corruption.observe(torch.from_numpy(images[first : first + 64]), chosen)
-        parts.append(batch.operator.adjoint(batch.y).numpy())
-    return np.concatenate(parts)
-
-
-def _sample_teacher(
-    teacher: Prior, corruption: Corruption, keys: list[Key], sigma: float, batch: int, tell: Tell
-) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
-    settings = teacher.protocol.sampler
-    levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho).tolist()
-    ends = [*levels[1:], 0.0]
-    stop = next(i for i, end in enumerate(ends) if end < sigma or end == 0)
-    stopped: list[Tensor] = []
-
-    def keep(step: int, estimate: Tensor) -> None:
-        if step == stop:
-            stopped.append(estimate)
-
-    def sample(part: list[Key]) -> Tensor:
-        return sample_teacher(teacher.denoiser, corruption, part, settings, callback=keep)
-
-    device = next(teacher.denoiser.parameters()).device
-    full, seconds = timed(sample, keys, batch, device, lambda share: tell("teacher", share))
-    # The first batch was sampled twice, to warm up.
-    early = torch.cat(stopped[1:]).cpu().numpy() if stop + 1 < len(levels) else None
-    return full, early, seconds
 
 
 def run_comparison(

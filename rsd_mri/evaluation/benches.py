@@ -14,6 +14,8 @@ README = "README of the reference code of arXiv 2505.13377"
 NOTES = "third-party notes on arXiv 2505.13377, not checked against the paper"
 BOTH = f"{README}; PSNR, inception score, precision and recall: {NOTES}"
 UNREAD = "in the paper; the figure could not be read"
+OURS = ("linear", "recon", "restore")
+"""Benches that are no experiments of the paper and have no protocol of their name."""
 MINI = "mini-"
 """The small protocol of an experiment has its name after this."""
 
@@ -56,11 +58,16 @@ class Bench:
         """Name of its small protocol."""
         return MINI + (self.small or self.name)
 
+    @property
+    def whole(self) -> str:
+        """Name of its whole protocol; those named `mri` are for scans of any matrix."""
+        return self.name.replace("mri-", "fastmri-")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "name": self.name, "corruption": self.corruption, "data": self.data, "published": self.published,
-            "figures": dict(self.figures), "source": self.source,
+            "figures": dict(self.figures), "source": self.source, "protocols": {"mini": self.mini, "paper": self.whole},
         }
 
 
@@ -79,6 +86,8 @@ BENCHES = (
           "closed form", said="b = 0, k = r: U U^T = (1 + sigma^2) E E^T; b = sigma^2: U U^T = E E^T"),
     Bench("recon", "undersampled 2, 4, 6 and 8-fold", "simulated wrapped heads, or --data", "measured here",
           said="none of ours; sigpy and BART run beside"),
+    Bench("restore", "single pictures: noise, hidden pixels, blur, fewer pixels", "held-out patches of photographs",
+          "measured here", said="none of ours; scikit-image beside"),
     Bench("noise-0.1-cifar10", "noise, sigma 0.1", CIFAR, BOTH,
           _fid(3.98, 7.55, 25.55, inception_score=9.346, recall=0.578)),
     Bench("noise-0.2-cifar10", "noise, sigma 0.2", CIFAR, BOTH,

@@ -14,6 +14,8 @@ from rsd_mri.evaluation.judging import CLEAN
 from rsd_mri.protocol import protocol_folder
 
 CARD = "card.json"
+GENERATED = {"protocol", "rows", "data", "ratio", "ratio_truncated", "ratio_seen", "speed_up", "images", "features"}
+"""What the card of an experiment holds at least; one of restored pictures has `restored`."""
 SETS = ("measurements", "teacher", "teacher, truncated", "student")
 COLUMNS = ("experiment", "images", *SETS, "student beats teacher", "times faster", "published, whole experiment")
 NUMBERS = ("measurements", "teacher", "teacher, truncated", "student", "times faster")
@@ -22,7 +24,7 @@ NUMBERS = ("measurements", "teacher", "teacher, truncated", "student", "times fa
 
 def shipped_cards() -> list[Path]:
     """Cards that lie beside the protocols, in the order of `bench list`."""
-    names = list(dict.fromkeys(bench.mini for bench in BENCHES))
+    names = [*dict.fromkeys(bench.mini for bench in BENCHES), "pictures"]
     paths = [protocol_folder() / f"{name}.json" for name in names]
     return [path for path in paths if path.is_file()]
 
@@ -43,10 +45,37 @@ def read_card(path: str | Path) -> dict[str, Any]:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
-    needed = {"protocol", "rows", "data", "ratio", "ratio_truncated", "ratio_seen", "speed_up", "images", "features"}
-    if not isinstance(card, dict) or not needed <= card.keys():
+    if not isinstance(card, dict) or not (GENERATED <= card.keys() or "restored" in card):
         raise InputError(f"{path}: not a card of 'rsd-mri bench run'; run the experiment again")
     return card
+
+
+def tables(cards: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of a Markdown table of the experiments, and of one of restored pictures, where there are cards of them."""
+    generated = [card for card in cards if "restored" not in card]
+    lines = card_table(generated) if generated else []
+    for card in cards:
+        if "restored" in card:
+            lines += ["", *restored_table(card)] if lines else restored_table(card)
+    return lines
+
+
+def restored_table(card: dict[str, Any]) -> list[str]:
+    """Lines of a Markdown table of restored pictures, and one that says how to read it."""
+    names = ("task", "as given", "plain method", "restored", "gain over the plain method [dB]")
+    lines = [_line(names), _line(["---", "---:", "---:", "---:", "---:"])]
+    for row in card["restored"]:
+        pairs = [f"{row[f'psnr{end}']:.2f} / {row[f'ssim{end}']:.3f}" for end in ("_given", "_baseline", "")]
+        pairs[1] += f" ({row['baseline']})"
+        gain = row["psnr"] - row["psnr_baseline"]
+        lines.append(_line([row["task"], *pairs, f"{gain:+.2f} ± {row['interval']:.2f}"]))
+    first = card["restored"][0]
+    return [
+        *lines, "",
+        f"PSNR [dB] / SSIM, means over {first['pictures']} held-out pictures, prior '{card['protocol']}', mean of "
+        f"{first['samples']} samples, 95 % interval of the gain."
+        + (f" {card['note']}" if card.get("note") else ""),
+    ]
 
 
 def card_table(cards: Sequence[dict[str, Any]]) -> list[str]:
@@ -61,8 +90,9 @@ def card_table(cards: Sequence[dict[str, Any]]) -> list[str]:
     features = "; ".join(sorted({card["features"] for card in cards}))
     lines = [
         _line(COLUMNS), _line(rules), *(_line(_cells(card)) for card in cards), "",
-        f"Squared Frechet distances to clean images that no network has seen, with 95 % intervals; features: {features}. "
-        "They compare within a row only. Verdicts: against the teacher in full, and truncated at the noise of the data. "
+        f"Squared Frechet distances to clean images that no network has seen, with 95 % intervals; features: "
+        f"{features}. They compare within a row only. Verdicts: against the teacher in full, and truncated at the "
+        "noise of the data (at 0.2 where there is none), with the student's distance over the teacher's. "
         "Published figures are FID of the whole experiment, student (teacher), and of another scale.",
     ]
     seen = [f"{_name(card)} {card['ratio_seen']:.2f}" for card in cards if card["ratio_seen"] is not None]
