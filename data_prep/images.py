@@ -199,7 +199,7 @@ SOURCES: dict[str, Callable[[int, int, int, Split], Images]] = {"photographs": p
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if _wanted(p.name)):
+        for path in sorted(p for p in source.rglob("*") if _wanted(p.relative_to(source).as_posix())):
             yield str(path.relative_to(source)), path.read_bytes()
         return
     try:
@@ -221,8 +221,9 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _wanted(name: str) -> bool:
-    base = name.rsplit("/", 1)[-1].lower()
-    if base.startswith("."):
+    folder, _, base = name.lower().rpartition("/")
+    # CelebAMask-HQ.zip holds segmentations beside the pictures; macOS adds hidden copies to archives.
+    if base.startswith(".") or "mask-anno" in folder or "__macosx" in folder:
         return False
     return base.endswith(SUFFIXES) or (base.startswith("data_batch_") and base.endswith(".bin"))
 

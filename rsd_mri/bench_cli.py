@@ -47,7 +47,8 @@ def run(
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Run folder; default bench-NAME.")] = None,
     count: Annotated[
-        Optional[int], typer.Option("-n", "--count", min=10, help="Images per set: 500; at paper scale 50,000; restore: 24.")
+        Optional[int],
+        typer.Option("-n", "--count", min=10, help="Images per set: 500; at paper scale 50,000; restore: 24."),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

@@ -219,8 +219,8 @@ def run_picture_bench(
     clean = held_out_images(loaded.protocol, out, count, lambda what, share: None)
     rows = restore_held_out(loaded, clean, seed=seed, tell=lambda share: tell("restoring", share))
     card = {
-        "protocol": loaded.protocol.name, "restored": [asdict(row) for row in rows], "prior": str(loaded.path),
-        "prior_hash": loaded.sha256, "seed": seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+        "protocol": loaded.protocol.name, "restored": [asdict(row) for row in rows], "prior_hash": loaded.sha256,
+        "seed": seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
     with written_whole(out / "card.json") as partial:
         partial.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

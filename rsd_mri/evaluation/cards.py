@@ -45,7 +45,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(card, dict) or not (GENERATED <= card.keys() or "restored" in card):
+    if not isinstance(card, dict) or not (card.keys() >= GENERATED or "restored" in card):
         raise InputError(f"{path}: not a card of 'rsd-mri bench run'; run the experiment again")
     return card
 
