@@ -95,7 +95,7 @@ BENCHES = (
     Bench("noise-0.4-cifar10", "noise, sigma 0.4", CIFAR, README, _fid(21.63, 22.12, 124.28)),
     Bench("noise-0.2-ffhq", "noise, sigma 0.2", FFHQ, NOTES, _fid(6.29, 14.67), small="noise-0.2-celeba"),
     Bench("noise-0.2-celeba", "noise, sigma 0.2", CELEBA, README, _fid(6.48, 13.90)),
-    Bench("noise-0.2-afhq", "noise, sigma 0.2", AFHQ, NOTES, _fid(5.42, 9.82)),
+    Bench("noise-0.2-afhq", "noise, sigma 0.2", AFHQ, NOTES, _fid(5.42, 9.82), small="noise-0.2-celeba"),
     Bench("blur-celeba", "Gaussian blur 9x9, std 2", CELEBA, NOTES, _fid(31.9)),
     Bench("blur-noise-0.2-celeba", "Gaussian blur 9x9, std 2, noise 0.2", CELEBA, NOTES, _fid(76.98, 99.19)),
     Bench("inpainting-0.6-celeba", "pixels hidden with p = 0.6", CELEBA, README, _fid(4.44, 6.08)),

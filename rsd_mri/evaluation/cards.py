@@ -111,10 +111,12 @@ def _name(card: dict[str, Any]) -> str:
 
 def _cells(card: dict[str, Any]) -> list[str]:
     rows = {row["name"]: row for row in card["rows"] if row["space"] == CLEAN}
-    published = [bench.published for bench in BENCHES if card["protocol"] in (bench.mini, bench.name)]
+    stands_for = [bench for bench in BENCHES if card["protocol"] in (bench.mini, bench.whole)]
+    published = [bench.published for bench in stands_for]
+    names = ", ".join(bench.name for bench in stands_for) or _name(card)
     verdicts = [_verdict(card["ratio"]), _verdict(card["ratio_truncated"])]
     return [
-        _name(card), f"{card['images']}, {card['data']}", *(_distance(rows.get(who)) for who in SETS),
+        names, f"{card['images']}, {card['data']}", *(_distance(rows.get(who)) for who in SETS),
         ", ".join(v for v in verdicts if v), f"{card['speed_up']:.0f}", "; ".join(published),
     ]
 
