@@ -42,7 +42,8 @@ class Bench:
     said: str = ""
     """What was printed where there are no figures."""
     small: str = ""
-    """Name of the experiment whose small protocol stands in for this one too; its own where empty."""
+    """Name of the experiment whose small protocol stands in for this one too, with the same kind of corruption and the
+    same noise; its own where empty."""
 
     @property
     def published(self) -> str:
@@ -101,8 +102,10 @@ BENCHES = (
     Bench("inpainting-0.6-celeba", "pixels hidden with p = 0.6", CELEBA, README, _fid(4.44, 6.08)),
     Bench("inpainting-0.8-celeba", "pixels hidden with p = 0.8", CELEBA, README, _fid(7.10, 11.19)),
     Bench("inpainting-0.9-celeba", "pixels hidden with p = 0.9", CELEBA, README, _fid(16.86, 25.53)),
-    Bench("inpainting-0.6-noise-0.2-celeba", "pixels hidden with p = 0.6, noise 0.2", CELEBA, NOTES, said=UNREAD),
-    Bench("inpainting-0.8-noise-0.2-celeba", "pixels hidden with p = 0.8, noise 0.2", CELEBA, NOTES, said=UNREAD),
+    Bench("inpainting-0.6-noise-0.2-celeba", "pixels hidden with p = 0.6, noise 0.2", CELEBA, NOTES, said=UNREAD,
+          small="inpainting-0.9-noise-0.2-celeba"),
+    Bench("inpainting-0.8-noise-0.2-celeba", "pixels hidden with p = 0.8, noise 0.2", CELEBA, NOTES, said=UNREAD,
+          small="inpainting-0.9-noise-0.2-celeba"),
     Bench("inpainting-0.9-noise-0.2-celeba", "pixels hidden with p = 0.9, noise 0.2", CELEBA, NOTES, _fid(79.48)),
     Bench("super-resolution-2-celeba", "shrunk by 2", CELEBA, NOTES, _fid(12.99, 23.28)),
     Bench("super-resolution-2-noise-0.2-celeba", "shrunk by 2, noise 0.2", CELEBA, NOTES, said=UNREAD),
