@@ -115,9 +115,10 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, 
 
 
 def photographs(count: int, side: int, seed: int, split: Split = "train") -> Images:
-    """Random patches of the colour photographs that come with scikit-image.
+    """Random patches of the colour photographs that come with scikit-image and scikit-learn.
 
-    Patches for training and held-out ones come from different columns of the photographs.
+    Of the bands of columns that a photograph is cut into every fourth is kept for evaluation; no patch for training
+    shares a column with a held-out one.
 
     Parameters
     ----------
@@ -134,25 +135,42 @@ def photographs(count: int, side: int, seed: int, split: Split = "train") -> Ima
     -------
     ndarray
         [item, 3, y, x].
+
+    Raises
+    ------
+    InputError
+        If the patches are so large that none can be held out.
     """
     from skimage import data
+    from sklearn.datasets import load_sample_image
 
+    whole = [f() for f in (data.astronaut, data.chelsea, data.coffee, data.rocket, data.retina, data.hubble_deep_field)]
+    whole += [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     shrunk = []
-    for photograph in (data.astronaut, data.chelsea, data.coffee, data.rocket, data.retina, data.hubble_deep_field):
-        picture = Image.fromarray(photograph())
+    for photograph in whole:
+        picture = Image.fromarray(photograph)
         factor = max(1.0, min(picture.size) / (8 * side))
         smaller = picture.resize(tuple(max(side, round(n / factor)) for n in picture.size), Image.Resampling.LANCZOS)
-        columns = np.asarray(smaller).transpose(2, 0, 1)
-        border = columns.shape[2] - max(columns.shape[2] // HELD_OUT, side)
-        shrunk.append(columns[:, :, :border] if split == "train" else columns[:, :, border:])
+        pixels = np.asarray(smaller).transpose(2, 0, 1)
+        shrunk.append((pixels, _lefts(pixels.shape[2], side, split)))
     patches = []
     for item in range(count):
         rng = np.random.default_rng(generator(seed, "photographs", split, item).initial_seed())
-        picture_array = shrunk[int(rng.integers(len(shrunk)))]
-        y, x = (int(rng.integers(n - side + 1)) for n in picture_array.shape[1:])
-        patch = picture_array[:, y : y + side, x : x + side]
+        pixels, lefts = shrunk[int(rng.integers(len(shrunk)))]
+        y, x = int(rng.integers(pixels.shape[1] - side + 1)), int(rng.choice(lefts))
+        patch = pixels[:, y : y + side, x : x + side]
         patches.append(patch[:, :, ::-1] if rng.random() < 0.5 else patch)
     return np.stack(patches)
+
+
+def _lefts(width: int, side: int, split: Split) -> NDArray[np.intp]:
+    """Left edges of the patches of a split."""
+    bands = width // side
+    if bands < 2:
+        raise InputError(f"patches of {side} pixels leave nothing of the photographs to hold out; take smaller ones")
+    held_out = np.arange(width) * bands // width % HELD_OUT == 1
+    wanted = held_out if split == "held-out" else ~held_out
+    return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(wanted, side).all(1))
 
 
 def digits(count: int, side: int, seed: int, split: Split = "train") -> Images:
@@ -181,7 +199,7 @@ SOURCES: dict[str, Callable[[int, int, int, Split], Images]] = {"photographs": p
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if _wanted(p.name)):
+        for path in sorted(p for p in source.rglob("*") if _wanted(p.relative_to(source).as_posix())):
             yield str(path.relative_to(source)), path.read_bytes()
         return
     try:
@@ -203,8 +221,9 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _wanted(name: str) -> bool:
-    base = name.rsplit("/", 1)[-1].lower()
-    if base.startswith("."):
+    folder, _, base = name.lower().rpartition("/")
+    # CelebAMask-HQ.zip holds segmentations beside the pictures; macOS adds hidden copies to archives.
+    if base.startswith(".") or "mask-anno" in folder or "__macosx" in folder:
         return False
     return base.endswith(SUFFIXES) or (base.startswith("data_batch_") and base.endswith(".bin"))
 

@@ -50,16 +50,25 @@ def run(
         Optional[str], typer.Option(help="Another recipe for the experiment: protocol name or YAML file.")
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Run folder; default bench-NAME.")] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=100, help="Images per set.")] = 1000,
+    count: Annotated[
+        Optional[int],
+        typer.Option("-n", "--count", min=10, help="Images per set: 500; at paper scale 50,000; restore: 24."),
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="Start over instead of continuing.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     data: Annotated[
-        Optional[Path], typer.Option(help="recon: a folder of fully sampled scans instead of simulated heads.")
+        Optional[Path],
+        typer.Option(help="paper: prepared data. recon: a folder of fully sampled scans instead of simulated heads."),
     ] = None,
-    prior: Annotated[Optional[Path], typer.Option(help="recon: run folder or weights.")] = None,
+    prior: Annotated[Optional[Path], typer.Option(help="recon, restore: run folder or weights.")] = None,
     rival_minutes: Annotated[
         float, typer.Option(min=0.0, help="recon: minutes of training for deepinv's unrolled network; 0 leaves it out.")
     ] = 2.0,
+    features: Annotated[
+        Optional[str], typer.Option(help="paper: a TorchScript file or 'principal' instead of Inception.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="paper: 32, bf16 or 16, of the networks.")] = "32",
+    accumulate: Annotated[int, typer.Option(min=1, help="paper: take each batch in so many parts.")] = 1,
     dry_run: Annotated[bool, typer.Option(help="Say what it would cost: parameters, memory, GPU hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: JsonOption = False,
@@ -70,17 +79,20 @@ def run(
     images that none of them saw. Example: rsd-mri bench run noise-0.2-cifar10
     """
     with refusing():
-        from rsd_mri.evaluation.benches import MINI, find_bench, linear_table
+        from rsd_mri.evaluation.benches import find_bench, linear_table
 
         chosen = find_bench(name)
         if name == "recon":
             _recon(scale, data, prior, out or Path("bench-recon"), rival_minutes, seed, as_json)
             return
+        if name == "restore":
+            _restore(out or Path("bench-restore"), prior, count, device, fresh, seed, as_json)
+            return
         if dry_run and name != "linear":
             from rsd_mri.planning import plan
             from rsd_mri.protocol import load_protocol
 
-            recipe = load_protocol(protocol or (name if scale is Scale.paper else MINI + name))
+            recipe = load_protocol(protocol or (chosen.whole if scale is Scale.paper else chosen.mini))
             costs = plan(recipe)
             result([f"{recipe.name}: {recipe.description}", *costs.lines()],
                    {**chosen.as_dict(), "scale": scale.value, "protocol": recipe.name, **costs.as_dict()}, as_json)
@@ -98,40 +110,76 @@ def run(
         else:
             from rsd_mri.comparison import run_comparison, table
             from rsd_mri.protocol import load_protocol
+            from rsd_mri.training.fabric import TrainOptions
+            from rsd_mri.whole import COUNT, run_whole
 
-            if scale is Scale.paper:
-                raise InputError(
-                    f"bench {name}: the whole experiment needs its data; train with 'rsd-mri train --protocol {name} "
-                    "--data FOLDER' on a GPU"
-                )
-            recipe = load_protocol(protocol or MINI + name).with_values({"seed": str(seed)})
+            recipe = load_protocol(protocol or (chosen.whole if scale is Scale.paper else chosen.mini))
+            recipe = recipe.with_values({"seed": str(seed)})
+            folder = out or Path(f"bench-{name}")
             with Bar(name) as bar:
-                found = run_comparison(
-                    recipe, out or Path(f"bench-{name}"), count, device, fresh,
-                    lambda stage, seen, total, losses: bar.update(
-                        seen / total, stage, "  ".join(f"{k} {v:.4g}" for k, v in losses.items())
-                    ),
-                    lambda what, share: bar.update(share, what),
-                )
-            lines = table(found)
+
+                def progress(stage: str, seen: int, total: int, losses: dict[str, float]) -> None:
+                    bar.update(seen / total, stage, "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
+
+                def tell(what: str, share: float) -> None:
+                    bar.update(share, what)
+
+                if scale is Scale.paper:
+                    if precision not in ("32", "bf16", "16"):
+                        raise InputError(f"--precision {precision}: expected 32, bf16 or 16")
+                    options = TrainOptions("all", fresh, device, precision=precision, accumulate=accumulate)
+                    prepared = _prepared(name, recipe.name, data)
+                    found = run_whole(recipe, folder, prepared, count or COUNT, options, features, progress, tell)
+                    lines = found.pop("lines")
+                else:
+                    found = run_comparison(recipe, folder, count or 500, device, fresh, progress, tell)
+                    lines = table(found)
         values = {**chosen.as_dict(), "scale": scale.value, "seed": seed, **found}
         result([*lines, published, NOT_FOR_DIAGNOSTIC_USE], values, as_json)
 
 
+def _prepared(name: str, protocol: str, data: Path | None) -> Path:
+    """The data of a whole experiment, which is never simulated."""
+    from data_prep.downloads import how_to_get
+
+    if data is None or not data.exists():
+        missing = "needs its data (--data)" if data is None else f"{data} is not there"
+        raise InputError(f"bench {name}: {missing}. {how_to_get(protocol, 'bench')}")
+    return data
+
+
 @bench.command("table")
 def table_of_cards(
-    cards: Annotated[list[Path], typer.Argument(metavar="CARD...", help="card.json files, or their run folders.")],
+    cards: Annotated[
+        Optional[list[Path]],
+        typer.Argument(metavar="CARD...", help="Cards, or their run folders; those beside the protocols without."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the cards of experiments as one Markdown table.
+    """Print the cards of experiments as Markdown tables.
 
     Example: rsd-mri bench table bench-*/card.json
     """
     with refusing():
-        from rsd_mri.evaluation.cards import card_table, read_card
+        from rsd_mri.evaluation.cards import read_card, shipped_cards, tables
 
-        found = [read_card(path) for path in cards]
-        result([*card_table(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
+        found = [read_card(path) for path in cards or shipped_cards()]
+        result([*tables(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
+
+
+def _restore(
+    out: Path, prior: Path | None, count: int | None, device: str, fresh: bool, seed: int, as_json: bool
+) -> None:
+    """Single pictures, restored beside what scikit-image makes of them."""
+    from rsd_mri.picture_bench import COUNT, run_picture_bench, table
+
+    with Bar("restore") as bar:
+        found = run_picture_bench(
+            out, prior, count or COUNT, device, fresh, seed,
+            lambda stage, seen, total, losses: bar.update(seen / total, stage),
+            lambda what, share: bar.update(share, what),
+        )
+    result([*table(found), NOT_FOR_DIAGNOSTIC_USE], {**found, "name": "restore", "out": str(out)}, as_json)
 
 
 def _recon(

@@ -120,8 +120,11 @@ def prep(
     with refusing():
         chosen = protocol_of(protocol, None, assignments)
         if chosen.corruption.kind != "undersampling":
+            from data_prep.downloads import how_to_get
             from data_prep.images import prepare_images
 
+            if not source.exists() and (advice := how_to_get(chosen.name)):
+                raise InputError(f"{source}: no such file or folder. {advice}")
             target = out or source.with_name(source.name.split(".")[0] + "-prepared")
             found = prepare_images(existing(source, "file or folder"), target, chosen.data.matrix)
             line = f"{found['images']} images of {found['side']}x{found['side']} pixels in {found['out']}"

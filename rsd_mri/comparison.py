@@ -1,7 +1,6 @@
 """Does the student beat its teacher? Both are judged against clean images that no network has seen."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,24 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from data_prep import PreparedDataset
 from data_prep.images import SOURCES
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.images import scaled
 from rsd_mri.corruption.slices import UndersampledSlices
-from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.evaluation.judging import CLEAN, FEATURES, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.evaluation.picture_features import PictureFeatures
 from rsd_mri.experiment import corrupted_images, simulated_data, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.generated import Tell, enlarged, generate_sets, measured, seen
 from rsd_mri.image_sets import combined_images
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.rsd.prior import Prior, load_law, load_prior
-from rsd_mri.rsd.sampling import timed
 from rsd_mri.training.fabric import TrainOptions, resolve_device
 from rsd_mri.training.loop import Progress
 
@@ -34,11 +29,6 @@ FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""
 HELD_OUT_NOISE = 1e-3
 """Noise of the held-out scans over the brightest tissue: small, but a scale can be found from it."""
-TRUNCATED_AT = 0.2
-"""Noise level at which the teacher's sampler is stopped where the data have no noise: that of the published scripts."""
-
-Tell = Callable[[str, float], None]
-"""(what is being done, share done)."""
 
 
 def compare_networks(
@@ -47,7 +37,9 @@ def compare_networks(
 ) -> dict[str, Any]:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
 
-    Against clean images; where the teacher models measurements, also there; and all against the measurements.
+    Against clean images, as in the published figures: a teacher that models measurements is shown to make such, which
+    are enlarged where they are smaller. Such a teacher is judged among its own kind too, and all against the
+    measurements.
 
     Truncated samples come from the same trajectories. Times count network and sampler only.
 
@@ -73,41 +65,35 @@ def compare_networks(
     Returns
     -------
     dict
-        `rows` (a set in a space), `ratio` (student's distance over the full teacher's, in the space of the teacher),
-        `ratio_truncated`, `speed_up`, `proximal` (the student's distance to the measurements), `protocol`.
+        `rows` (a set in a space), `ratio` (student's distance to clean images over the full teacher's),
+        `ratio_truncated`, `ratio_seen` (over the teacher's among measurements, where it models them), `speed_up`,
+        `proximal` (the student's distance to the measurements), `protocol`.
     """
-    teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
-    corruption = load_law(run, student)
     count = min(count, len(real))
-    keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
-    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
-    full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, tell)
-    taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
-    made, seconds = timed(
-        lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
-        keys, batch, device, lambda share: tell("student", share),
-    )
-    speed = {"teacher": (teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (seconds, 1)}
+    made = generate_sets(protocol, run, count, device, tell, batch)
     tell("judging", 0.0)
-    measured, real = _measured(data, count), real[:count]
-    # Where the data have another size than the images, so has the teacher: it cannot be judged beside them.
-    same = tuple(corruption.image_shape) == tuple(corruption.generator_shape)
-    rows = judge(real, {**({"measurements": measured, **taught} if same else {}), "student": made}, speed, CLEAN)
-    if corruption.models_measurements:
-        rows += judge(_seen(corruption, real), {**taught, "student": _seen(corruption, made)}, space=SEEN)
-    again = {name: _observed(corruption, images, keys) for name, images in taught.items()}
-    again["student"] = _observed(corruption, _seen(corruption, made), keys)
-    rows += judge(measured, again, space=MEASURED)
+    real, taught, given = real[:count], made.taught, measured(data, count)
+    speed = {
+        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (made.student_seconds, 1),
+    }
+    large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
+    rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
+    if made.corruption.models_measurements:
+        rows += judge(seen(made.corruption, real), {**taught, "student": made.seen()}, space=SEEN)
+    rows += judge(given, made.corrupted_again(), space=MEASURED)
     distance = {(row.space, row.name): row.frechet for row in rows}
-    space = SEEN if corruption.models_measurements else CLEAN
-    ours, best = distance[space, "student"], distance.get((space, "teacher, truncated"))
+
+    def ratio(space: str, other: str) -> float | None:
+        return distance[space, "student"] / distance[space, other] if (space, other) in distance else None
+
     return {
-        "rows": [asdict(row) for row in rows], "ratio": ours / distance[space, "teacher"],
-        "ratio_truncated": None if best is None else ours / best, "compared_in": space,
-        "proximal": distance[MEASURED, "student"], "speed_up": teacher_seconds / seconds,
-        "teacher_seconds_per_image": teacher_seconds, "seconds_per_image": seconds, "images": count,
-        "features": f"{FEATURES} principal components of the reference", "truncated_at": sigma,
-        "protocol": protocol.name, "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+        "rows": [asdict(row) for row in rows], "ratio": ratio(CLEAN, "teacher"),
+        "ratio_truncated": ratio(CLEAN, "teacher, truncated"), "ratio_seen": ratio(SEEN, "teacher"),
+        "proximal": distance[MEASURED, "student"], "speed_up": made.teacher_seconds / made.student_seconds,
+        "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds, "images": count,
+        "features": PictureFeatures.fit(real).name, "truncated_at": made.truncated_at,
+        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
+        "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
 
 
@@ -115,9 +101,11 @@ def table(found: dict[str, Any]) -> list[str]:
     """Lines that show what `compare_networks` found."""
     lines = table_of([Judged(**row) for row in found["rows"]])
     verdict = "beats" if found["ratio"] < 1 else "does not beat"
-    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {found['compared_in']}")
+    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {CLEAN}")
     if found["ratio_truncated"] is not None:
         lines.append(f"{found['ratio_truncated']:.2f} of that of the teacher stopped at {found['truncated_at']:.3g}")
+    if found["ratio_seen"] is not None:
+        lines.append(f"{found['ratio_seen']:.2f} of the teacher's distance to {SEEN}")
     lines.append(f"one step is {found['speed_up']:.0f} times faster per image")
     return lines
 
@@ -147,53 +135,6 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
         return corrupted_images(protocol, None)
     prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
     return UndersampledSlices(PreparedDataset(prepared), protocol.mask, protocol.seed, protocol.corruption.shown)
-
-
-def _measured(data: Data, count: int) -> NDArray[Any]:
-    """A^H y of the first measurements."""
-    parts = []
-    for first in range(0, min(count, len(data)), 64):
-        batch = data.batch(range(first, min(first + 64, count, len(data))))
-        parts.append(batch.operator.adjoint(batch.y).numpy())
-    return np.concatenate(parts)
-
-
-def _seen(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
-    """Images in the teacher's space."""
-    return np.asarray(corruption.to_teacher(torch.from_numpy(images).to(corruption.dtype)).numpy())
-
-
-def _observed(corruption: Corruption, images: NDArray[Any], keys: list[Key]) -> NDArray[Any]:
-    """A^H y of images of the teacher's space, corrupted by operators and noise that no network was told of."""
-    parts = []
-    for first in range(0, len(images), 64):
-        chosen = [(*k, "again") for k in keys[first : first + 64]]
-        batch = corruption.observe(torch.from_numpy(images[first : first + 64]), chosen)
-        parts.append(batch.operator.adjoint(batch.y).numpy())
-    return np.concatenate(parts)
-
-
-def _sample_teacher(
-    teacher: Prior, corruption: Corruption, keys: list[Key], sigma: float, batch: int, tell: Tell
-) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
-    settings = teacher.protocol.sampler
-    levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho).tolist()
-    ends = [*levels[1:], 0.0]
-    stop = next(i for i, end in enumerate(ends) if end < sigma or end == 0)
-    stopped: list[Tensor] = []
-
-    def keep(step: int, estimate: Tensor) -> None:
-        if step == stop:
-            stopped.append(estimate)
-
-    def sample(part: list[Key]) -> Tensor:
-        return sample_teacher(teacher.denoiser, corruption, part, settings, callback=keep)
-
-    device = next(teacher.denoiser.parameters()).device
-    full, seconds = timed(sample, keys, batch, device, lambda share: tell("teacher", share))
-    # The first batch was sampled twice, to warm up.
-    early = torch.cat(stopped[1:]).cpu().numpy() if stop + 1 < len(levels) else None
-    return full, early, seconds
 
 
 def run_comparison(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
+from data_prep.downloads import how_to_get
 from data_prep.images import SOURCES, read_images
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.images import CorruptedImages
@@ -135,9 +136,10 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
     elif s.source in SOURCES:
         images = SOURCES[s.source](s.volumes * s.slices, s.matrix, protocol.seed, "train")
     else:
+        published = how_to_get(protocol.name)
         raise InputError(
             f"protocol '{protocol.name}' corrupts images but simulates {s.source}: give --data, or set data.source "
-            f"to one of {', '.join(SOURCES)}"
+            f"to one of {', '.join(SOURCES)}" + (f". {published}" if published else "")
         )
     channels, height, width = images.shape[1:]
     return CorruptedImages(images, image_corruption(protocol, (channels, height, width)), protocol.seed)

@@ -81,6 +81,12 @@ def to_bytes(images: NDArray[np.generic], source: object = "images") -> Bytes:
     return np.broadcast_to(stored, (len(stored), 3, *stored.shape[2:]))
 
 
+def magnitudes(images: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Magnitudes of complex images [image, y, x] as they are, in three channels: what published MRI figures compare."""
+    found = np.abs(images).astype(np.float32)
+    return np.broadcast_to(found[:, None], (len(found), 3, *found.shape[1:]))
+
+
 def combined_images(slices: PreparedDataset, count: int | None = None) -> NDArray[np.complex64]:
     """A^H y of fully sampled prepared slices, of all or the first `count`, [slice, readout, phase_encode].
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsd_mri.corruption.build import image_corruption
@@ -75,17 +76,19 @@ def plan(protocol: Protocol, channels: int = 3) -> Plan:
     else:
         corruption = image_corruption(protocol, (channels, side, side))
         inputs, shape, dtype = Inputs.of(corruption), (1, *corruption.generator_shape), torch.float32
-    denoiser = build_denoiser(protocol, inputs).requires_grad_(True)
+    # Shapes are all that counts: tensors without content, but for complex networks, whose kernels need it.
+    device = torch.device("cpu" if protocol.network.field == "complex" else "meta")
+    denoiser = build_denoiser(protocol, inputs).requires_grad_(True).to(device)
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        kept[StorageWeakRef(storage).cdata] = storage.nbytes()
         return tensor
 
-    weights = {p.untyped_storage().data_ptr() for p in denoiser.parameters()}
+    weights = {StorageWeakRef(p.untyped_storage()).cdata for p in denoiser.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        flops, out = _flops(denoiser, torch.zeros(shape, dtype=dtype), inputs)
+        flops, out = _flops(denoiser, torch.zeros(shape, dtype=dtype, device=device), inputs)
     del out
     activations = sum(size for where, size in kept.items() if where not in weights)
     parameters = sum(p.numel() for p in denoiser.parameters())
@@ -104,9 +107,10 @@ def plan(protocol: Protocol, channels: int = 3) -> Plan:
 
 def _flops(denoiser: Denoiser, image: torch.Tensor, inputs: Inputs) -> tuple[float, torch.Tensor]:
     condition = Condition(
-        torch.ones(1, inputs.condition_channels, *image.shape[-2:]) if inputs.condition_channels else None,
-        torch.zeros(1, inputs.sampling_features) if inputs.sampling_features else None,
+        image.new_ones((1, inputs.condition_channels, *image.shape[-2:]), dtype=torch.float32)
+        if inputs.condition_channels else None,
+        image.new_zeros((1, inputs.sampling_features), dtype=torch.float32) if inputs.sampling_features else None,
     )
     with FlopCounterMode(display=False) as counter:
-        out = denoiser(image, torch.ones(1), condition)
+        out = denoiser(image, torch.ones(1, device=image.device), condition)
     return float(counter.get_total_flops()), out

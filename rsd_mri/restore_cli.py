@@ -33,7 +33,7 @@ def restore(
     kernel_size: Annotated[int, typer.Option(min=1, help="Blur: width of the kernel, odd [pixels].")] = 9,
     kernel_std: Annotated[float, typer.Option(help="Blur: standard deviation of the Gaussian [pixels].")] = 2.0,
     factor: Annotated[int, typer.Option(min=2, help="Super-resolution: how many times larger.")] = 2,
-    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 8,
     sampler: SamplerOption = SamplerName.diffpir,
     levels: LevelsOption = None,
     reference: Annotated[

@@ -7,6 +7,7 @@ import sys
 from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
+from rsd_mri.evaluation.benches import BENCHES, OURS
 from rsd_mri.rsd import linear
 
 
@@ -18,7 +19,7 @@ def test_list_names_every_experiment_with_its_published_figure():
     done = invoke("list", "--json")
     assert done.exit_code == 0
     benches = json.loads(done.stdout.splitlines()[-1])["benches"]
-    assert all(set(b) == {"name", "corruption", "data", "published", "source"} for b in benches)
+    assert all(set(b) == {"name", "corruption", "data", "published", "figures", "source", "protocols"} for b in benches)
     names = [b["name"] for b in benches]
     assert len(names) == len(set(names))
     assert {"linear", "mri-r2", "mri-r4", "mri-r6", "mri-r8", "noise-0.2-cifar10"} <= set(names)
@@ -51,13 +52,31 @@ def test_whole_experiment_says_its_cost():
     assert found["gpu_hours"]["teacher"] > 10 and "GPU hours" in done.stdout
 
 
-def test_every_experiment_has_its_protocol():
-    from rsd_mri.evaluation.benches import BENCHES
-    from rsd_mri.protocol import load_protocol
-
+def test_every_experiment_can_be_planned():
+    """Parameters, memory and hours of the whole thing."""
     for one in BENCHES:
-        if one.name not in ("linear", "recon"):
-            assert load_protocol(one.name).name == one.name
+        if one.name in OURS:
+            continue
+        done = invoke("run", one.name, "--scale", "paper", "--dry-run", "--json")
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout.splitlines()[-1])
+        assert found["protocol"] == one.whole and found["parameters"] > 2e7
+        assert min(found["memory_bytes"].values()) > 2**30 and min(found["gpu_hours"].values()) > 10
+
+
+def test_published_figures_are_listed():
+    listed = {one["name"]: one for one in json.loads(invoke("list", "--json").stdout.splitlines()[-1])["benches"]}
+    expected = {
+        "noise-0.1-cifar10": 3.98, "noise-0.2-cifar10": 4.77, "noise-0.4-cifar10": 21.63, "noise-0.2-ffhq": 6.29,
+        "noise-0.2-celeba": 6.48, "noise-0.2-afhq": 5.42, "blur-celeba": 31.9, "blur-noise-0.2-celeba": 76.98,
+        "inpainting-0.6-celeba": 4.44, "inpainting-0.8-celeba": 7.1, "inpainting-0.9-celeba": 16.86,
+        "inpainting-0.9-noise-0.2-celeba": 79.48, "super-resolution-2-celeba": 12.99, "mri-r2": 12.95, "mri-r4": 10.71,
+        "mri-r6": 14.64, "mri-r8": 22.51,
+    }
+    assert {name: one["figures"]["fid"] for name, one in listed.items() if "fid" in one["figures"]} == expected
+    assert listed["noise-0.2-cifar10"]["figures"]["denoising_psnr"] == 24.11
+    assert listed["noise-0.2-cifar10"]["published"].startswith("FID 4.77 (teacher 12.21, untruncated 60.73)")
+    assert all(one["source"] and one["published"] for one in listed.values())
 
 
 def test_listing_does_not_import_torch():

@@ -36,10 +36,10 @@ class Extractor:
     """Of the file it came from."""
 
     def __call__(
-        self, images: NDArray[np.uint8], batch: int, device: torch.device,
+        self, images: NDArray[Any], batch: int, device: torch.device,
         tell: Callable[[float], None] = lambda share: None,
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Features and logits of bytes [image, 3, y, x].
+        """Features and logits of images [image, 3, y, x]: bytes, or magnitudes as they are (float32).
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Extractor:
         return np.concatenate(features), np.concatenate(logits) if logits else None
 
 
-def find_extractor(features: str | None, reference: NDArray[np.uint8], device: torch.device) -> Extractor:
+def find_extractor(features: str | None, reference: NDArray[Any], device: torch.device) -> Extractor:
     """Inception without a name, `principal` components of the reference, or a TorchScript file.
 
     Raises
@@ -79,7 +79,7 @@ def find_extractor(features: str | None, reference: NDArray[np.uint8], device: t
     return inception(device) if features is None else from_file(features, device)
 
 
-def principal(reference: NDArray[np.uint8], count: int = 64) -> Extractor:
+def principal(reference: NDArray[Any], count: int = 64) -> Extractor:
     """The leading principal components of the reference images: no download, and no meaning beyond these images."""
     space = PrincipalFeatures.fit(reference, count)
 
@@ -141,4 +141,34 @@ def inception(device: torch.device) -> Extractor:
             f"give --features FILE or --features {PRINCIPAL}"
         ) from error
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"]).to(device)
-    return Extractor("Inception-v3 (torch-fidelity)", lambda images: tuple(network(images)), inception=True)
+
+    def extract(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        found = network(images) if images.dtype == torch.uint8 else of_numbers(network, images)
+        return found[0], found[1]
+
+    return Extractor("Inception-v3 (torch-fidelity)", extract, inception=True)
+
+
+def of_numbers(network: torch.nn.Module, images: Tensor) -> tuple[Tensor, ...]:
+    """Inception's features of real numbers, of which torch-fidelity takes whole ones only.
+
+    They are resized and shifted as bytes are: the published MRI figures give magnitudes of about 0 to 1.5 to a network
+    made for 0 to 255.
+
+    Parameters
+    ----------
+    network
+        torch-fidelity's.
+    images
+        [image, 3, y, x].
+    """
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    side = network.INPUT_IMAGE_SIZE
+    shown = (interpolate_bilinear_2d_like_tensorflow1x(images, size=(side, side), align_corners=False) - 128) / 128
+    handle = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, given: (shown,))
+    try:
+        found: tuple[Tensor, ...] = network(torch.zeros(len(images), 3, 8, 8, dtype=torch.uint8, device=images.device))
+    finally:
+        handle.remove()
+    return found

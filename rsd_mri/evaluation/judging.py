@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rsd_mri.evaluation.distribution import PrincipalFeatures, frechet_distance, frechet_interval, precision_recall
+from rsd_mri.evaluation.distribution import frechet_distance, frechet_interval, precision_recall
+from rsd_mri.evaluation.picture_features import PictureFeatures
 
-FEATURES = 64
 HEADER = f"{'':<24}{'images':>7}{'Frechet':>10}{'':<10}{'precision':>9}{'recall':>9}{'ms/image':>10}"
 
 CLEAN = "clean images"
@@ -50,7 +50,7 @@ def judge(
     reference: NDArray[Any], sets: Mapping[str, NDArray[Any]], speed: Mapping[str, tuple[float, int]] | None = None,
     space: str = CLEAN,
 ) -> list[Judged]:
-    """Judge sets of images in the space of the reference's principal components.
+    """Judge sets of images by the structure and the detail of their reference.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def judge(
     space
         What is compared, for the table.
     """
-    features = PrincipalFeatures.fit(reference, FEATURES)
+    features = PictureFeatures.fit(reference)
     expected = features(reference)
     rows = []
     for name, images in sets.items():

@@ -9,7 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key, Measurements
-from rsd_mri.evaluation.distribution import Array, PrincipalFeatures, frechet_distance
+from rsd_mri.evaluation.distribution import Array, frechet_distance
+from rsd_mri.evaluation.picture_features import FEATURES, PictureFeatures
 from rsd_mri.protocol import MonitorSettings, Protocol
 from rsd_mri.randomness import generator
 from rsd_mri.rsd.data import Data
@@ -40,7 +41,7 @@ def split_items(count: int, settings: MonitorSettings, seed: int) -> tuple[list[
 class ProximalDistance:
     """How far generated images, corrupted again, are from measurements that were kept from training.
 
-    Both are compared as pictures of A^H y, on the principal components of the measured ones, by the Frechet
+    Both are compared as pictures of A^H y, by the structure and the detail of the measured ones, by the Frechet
     distance. It is the model selection of arXiv 2505.13377 with features that need no download. The value
     depends on the numbers of images: compare distances of one run only.
 
@@ -62,7 +63,7 @@ class ProximalDistance:
         chunks = [held_out[i : i + CHUNK] for i in range(0, len(held_out), CHUNK)]
         real = np.concatenate([self._pictures(data.batch(chunk)) for chunk in chunks])
         # A quarter as many features as images: a covariance of more would be noise.
-        self._features = PrincipalFeatures.fit(real, min(64, len(real) // 4))
+        self._features = PictureFeatures.fit(real, min(FEATURES, len(real) // 4))
         self._real = self._features(real)
 
     def interval(self, calls: int, training_calls: int) -> int:
@@ -78,14 +79,14 @@ class ProximalDistance:
         return math.ceil(self.settings.images * calls / (training_calls * self.settings.cost))
 
     def __call__(self, fabric: Fabric, sample: Callable[[Sequence[Key]], Tensor]) -> float:
-        """Distance of the images that `sample` makes of keys; every process makes its share of them."""
+        """Distance of the images that `sample` makes of keys, in the teacher's space; every process makes its share."""
         share = max(self.settings.images // fabric.world_size, 1)
         numbers = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         found: list[Array] = []
         for first in range(0, share, CHUNK):
             keys: list[Key] = [(self.seed, "proximal", i) for i in numbers[first : first + CHUNK]]
             # Other keys, so another mask: one that the network was not told of.
-            again = self.corruption.measure(sample(keys), [(*k, "again") for k in keys])
+            again = self.corruption.observe(sample(keys), [(*k, "again") for k in keys])
             found.append(self._features(self._pictures(again)))
         mine = torch.from_numpy(np.concatenate(found)).float()
         if not bool(torch.isfinite(mine).all()):
@@ -99,6 +100,6 @@ class ProximalDistance:
         return {"proximal_images": self.settings.images, "proximal_held_out": len(self.held_out)}
 
     def _pictures(self, batch: Measurements) -> np.ndarray:
-        """A^H y as grey pictures, [item, y, x]; colours side by side."""
+        """A^H y as pictures, [item, y, x] or [item, colour, y, x]."""
         pictures = self.corruption.picture(batch.operator.adjoint(batch.y)).cpu().numpy()
-        return pictures.reshape(*pictures.shape[:2], -1)
+        return pictures if pictures.ndim == 3 else np.moveaxis(pictures, -1, 1)

@@ -60,7 +60,7 @@ class SetMetrics:
 
 
 def compare_sets(
-    images: NDArray[np.uint8], reference: NDArray[np.uint8], extractor: Extractor, device: torch.device,
+    images: NDArray[Any], reference: NDArray[Any], extractor: Extractor, device: torch.device,
     batch: int = 64, seed: int = 0, tell: Callable[[float], None] = lambda share: None,
 ) -> SetMetrics:
     """Judge generated images by real ones.
@@ -72,7 +72,7 @@ def compare_sets(
     Parameters
     ----------
     images, reference
-        Bytes [image, 3, y, x].
+        [image, 3, y, x], both of bytes or both magnitudes as they are.
     extractor
         The feature space.
     device, batch

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.kernels import gaussian_kernel
+from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.errors import InputError
 from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperator, PixelMask
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
@@ -22,14 +24,21 @@ from rsd_mri.reconstruction.learned import (
     keyed_noise,
     sample_problem,
 )
+from rsd_mri.reconstruction.posterior import diffpir
 from rsd_mri.reconstruction.problem import Denoise, Problem, Tell
 from rsd_mri.rsd.prior import Prior
 
 Kind = Literal["noise", "inpainting", "gaussian-blur", "super-resolution"]
 ROUNDING = 2 / 255 / 12**0.5
 """Standard deviation of rounding to bytes, images in [-1, 1]: no picture has less noise."""
-SIGMA_MAX = 4.0
-"""First noise level: eight times the spread of images in [-1, 1]."""
+SIGMA_MAX, LEVELS = 4.0, 40
+"""First noise level, eight times the spread of images in [-1, 1], so that what is hidden gets its full spread; and
+levels of the samplers that follow the posterior's law."""
+FAST_SIGMA_MAX, FAST_LEVELS = 1.0, 20
+"""The same of DiffPIR, which has no law to follow: more gave no better pictures."""
+WIDTH = 1.0
+"""Of DiffPIR. On held-out photographs with noise 0.2, 0.35 gave 29.2 dB, 0.7 31.2, 1 31.4 and 2 27.7; blurred ones
+31.6, 32.1, 32.1 and 31.8: the errors of these degradations are closer to white than those of undersampling."""
 START_RIDGE = 0.1
 """Weight of |x|^2 in the first guess."""
 
@@ -89,8 +98,10 @@ def picture_settings(sampler: Sampler, levels: int | None = None) -> PosteriorSe
     if sampler in SCANS_ONLY:
         raise InputError(f"--sampler {sampler} is for scans; for pictures take diffpir, annealing, langevin or (a-)dps")
     settings = replace(PosteriorSettings.of(sampler), sigma_max=SIGMA_MAX, sigma_min=0.01)
-    if sampler not in GUIDED:
-        settings = replace(settings, levels=40)
+    if sampler == "diffpir":
+        settings = replace(settings, sigma_max=FAST_SIGMA_MAX, levels=FAST_LEVELS)
+    elif sampler not in GUIDED:
+        settings = replace(settings, levels=LEVELS)
     return settings if levels is None else replace(settings, levels=levels)
 
 
@@ -101,7 +112,8 @@ def restore(
     """Draw one posterior sample of the image per key.
 
     A teacher that learned from noisy images knows nothing of the levels below their noise: the sampler ends there,
-    with the mean of the last level's law, so that the samples lack the spread below it.
+    with the mean of the last level's law, so that the samples lack the spread below it. A picture with no more noise
+    than they had is denoised in one call, and all samples are the same.
 
     Parameters
     ----------
@@ -144,7 +156,14 @@ def restore(
         keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, tell,
     )
     lowest = max(settings.sigma_min, float(law.draw(keys)[1].max()))
+    if degradation.kind == "noise" and degradation.sigma <= lowest and floor == 0:
+        # The sampler would start where it ends: what it adds to the picture it could not take away again.
+        with torch.no_grad():
+            return problem.estimate(picture.expand(len(keys), *shape), lowest, 0)
     settings = replace(settings, sigma_min=lowest, sigma_max=max(settings.sigma_max, lowest))
+    if settings.sampler == "diffpir":
+        levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
+        return diffpir(problem, levels, WIDTH)
     return sample_problem(problem, settings, measured=floor == 0, final_noise=False)
 
 

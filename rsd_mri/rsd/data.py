@@ -41,7 +41,7 @@ class Monitor(Interface):
         """How often to judge [images], given the network calls of a generated and of a training image."""
 
     def __call__(self, fabric: Fabric, sample: Callable[[Sequence[Key]], Tensor]) -> float:
-        """Distance of the images that `sample` makes of keys."""
+        """Distance of the images that `sample` makes of keys, in the teacher's space."""
 
 
 def shuffled_index(position: int, count: int, seed: int) -> int:

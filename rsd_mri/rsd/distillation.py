@@ -170,7 +170,9 @@ class DistillationStage(Stage):
 
     def judge(self, fabric: Fabric) -> float:
         """The Proximal distance of the averaged generator's images."""
-        return super().judge(fabric) if self._monitor is None else self._monitor(fabric, self._sample)
+        if self._monitor is None:
+            return super().judge(fabric)
+        return self._monitor(fabric, lambda keys: self.corruption.to_teacher(self._sample(keys)))
 
     def _sample(self, keys: Sequence[Key]) -> Tensor:
         return sample_generator(self.averages["generator"], self.corruption, keys, self.settings.sigma_init)

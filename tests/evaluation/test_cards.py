@@ -1,30 +1,38 @@
-"""Cards as one table."""
+"""Cards as tables, and the tables of the README."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rsd_mri.bench_cli import bench
-from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN
+from rsd_mri.evaluation.benches import BENCHES, OURS
+from rsd_mri.evaluation.cards import read_card, shipped_cards, tables
+from rsd_mri.evaluation.judging import CLEAN, MEASURED
+from rsd_mri.protocol import load_protocol, protocol_folder
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- rsd-mri bench table -->", "<!-- end of the table -->"
 
 
-def card(protocol, space, truncated):
+def card(protocol, truncated=None, seen=None):
     def row(name, where, value):
         return {"name": name, "space": where, "frechet": value, "interval": 0.01}
 
-    rows = [row("teacher", space, 2.0), row("student", space, 1.0), row("student", MEASURED, 0.5)]
+    rows = [row("teacher", CLEAN, 2.0), row("student", CLEAN, 1.0), row("student", MEASURED, 0.5)]
     if truncated:
-        rows.append(row("teacher, truncated", space, 1.5))
+        rows.append(row("teacher, truncated", CLEAN, 1 / truncated))
     return {
-        "protocol": protocol, "rows": rows, "compared_in": space, "proximal": 0.5, "speed_up": 33.3, "ratio": 0.5,
-        "images": 100, "features": "64 components",
+        "protocol": protocol, "rows": rows, "speed_up": 33.3, "ratio": 0.5, "ratio_truncated": truncated,
+        "ratio_seen": seen, "images": 100, "features": "64 components", "data": "photographs 32x32",
     }
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, one in (("a", card("mini-noise-0.2-cifar10", CLEAN, True)), ("b", card("mini-blur-celeba", SEEN, False))):
+    cards = {"a": card("mini-noise-0.2-cifar10", 1.25), "b": {**card("mini-blur-celeba", seen=0.7), "note": "Tried."}}
+    for name, one in cards.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "card.json").write_text(json.dumps(one), encoding="utf-8")
     return tmp_path
@@ -33,12 +41,15 @@ def folder(tmp_path):
 def test_a_row_per_card(folder):
     done = CliRunner().invoke(bench, ["table", str(folder / "a"), str(folder / "b" / "card.json"), "--json"])
     assert done.exit_code == 0, done.output
-    head, rule, first, second = (line.strip("|").split(" | ") for line in done.stdout.splitlines()[:4])
+    head, rule, first, second = (line.strip("| ").split(" | ") for line in done.stdout.splitlines()[:4])
     assert len(head) == len(first) == len(second) == len(rule)
-    cells = [cell.strip() for cell in first]
-    assert cells[:8] == ["mini-noise-0.2-cifar10", CLEAN, "2 ± 0.01", "1.5 ± 0.01", "1 ± 0.01", "0.50", "0.5", "33"]
-    assert cells[-1].startswith("FID 4.77")
-    assert [cell.strip() for cell in second][1:4] == [SEEN, "2 ± 0.01", ""]
+    assert [cell.strip() for cell in first[:8]] == [
+        "noise-0.2-cifar10", "100, photographs 32x32", "", "2 ± 0.01", "0.8 ± 0.01", "1 ± 0.01",
+        "yes (0.50), no (1.25)", "33",
+    ]
+    assert first[-1].startswith("FID 4.77")
+    assert second[4].strip() == "" and second[6].strip() == "yes (0.50)"
+    assert "blur-celeba 0.70" in done.stdout and "blur-celeba: Tried." in done.stdout
     assert len(json.loads(done.stdout.splitlines()[-1])["cards"]) == 2
 
 
@@ -50,3 +61,22 @@ def test_what_is_no_card_is_refused(tmp_path, text, said):
         (tmp_path / "card.json").write_text(text, encoding="utf-8")
     done = CliRunner().invoke(bench, ["table", str(tmp_path)])
     assert done.exit_code == 2 and said in done.stderr
+
+
+def test_every_experiment_has_its_card():
+    """Beside its protocol, and of the length the protocol asks for."""
+    lying = {path.stem for path in protocol_folder().glob("*.json")}
+    assert lying == {b.mini for b in BENCHES if b.name not in OURS} | {"pictures"}
+    for path in shipped_cards():
+        found = read_card(path)
+        assert found["protocol"] == path.stem
+        if "trained_images" in found:
+            protocol = load_protocol(path.stem)
+            lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
+            assert found["trained_images"] == lengths
+
+
+def test_the_readmes_table_is_that_of_the_cards():
+    text = README.read_text(encoding="utf-8")
+    inside = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip()
+    assert inside.splitlines() == tables([read_card(path) for path in shipped_cards()])

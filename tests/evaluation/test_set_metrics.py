@@ -200,3 +200,23 @@ def test_without_inceptions_weights_the_way_out_is_said(monkeypatch):
 def test_perceptual_distance_compares_pairs(pictures):
     with pytest.raises(InputError, match="LPIPS compares pairs"):
         perceptual_distance(pictures[0], pictures[1][:5], CPU)
+
+
+def test_inception_takes_numbers_as_it_takes_bytes(monkeypatch):
+    """Its own forward pass on bytes is the truth; untrained weights will do."""
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    from rsd_mri.evaluation.features import of_numbers
+
+    monkeypatch.setattr(module, "load_state_dict_from_url", lambda *arguments, **options: {})
+    monkeypatch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda *arguments, **options: None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 20, 24), np.uint8))
+    with torch.no_grad():
+        expected, found = network(images), of_numbers(network, images.float())
+        small = of_numbers(network, images.float() / 170)
+        again = network(images)
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one, other)
+    assert not torch.allclose(expected[0], small[0]) and torch.equal(expected[0], again[0])

@@ -14,6 +14,8 @@ from tiny_run import PROTOCOL, Slices, run
 
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.images import CorruptedImages
+from rsd_mri.corruption.kernels import gaussian_kernel
+from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.evaluation.proximal import ProximalDistance, proximal_distance, split_items
 from rsd_mri.protocol import MonitorSettings, Protocol
 from rsd_mri.rsd.prior import load_prior
@@ -153,3 +155,21 @@ def test_few_items_are_all_trained_on(full_scan, tmp_path):
     run(Slices(full_scan[0]), tmp_path, stage="teacher")
     assert "proximal_distance" not in load_prior(tmp_path, "teacher").card
     assert "proximal" not in (tmp_path / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("law", ["blur", "smaller"])
+def test_images_that_are_measurements_are_not_degraded_again(law):
+    """Where the teacher models A x, clean A x is what comes closest: it is noised, not blurred or shrunk, once more."""
+    shape = (1, 16, 16)
+    corruption = Blur(shape, gaussian_kernel(5, 1.5), 0.1) if law == "blur" else SuperResolution(shape, 2, 0.1)
+    rng = np.random.default_rng(0)
+    clean = (0.4 * rng.standard_normal((800, *shape))).astype(np.float32)
+    settings = MonitorSettings(images=256, held_out=0.4)
+    data = CorruptedImages(clean, corruption, 0)
+    distance = ProximalDistance(data, split_items(len(data), settings, 0)[1], settings, 0)
+    seen = corruption.to_teacher(torch.from_numpy((0.4 * rng.standard_normal((256, *shape))).astype(np.float32)))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    right = distance(fabric, lambda keys: seen[[int(k[-1]) for k in keys]])
+    assert right < 0.5 * distance(fabric, lambda keys: 0.5 * seen[[int(k[-1]) for k in keys]])
+    if law == "blur":
+        assert right < 0.5 * distance(fabric, lambda keys: corruption.to_teacher(seen[[int(k[-1]) for k in keys]]))
