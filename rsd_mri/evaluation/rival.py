@@ -84,7 +84,8 @@ def train_rival(
         done = min((time.perf_counter() - begun) / (60 * minutes), 1.0)
         tell(done)
     about = {"kind": "rival", "minutes": minutes, "steps": steps, "slices": len(slices), "seed": seed}
-    save_tensors(path, net.state_dict(), about)
+    # The library names some parameters twice; a file of weights holds no two views of one tensor.
+    save_tensors(path, {name: value.clone() for name, value in net.state_dict().items()}, about)
     return path
 
 
