@@ -76,7 +76,9 @@ def run(
     """Run one experiment and print our figures beside the published ones.
 
     Teacher in full, teacher truncated at the noise of the data, and one-step student are judged against clean
-    images that none of them saw. Example: rsd-mri bench run noise-0.2-cifar10
+    images that none of them saw.
+
+    Example: rsd-mri bench run noise-0.2-cifar10
     """
     with refusing():
         from rsd_mri.evaluation.benches import find_bench, linear_table
