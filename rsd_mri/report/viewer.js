@@ -29,12 +29,13 @@
   const state = {
     slice: slices >> 1, windows: structuredClone(data.windows), compare: false, swipe: false, divider: 0.5,
     other: data.volumes.findIndex((v, i) => i > 0 && v.kind === "image" && v.sample === null),
-    film: -1, overlay: 0, zoom: 1, centre: [0.5, 0.5],
+    film: -1, playing: false, overlay: 0, zoom: 1, centre: [0.5, 0.5],
   };
   const kinds = {
     image: (t) => [255 * t, 255 * t, 255 * t],
     std: (t) => [255 * Math.min(1, 1.7 * t), 255 * clamp(1.9 * t - 0.75, 0, 1),
                  255 * (t < 0.35 ? 1.3 * t : clamp(0.455 - 1.6 * (t - 0.35), 0, 1) + clamp(4 * (t - 0.85), 0, 0.7))],
+    part: (t) => kinds.image(t),
     prior: (t) => kinds.std(t),
     difference: (t) => {
       const d = 2 * t - 1, s = Math.abs(d);
@@ -57,6 +58,7 @@
   const compared = data.volumes.flatMap((v, i) => i > 0 && v.kind === "image" && v.sample === null ? [i] : []);
   const film = data.volumes.filter((v) => v.sample !== null);
   const spread = data.volumes.find((v) => v.kind === "std");
+  const planes = threePlanes(data, state, spread, bytesOf);
 
   // One slice of a volume in its window, and where asked for, over it the uncertainty as colour.
   function paint(volume, coloured) {
@@ -151,7 +153,7 @@
       const [low, high] = state.windows[this.volume.kind];
       const share = (v) => (100 * v / white).toPrecision(2) + " %";
       const gain = this.volume.kind === "difference" ? `, shown ${(white / high).toPrecision(2)} times brighter` : "";
-      this.scale.textContent = this.volume.kind === "image"
+      this.scale.textContent = ["image", "part"].includes(this.volume.kind)
         ? `Black ${number(low)}, white ${number(high)} `
         : `From ${share(low)} to ${share(high)} of white${gain} `;
       if (this.pointer) {
@@ -190,7 +192,7 @@
     }
     write(pen, width, height) {
       const say = (text, x, y, align = "center", colour = "#ddd") => {
-        pen.textAlign = align; pen.textBaseline = "middle"; pen.lineWidth = 3; pen.strokeStyle = "#000";
+        pen.textAlign = align; pen.textBaseline = "middle"; pen.lineWidth = 3; pen.lineJoin = "round"; pen.strokeStyle = "#000";
         pen.strokeText(text, x, y); pen.fillStyle = colour; pen.fillText(text, x, y);
       };
       pen.font = "11px system-ui, sans-serif";
@@ -224,6 +226,8 @@
       const centre = (low + high) / 2 + level * (high - low);
       state.windows[kind] = [centre - width / 2, centre + width / 2];
     }
+    // The measured part is read in the window of the image that it is a part of.
+    if (kind === "image" || kind === "part") state.windows.image = state.windows.part = state.windows[kind];
     draw();
   }
   function move(step) { state.slice = clamp(state.slice + step, 0, slices - 1); draw(); }
@@ -246,20 +250,30 @@
     draw();
   }
   let timer = 0;
+  // The film of samples: opened and closed, played and paused, one picture on or back.
+  function show(on) {
+    state.film = on && film.length ? Math.max(state.film, 0) : -1;
+    play(state.film >= 0);
+  }
   function play(on) {
     clearInterval(timer);
-    state.film = on && film.length ? 0 : -1;
-    if (state.film >= 0) timer = setInterval(() => { state.film = (state.film + 1) % film.length; draw(); }, 1000 / Number(find("speed").value));
+    state.playing = on && state.film >= 0;
+    if (state.playing) timer = setInterval(() => turn(1), 1000 / Number(find("speed").value));
     draw();
   }
+  function turn(step) { state.film = (state.film + step + film.length) % film.length; draw(); }
+  function leaf(step) { if (film.length > 1) { show(true); play(false); turn(step); } }
   function reset() { Object.assign(state, {windows: structuredClone(data.windows), zoom: 1, centre: [0.5, 0.5], divider: 0.5}); draw(); }
   function draw() {
     find("slice").value = state.slice + 1;
     find("slice-number").textContent = `${state.slice + 1} of ${slices}`;
     find("state").textContent = `Data residual of this slice: ${data.residual[state.slice]} (1: as the noise)`;
     press("compare", state.compare); press("swipe", state.swipe); press("film", state.film >= 0);
+    find("pause").disabled = state.film < 0;
+    find("pause").textContent = state.playing || state.film < 0 ? "Pause" : "Play";
     find("overlay").value = state.overlay;
     panels.forEach((p) => { if (p.canvas.clientWidth) p.draw(); });
+    planes.show(panels[0].shown === 0 ? panels[0].volume : data.volumes[0]);
   }
 
   find("panels").style.setProperty("--columns", data.panels.length);
@@ -270,8 +284,9 @@
   find("reset").onclick = reset;
   find("compare").onclick = () => compare(!state.compare);
   find("swipe").onclick = () => swipe(!state.swipe);
-  find("film").onclick = () => play(state.film < 0);
-  find("speed").oninput = () => { if (state.film >= 0) play(true); };
+  find("film").onclick = () => show(state.film < 0);
+  find("pause").onclick = () => play(!state.playing);
+  find("speed").oninput = () => { if (state.playing) play(true); };
   find("overlay").oninput = (e) => overlay(Number(e.target.value));
   compared.forEach((i) => find("other").add(new Option(data.volumes[i].name, i)));
   find("other").onchange = (e) => { state.other = Number(e.target.value); e.target.blur(); draw(); };
@@ -283,7 +298,8 @@
     Home: () => move(-slices), End: () => move(slices),
     ArrowLeft: () => adjust("image", -0.1, 0), ArrowRight: () => adjust("image", 0.1, 0),
     "+": () => adjust("image", 0, -0.04), "=": () => adjust("image", 0, -0.04), "-": () => adjust("image", 0, 0.04),
-    r: reset, c: () => compare(!state.compare), s: () => swipe(!state.swipe), f: () => play(state.film < 0),
+    r: reset, c: () => compare(!state.compare), s: () => swipe(!state.swipe), f: () => show(state.film < 0),
+    p: () => play(!state.playing), ",": () => leaf(-1), ".": () => leaf(1),
     "[": () => divide(state.divider - 0.05), "]": () => divide(state.divider + 0.05),
     u: () => overlay(state.overlay ? 0 : 0.6), z: () => zoom(1.25), x: () => zoom(0.8),
   };
@@ -301,34 +317,14 @@
   addEventListener("keyup", (e) => { if (e.key === " " && e.target.tagName !== "BUTTON") compare(false); });
   addEventListener("resize", draw);
 
-  // ---- three planes: NiiVue, where the page carries it and the browser has WebGL ------------------------
-  const source = find("niivue").textContent;
-  const webgl = document.createElement("canvas").getContext("webgl2");
-  if (source && webgl && slices > 1) {
-    find("three").hidden = false;
-    let viewer = null;
-    find("three").onclick = async () => {
-      const on = find("planes").hidden;
-      find("planes").hidden = !on;
-      find("three").setAttribute("aria-pressed", on);
-      if (!on || viewer) return;
-      const script = document.createElement("script");
-      script.textContent = source;
-      document.head.append(script);
-      viewer = new niivue.Niivue({
-        backColor: [0, 0, 0, 1], isOrientationTextVisible: data.letters !== null, isRadiologicalConvention: true,
-        dragAndDropEnabled: false, crosshairWidth: 0.5, crosshairColor: [0.5, 0.7, 1, 0.6],
-        multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW, multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
-      });
-      await viewer.attachTo("gl");
-      const file = new File([bytesOf(data.volumes[0].nifti)], "image.nii.gz");
-      const [low, high] = state.windows.image;
-      const volume = await niivue.NVImage.loadFromFile({file, name: "image.nii.gz", cal_min: low, cal_max: high});
-      viewer.addVolume(volume);
-      viewer.setSliceType(viewer.sliceTypeMultiplanar);
-      find("planes").dataset.ready = "yes";
-    };
-  }
+  find("three").hidden = !planes.able;
+  find("three").onclick = () => {
+    const on = find("planes").hidden;
+    find("planes").hidden = !on;
+    press("three", on);
+    draw();
+    if (on) find("planes").scrollIntoView({block: "nearest"});
+  };
   draw();
   document.body.dataset.ready = "yes";
 })();
