@@ -23,6 +23,8 @@ from rsd_mri.report.figures import contact_sheet, upper_window
 from rsd_mri.report.nifti import nifti_image
 from rsd_mri.report.planes import edge_letters, is_known, voxel_size
 
+SCRIPTS = ("volumes", "planes", "panel", "viewer")
+"""The page's own script, in the order in which one part uses another."""
 FILM_SAMPLES = 12
 FILM_PIXELS = 8_000_000
 """The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
@@ -75,7 +77,7 @@ def write_page(
         sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
         data=_script_safe(json.dumps(_data(recs, reference))),
-        viewer=_part("planes.js") + _part("viewer.js"),
+        viewer="".join(_part(f"{name}.js") for name in SCRIPTS),
         niivue=_script_safe(_niivue()) if three_planes else "",
     )
     with written_whole(path) as partial:
