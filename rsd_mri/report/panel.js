@@ -105,14 +105,16 @@ class Panel {
     const share = (v) => (100 * v / white).toPrecision(2) + " %";
     const gain = this.volume.kind === "difference" ? `, shown ${(white / high).toPrecision(2)} times brighter` : "";
     this.scale.textContent = ["image", "part"].includes(this.volume.kind)
-      ? `Black ${number(low)}, white ${number(high)} `
-      : `From ${share(low)} to ${share(high)} of white${gain} `;
+      ? `Black ${number(low)}, white ${number(high)}. `
+      : `From ${share(low)} to ${share(high)} of white${gain}. `;
+    if (this.coloured) this.scale.textContent += `Colour: uncertainty, up to ${share(state.windows.std[1])} of white. `;
     if (this.pointer) {
       const [x, y, seen] = this.pointer;
       this.value.textContent = `[${y}, ${x}] ${number(seen.values[(state.slice * rows + y) * columns + x])}`;
       this.scale.append(this.value);
     }
-    this.about.textContent = this.volume.caption;
+    this.about.textContent = this.swiped
+      ? `Left of the line: ${data.volumes[state.other].name}. Right: ${this.volume.name}.` : this.volume.caption;
   }
   draw() {
     const {kind} = this.volume;
@@ -127,7 +129,7 @@ class Panel {
     pen.drawImage(paint(this.volume, this.coloured), ...this.place);
     if (this.swiped) this.split(pen, height);
     this.write(pen, width, height);
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `rgb(${kinds[kind](t).map(Math.round)})`);
+    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `rgb(${kinds[this.coloured ? "std" : kind](t).map(Math.round)})`);
     this.bar.style.background = `linear-gradient(to right, ${stops})`;
     this.canvas.setAttribute("aria-label", `${this.volume.name}, slice ${state.slice + 1} of ${slices}`);
     this.describe();
@@ -159,7 +161,8 @@ class Panel {
     if (data.letters) {
       pen.font = "bold 13px system-ui, sans-serif";
       const [left, right, top, bottom] = data.letters;
-      say(left, 9, height / 2); say(right, width - 9, height / 2);
+      const edge = Math.max(this.place[0], 0) + 9;
+      say(left, edge, height / 2); say(right, width - edge, height / 2);
       say(top, width / 2, 10); say(bottom, width / 2, height - 24);
     }
   }

@@ -201,6 +201,53 @@ def test_swipe_and_switch_compare(reader):
     assert reader.look(BRIGHT)[0] == plain and reader.label().startswith("Posterior mean")
 
 
+def test_the_swipe_tells_the_value_of_the_side_pointed_at(reader):
+    def value() -> float:
+        return float(reader.browser.find_element("css selector", "figcaption .value").text.split("]")[1])
+
+    def point(x: float) -> None:
+        canvas = reader.panels[0]
+        width, scale = canvas.size["width"], min(canvas.size["height"] / ROWS, canvas.size["width"] / COLUMNS)
+        up = int((BRIGHT[0] + 0.5 - ROWS / 2) * scale)
+        ActionChains(reader.browser).move_to_element_with_offset(canvas, int(x * width), up).perform()
+
+    point(-0.1)
+    whole = value()
+    reader.press("s")
+    point(-0.1)
+    assert value() == pytest.approx(0.5 * whole, rel=0.02), "CG-SENSE is half as bright"
+    caption = reader.browser.find_element("css selector", "figcaption").text
+    assert "Left of the line: CG-SENSE. Right: Posterior mean." in caption
+    reader.press("[", "[", "[", "[")
+    point(-0.09)
+    assert value() == pytest.approx(whole, rel=0.02), "the line has moved past the place"
+
+
+def test_keys_act_on_the_panel_in_focus(reader):
+    before = [reader.look(BRIGHT, i) for i in (0, 3)]
+    reader.ask("arguments[0].focus()", reader.panels[3])
+    for _ in range(5):
+        reader.press(Keys.ARROW_RIGHT)
+    np.testing.assert_array_equal(reader.look(BRIGHT), before[0])
+    assert reader.look(BRIGHT, 3)[0] < before[1][0] - 20, "a wider window of the difference"
+    reader.press("e")
+    assert [panel.is_displayed() for panel in reader.panels] == [False, False, False, True]
+    reader.press("e")
+    assert all(panel.is_displayed() for panel in reader.panels)
+    reader.press("r", "z", "z")
+    zoomed = reader.picture()
+    ActionChains(reader.browser).key_down(Keys.SHIFT).send_keys(Keys.ARROW_UP).key_up(Keys.SHIFT).perform()
+    assert np.abs(reader.picture() - zoomed).mean() > 1 and reader.slice() == "2 of 3", "moved, the slice kept"
+
+
+def test_a_slider_in_focus_leaves_the_letters_to_the_page(reader):
+    reader.ask("document.getElementById('slice').focus()")
+    reader.press(Keys.ARROW_RIGHT)
+    assert reader.slice() == "3 of 3"
+    reader.press("f")
+    reader.wait(lambda: reader.label().startswith("Sample"))
+
+
 def test_uncertainty_lies_over_the_image_as_strong_as_the_slider_says(reader):
     slider = reader.browser.find_element("id", "overlay")
     stem, colours = reader.look(STEM), []
