@@ -1,6 +1,7 @@
 """What the report says in words: how the scan was acquired, how the image was made, and what to beware of."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,8 @@ def _check(rec: Reconstruction, name: str, form: str) -> str:
 def _prior(rec: Reconstruction) -> str:
     if rec.prior is None:
         return "none"
-    return rec.prior + (f" ({rec.prior_hash[:12]})" if rec.prior_hash else "")
+    # The folder's name tells runs apart; where it lies on the machine that made the page is nobody's business.
+    return "/".join(Path(rec.prior).parts[-2:]) + (f" ({rec.prior_hash[:12]})" if rec.prior_hash else "")
 
 
 def _slices(numbers: Sequence[int]) -> str:

@@ -23,6 +23,8 @@ from rsd_mri.report.figures import contact_sheet, upper_window
 from rsd_mri.report.nifti import nifti_image
 from rsd_mri.report.planes import edge_letters, is_known, voxel_size
 
+SCRIPTS = ("volumes", "planes", "panel", "viewer")
+"""The page's own script, in the order in which one part uses another."""
 FILM_SAMPLES = 12
 FILM_PIXELS = 8_000_000
 """The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
@@ -75,7 +77,7 @@ def write_page(
         sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
         data=_script_safe(json.dumps(_data(recs, reference))),
-        viewer=_part("viewer.js"),
+        viewer="".join(_part(f"{name}.js") for name in SCRIPTS),
         niivue=_script_safe(_niivue()) if three_planes else "",
     )
     with written_whole(path) as partial:
@@ -90,7 +92,7 @@ class Volume:
     name: str
     """Shown above the panel."""
     kind: str
-    """`image`, `std`, `prior` or `difference`; volumes of a kind share one window."""
+    """`image`, `part`, `std`, `prior` or `difference`; volumes of a kind share one window."""
     caption: str
     values: NDArray[np.floating] | None
     """[slice, readout, phase_encode]; None for a difference, which the page computes itself."""
@@ -131,11 +133,14 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
     filled = []
     if main.prior_part is not None:
         caption = "What the data leave open; it could be otherwise."
-        filled = [Volume("From the prior", "prior", caption, main.prior_part)]
+        filled = [Volume("Prior part", "prior", caption, main.prior_part)]
+    measured = []
+    if main.measured_part is not None:
+        measured = [Volume("Measured part", "part", "What the data determine of the image.", main.measured_part)]
     half = []
     if main.half_width is not None:
         half = [Volume("Calibrated half width", "std", "Of the interval around the image.", main.half_width)]
-    shown = first + compared[:1] + spread + differences[:1] + filled + half + compared[1:] + differences[1:]
+    shown = first + compared[:1] + spread + differences[:1] + measured + filled + half + compared[1:] + differences[1:]
     return shown + _film(main)
 
 
@@ -162,6 +167,7 @@ def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None
         "letters": edge_letters(main.geometry) if is_known(main.geometry, main.n_slices) else None,
         "windows": {
             "image": [0, white],
+            "part": [0, white],
             "std": [0, upper_window(main.std, 99.5) if main.std is not None else 1],
             "prior": [0, upper_window(main.prior_part) if main.prior_part is not None else 1],
             "difference": [-white / 5, white / 5],
