@@ -101,7 +101,7 @@ def test_file_round_trip_and_damage(tmp_path):
 def test_full_image_and_undersampling():
     scan, image = simulate_scan(replace(DataSettings(), slices=2, coils=4, noise=0.0), 3, 0, size=(48, 40))
     assert np.allclose(full_image(scan), np.abs(image), atol=1e-4)
-    short = undersampled(scan, 4.0, 0)
+    short = undersampled(scan, 2.0, 0)
     assert short.realised_acceleration > 1.2
     assert np.array_equal(short.kspace, scan.kspace * short.mask)
     with pytest.raises(InputError, match="needs fully sampled scans"):

@@ -226,7 +226,7 @@ def test_the_swipe_tells_the_value_of_the_side_pointed_at(reader):
 def test_keys_act_on_the_panel_in_focus(reader):
     before = [reader.look(BRIGHT, i) for i in (0, 3)]
     reader.ask("arguments[0].focus()", reader.panels[3])
-    for _ in range(5):
+    for _ in range(25):
         reader.press(Keys.ARROW_RIGHT)
     np.testing.assert_array_equal(reader.look(BRIGHT), before[0])
     assert reader.look(BRIGHT, 3)[0] < before[1][0] - 20, "a wider window of the difference"
