@@ -10,17 +10,24 @@ from PIL import Image
 
 import rsd_mri as rsd
 from rsd_mri.evaluation.image_quality import psnr
-from rsd_mri.report.figures import comparison_figure
+from rsd_mri.report.figures import comparison_figure, upper_window
 
 NAMES = {"zero-filled": "zero-filled", "cg-sense": "CG-SENSE", "l1-wavelet": "L1-wavelet", "tv": "total variation",
          "posterior": "posterior mean"}  # fmt: skip
+SHOWN = (slice(12, -12), slice(30, -30))
+GAIN = 5
 
 scan, truth = rsd.simulate(4, matrix=192, acs_lines=20, seed=11)
 recs = {method: rsd.reconstruct(scan, samples=4, method=method) for method in NAMES}
 reference = abs(truth[0])
 found = {method: float(psnr(reference[None], rec.magnitude)) for method, rec in recs.items()}
-images = {f"{NAMES[m]}  {found[m]:.1f} dB": rec.magnitude[0] for m, rec in recs.items()}
+images = {f"{NAMES[m]}  {found[m]:.1f} dB": rec.magnitude[0][SHOWN] for m, rec in recs.items()}
+figure = comparison_figure(images, reference[SHOWN], gain=GAIN)
+# Below the reference there is room: its own difference is nothing.
+corner = figure.axes[len(images) + 1]
+corner.imshow(recs["posterior"].std[0][SHOWN], cmap="gray", vmin=0, vmax=upper_window(reference) / GAIN)
+corner.set_title(f"posterior std x {GAIN}", color="white", fontsize=9)
 path = Path(__file__).with_suffix(".png")
-comparison_figure(images, reference).savefig(path, dpi=80)
+figure.savefig(path, dpi=80)
 Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=96).save(path, optimize=True)
 print(json.dumps(found))  # noqa: T201
