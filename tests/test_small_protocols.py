@@ -58,7 +58,10 @@ def test_networks_take_the_data_of_their_protocol(bench):
         with torch.device("meta"):
             denoiser = build_denoiser(protocol, inputs)
         mask = torch.ones(2, inputs.condition_channels, *shape[-2:], device="meta")
-        condition = Condition(mask if inputs.condition_channels else None)
+        sampling = torch.zeros(2, inputs.sampling_features, device="meta")
+        condition = Condition(
+            mask if inputs.condition_channels else None, sampling if inputs.sampling_features else None
+        )
         out = denoiser(torch.zeros(shape, dtype=dtype, device="meta"), torch.ones(2, device="meta"), condition)
         assert out.shape == shape and out.dtype == dtype
 
