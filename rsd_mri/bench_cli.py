@@ -163,10 +163,11 @@ def table_of_cards(
     Example: rsd-mri bench table bench-*/card.json
     """
     with refusing():
-        from rsd_mri.evaluation.cards import read_card, shipped_cards, tables
+        from rsd_mri.evaluation.cards import read_card, shipped_cards, shipped_tables, tables
 
         found = [read_card(path) for path in cards or shipped_cards()]
-        result([*tables(found), NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
+        lines = tables(found) if cards else shipped_tables()
+        result([*lines, NOT_FOR_DIAGNOSTIC_USE], {"cards": found}, as_json)
 
 
 def _restore(

@@ -78,7 +78,8 @@ def plan(protocol: Protocol, channels: int = 3) -> Plan:
         inputs, shape, dtype = Inputs.of(corruption), (1, *corruption.generator_shape), torch.float32
     # Shapes are all that counts: tensors without content, but for complex networks, whose kernels need it.
     device = torch.device("cpu" if protocol.network.field == "complex" else "meta")
-    denoiser = build_denoiser(protocol, inputs).requires_grad_(True).to(device)
+    with device:
+        denoiser = build_denoiser(protocol, inputs).requires_grad_(True)
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:

@@ -55,9 +55,13 @@ def test_networks_take_the_data_of_their_protocol(bench):
             inputs, shape, dtype = Inputs.of(corruption), (2, *corruption.image_shape), torch.float32
             larger = tuple(corruption.generator_shape) != tuple(corruption.image_shape)
             assert larger == (protocol.corruption.kind == "super-resolution")
-        denoiser = build_denoiser(protocol, inputs).to("meta")
+        with torch.device("meta"):
+            denoiser = build_denoiser(protocol, inputs)
         mask = torch.ones(2, inputs.condition_channels, *shape[-2:], device="meta")
-        condition = Condition(mask if inputs.condition_channels else None)
+        sampling = torch.zeros(2, inputs.sampling_features, device="meta")
+        condition = Condition(
+            mask if inputs.condition_channels else None, sampling if inputs.sampling_features else None
+        )
         out = denoiser(torch.zeros(shape, dtype=dtype, device="meta"), torch.ones(2, device="meta"), condition)
         assert out.shape == shape and out.dtype == dtype
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsd_mri.errors import InputError
-from rsd_mri.evaluation.benches import BENCHES, MINI
+from rsd_mri.evaluation.benches import BENCHES, MINI, OURS
 from rsd_mri.evaluation.judging import CLEAN
 from rsd_mri.protocol import protocol_folder
 
@@ -27,6 +27,14 @@ def shipped_cards() -> list[Path]:
     names = [*dict.fromkeys(bench.mini for bench in BENCHES), "pictures"]
     paths = [protocol_folder() / f"{name}.json" for name in names]
     return [path for path in paths if path.is_file()]
+
+
+def shipped_tables() -> list[str]:
+    """The tables of the cards that lie beside the protocols, and which experiments have none yet."""
+    paths = shipped_cards()
+    without = [b.name for b in BENCHES if b.name not in OURS and protocol_folder() / f"{b.mini}.json" not in paths]
+    lines = tables([read_card(path) for path in paths])
+    return [*lines, "", f"Not run yet: {', '.join(without)}."] if without else lines
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
