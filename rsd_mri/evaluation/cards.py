@@ -120,7 +120,7 @@ def _name(card: dict[str, Any]) -> str:
 def _cells(card: dict[str, Any]) -> list[str]:
     rows = {row["name"]: row for row in card["rows"] if row["space"] == CLEAN}
     stands_for = [bench for bench in BENCHES if card["protocol"] in (bench.mini, bench.whole)]
-    published = [bench.published for bench in stands_for]
+    published = list(dict.fromkeys(bench.published for bench in stands_for))
     names = ", ".join(bench.name for bench in stands_for) or _name(card)
     verdicts = [_verdict(card["ratio"]), _verdict(card["ratio_truncated"])]
     return [
