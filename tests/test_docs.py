@@ -17,13 +17,14 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 def pages_of(nav):
     for entry in nav:
-        for value in entry.values():
+        for value in [entry] if isinstance(entry, str) else entry.values():
             yield from [value] if isinstance(value, str) else pages_of(value)
 
 
-def test_every_page_is_in_the_menu():
-    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
-    assert {ROOT / "docs" / page for page in pages_of(settings["nav"])} == set(PAGES)
+def test_every_page_and_notebook_is_in_the_menu():
+    menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text().split("\nnav:")[1])
+    notebooks = {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert set(pages_of(menu)) == {path.relative_to(ROOT / "docs").as_posix() for path in PAGES} | notebooks
 
 
 def test_every_command_is_described_and_no_other():

@@ -9,17 +9,10 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-TRAINING = ("05_generated_images_and_their_limits", "06_train_a_prior_from_undersampled_scans")
-"""They train networks and run with the slow tests."""
-
-
-def pytest_params() -> list:
-    return [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in TRAINING else []) for p in NOTEBOOKS]
 
 
 def test_there_are_notebooks():
     assert len(NOTEBOOKS) >= 7
-    assert {p.stem for p in NOTEBOOKS} >= set(TRAINING)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -39,7 +32,7 @@ def test_outputs_are_stripped(path):
         assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
 
 
-@pytest.mark.parametrize("path", pytest_params())
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("default")
 def test_runs(path, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
