@@ -13,10 +13,9 @@ from data_prep import PreparedDataset
 from data_prep.images import SOURCES
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.corruption.images import scaled
-from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.evaluation.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.evaluation.picture_features import PictureFeatures
-from rsd_mri.experiment import corrupted_images, simulated_data, train_run
+from rsd_mri.experiment import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.files import written_whole
 from rsd_mri.generated import Tell, enlarged, generate_sets, measured, seen
 from rsd_mri.image_sets import combined_images
@@ -134,7 +133,7 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
     if protocol.corruption.kind != "undersampling":
         return corrupted_images(protocol, None)
     prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
-    return UndersampledSlices(PreparedDataset(prepared), protocol.mask, protocol.seed, protocol.corruption.shown)
+    return measured_slices(protocol, prepared)
 
 
 def run_comparison(

@@ -14,8 +14,9 @@ from data_prep import PreparedDataset, prepare_folder
 from data_prep.downloads import how_to_get
 from data_prep.images import SOURCES, read_images
 from rsd_mri.corruption.build import image_corruption
+from rsd_mri.corruption.crops import ReadoutCrops
 from rsd_mri.corruption.images import CorruptedImages
-from rsd_mri.corruption.slices import UndersampledSlices
+from rsd_mri.corruption.slices import PreparedSlices, UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.evaluation.proximal import proximal_distance
 from rsd_mri.operators import Sense
@@ -101,7 +102,7 @@ def train_run(
             )
         fabric.barrier()
         data = out / "simulated-prepared"
-    slices = UndersampledSlices(PreparedDataset(data), protocol.mask, protocol.seed, protocol.corruption.shown)
+    slices = measured_slices(protocol, data)
     card = describe(slices, data)
     if options.stage == "denoiser":
         tell = partial(_restoring, progress)
@@ -116,6 +117,14 @@ def train_run(
         monitor = proximal_distance(slices, protocol)
         done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
     return {**done, "first": first}
+
+
+def measured_slices(protocol: Protocol, data: Path) -> UndersampledSlices:
+    """What a protocol learns of a folder of prepared scans."""
+    slices: PreparedSlices = PreparedDataset(data)
+    if protocol.data.crop:
+        slices = ReadoutCrops(slices, protocol.data.crop)
+    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
 
 
 def _restoring(progress: Progress, done: float) -> None:

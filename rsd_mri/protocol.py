@@ -30,6 +30,9 @@ class MaskSettings:
     """Fully sampled centre lines; by default 20 of 320 in proportion, at least 8, at most half of those kept."""
     extra_lines: int | None = None
     """Outer lines that the further-corrupted mask drops; by default what takes R to R + 1."""
+    most_extra_lines: int | None = None
+    """Where given, the number dropped is drawn between `extra_lines` and this one: the networks then know sparser
+    scans than those they learn from."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class CorruptionSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What to train on where no data are given."""
+    """What to train on where no data are given, and in which pieces."""
 
     source: Literal["brains", "photographs", "digits"] = "brains"
     """`brains` are simulated scans; `photographs` are patches of the colour photographs that come with
@@ -98,6 +101,8 @@ class DataSettings:
     coils: int = 8
     noise: float = 0.01
     """Noise standard deviation over the brightest tissue."""
+    crop: int = 0
+    """Rows of the bands that training slices are cut into, simulated or not; 0 for whole slices. For masks of lines."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,9 @@ class DistillationSettings:
     """Noise level of the generator's input."""
     t_max: int = 800
     """Noise levels are drawn from the first t_max of 1000 Karras levels, counted from the smallest."""
+    sigma_min: float = 0.002
+    """Smallest of those levels. Below the noise of its data the teacher extrapolates: on images it does so well
+    enough (arXiv 2505.13377), on MRI it does not."""
     student_noise: Literal["none", "matched"] = "none"
     """Whether data noise is added to the generator's images before the teacher sees them."""
     fake_mask: Literal["acquired", "further"] = "acquired"

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from data_prep.images import read_images
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.corruption.slices import UndersampledSlices
 from rsd_mri.evaluation.features import find_extractor
 from rsd_mri.evaluation.set_metrics import SetMetrics, compare_sets
-from rsd_mri.experiment import corrupted_images, train_run
+from rsd_mri.experiment import corrupted_images, measured_slices, train_run
 from rsd_mri.files import written_whole
 from rsd_mri.generated import GeneratedSets, Tell, enlarged, generate_sets, measured
 from rsd_mri.image_sets import combined_images, magnitudes, to_bytes
@@ -105,6 +104,4 @@ def _comparisons(
 def _clean_and_measured(protocol: Protocol, data: Path) -> tuple[NDArray[Any], Data]:
     if protocol.corruption.kind != "undersampling":
         return read_images(data, protocol.data.matrix), corrupted_images(protocol, data)
-    scans = PreparedDataset(data)
-    law = UndersampledSlices(scans, protocol.mask, protocol.seed, protocol.corruption.shown)
-    return combined_images(scans), law
+    return combined_images(PreparedDataset(data)), measured_slices(protocol, data)

@@ -73,9 +73,9 @@ class Corruption(ABC):
         """
         return Identity()
 
-    def shown(self, images: Tensor, operator: LinearOperator) -> Tensor:
-        """What a network is shown of images through an operator: W A^H A x."""
-        return self.preconditioner(operator)(operator.gram(images))
+    def view(self, operator: LinearOperator) -> LinearOperator:
+        """What a network is shown of images through an operator: W A^H A."""
+        return self.preconditioner(operator) @ operator.gram
 
     def condition(self, operator: LinearOperator) -> Condition:  # noqa: ARG002
         """What the denoiser is told about an operator."""

@@ -35,15 +35,15 @@ class PreparedSlices(Interface):
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        """`kspace` [coil, readout, phase_encode], `csm`, `mask`, `sigma`, `item`."""
+        """`kspace` [coil, readout, phase_encode], `csm`, `mask`, `sigma`, `item`; of a part its `slice` too."""
 
 
 class UndersampledSlices:
     """Measurements of MRI slices.
 
     A fully sampled slice gets one retrospective mask, drawn from its identity, which it keeps for the whole
-    training; an undersampled one keeps its own. No line outside it is used. Of two sets of maps the first
-    is used.
+    training and in all of its parts; an undersampled one keeps its own. No line outside it is used. Of two
+    sets of maps the first is used.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class UndersampledSlices:
         csm = torch.from_numpy(np.ascontiguousarray(one["csm"] if one["csm"].ndim == 3 else one["csm"][0]))
         mask = torch.from_numpy(np.ascontiguousarray(one["mask"]))
         if bool(mask.all()):
-            law = generator(self.seed, item, "acquisition")
+            law = generator(self.seed, str(one.get("slice", item)), "acquisition")
             mask = draw_mask(self.law, (self.size[0], self.size[1]), law).mask
         mask = mask[None] if mask.ndim == 1 else mask
         kspace = torch.where(mask, kspace, torch.zeros((), dtype=kspace.dtype))

@@ -89,7 +89,7 @@ class Undersampling(Corruption):
         """Drop some of each item's outer lines."""
         if not isinstance(operator, Sense):
             raise TypeError(f"expected a Sense operator, got {operator!r}")
-        acs, extra = self.mask.acs_lines or 0, self.mask.extra_lines or 0
+        acs = self.mask.acs_lines or 0
         masks = operator.mask[:, 0]
         if masks.shape[0] == 1:
             masks = masks.expand(len(keys), -1, -1)
@@ -100,8 +100,15 @@ class Undersampling(Corruption):
             outer[tuple(centre(n, acs) for n in mask.shape)] = False
             # Laws with a random number of lines can leave fewer outer lines than are to be dropped.
             lines = int(outer.sum()) // (1 if mask.ndim == 1 else mask.shape[0])
-            dropped.append(further_mask(mask, acs, min(extra, lines), generator(*k, "further")))
+            dropped.append(further_mask(mask, acs, min(self._extra_lines(k), lines), generator(*k, "further")))
         return operator.with_mask(_stack(dropped).to(operator.mask.device))
+
+    def _extra_lines(self, key: Key) -> int:
+        """How many lines are dropped from an item's mask."""
+        least, most = self.mask.extra_lines or 0, self.mask.most_extra_lines
+        if most is None or most <= least:
+            return least
+        return int(torch.randint(least, most + 1, (), generator=generator(*key, "extra lines")))
 
     def preconditioner(self, operator: LinearOperator) -> LinearOperator:
         """The regularised inverse of A^H A, whose largest eigenvalue the power of the maps bounds."""

@@ -32,7 +32,7 @@ class Denoiser(nn.Module):
     corruption hides, at every noise level. Without it the network would have to give outputs that grow as 1 / t to
     fill what is hidden, and the loss would count little but the lowest levels.
 
-    `u` is what the network sees of the noisy image: the image itself, or A~^H A~ of it. The skip path is
+    `u` is what the network sees of the noisy image: the image itself, or W A~^H A~ of it. The skip path is
     taken from `u` as well: noise of the unmeasured subspace must not reach the output, since no loss on
     measurements could remove it.
 

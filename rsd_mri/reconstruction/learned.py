@@ -101,8 +101,7 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
         step_keys = [(*k, "denoise", step) for k in keys]
         masks = law.draw_masks(step_keys)
         further = law.further(operator.with_mask(masks.to(x.device)), step_keys)
-        u = law.shown(x, further)
-        return _by_sets(prior, u, t, sampling_features(further.mask), windows)
+        return _by_sets(prior, law.view(further)(x), t, sampling_features(further.mask), windows)
 
     return denoise
 

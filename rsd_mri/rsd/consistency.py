@@ -1,7 +1,5 @@
 """The consistency term: it trains a denoiser below the noise level of its data."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -14,7 +12,7 @@ DRAWS = 2
 
 
 def backward_step(
-    estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, seen: Callable[[Tensor], Tensor]
+    estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, view: LinearOperator
 ) -> Tensor:
     """Draw the seen image of a lower noise level from that of a higher one.
 
@@ -31,12 +29,12 @@ def backward_step(
         Standard normal.
     t, lower
         [batch]: from level t to level s <= t.
-    seen
+    view
         W A~^H A~.
     """
     share = expand((lower / t) ** 2, u)
     spread = expand(lower, u) * (1 - share).clamp_min(0).sqrt()
-    return share * u + (1 - share) * seen(estimate) + spread * seen(noise)
+    return share * u + (1 - share) * view(estimate) + spread * view(noise)
 
 
 def consistency_loss(
@@ -77,23 +75,19 @@ def consistency_loss(
     Tensor
         [batch], real; it may be negative.
     """
-    condition, weight = corruption.condition(further), corruption.preconditioner(further)
-
-    def seen(image: Tensor) -> Tensor:
-        return weight(further.gram(image))
-
+    condition, view = corruption.condition(further), corruption.view(further)
     upper = denoiser(u, t, condition)
     lower = []
     for draw in range(DRAWS):
         state, level, estimate = u, t, upper
         for step, below in enumerate(levels):
             # Only the ends are trained; the way between is the denoiser's as it stands.
-            state = backward_step(estimate.detach(), state, noise[step, draw], level, below, seen)
+            state = backward_step(estimate.detach(), state, noise[step, draw], level, below, view)
             level = below
             last = step + 1 == len(levels)
             with torch.set_grad_enabled(last and torch.is_grad_enabled()):
                 estimate = denoiser(state, level, condition)
         lower.append(estimate)
-    errors = [seen(one - upper) for one in lower]
+    errors = [view(one - upper) for one in lower]
     weight_of_level = loss_weight(levels[-1], denoiser.sigma_data, denoiser.sigma_hidden)
     return weight_of_level * per_item_mean(real_inner(errors[0], errors[1]))

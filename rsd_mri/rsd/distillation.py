@@ -147,7 +147,8 @@ class DistillationStage(Stage):
         def losses(part: Draw) -> ItemLosses:
             keys = part.keys
             made = self._generate(fabric, part)
-            t = distillation_levels(uniform_items([(*k, "level") for k in keys]), s.t_max).to(fabric.device)
+            uniform = uniform_items([(*k, "level") for k in keys])
+            t = distillation_levels(uniform, s.t_max, s.sigma_min).to(fabric.device)
             grain = None
             if s.student_noise == "matched":
                 grain = normal_items(corruption.image_shape, [(*k, "grain") for k in keys], corruption.dtype)

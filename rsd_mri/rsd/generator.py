@@ -33,7 +33,7 @@ def generate(
         Noise level the generator was distilled at.
     """
     level = torch.full((noise.shape[0],), sigma_init, device=noise.device)
-    made = generator(corruption.shown(noise * sigma_init, operator), level, corruption.condition(operator))
+    made = generator(corruption.view(operator)(noise * sigma_init), level, corruption.condition(operator))
     return corruption.project(made, operator)
 
 
@@ -70,8 +70,8 @@ def sample_teacher(
     """
     device = next(teacher.parameters()).device
     operator = draw_further(corruption, keys).to(device)
-    condition, weight, gram = corruption.condition(operator), corruption.preconditioner(operator), operator.gram
+    condition, view = corruption.condition(operator), corruption.view(operator)
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
     noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype).to(device)
-    made = heun(lambda x, t: teacher(weight(gram(x)), t, condition), noise, levels, stop_at, callback)
+    made = heun(lambda x, t: teacher(view(x), t, condition), noise, levels, stop_at, callback)
     return corruption.project(made, operator)

@@ -4,9 +4,8 @@ All of them compare what a denoiser says with what was measured, through A only;
 whether A is MRI, inpainting or the identity.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -87,8 +86,8 @@ class Comparison:
     """r = f(v_t, t)."""
     fake: Tensor
     """q = psi(v_t, t)."""
-    seen: Callable[[Tensor], Tensor]
-    """W A~^H A~ of an image: what both saw it through."""
+    view: LinearOperator
+    """W A~^H A~: what both saw it through."""
     t: Tensor
 
 
@@ -112,12 +111,12 @@ def compare(
     if grain is not None:
         v = v + expand(sigma, v) * grain
     further = corruption.further(operator, keys).to(v.device)
-    u = corruption.shown(v + expand(t, v) * noise, further)
+    view = corruption.view(further)
+    u = view(v + expand(t, v) * noise)
     condition = corruption.condition(further)
     real, other = teacher(u, t, condition), fake(u, t, condition)
     project = corruption.project
-    seen = partial(corruption.shown, operator=further)
-    return Comparison(project(v, further), project(real, further), project(other, further), seen, t)
+    return Comparison(project(v, further), project(real, further), project(other, further), view, t)
 
 
 def real_inner(a: Tensor, b: Tensor) -> Tensor:
@@ -151,7 +150,7 @@ def sid_loss(pair: Comparison, alpha: float, masked: bool = False, normalised: b
     difference, error = pair.teacher - pair.fake, pair.teacher - pair.image
     if masked:
         # Numerator and scale both see the measured part only, so an emptier mask does not shrink the loss.
-        difference, error = pair.seen(difference), pair.seen(error)
+        difference, error = pair.view(difference), pair.view(error)
     inner = per_item_mean(real_inner(difference, error - alpha * difference))
     return inner / per_item_mean(error.abs()).clamp_min(1e-5).detach() if normalised else inner
 

@@ -55,3 +55,13 @@ def test_a_mask_belongs_to_its_slice():
 def test_no_slices_is_one_sentence():
     with pytest.raises(InputError, match="run 'rsd-mri prep'"):
         UndersampledSlices(Slices(), LAW, 0)
+
+
+def test_the_number_of_dropped_lines_is_drawn_where_a_range_is_given():
+    law = MaskSettings(acceleration=2.0, acs_lines=4, extra_lines=1, most_extra_lines=3)
+    data = UndersampledSlices(Slices((2, 8, 20)), law, 0)
+    batch = data.batch([0] * 60)
+    further = data.corruption.further(batch.operator, [(i,) for i in range(60)])
+    dropped = (batch.operator.mask.sum(-1) - further.mask.sum(-1)).flatten()
+    assert set(dropped.tolist()) == {1, 2, 3}
+    assert not bool((further.mask & ~batch.operator.mask).any())

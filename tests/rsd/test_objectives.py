@@ -173,8 +173,8 @@ def test_masked_loss_ignores_what_is_not_measured():
         Gain(0.5), Gain(0.4), corruption, normal(6, 8, 16, seed=6), keys, torch.ones(6), normal(6, 8, 16, seed=7)
     )
     hidden = normal(6, 8, 16, seed=8)
-    hidden = hidden - pair.seen(hidden)  # one coil: A^H A is the projection
-    moved = type(pair)(pair.image, pair.teacher + hidden, pair.fake, pair.seen, pair.t)
+    hidden = hidden - pair.view(hidden)  # one coil: A^H A is the projection
+    moved = type(pair)(pair.image, pair.teacher + hidden, pair.fake, pair.view, pair.t)
     assert torch.allclose(sid_loss(pair, 1.2, masked=True), sid_loss(moved, 1.2, masked=True), rtol=1e-4)
     assert not torch.allclose(sid_loss(pair, 1.2), sid_loss(moved, 1.2), rtol=0.1)
 
