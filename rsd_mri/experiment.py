@@ -1,7 +1,7 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,15 +102,17 @@ def train_run(
             )
         fabric.barrier()
         data = out / "simulated-prepared"
-    slices = measured_slices(protocol, data)
+    # Restored whole: a band would end where the image goes on.
+    cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
+    slices = measured_slices(cut, data)
     card = describe(slices, data)
     if options.stage == "denoiser":
         tell = partial(_restoring, progress)
         # The first restores and stores; the others then read what it stored.
         if first:
-            restore(slices, protocol, out, tell)
+            restore(slices, protocol, out, tell, options.start)
         fabric.barrier()
-        restored = restore(slices, protocol, out, tell)
+        restored = restore(slices, protocol, out, tell, options.start)
         card["restored_by"] = protocol.denoiser.restored_by
         done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
     else:
@@ -155,9 +157,12 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
 
 
 def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None]
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
+    start: Path | None = None,
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once.
+
+    With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
 
     Returns
     -------
@@ -170,7 +175,7 @@ def restore(
         tensors, metadata = load_tensors(path)
         if metadata.get("data") == slices.identity:
             return torch.view_as_complex(tensors["images"])
-    prior = load_prior(folder, "denoiser") if method == "posterior" else None
+    prior = load_prior(start or folder, "denoiser") if method == "posterior" else None
     images = []
     for i in range(len(slices)):
         one = slices.batch([i])

@@ -38,6 +38,10 @@ def train(
     stage: Annotated[
         StageName, typer.Option(help="What to train; all: teacher and generator; denoiser: the reconstruction prior.")
     ] = StageName.all,
+    start: Annotated[
+        Optional[Path],
+        typer.Option("--from", help="Run folder or weights that a new teacher or denoiser starts from; else random."),
+    ] = None,
     images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of continuing.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Devices per node; found by itself under torchrun.")] = 1,
@@ -77,7 +81,7 @@ def train(
         chosen = chosen.with_values(changes)
         options = TrainOptions(
             stage.value, fresh, device.value, devices, nodes, precision.value, accumulate, compiled,
-            checkpoint_activations, tensorboard,
+            checkpoint_activations, tensorboard, start=start,
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(

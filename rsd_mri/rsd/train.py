@@ -17,6 +17,7 @@ from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
+from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
 
@@ -77,7 +78,7 @@ def train(
         finish = partial(_finish, folder, stage, protocol, Inputs.of(data.corruption), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":
-            new = equipped(build_denoiser(protocol, Inputs.of(data.corruption)), options)
+            new = new_network(protocol, Inputs.of(data.corruption), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
             loop = loop_settings(protocol.teacher, options, fabric)
         else:
@@ -121,7 +122,7 @@ def train_denoiser(
     )
     data = RestoredPatches(images, s.patch, protocol.seed)
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
-    new = equipped(build_denoiser(protocol, WHOLE_IMAGES), options)
+    new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
     stage = DenoiserStage(
         new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile
@@ -132,6 +133,21 @@ def train_denoiser(
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
     return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
+
+
+def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:
+    """A network to train: of random weights, or of those of an earlier run.
+
+    Raises
+    ------
+    InputError
+        If the earlier weights are of another kind, or do not fit the protocol's network.
+    """
+    new = build_denoiser(protocol, inputs)
+    if options.start is not None:
+        earlier = load_prior(options.start, kind)
+        load_weights(new, earlier.denoiser.state_dict(), str(earlier.path))
+    return equipped(new, options)
 
 
 def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:

@@ -4,6 +4,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,6 +41,8 @@ class TrainOptions:
     """Compute activations again in the backward pass, to save memory."""
     tensorboard: bool = False
     checkpoint_seconds: float = 60.0
+    start: Path | None = None
+    """Run folder or file whose weights a new teacher or denoiser starts from; random ones without it."""
 
 
 class ScaledLosses(MixedPrecision):
