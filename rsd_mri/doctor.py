@@ -64,7 +64,7 @@ def examination() -> dict[str, Any]:
         "threads": threads,
         "memory_bytes": _memory(),
         "memory_free_bytes": free_bytes(torch.device("cpu")),
-        "prior": str(DEFAULT_PRIOR) if DEFAULT_PRIOR.is_file() else None,
+        "prior": str(DEFAULT_PRIOR) if DEFAULT_PRIOR.is_dir() else None,
         "missing": missing(EXTRAS, PROGRAMS),
         "not_for_diagnostic_use": True,
     }

@@ -26,7 +26,7 @@ from rsd_mri.reconstruction.learned import PosteriorSettings, Sampler
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, Method, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction as _Reconstruction
 from rsd_mri.report import facts
-from rsd_mri.report.deliver import find_prior
+from rsd_mri.report.deliver import DEFAULT_PRIOR, find_prior
 from rsd_mri.report.figures import contact_sheet, write_png
 from rsd_mri.report.overview import Picture, overview_figure
 from rsd_mri.report.page import data_uri, write_page
@@ -300,9 +300,7 @@ def load_prior(source: str | Path | None = None, kind: str | None = None) -> Pri
     """
     if source is None and kind is None:
         return _own(find_prior(None, "posterior"))
-    if source is None:
-        raise InputError(f"kind {kind}: the package carries one prior only; give a run folder to choose from")
-    return _own(_load_prior(source, kind))
+    return _own(_load_prior(DEFAULT_PRIOR if source is None else source, kind))
 
 
 def reconstruct(

@@ -12,11 +12,13 @@ from rsd_mri.simulation import simulate_folder
 
 
 def test_it_is_small_whole_and_named_in_its_card():
-    assert DEFAULT_PRIOR.stat().st_size < 8e6
+    assert sum(path.stat().st_size for path in DEFAULT_PRIOR.glob("*.safetensors")) < 8e6
     prior = load_prior(DEFAULT_PRIOR)
-    assert prior.kind == "denoiser"
-    assert prior.card["acceleration"] == 4.0
-    assert prior.sha256 in DEFAULT_PRIOR.with_suffix(".md").read_text()
+    assert prior.kind == "denoiser" and prior.teacher is not None and prior.teacher.kind == "teacher"
+    text = (DEFAULT_PRIOR / "README.md").read_text()
+    for one in (prior, prior.teacher):
+        assert one.card["acceleration"] == 4.0
+        assert one.sha256 in text
 
 
 def test_recon_without_options_uses_it(tmp_path):

@@ -90,7 +90,7 @@ def test_reconstruct_is_reconstruct_scan(scan, tmp_path):
 
 def test_posterior_is_the_default_under_the_package_prior(rec):
     assert rec.method == "posterior" and rec.samples.shape == (2, 2, 48, 48)
-    assert rec.prior == str(DEFAULT_PRIOR) and rec.prior_hash == rsd.load_prior().sha256
+    assert rec.prior == str(DEFAULT_PRIOR / "denoiser.safetensors") and rec.prior_hash == rsd.load_prior().sha256
 
 
 def test_picture_has_the_std_beside_the_image(scan, rec):
@@ -175,7 +175,7 @@ def test_a_prior_serves_by_value_and_by_folder(scan, run):
         (lambda scan, rec, tmp: rsd.read(tmp / "none.h5"), "no such file"),
         (lambda scan, rec, tmp: rsd.load_prior(tmp / "none"), "none"),
         (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
-        (lambda scan, rec, tmp: rsd.load_prior(kind="teacher"), "give a run folder"),
+        (lambda scan, rec, tmp: rsd.load_prior(kind="generator"), "has no generator"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2), "rsd-mri train"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2, network="student"), "generator or teacher"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(0), "at least 1"),

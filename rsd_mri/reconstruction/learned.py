@@ -61,8 +61,9 @@ class PosteriorSettings:
     """Prepared units. Above the error of the start, but not far: more forgets what the start knew. On simulated wrapped
     heads (means of four and of two, R = 4 and 6) 0.15 was 0.1 to 0.5 dB above 0.3, and 1.0 up to 1.0 dB below it."""
     sigma_min: float = 0.01
-    start: Start = "tv"
-    """What the first level's noise is added to; `dps`, `a-dps` and `noise-space` start at noise alone."""
+    start: Start | None = None
+    """What the first level's noise is added to: by default the one-step image of the teacher where the prior comes with
+    one, else total variation. `dps`, `a-dps` and `noise-space` start at noise alone."""
     weight: float = 1.0
     """Of the data in `dps` and `a-dps`."""
     consistency: bool = False
@@ -167,7 +168,8 @@ def sample_posterior(
     # Where the noise is unknown or none, the network's own limit stands in.
     sigma = max(sigma, SMALLEST_LEVEL)
     # One by one: they stop when they are done, and a slice must not wait for another.
-    begin = partial(one_step, prior) if settings.start == "one-step" else STARTS[settings.start]
+    start = start_of(settings, prior)
+    begin = partial(one_step, prior) if start == "one-step" else STARTS[start]
     firsts = [begin(one, y, sigma) for one, y in _slices(operator, kspace)]
     n = len(keys) // len(kspace)
     if n > 1 and len(kspace) > 1:
@@ -184,6 +186,11 @@ def sample_posterior(
         samples = noise_space_langevin(problem, lambda z: problem.estimate(level * z, level, 0), steps=settings.levels)
         return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
     return sample_problem(problem, settings, measured=prior.kind == "denoiser")
+
+
+def start_of(settings: PosteriorSettings, prior: Prior) -> Start:
+    """What a sampler starts from under a prior."""
+    return settings.start or ("tv" if prior.teacher is None else "one-step")
 
 
 def sample_problem(
@@ -227,16 +234,16 @@ def floor_of(prior: Prior) -> float:
 def one_step(prior: Prior, operator: Sense, kspace: Tensor, sigma: float) -> Tensor:
     """One network call, then one data step.
 
-    The network restores what it is shown of the data under the scan's own mask at the noise level of the data, which
-    is what it was trained to do; the data step is the maximum of the exact likelihood times a Gaussian around the
-    estimate whose width is the network's own error.
+    By the teacher of the prior's run, where there is one. The network restores what it is shown of the data under the
+    scan's own mask at the noise level of the data, which is what it was trained to do; the data step is the maximum of
+    the exact likelihood times a Gaussian around the estimate whose width is the network's own error.
 
     Returns
     -------
     Tensor
         [1, (set,) readout, phase_encode], prepared units.
     """
-    sigma = max(sigma, SMALLEST_LEVEL)
+    sigma, prior = max(sigma, SMALLEST_LEVEL), prior.teacher or prior
     gram, seen, windows = operator.gram, operator.adjoint(kspace), windows_of(operator.csm)
     if prior.kind == "denoiser":
         shown, level, features = cg_sense(operator, kspace, sigma), max(CG_SENSE_ERROR, 2 * sigma), None

@@ -17,7 +17,7 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish
-from rsd_mri.reconstruction.learned import WITH_GRADIENT, PosteriorSettings, one_step, sample_posterior
+from rsd_mri.reconstruction.learned import WITH_GRADIENT, PosteriorSettings, one_step, sample_posterior, start_of
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior
@@ -146,7 +146,7 @@ def reconstruct_scan(
         seed=options.seed,
         geometry=scan.geometry,
         notes=tuple(notes),
-        parameters=_parameters(options, volume.n_sets, volume.calib_width),
+        parameters=_parameters(options, prior if learned else None, volume),
     )
 
 
@@ -163,10 +163,17 @@ def _plan(scan: Scan, volume: VolumeCalibration, options: ReconOptions, prior: P
     return batches if sampled else replace(batches, slices=1)
 
 
-def _parameters(options: ReconOptions, n_sets: int, calib_width: int) -> dict[str, str | int | float]:
-    values: dict[str, str | int | float] = {"n_sets": n_sets, "calib_width": calib_width}
+def _parameters(
+    options: ReconOptions, prior: Prior | None, volume: VolumeCalibration
+) -> dict[str, str | int | float]:
+    values: dict[str, str | int | float] = {"n_sets": volume.n_sets, "calib_width": volume.calib_width}
+    if prior is None:
+        return values
     if options.method == "posterior":
-        values |= {"samples": options.samples, **vars(options.posterior)}
+        start = start_of(options.posterior, prior)
+        values |= {"samples": options.samples, **vars(options.posterior), "start": start}
+    if prior.teacher is not None:
+        values["teacher_hash"] = prior.teacher.sha256
     return values
 
 

@@ -21,7 +21,7 @@ from rsd_mri.rsd.prior import Prior, load_prior
 from rsd_mri.scan.reading import read_scan
 
 FORMATS = ("h5", "nifti", "dicom", "png")
-DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4.safetensors"
+DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Pri
             "--sampler noise-space needs a one-step generator, and the prior that comes with the package has none; "
             "give the folder of a run with --prior"
         )
-    if not DEFAULT_PRIOR.is_file():
+    if not DEFAULT_PRIOR.is_dir():
         raise InputError(
             f"--method {method} needs a prior, and this installation carries none; train one with "
             "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"

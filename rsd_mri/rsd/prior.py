@@ -54,10 +54,14 @@ class Prior:
     """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
     path: Path
     sha256: str
+    teacher: "Prior | None" = None
+    """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
 
     def to(self, device: torch.device) -> "Prior":
-        """Move the network to a device."""
+        """Move the networks to a device."""
         self.denoiser.to(device)
+        if self.teacher is not None:
+            self.teacher.to(device)
         return self
 
 
@@ -103,7 +107,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
         A run folder or a `.safetensors` file.
     kind
         `teacher`, `generator` or `denoiser`: which of a run's to take. By default the denoiser where there is
-        one, else the teacher.
+        one, with the teacher beside it, else the teacher.
 
     Raises
     ------
@@ -111,11 +115,14 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
         If there is none, or the file is of another kind than was asked for.
     """
     path = Path(source)
+    teacher = None
     if path.is_dir():
         wanted = kind or ("denoiser" if (path / "denoiser.safetensors").is_file() else "teacher")
+        if kind is None and wanted == "denoiser" and (path / "teacher.safetensors").is_file():
+            teacher = load_prior(path, "teacher")
         path = path / f"{wanted}.safetensors"
         if not path.is_file():
-            if not (path.parent / "protocol.yaml").is_file():
+            if not any((path.parent / name).is_file() for name in ("protocol.yaml", "denoiser.safetensors")):
                 raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
     tensors, metadata = load_tensors(path)
@@ -129,7 +136,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path))
+    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path), teacher)
 
 
 BANK = "sensitivities.safetensors"

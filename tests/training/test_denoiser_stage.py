@@ -1,13 +1,17 @@
 """The reconstruction prior: patches keyed by number, a run that ends with a usable prior."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from rsd_mri.corruption.patches import RestoredPatches
+from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
-from rsd_mri.reconstruction.learned import PosteriorSettings, one_step, sample_posterior
-from rsd_mri.rsd.prior import load_prior
-from rsd_mri.rsd.train import TrainOptions, train_denoiser
+from rsd_mri.reconstruction.learned import PosteriorSettings, one_step, sample_posterior, start_of
+from rsd_mri.rsd.prior import Inputs, build_denoiser, load_prior, save_prior
+from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
 
 PROTOCOL = Protocol(
     network=NetworkSettings(channels=4, multipliers=(1, 2)), denoiser=DenoiserSettings(images=16, batch=8, patch=16)
@@ -64,3 +68,35 @@ def test_two_sets_of_maps(tmp_path):
     out = sample_posterior(prior, operator, kspace, 0.1, [(0, 1)], PosteriorSettings(levels=3), lambda share: None)
     assert out.shape == (1, 2, 24, 20)
     assert one_step(prior, operator, kspace, 0.1).shape == (1, 2, 24, 20)
+
+
+def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
+    """A denoiser alone starts from total variation; beside a teacher both one-step and start are the teacher's."""
+    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), lambda *_: None, {})
+    assert load_prior(tmp_path).teacher is None
+    assert start_of(PosteriorSettings(), load_prior(tmp_path)) == "tv"
+    network = build_denoiser(PROTOCOL, Inputs())
+    for parameter in network.network.last.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_prior(tmp_path / "teacher.safetensors", "teacher", network, PROTOCOL, Inputs(), {"hidden_error": 0.2})
+    both = load_prior(tmp_path)
+    assert both.kind == "denoiser" and both.teacher is not None
+    assert start_of(PosteriorSettings(), both) == "one-step"
+    csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)
+    operator = sense_operator(csm, torch.arange(20) % 2 == 0)
+    kspace = operator(images()[:1])
+    expected = one_step(load_prior(tmp_path, "teacher"), operator, kspace, 0.1)
+    assert torch.equal(one_step(both, operator, kspace, 0.1), expected)
+    assert not torch.allclose(one_step(load_prior(tmp_path, "denoiser"), operator, kspace, 0.1), expected, atol=1e-3)
+
+
+def test_a_new_denoiser_starts_from_earlier_weights(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    train_denoiser(images(), PROTOCOL, first, TrainOptions(device="cpu"), lambda *_: None, {})
+    still = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, learning_rate=0.0))
+    options = TrainOptions(device="cpu", start=first)
+    train_denoiser(images(), still, second, options, lambda *_: None, {})
+    ours, theirs = (load_prior(run).denoiser.state_dict() for run in (first, second))
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in ours)
+    with pytest.raises(InputError, match="holds a denoiser"):
+        new_network(PROTOCOL, Inputs(), "teacher", replace(options, start=first / "denoiser.safetensors"))
