@@ -143,7 +143,7 @@ def calibrate(
         files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
         options = ReconOptions(
             "posterior", samples, seed, resolve_device(device.value),
-            PosteriorSettings.of(sampler.value, levels, consistency), held_out=False,
+            PosteriorSettings.of(sampler.value, levels, consistency),
         )
         loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
         with Bar("calibrating") as bar:

@@ -29,7 +29,7 @@ from rsd_mri.reconstruction.classical import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.learned import PosteriorSettings
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.reconstruct import METHODS, ReconOptions, run_method
+from rsd_mri.reconstruction.reconstruct import METHODS, ReconOptions, run_method, try_held_out
 from rsd_mri.rsd.prior import Prior
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
@@ -174,7 +174,8 @@ def _ours(
     truth: NDArray[np.float32],
 ) -> Result:
     def call() -> Tensor:
-        return run_method([one], scan, index, options, prior, Batches(1, options.samples, 0), lambda share: None)[0]
+        settled = try_held_out(one, scan, options, prior)[0] if options.method == "posterior" else options
+        return run_method([one], scan, index, settled, prior, Batches(1, options.samples, 0), lambda share: None)[0]
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)

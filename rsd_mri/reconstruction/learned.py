@@ -63,7 +63,8 @@ class PosteriorSettings:
     sigma_min: float = 0.01
     start: Start | None = None
     """What the first level's noise is added to: by default the one-step image of the teacher where the prior comes with
-    one, else total variation. `dps`, `a-dps` and `noise-space` start at noise alone."""
+    one, or total variation where that predicts held-out lines better, or there is no teacher. `dps`, `a-dps` and
+    `noise-space` start at noise alone."""
     weight: float = 1.0
     """Of the data in `dps` and `a-dps`."""
     consistency: bool = False

@@ -17,7 +17,14 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish
-from rsd_mri.reconstruction.learned import WITH_GRADIENT, PosteriorSettings, one_step, sample_posterior, start_of
+from rsd_mri.reconstruction.learned import (
+    WITH_GRADIENT,
+    PosteriorSettings,
+    Start,
+    one_step,
+    sample_posterior,
+    start_of,
+)
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.result import Reconstruction
 from rsd_mri.rsd.prior import Prior
@@ -49,7 +56,8 @@ class ReconOptions:
     device: torch.device = torch.device("cpu")
     posterior: PosteriorSettings = PosteriorSettings()
     held_out: bool = True
-    """Learned methods: predict acquired lines that are left out, in one slice. Costs a one-step run."""
+    """Learned methods: predict acquired lines that are left out, in one slice. Costs two quick runs of it, and one of
+    total variation where that may be the samplers' start."""
 
 
 def reconstruct_scan(
@@ -89,6 +97,11 @@ def reconstruct_scan(
     settings = prep or PrepSettings()
     volume = calibrate_volume(scan, settings)
     batches = _plan(scan, volume, options, prior)
+    predicted: dict[str, float] = {}
+    # A generator knows one noise level: it cannot restore what the others are left out for.
+    if options.held_out and options.method in LEARNED and prior is not None and prior.kind != "generator":
+        middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
+        options, predicted = try_held_out(middle, scan.source.name, options, prior)
     parts: list[FinishedSlice] = []
     prepared: list[PreparedSlice] = []
     for begin in range(0, scan.n_slices, batches.slices):
@@ -114,10 +127,7 @@ def reconstruct_scan(
     learned = options.method in LEARNED
     checks: dict[str, float] = {"peak_mib": peak_bytes(options.device) / 2**20}
     if learned and prior is not None:
-        checks |= _averages(parts)
-        # A generator knows one noise level: it cannot restore what the others are left out for.
-        if options.held_out and prior.kind != "generator":
-            checks |= _held_out(scan, settings, volume, options, prior)
+        checks |= _averages(parts) | predicted
         notes += distance_from_card(
             prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
             sigma=volume.sigma, size=prepared[0].kspace.shape[-2:], rms=float(np.mean([p.rms for p in parts])),
@@ -240,21 +250,37 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def _held_out(
-    scan: Scan, settings: PrepSettings, volume: VolumeCalibration, options: ReconOptions, prior: Prior
-) -> dict[str, float]:
-    """Predict acquired lines of the middle slice by the one-step path and by CG-SENSE: one more run of each."""
+def try_held_out(
+    prepared: PreparedSlice, name: str, options: ReconOptions, prior: Prior
+) -> tuple[ReconOptions, dict[str, float]]:
+    """Predict acquired lines of a slice by the one-step path and by CG-SENSE, and settle the samplers' start by it.
+
+    Where the prior comes with a teacher, samplers start from its one-step image or from total variation, whichever
+    predicts the lines better: on scans unlike those it was trained on the teacher can be the worse one.
+
+    Returns
+    -------
+    options
+        With the start settled.
+    checks
+        `held_out_error`, `held_out_error_cg_sense`, `held_out_error_tv` where that was tried, `held_out_seconds`; empty
+        where there are no lines to leave out.
+    """
     begun = time.perf_counter()
-    index = scan.n_slices // 2
-    prepared = prepare_slice(scan, index, settings, volume)
     operator, kspace = as_operator([prepared], options.device)
     sigma = prepared.sigma
-    left = hold_out(torch.from_numpy(prepared.mask), (options.seed, scan.source.name, "held out"), prepared.acs)
+    left = hold_out(torch.from_numpy(prepared.mask), (options.seed, name, "held out"), prepared.acs)
     if not left.any():
-        return {}
+        return options, {}
     ways: dict[str, Callable[[Sense, Tensor], Tensor]] = {
         "held_out_error": lambda a, y: one_step(prior, a, y, sigma),
         "held_out_error_cg_sense": lambda a, y: cg_sense(a, y, sigma),
     }
-    found = {name: held_out_error(operator, kspace, sigma, left, way) for name, way in ways.items()}
-    return {**found, "held_out_seconds": time.perf_counter() - begun}
+    settings = options.posterior
+    if options.method == "posterior" and settings.start is None and prior.teacher is not None:
+        ways["held_out_error_tv"] = lambda a, y: total_variation(a, y, sigma)
+    found = {key: held_out_error(operator, kspace, sigma, left, way) for key, way in ways.items()}
+    if "held_out_error_tv" in found:
+        start: Start = "tv" if found["held_out_error_tv"] < found["held_out_error"] else "one-step"
+        options = replace(options, posterior=replace(settings, start=start))
+    return options, {**found, "held_out_seconds": time.perf_counter() - begun}

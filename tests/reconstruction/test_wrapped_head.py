@@ -12,8 +12,9 @@ from rsd_mri.networks import UNet
 from rsd_mri.operators import draw_mask, sense_operator
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction import reconstruct
+from rsd_mri.reconstruction import learned, reconstruct
 from rsd_mri.reconstruction.calibration import full_image
+from rsd_mri.reconstruction.classical import total_variation
 from rsd_mri.reconstruction.learned import PosteriorSettings, sample_posterior
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
@@ -117,3 +118,29 @@ def test_unknown_noise_does_not_break_the_samplers(prior):
         out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, lambda share: None)
         assert torch.isfinite(torch.view_as_real(out)).all()
         assert (operator(out) - operator(image)).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monkeypatch, good):
+    """A teacher that knows the image is started from; one that says nothing is not."""
+    scan, _ = head
+    full = {}
+
+    def teachers(given, operator, kspace, sigma):
+        # What total variation makes of all lines is a better image than any method makes of fewer.
+        if not full:
+            full["image"] = total_variation(operator, kspace, sigma)
+        return full["image"] if good else torch.zeros_like(full["image"])
+
+    monkeypatch.setattr(reconstruct, "one_step", teachers)
+    monkeypatch.setattr(learned, "one_step", teachers)
+    prepared = reconstruct.prepare_slice(scan, 0, PrepSettings(), reconstruct.calibrate_volume(scan, PrepSettings()))
+    operator, kspace = reconstruct.as_operator([prepared], torch.device("cpu"))
+    teachers(prior, operator, kspace, prepared.sigma)
+    taught = replace(prior, teacher=prior)
+    options = ReconOptions(samples=1, posterior=PosteriorSettings(levels=2))
+    rec = reconstruct_scan(scan, options, taught)
+    assert rec.parameters["start"] == ("one-step" if good else "tv")
+    assert (rec.checks["held_out_error"] < rec.checks["held_out_error_tv"]) == good
+    alone = reconstruct_scan(scan, options, prior)
+    assert alone.parameters["start"] == "tv" and "held_out_error_tv" not in alone.checks
