@@ -105,7 +105,7 @@ def train_run(
     # Restored whole: a band would end where the image goes on.
     cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
     slices = measured_slices(cut, data)
-    card = describe(slices, data)
+    card = describe(slices, data, bool(cut.data.crop))
     if options.stage == "denoiser":
         tell = partial(_restoring, progress)
         # The first restores and stores; the others then read what it stored.
@@ -194,7 +194,7 @@ def restore(
     return stacked
 
 
-def describe(slices: UndersampledSlices, data: Path) -> dict[str, Any]:
+def describe(slices: UndersampledSlices, data: Path, cropped: bool = False) -> dict[str, Any]:
     """The card's facts on the training data: what a scan is compared with before it is reconstructed."""
     corruption = slices.corruption
     sigma = corruption.sigma.numpy()
@@ -202,7 +202,7 @@ def describe(slices: UndersampledSlices, data: Path) -> dict[str, Any]:
         "data": data.name,
         "slices": len(slices),
         "slices_of_other_sizes_left_out": slices.left_out,
-        "matrix": list(slices.size),
+        "matrix": list(PreparedDataset(data).shapes[0][-2:]) if cropped else list(slices.size),
         "coils": int(corruption.bank.shape[1]),
         "acceleration": corruption.mask.acceleration,
         "mask": corruption.mask.kind,
