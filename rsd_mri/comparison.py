@@ -133,7 +133,7 @@ def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
     if protocol.corruption.kind != "undersampling":
         return corrupted_images(protocol, None)
     prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
-    return measured_slices(protocol, prepared)
+    return measured_slices(protocol, PreparedDataset(prepared))
 
 
 def run_comparison(

@@ -16,7 +16,7 @@ from data_prep.images import SOURCES, read_images
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.crops import ReadoutCrops
 from rsd_mri.corruption.images import CorruptedImages
-from rsd_mri.corruption.slices import PreparedSlices, UndersampledSlices
+from rsd_mri.corruption.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.evaluation.proximal import proximal_distance
 from rsd_mri.operators import Sense
@@ -104,8 +104,9 @@ def train_run(
         data = out / "simulated-prepared"
     # Restored whole: a band would end where the image goes on.
     cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
-    slices = measured_slices(cut, data)
-    card = describe(slices, data, bool(cut.data.crop))
+    scans = PreparedDataset(data)
+    slices = measured_slices(cut, scans)
+    card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
     if options.stage == "denoiser":
         tell = partial(_restoring, progress)
         # The first restores and stores; the others then read what it stored.
@@ -121,11 +122,9 @@ def train_run(
     return {**done, "first": first}
 
 
-def measured_slices(protocol: Protocol, data: Path) -> UndersampledSlices:
-    """What a protocol learns of a folder of prepared scans."""
-    slices: PreparedSlices = PreparedDataset(data)
-    if protocol.data.crop:
-        slices = ReadoutCrops(slices, protocol.data.crop)
+def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
+    """What a protocol learns of prepared scans."""
+    slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
     return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
 
 
@@ -194,15 +193,13 @@ def restore(
     return stacked
 
 
-def describe(slices: UndersampledSlices, data: Path, cropped: bool = False) -> dict[str, Any]:
+def describe(slices: UndersampledSlices) -> dict[str, Any]:
     """The card's facts on the training data: what a scan is compared with before it is reconstructed."""
     corruption = slices.corruption
     sigma = corruption.sigma.numpy()
     return {
-        "data": data.name,
         "slices": len(slices),
         "slices_of_other_sizes_left_out": slices.left_out,
-        "matrix": list(PreparedDataset(data).shapes[0][-2:]) if cropped else list(slices.size),
         "coils": int(corruption.bank.shape[1]),
         "acceleration": corruption.mask.acceleration,
         "mask": corruption.mask.kind,

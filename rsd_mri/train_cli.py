@@ -74,6 +74,8 @@ def train(
 
         if accel is None and protocol is None:
             raise InputError("give --accel R or --protocol NAME; 'rsd-mri protocols' lists them")
+        if start is not None and stage is StageName.generator:
+            raise InputError("--from: a generator starts from the teacher of its run; leave --from out")
         chosen = protocol_of(protocol, accel, assignments)
         changes = {} if seed is None else {"seed": str(seed)}
         if images is not None:

@@ -104,4 +104,5 @@ def _comparisons(
 def _clean_and_measured(protocol: Protocol, data: Path) -> tuple[NDArray[Any], Data]:
     if protocol.corruption.kind != "undersampling":
         return read_images(data, protocol.data.matrix), corrupted_images(protocol, data)
-    return combined_images(PreparedDataset(data)), measured_slices(protocol, data)
+    scans = PreparedDataset(data)
+    return combined_images(scans), measured_slices(protocol, scans)

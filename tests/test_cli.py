@@ -176,6 +176,7 @@ def test_same_seed_same_samples(folder):
         (["recon", "x.h5", "--method", "cg-sense", "--format", "jpeg"], "--format jpeg: expected some of h5"),
         (["train", "--accel", "5"], "no protocol has this acceleration"),
         (["train"], "give --accel R or --protocol NAME"),
+        (["train", "--accel", "4", "--stage", "generator", "--from", "run"], "--from: a generator starts from"),
         (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
         (["generate", "nowhere"], "nowhere: no such run folder"),
         (["protocols", "nothing"], "no protocol named 'nothing'"),

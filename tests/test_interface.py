@@ -177,6 +177,7 @@ def test_a_prior_serves_by_value_and_by_folder(scan, run):
         (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
         (lambda scan, rec, tmp: rsd.load_prior(kind="generator"), "has no generator"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2), "rsd-mri train"),
+        (lambda scan, rec, tmp: rsd.load_prior().generate(2), "no coil maps to generate with"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2, network="student"), "generator or teacher"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(0), "at least 1"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, method="magic"), "l1-wavelet"),

@@ -1,13 +1,13 @@
 """Crops along the readout: each is a scan of its own where lines were measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from rsd_mri.corruption.slices import PreparedSlices
 from rsd_mri.errors import InputError
+from rsd_mri.operators.fourier import fft1c, ifft1c
 
 
 class ReadoutCrops:
@@ -22,28 +22,37 @@ class ReadoutCrops:
         Prepared slices.
     rows
         Readout size of a band [pixels]; slices with fewer rows stay whole.
+
+    Raises
+    ------
+    InputError
+        If `rows` is below 1.
     """
 
     def __init__(self, slices: PreparedSlices, rows: int) -> None:
-        self.slices, self.rows = slices, rows
-        self._places = [
-            (i, band) for i, shape in enumerate(slices.shapes) for band in range(max(shape[-2] // rows, 1))
+        if rows < 1:
+            raise InputError(f"data.crop: expected at least 1 row in a band, or 0 for whole slices, got {rows}")
+        self.slices = slices
+        self._bands = [
+            (i, band, cut)
+            for i, shape in enumerate(slices.shapes)
+            for band, cut in enumerate(_cuts(shape[-2], rows))
         ]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._bands)
 
     @property
     def items(self) -> list[str]:
         """Identity of each band."""
         items = self.slices.items
-        return [f"{items[i]}:{band}" for i, band in self._places]
+        return [f"{items[i]}:{band}" for i, band, _ in self._bands]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shape of each band's maps."""
         shapes = self.slices.shapes
-        return [(*shapes[i][:-2], min(self.rows, shapes[i][-2]), shapes[i][-1]) for i, _ in self._places]
+        return [(*shapes[i][:-2], cut.stop - cut.start, shapes[i][-1]) for i, _, cut in self._bands]
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         """A band as a prepared slice.
@@ -53,23 +62,22 @@ class ReadoutCrops:
         InputError
             If the slice was not measured in whole lines.
         """
-        i, band = self._places[index]
+        i, band, cut = self._bands[index]
         one = self.slices[i]
         mask = one["mask"] if one["mask"].ndim == 1 else one["mask"][0]
         if bool((one["mask"] != mask).any()):
             raise InputError("data.crop: bands of rows need masks of whole lines; set data.crop to 0")
-        readout = one["kspace"].shape[-2]
-        bands = max(readout // self.rows, 1)
-        rows = min(self.rows, readout)
-        start = (readout - bands * rows) // 2 + band * rows
-        cut = slice(start, start + rows)
-        image = _transform(np.fft.ifft, one["kspace"])[..., cut, :]
-        kspace: NDArray[np.complex64] = _transform(np.fft.fft, image).astype(np.complex64)
-        csm, item = one["csm"][..., cut, :], one["item"]
-        return {**one, "kspace": kspace, "csm": csm, "mask": mask, "slice": item, "item": f"{item}:{band}"}
+        image = ifft1c(torch.from_numpy(one["kspace"]), dim=-2)[..., cut, :]
+        item = str(one["item"])
+        return {
+            **one, "kspace": fft1c(image, dim=-2).numpy(), "csm": one["csm"][..., cut, :], "mask": mask,
+            "slice": item, "item": f"{item}:{band}",
+        }
 
 
-def _transform(fft: Callable[..., NDArray[Any]], x: NDArray[Any]) -> NDArray[Any]:
-    """Centred, unitary, along the readout."""
-    shifted = fft(np.fft.ifftshift(x, axes=-2), axis=-2, norm="ortho")
-    return np.fft.fftshift(shifted, axes=-2)
+def _cuts(readout: int, rows: int) -> list[slice]:
+    """Rows of each band."""
+    rows = min(rows, readout)
+    bands = readout // rows
+    first = (readout - bands * rows) // 2
+    return [slice(start, start + rows) for start in range(first, first + bands * rows, rows)]

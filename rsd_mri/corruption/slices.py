@@ -72,12 +72,9 @@ class UndersampledSlices:
         self.slices = slices
         self.seed = seed
         # By identity, so that renaming or reordering the files changes nothing.
-        sizes = [shape[-2:] for shape in slices.shapes]
-        counts = Counter(sizes)
-        # Of equally common sizes the larger one, so that the order of the files changes nothing.
-        self.size: tuple[int, int] = max(counts, key=lambda size: (counts[size], size))  # type: ignore[assignment]
-        kept = [i for i, size in enumerate(sizes) if size == self.size]
-        self.left_out = len(sizes) - len(kept)
+        self.size = commonest_size(slices)
+        kept = [i for i, shape in enumerate(slices.shapes) if shape[-2:] == self.size]
+        self.left_out = len(slices) - len(kept)
         self._order = sorted(kept, key=lambda i: slices.items[i])
         digest = hashlib.sha256("".join(slices.items[i] for i in self._order).encode())
         self.identity = digest.hexdigest()
@@ -123,6 +120,13 @@ class UndersampledSlices:
         if self._cacheable:
             self._cache[index] = case
         return case
+
+
+def commonest_size(slices: PreparedSlices) -> tuple[int, int]:
+    """Matrix size of most slices."""
+    counts = Counter((shape[-2], shape[-1]) for shape in slices.shapes)
+    # Of equally common sizes the larger one, so that the order of the files changes nothing.
+    return max(counts, key=lambda size: (counts[size], size))
 
 
 def _pad_coils(coils: Tensor, count: int) -> Tensor:

@@ -174,7 +174,8 @@ def _ours(
     truth: NDArray[np.float32],
 ) -> Result:
     def call() -> Tensor:
-        settled = try_held_out(one, scan, options, prior)[0] if options.method == "posterior" else options
+        undecided = options.method == "posterior" and options.posterior.start is None and prior.teacher is not None
+        settled = try_held_out(one, scan, options, prior)[0] if undecided else options
         return run_method([one], scan, index, settled, prior, Batches(1, options.samples, 0), lambda share: None)[0]
 
     images, seconds, peak = measured(call)

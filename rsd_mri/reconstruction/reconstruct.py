@@ -97,9 +97,10 @@ def reconstruct_scan(
     settings = prep or PrepSettings()
     volume = calibrate_volume(scan, settings)
     batches = _plan(scan, volume, options, prior)
+    learned = options.method in LEARNED
     predicted: dict[str, float] = {}
     # A generator knows one noise level: it cannot restore what the others are left out for.
-    if options.held_out and options.method in LEARNED and prior is not None and prior.kind != "generator":
+    if options.held_out and learned and prior is not None and prior.kind != "generator":
         middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
         options, predicted = try_held_out(middle, scan.source.name, options, prior)
     parts: list[FinishedSlice] = []
@@ -124,7 +125,6 @@ def reconstruct_scan(
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
-    learned = options.method in LEARNED
     checks: dict[str, float] = {"peak_mib": peak_bytes(options.device) / 2**20}
     if learned and prior is not None:
         checks |= _averages(parts) | predicted

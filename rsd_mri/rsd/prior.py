@@ -161,6 +161,10 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
         channels, height, width = prior.inputs.image_shape
         return image_corruption(prior.protocol, (channels, height, width))
     path = folder / BANK
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no coil maps to generate with; give a run folder that 'rsd-mri train --accel 4' wrote"
+        )
     tensors, metadata = load_tensors(path)
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")

@@ -62,6 +62,11 @@ def test_a_short_slice_stays_whole():
     np.testing.assert_allclose(bands[0]["kspace"], scan.kspace, atol=1e-5)
 
 
+def test_a_band_has_at_least_a_row():
+    with pytest.raises(InputError, match="at least 1 row"):
+        ReadoutCrops(Scan(), -3)
+
+
 def test_points_are_refused():
     scan = Scan()
     scan.mask = np.random.default_rng(1).random((21, 16)) < 0.5
