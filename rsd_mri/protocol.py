@@ -136,6 +136,8 @@ class TeacherSettings:
     learning_rate: float = 1.0e-3
     warmup: int = 2_000
     """Linear learning-rate ramp [images]."""
+    cooldown: int = 0
+    """Linear fall of the learning rate to zero over the last of them [images]."""
     sigma_data: float = 0.35
     """Root mean square magnitude of the images."""
     sigma_hidden: float = 0.0
@@ -163,6 +165,8 @@ class DistillationSettings:
     batch: int = 16
     learning_rate_generator: float = 3.0e-5
     learning_rate_fake: float = 1.0e-4
+    cooldown: int = 0
+    """Linear fall of both learning rates to zero over the last of the images [images]."""
     beta1_generator: float = 0.0
     """Adam's first decay rate for the generator."""
     alpha: float = 1.2
@@ -200,6 +204,8 @@ class DenoiserSettings:
     patch: int = 48
     """Side of a training patch [pixels]."""
     learning_rate: float = 1.0e-3
+    cooldown: int = 0
+    """Linear fall of the learning rate to zero over the last of the images [images]."""
     log_mean: float = -2.0
     log_std: float = 1.4
     """Training noise levels: lower than the teacher's, as reconstruction starts from the data."""

@@ -17,7 +17,7 @@ from rsd_mri.rsd.data import Monitor
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator
 from rsd_mri.rsd.objectives import compare, dmd_loss, restoration_loss, sds_loss, sid_loss
 from rsd_mri.rsd.stages import Finish
-from rsd_mri.training.descent import ItemLosses, descend
+from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
 
@@ -107,8 +107,11 @@ class DistillationStage(Stage):
 
     def step(self, fabric: Fabric, parts: Sequence[dict[str, Draw]], images: int) -> Mapping[str, ItemLosses]:
         """One update of the fake score on the generator's images, then one of the generator."""
-        losses = {}
-        if self.settings.method != "sds":
+        s, losses = self.settings, {}
+        share = ramps(images, s.images, cooldown=s.cooldown)
+        set_learning_rate(self.optimizers["fake"], s.learning_rate_fake * share)
+        set_learning_rate(self.optimizers["generator"], s.learning_rate_generator * share)
+        if s.method != "sds":
             losses["fake loss"] = self._fake_step(fabric, [part["fake"] for part in parts], images)
         losses["generator loss"] = self._generator_step(fabric, [part["generator"] for part in parts], images)
         return losses

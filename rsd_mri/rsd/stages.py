@@ -17,7 +17,7 @@ from rsd_mri.rsd.consistency import DRAWS, consistency_loss
 from rsd_mri.rsd.data import Data, Monitor, shuffled_index
 from rsd_mri.rsd.generator import sample_teacher
 from rsd_mri.rsd.objectives import noisy_adjoint, restoration_loss
-from rsd_mri.training.descent import ItemLosses, descend
+from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
 
@@ -66,12 +66,6 @@ def hidden_error(teacher: Denoiser, data: Data, seed: int, items: Sequence[int])
 def _restrict(operator: LinearOperator, y: Tensor) -> Tensor:
     """The part of measurements that lies in an operator's sampled points."""
     return operator.sampling.forward(y) if isinstance(operator, Sense) else operator.forward(y)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, images: int, warmup: int) -> None:
-    """Linear ramp over the first `warmup` images."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * min(1.0, (images + 1) / warmup) if warmup else rate
 
 
 @dataclass(frozen=True)
@@ -152,7 +146,7 @@ class TeacherStage(Stage):
         s, corruption = self.settings, self.data.corruption
         module, optimizer = self.modules["teacher"], self.optimizers["teacher"]
         module.train()
-        set_learning_rate(optimizer, s.learning_rate, images, s.warmup)
+        set_learning_rate(optimizer, s.learning_rate * ramps(images, s.images, s.warmup, s.cooldown))
 
         def losses(part: Draw) -> ItemLosses:
             data, further = part.data.to(fabric.device), part.further.to(fabric.device)

@@ -117,8 +117,8 @@ def train_denoiser(
     fabric.barrier()
     s = protocol.denoiser
     settings = replace(
-        protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, log_mean=s.log_mean,
-        log_std=s.log_std, ema_halflife=s.ema_halflife,
+        protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, cooldown=s.cooldown,
+        log_mean=s.log_mean, log_std=s.log_std, ema_halflife=s.ema_halflife,
     )
     data = RestoredPatches(images, s.patch, protocol.seed)
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)

@@ -24,6 +24,27 @@ class ItemLosses:
     """Identity of each item."""
 
 
+def ramps(images: int, total: int, warmup: int = 0, cooldown: int = 0) -> float:
+    """Share of the learning rate: rising over the first `warmup` images, falling to 0 over the last `cooldown`.
+
+    Parameters
+    ----------
+    images
+        Seen so far.
+    total
+        Training length.
+    """
+    rise = (images + 1) / warmup if warmup else 1.0
+    fall = (total - images) / cooldown if cooldown else 1.0
+    return max(0.0, min(1.0, rise, fall))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def descend(
     fabric: Fabric,
     module: nn.Module,
