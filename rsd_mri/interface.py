@@ -20,7 +20,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.operators import draw_mask
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.calibration import read_calibration, with_interval
+from rsd_mri.reconstruction.calibration import read_calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.files import read_reconstruction, write_reconstruction
 from rsd_mri.reconstruction.learned import PosteriorSettings, Sampler
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, Method, ReconOptions, reconstruct_scan
@@ -336,7 +336,7 @@ def reconstruct(
     consistency
         Replace the measured part of every sample by the data, noise and all.
     calibration
-        A file of `rsd-mri calibrate`: adds the half width of the calibrated interval.
+        A file of `rsd-mri calibrate`, for the half width of the interval; the package's, where not given and it fits.
     seed
         Of the samples.
     device
@@ -369,7 +369,7 @@ def reconstruct(
             progress((index + share) / count)
 
     rec = reconstruct_scan(source, options, loaded, progress=tell)
-    return Reconstruction(**vars(rec if known is None else with_interval(rec, known)))
+    return Reconstruction(**vars(with_package_interval(rec) if known is None else with_interval(rec, known)))
 
 
 def _own(prior: _Prior) -> Prior:

@@ -60,7 +60,8 @@ def recon(
     levels: LevelsOption = None,
     consistency: ConsistencyOption = False,
     calibration: Annotated[
-        Optional[Path], typer.Option(help="From `rsd-mri calibrate`: adds the interval's half width.")
+        Optional[Path],
+        typer.Option(help="From `rsd-mri calibrate`, for the interval's half width; the package's without it."),
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
     format: Annotated[  # noqa: A002 - the option's name

@@ -32,8 +32,8 @@ BODY = 0.1
 
 CENTRE_LINES = 20
 """Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
-WINDOW = 5
-"""Side of the square over which the samples' variance is pooled [pixels]."""
+PACKAGE = Path(__file__).parent.parent / "priors"
+"""Calibrations that come with the package lie beside its priors."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Calibration:
     """How the standard deviation relates to the true error."""
 
     factor: float
-    """Half width of the interval over `local_std`."""
+    """Half width of the interval over `std`."""
     coverage: float
     """Share of the body's pixels wanted inside the interval."""
     confidence: float
@@ -54,6 +54,7 @@ class Calibration:
     acceleration: float
     samples: int
     sampler: str
+    levels: int
     prior_hash: str
 
     def lines(self) -> list[str]:
@@ -68,30 +69,6 @@ class Calibration:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
-
-
-def local_std(samples: NDArray[Any], window: int = WINDOW) -> NDArray[np.float32]:
-    """Standard deviation of the samples with the variance of neighbours pooled.
-
-    From a few samples each pixel's own is known to tens of percent only, and that noise hides where the error is.
-
-    Parameters
-    ----------
-    samples
-        [sample, slice, readout, phase_encode], two or more.
-    window
-        Side of the square pooled over [pixels].
-
-    Returns
-    -------
-    ndarray
-        [slice, readout, phase_encode].
-    """
-    from scipy.ndimage import uniform_filter
-
-    variance = samples.var(axis=0, ddof=1)
-    # The running sum of the filter may fall below zero by its rounding.
-    return np.sqrt(np.maximum(uniform_filter(variance, (0, window, window)), 0)).astype(np.float32)
 
 
 def image_score(target: NDArray[Any], mean: NDArray[Any], std: NDArray[Any], coverage: float) -> float:
@@ -164,15 +141,15 @@ def calibrate_scans(
             short, options, prior,
             progress=lambda i, n, share, number=number: tell((number + (i + share) / n) / count),  # type: ignore[misc]
         )
-        assert rec.samples is not None  # noqa: S101 - for the type checker; the posterior has some
+        assert rec.std is not None  # noqa: S101 - for the type checker; the posterior has one
         realised.append(rec.acceleration)
-        pairs += list(zip(target, rec.magnitude, local_std(rec.samples), strict=True))
+        pairs += list(zip(target, rec.magnitude, rec.std, strict=True))
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
     return Calibration(
         factor, coverage, confidence, _left_out(pairs, scores, confidence),
         float(np.mean([rank_correlation(*pair) for pair in pairs])), len(pairs), float(np.mean(realised)),
-        options.samples, options.posterior.sampler, prior.sha256,
+        options.samples, options.posterior.sampler, options.posterior.levels, prior.sha256,
     )
 
 
@@ -272,7 +249,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     InputError
         If the reconstruction has no samples, or only one.
     """
-    if rec.samples is None or len(rec.samples) < 2:
+    if rec.std is None or rec.samples is None or len(rec.samples) < 2:
         raise InputError(
             f"--calibration needs two posterior samples or more; take --method posterior --samples "
             f"{calibration.samples}"
@@ -284,10 +261,28 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     differs = {
         "prior": rec.prior_hash != calibration.prior_hash,
         "sampler": rec.parameters.get("sampler") != calibration.sampler,
+        "number of levels": rec.parameters.get("levels") != calibration.levels,
         "number of samples": rec.parameters.get("samples") != calibration.samples,
         "acceleration": abs(rec.acceleration / calibration.acceleration - 1) > 0.2,
     }
     if any(differs.values()):
         names = ", ".join(name for name, other in differs.items() if other)
         notes.append(f"The calibration was made with another {names}: its coverage does not hold here")
-    return replace(rec, half_width=calibration.factor * local_std(rec.samples), notes=(*rec.notes, *notes))
+    return replace(rec, half_width=calibration.factor * rec.std, notes=(*rec.notes, *notes))
+
+
+def with_package_interval(rec: Reconstruction) -> Reconstruction:
+    """Add the half width by the package's calibration, where it has one of this prior and sampler.
+
+    Of several, the one with the nearest acceleration. Without one, or without samples, nothing is added.
+    """
+    if rec.samples is None or len(rec.samples) < 2:
+        return rec
+    known = [read_calibration(path) for path in sorted(PACKAGE.glob("*/calibration-*.json"))]
+    fitting = [c for c in known if c.prior_hash == rec.prior_hash and c.sampler == rec.parameters.get("sampler")]
+    if not fitting:
+        return rec
+    nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)))
+    note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
+    done = with_interval(rec, nearest)
+    return replace(done, notes=(*done.notes, note))

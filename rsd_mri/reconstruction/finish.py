@@ -12,6 +12,8 @@ from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 
+POOLED = 2.0
+"""Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
 LEAST_SIGMA = 2e-3
 """Noise level, prepared units, below which nothing is told apart from what the data determine."""
 
@@ -87,6 +89,27 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
         rms=power**0.5,
         seconds=seconds,
     )
+
+
+def pooled_std(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Standard deviation of the samples, with the variance averaged over neighbours.
+
+    From a few samples each pixel's own is known to tens of percent only, and that noise hides where the error is.
+
+    Parameters
+    ----------
+    samples
+        [sample, readout, phase_encode].
+
+    Returns
+    -------
+    ndarray
+        [readout, phase_encode]; zero for one sample.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    variance = samples.var(axis=0, ddof=min(1, len(samples) - 1))
+    return np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
 
 
 def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:

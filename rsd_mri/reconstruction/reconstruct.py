@@ -16,7 +16,7 @@ from rsd_mri.operators import Sense
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
-from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish
+from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.learned import (
     WITH_GRADIENT,
     PosteriorSettings,
@@ -147,7 +147,7 @@ def reconstruct_scan(
         sigma=np.full(scan.n_slices, volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
         samples=np.stack([p.samples for p in parts], axis=1) if sampled else None,
-        std=np.stack([p.samples.std(axis=0, ddof=min(1, options.samples - 1)) for p in parts]) if sampled else None,
+        std=np.stack([pooled_std(p.samples) for p in parts]) if sampled else None,
         measured_part=np.stack([p.measured for p in parts]) if learned else None,
         prior_part=np.stack([p.prior for p in parts]) if learned else None,
         checks=checks,

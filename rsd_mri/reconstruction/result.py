@@ -38,9 +38,9 @@ class Reconstruction:
     samples: NDArray[np.float32] | None = None
     """[sample, slice, readout, phase_encode]: magnitudes of the posterior samples."""
     std: NDArray[np.float32] | None = None
-    """[slice, readout, phase_encode]: standard deviation over the samples."""
+    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours."""
     half_width: NDArray[np.float32] | None = None
-    """[slice, readout, phase_encode]: half width of the calibrated interval, where a calibration was given."""
+    """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
     measured_part: NDArray[np.float32] | None = None
     """[slice, readout, phase_encode]: magnitude of what the data determine of the image; learned methods."""
     prior_part: NDArray[np.float32] | None = None

@@ -13,7 +13,7 @@ from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.calibration import Calibration, with_interval
+from rsd_mri.reconstruction.calibration import Calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.files import write_reconstruction
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction
@@ -105,8 +105,7 @@ def reconstruct_files(
             require_writable(delivery.folder(path))
             scan = read_scan(path)
             rec = reconstruct_scan(scan, options, loaded, prep, tell)
-            if calibration is not None:
-                rec = with_interval(rec, calibration)
+            rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
             comparisons = []
             if delivery.report:
                 for other in ("cg-sense", "zero-filled"):

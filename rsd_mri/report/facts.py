@@ -47,8 +47,8 @@ def warnings(rec: Reconstruction) -> list[str]:
         )
     if rec.samples is not None and len(rec.samples) < FEW_SAMPLES:
         lines.append(
-            f"The uncertainty comes from {len(rec.samples)} samples only; it is itself known to about "
-            f"{spread_error(len(rec.samples)):.0%}."
+            f"The standard deviation comes from {len(rec.samples)} samples, averaged over neighbours: it shows where "
+            "the image is uncertain better than by how much."
         )
     if not is_known(rec.geometry, rec.n_slices):
         lines.append("Orientation of the image in the patient is unknown: left and right are not marked.")
@@ -58,11 +58,6 @@ def warnings(rec: Reconstruction) -> list[str]:
             "plausible and wrong."
         )
     return lines
-
-
-def spread_error(count: int) -> float:
-    """Relative standard error of a standard deviation from `count` normal samples: 1 / sqrt(2 (n - 1))."""
-    return 1 / np.sqrt(2 * max(count - 1, 1))
 
 
 def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:

@@ -127,7 +127,7 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
     spread = []
     if main.std is not None:
         count = 0 if main.samples is None else len(main.samples)
-        known = f" From {count} samples: itself known to {facts.spread_error(count):.0%}." if count > 1 else ""
+        known = f" From {count} samples, averaged over neighbours." if count > 1 else ""
         caption = f"Bright: the data do not decide here; read the image with care.{known}"
         spread = [Volume("Uncertainty (standard deviation)", "std", caption, main.std)]
     filled = []

@@ -10,23 +10,25 @@ from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction import calibration
 from rsd_mri.reconstruction.calibration import (
     Calibration,
     conformal_factor,
     full_image,
     image_score,
-    local_std,
     rank_correlation,
     read_calibration,
     undersampled,
     with_interval,
+    with_package_interval,
     write_calibration,
 )
 from rsd_mri.reconstruction.files import read_reconstruction, write_reconstruction
+from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
 from rsd_mri.simulation.simulate import simulate_scan
 
-KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 12, 4.1, 8, "annealing", "abc")
+KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 12, 4.1, 8, "annealing", 24, "abc")
 
 
 def test_the_score_of_a_normal_error_is_its_quantile():
@@ -45,7 +47,7 @@ def test_pooled_spread_is_unbiased_and_orders_the_error_better():
     true = np.where(np.arange(96) < 48, 0.5, 2.0) * np.ones((1, 96, 96))
     samples = 20 + true * rng.standard_normal((4, 1, 96, 96))
     target = 20 + true * rng.standard_normal((1, 96, 96))
-    pooled, raw = local_std(samples), samples.std(0, ddof=1)
+    pooled, raw = pooled_std(samples[:, 0])[None], samples.std(0, ddof=1)
     assert np.mean(pooled[..., :40] ** 2) == pytest.approx(0.25, rel=0.05)
     assert np.mean(pooled[..., 56:] ** 2) == pytest.approx(4.0, rel=0.05)
     mean = samples.mean(0)
@@ -58,13 +60,33 @@ def test_a_reconstruction_gets_its_half_width(tmp_path):
     with pytest.raises(InputError, match="two posterior samples or more"):
         with_interval(rec, KNOWN)
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
-    sampled = replace(rec, method="posterior", samples=samples, std=samples.std(0), prior_hash="abc")
+    sampled = replace(rec, method="posterior", samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc")
     out = with_interval(sampled, replace(KNOWN, acceleration=rec.acceleration))
-    assert np.allclose(out.half_width, KNOWN.factor * local_std(samples))
+    assert np.allclose(out.half_width, KNOWN.factor * pooled_std(samples[:, 0]))
     # Neither the sampler nor the number of samples is the calibration's.
-    assert any("another sampler, number of samples" in note for note in out.notes)
+    assert any("another sampler, number of levels, number of samples" in note for note in out.notes)
     again = read_reconstruction(write_reconstruction(tmp_path / "x.h5", out))
     assert np.array_equal(again.half_width, out.half_width)
+
+
+def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypatch):
+    folder = tmp_path / "brain"
+    folder.mkdir()
+    for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
+        known = replace(KNOWN, acceleration=acceleration, factor=factor)
+        write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
+    monkeypatch.setattr(calibration, "PACKAGE", tmp_path)
+    scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
+    rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
+    assert with_package_interval(rec) is rec
+    samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
+    sampled = replace(
+        rec, samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc", acceleration=3.6,
+        parameters={"sampler": "annealing"},
+    )
+    assert np.allclose(with_package_interval(sampled).half_width, 2.5 * sampled.std)
+    for other in (replace(sampled, prior_hash="another"), replace(sampled, parameters={"sampler": "diffpir"})):
+        assert with_package_interval(other) is other
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

@@ -84,12 +84,6 @@ def test_warnings_name_slices_that_do_not_fit_their_data(a_reconstruction):
     assert "Slice 3: the image follows the data more closely" in text and "Orientation" in text
 
 
-def test_the_error_of_a_spread_is_that_of_its_samples():
-    rng = np.random.default_rng(0)
-    spreads = rng.normal(size=(20000, 9)).std(1, ddof=1)
-    assert facts.spread_error(9) == pytest.approx(spreads.std() / spreads.mean(), rel=0.05)
-
-
 def test_figures_against_a_reference_are_in_the_table(recs):
     reference = recs[0].magnitude
     table = {row[0]: row[1:] for row in facts.methods(recs, reference)}
