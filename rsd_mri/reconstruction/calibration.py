@@ -112,7 +112,7 @@ def calibrate_scans(
     tell: Callable[[float], None] = lambda share: None,
     confidence: float = 0.8,
 ) -> Calibration:
-    """Undersample full scans, reconstruct them, and compare error with standard deviation.
+    """Undersample full scans and `calibrate` on them.
 
     Parameters
     ----------
@@ -132,13 +132,38 @@ def calibrate_scans(
     InputError
         If a scan is not fully sampled, or there are too few slices.
     """
+    pairs = ((undersampled(scan, acceleration, options.seed), full_image(scan)) for scan in scans)
+    return calibrate(pairs, count, coverage, options, prior, tell, confidence)
+
+
+def calibrate(
+    scans: Iterable[tuple[Scan, NDArray[np.float32]]],
+    count: int,
+    coverage: float,
+    options: ReconOptions,
+    prior: Prior,
+    tell: Callable[[float], None] = lambda share: None,
+    confidence: float = 0.8,
+) -> Calibration:
+    """Reconstruct scans whose images are known, and compare error with standard deviation.
+
+    Parameters
+    ----------
+    scans, count
+        Undersampled scans, each with the true magnitude [slice, readout, phase_encode]; and how many.
+    coverage, confidence, options, prior, tell
+        As for `calibrate_scans`.
+
+    Raises
+    ------
+    InputError
+        If there are too few slices.
+    """
     pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     realised = []
-    for number, scan in enumerate(scans):
-        target = full_image(scan)
-        short = undersampled(scan, acceleration, options.seed)
+    for number, (scan, target) in enumerate(scans):
         rec = reconstruct_scan(
-            short, options, prior,
+            scan, options, prior,
             progress=lambda i, n, share, number=number: tell((number + (i + share) / n) / count),  # type: ignore[misc]
         )
         assert rec.std is not None  # noqa: S101 - for the type checker; the posterior has one

@@ -1,0 +1,53 @@
+"""The intervals of the package's prior, from simulated heads whose noiseless image is known.
+
+Run with: python protocols/interval-brain-r4.py FOLDER
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.console import result
+from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.calibration import calibrate, full_image, undersampled, write_calibration
+from rsd_mri.reconstruction.reconstruct import ReconOptions
+from rsd_mri.report.deliver import find_prior
+from rsd_mri.scan.scan import Scan
+from rsd_mri.simulation import simulate_scan
+
+ACCELERATIONS = (2.0, 2.8, 4.0, 5.6, 8.0)
+HEADS = 12
+SIZES = ((240, 200), (256, 192), (288, 160))
+FIELDS_OF_VIEW = (1.0, 0.9, 0.7)
+NOISE = (0.01, 0.015, 0.02)
+SEED = 7100
+
+
+def heads(acceleration: float) -> Iterator[tuple[Scan, NDArray[np.float32]]]:
+    """Heads of every plane and contrast, undersampled and noisy, each with its noiseless image."""
+    for head in range(HEADS):
+        kind = head % len(SIZES)
+        settings = DataSettings(slices=1, coils=8, noise=0.0)
+        law = {"size": SIZES[kind], "fov": FIELDS_OF_VIEW[kind]}
+        clean, _ = simulate_scan(settings, SEED, head, **law)
+        noisy, _ = simulate_scan(replace(settings, noise=NOISE[(head // 3) % 3]), SEED, head, **law)
+        yield undersampled(noisy, acceleration, SEED), full_image(clean)
+
+
+def main(folder: Path) -> None:
+    """Write a calibration for each acceleration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ReconOptions("posterior", held_out=True)
+    prior = find_prior(None, "posterior")
+    for acceleration in ACCELERATIONS:
+        found = calibrate(heads(acceleration), HEADS, 0.9, options, prior)
+        write_calibration(folder / f"calibration-r{acceleration:g}.json", found)
+        result(found.lines(), found.as_dict(), False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
