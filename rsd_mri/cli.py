@@ -183,10 +183,10 @@ def inspect(
 
 @app.command()
 def generate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Optional[Path], typer.Argument(help="Run folder; the package's generator without it.")] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of images.")] = 16,
     network: Annotated[Network, typer.Option("--with", help="Network.")] = Network.generator,
-    out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5.")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5, or ./generated.h5.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 16,
     truncate: Annotated[
         float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")
@@ -200,14 +200,15 @@ def generate(
     Example: rsd-mri generate run -n 16 --with generator
     """
     with refusing():
+        from rsd_mri.priors import GENERATION
         from rsd_mri.report.figures import write_contact_sheet
         from rsd_mri.rsd.sampling import generate_file
 
-        existing(run, "run folder")
-        target = out or run / "generated.h5"
+        folder = GENERATION if run is None else existing(run, "run folder")
+        target = out or (run or Path()) / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
-                run, count, network.value, target, batch, truncate, device.value, seed, bar.update,
+                folder, count, network.value, target, batch, truncate, device.value, seed, bar.update,
                 write_contact_sheet,
             )
         result(

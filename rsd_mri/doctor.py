@@ -48,8 +48,8 @@ def examination() -> dict[str, Any]:
         `usable`, `memory_bytes`, `detail`), `memory_bytes` and `memory_free_bytes` of the machine (None where unknown),
         `cpus`, `threads`, `prior` (the package's, or None), and `missing` (a list of `part`, `for`, `install`).
     """
+    from rsd_mri.priors import RECONSTRUCTION
     from rsd_mri.reconstruction.memory import free_bytes
-    from rsd_mri.report.deliver import DEFAULT_PRIOR
 
     devices, threads = _devices()
     import torch
@@ -64,7 +64,7 @@ def examination() -> dict[str, Any]:
         "threads": threads,
         "memory_bytes": _memory(),
         "memory_free_bytes": free_bytes(torch.device("cpu")),
-        "prior": str(DEFAULT_PRIOR) if DEFAULT_PRIOR.is_dir() else None,
+        "prior": str(RECONSTRUCTION) if RECONSTRUCTION.is_dir() else None,
         "missing": missing(EXTRAS, PROGRAMS),
         "not_for_diagnostic_use": True,
     }

@@ -18,6 +18,7 @@ from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.operators import draw_mask
+from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.calibration import read_calibration, with_interval, with_package_interval
@@ -26,7 +27,7 @@ from rsd_mri.reconstruction.learned import PosteriorSettings, Sampler
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, Method, ReconOptions, reconstruct_scan
 from rsd_mri.reconstruction.result import Reconstruction as _Reconstruction
 from rsd_mri.report import facts
-from rsd_mri.report.deliver import DEFAULT_PRIOR, find_prior
+from rsd_mri.report.deliver import find_prior
 from rsd_mri.report.figures import contact_sheet, write_png
 from rsd_mri.report.overview import Picture, overview_figure
 from rsd_mri.report.page import data_uri, write_page
@@ -300,7 +301,8 @@ def load_prior(source: str | Path | None = None, kind: str | None = None) -> Pri
     """
     if source is None and kind is None:
         return _own(find_prior(None, "posterior"))
-    return _own(_load_prior(DEFAULT_PRIOR if source is None else source, kind))
+    own = GENERATION if kind == "generator" else RECONSTRUCTION
+    return _own(_load_prior(own if source is None else source, kind))
 
 
 def reconstruct(

@@ -6,16 +6,16 @@ import h5py
 from typer.testing import CliRunner
 
 from rsd_mri.cli import app
-from rsd_mri.report.deliver import DEFAULT_PRIOR
+from rsd_mri.priors import PRIORS, RECONSTRUCTION
 from rsd_mri.rsd.prior import load_prior
 from rsd_mri.simulation import simulate_folder
 
 
 def test_it_is_small_whole_and_named_in_its_card():
-    assert sum(path.stat().st_size for path in DEFAULT_PRIOR.glob("*.safetensors")) < 8e6
-    prior = load_prior(DEFAULT_PRIOR)
+    assert sum(path.stat().st_size for path in PRIORS.rglob("*.safetensors")) < 8e6
+    prior = load_prior(RECONSTRUCTION)
     assert prior.kind == "denoiser" and prior.teacher is not None and prior.teacher.kind == "teacher"
-    text = (DEFAULT_PRIOR / "README.md").read_text()
+    text = (RECONSTRUCTION / "README.md").read_text()
     for one in (prior, prior.teacher):
         assert one.card["acceleration"] == 4.0
         assert one.sha256 in text
@@ -27,5 +27,5 @@ def test_recon_without_options_uses_it(tmp_path):
     assert result.exit_code == 0, (result.output, result.exception)
     with h5py.File(tmp_path / f"{scan.stem}_recon.h5") as file:
         assert file.attrs["method"] == "posterior"
-        assert file.attrs["prior_hash"] == load_prior(DEFAULT_PRIOR).sha256
+        assert file.attrs["prior_hash"] == load_prior(RECONSTRUCTION).sha256
         assert file["samples"].shape == (2, 1, 64, 64)

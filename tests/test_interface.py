@@ -15,10 +15,10 @@ from PIL import Image
 import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
+from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
-from rsd_mri.report.deliver import DEFAULT_PRIOR
 from rsd_mri.report.figures import write_contact_sheet
 from rsd_mri.rsd.prior import Inputs, build_denoiser, save_law, save_prior
 from rsd_mri.rsd.sampling import generate_file
@@ -90,7 +90,7 @@ def test_reconstruct_is_reconstruct_scan(scan, tmp_path):
 
 def test_posterior_is_the_default_under_the_package_prior(rec):
     assert rec.method == "posterior" and rec.samples.shape == (2, 2, 48, 48)
-    assert rec.prior == str(DEFAULT_PRIOR / "denoiser.safetensors") and rec.prior_hash == rsd.load_prior().sha256
+    assert rec.prior == str(RECONSTRUCTION / "denoiser.safetensors") and rec.prior_hash == rsd.load_prior().sha256
 
 
 def test_picture_has_the_std_beside_the_image(scan, rec):
@@ -169,13 +169,22 @@ def test_a_prior_serves_by_value_and_by_folder(scan, run):
     np.testing.assert_array_equal(by_value.samples, by_folder.samples)
 
 
+def test_the_package_generates_heads():
+    made = rsd.load_prior(kind="generator").generate(8, device="cpu").images
+    assert made.shape == (8, 64, 64)
+    magnitude = np.abs(made)
+    corners = np.stack([magnitude[:, y, x] for y in (slice(8), slice(-8, None)) for x in (slice(8), slice(-8, None))])
+    assert magnitude[:, 24:40, 24:40].mean() > 5 * corners.mean()
+    assert np.abs(made[0] - made[1]).mean() > 0.02
+
+
 @pytest.mark.parametrize(
     ("act", "says"),
     [
         (lambda scan, rec, tmp: rsd.read(tmp / "none.h5"), "no such file"),
         (lambda scan, rec, tmp: rsd.load_prior(tmp / "none"), "none"),
         (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
-        (lambda scan, rec, tmp: rsd.load_prior(kind="generator"), "has no generator"),
+        (lambda scan, rec, tmp: rsd.load_prior(RECONSTRUCTION, "generator"), "has no generator"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2), "rsd-mri train"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2), "no coil maps to generate with"),
         (lambda scan, rec, tmp: rsd.load_prior().generate(2, network="student"), "generator or teacher"),

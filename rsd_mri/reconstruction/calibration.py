@@ -20,6 +20,7 @@ from rsd_mri.coils.prepare import prepared_readout
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.operators import draw_mask
+from rsd_mri.priors import PRIORS
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
@@ -32,8 +33,6 @@ BODY = 0.1
 
 CENTRE_LINES = 20
 """Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
-PACKAGE = Path(__file__).parent.parent / "priors"
-"""Calibrations that come with the package lie beside its priors."""
 
 
 @dataclass(frozen=True)
@@ -297,14 +296,15 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
 
 
 def with_package_interval(rec: Reconstruction) -> Reconstruction:
-    """Add the half width by the package's calibration, where it has one of this prior and sampler.
+    """Add the half width by the package's calibration, where it has one of this prior, sampler and number of levels.
 
     Of several, the one with the nearest acceleration. Without one, or without samples, nothing is added.
     """
     if rec.samples is None or len(rec.samples) < 2:
         return rec
-    known = [read_calibration(path) for path in sorted(PACKAGE.glob("*/calibration-*.json"))]
-    fitting = [c for c in known if c.prior_hash == rec.prior_hash and c.sampler == rec.parameters.get("sampler")]
+    known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
+    made = (rec.prior_hash, rec.parameters.get("sampler"), rec.parameters.get("levels"))
+    fitting = [c for c in known if (c.prior_hash, c.sampler, c.levels) == made]
     if not fitting:
         return rec
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)))

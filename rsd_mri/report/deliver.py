@@ -12,6 +12,7 @@ import numpy as np
 from rsd_mri import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable
+from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.calibration import Calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.files import write_reconstruction
@@ -21,7 +22,6 @@ from rsd_mri.rsd.prior import Prior, load_prior
 from rsd_mri.scan.reading import read_scan
 
 FORMATS = ("h5", "nifti", "dicom", "png")
-DEFAULT_PRIOR = Path(__file__).parent.parent / "priors" / "brain-r4"
 
 
 @dataclass(frozen=True)
@@ -143,15 +143,15 @@ def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Pri
         return loaded
     if through_generator:
         raise InputError(
-            "--sampler noise-space needs a one-step generator, and the prior that comes with the package has none; "
+            "--sampler noise-space needs a one-step generator, and that of the package makes heads of 64x64 only; "
             "give the folder of a run with --prior"
         )
-    if not DEFAULT_PRIOR.is_dir():
+    if not RECONSTRUCTION.is_dir():
         raise InputError(
             f"--method {method} needs a prior, and this installation carries none; train one with "
             "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"
         )
-    return load_prior(DEFAULT_PRIOR)
+    return load_prior(RECONSTRUCTION)
 
 
 def deliver(

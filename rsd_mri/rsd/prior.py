@@ -168,5 +168,5 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
     tensors, metadata = load_tensors(path)
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")
-    csm: Tensor = torch.view_as_complex(tensors["csm"].contiguous())
+    csm: Tensor = torch.view_as_complex(tensors["csm"].float().contiguous())
     return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.corruption.shown)

@@ -128,7 +128,7 @@ def train_denoiser(
         new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile
     )
     identity = {
-        "protocol": replace(protocol, denoiser=replace(s, images=0)).hash,
+        "protocol": replace(protocol, denoiser=replace(s, images=0, cooldown=0)).hash,
         "data": data.identity,
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
@@ -168,8 +168,9 @@ def loop_settings(
 
 
 def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
-    """What must be the same for a checkpoint to be continued; the training length may grow."""
-    teacher, distillation = replace(protocol.teacher, images=0), replace(protocol.distillation, images=0)
+    """What must be the same for a checkpoint to be continued; the training length may grow, and end in another way."""
+    teacher = replace(protocol.teacher, images=0, cooldown=0)
+    distillation = replace(protocol.distillation, images=0, cooldown=0)
     if stage == "teacher":
         distillation = DistillationSettings()
     plain = replace(protocol, teacher=teacher, distillation=distillation, denoiser=DenoiserSettings())

@@ -75,17 +75,18 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
         known = replace(KNOWN, acceleration=acceleration, factor=factor)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
-    monkeypatch.setattr(calibration, "PACKAGE", tmp_path)
+    monkeypatch.setattr(calibration, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
     rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
     assert with_package_interval(rec) is rec
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
     sampled = replace(
         rec, samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc", acceleration=3.6,
-        parameters={"sampler": "annealing"},
+        parameters={"sampler": "annealing", "levels": 24},
     )
     assert np.allclose(with_package_interval(sampled).half_width, 2.5 * sampled.std)
-    for other in (replace(sampled, prior_hash="another"), replace(sampled, parameters={"sampler": "diffpir"})):
+    settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}
+    for other in (replace(sampled, prior_hash="another"), *(replace(sampled, parameters=s) for s in settings)):
         assert with_package_interval(other) is other
 
 

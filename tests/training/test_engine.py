@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from tiny_run import PROTOCOL, Slices, run
@@ -18,7 +20,7 @@ from rsd_mri.protocol import MonitorSettings, NetworkSettings
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.prior import Inputs, build_denoiser
 from rsd_mri.rsd.stages import TeacherStage
-from rsd_mri.training.descent import ItemLosses, descend, stop_if_not_finite
+from rsd_mri.training.descent import ItemLosses, descend, ramps, stop_if_not_finite
 from rsd_mri.training.loop import LoopSettings, run_stage
 from rsd_mri.training.tally import Tally
 
@@ -49,6 +51,20 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole():
         assert whole.loss.shape == (12,) and len(whole.keys) == 12
         found.append(net.weight.grad.clone())
     assert all(torch.allclose(found[0], one, rtol=1e-12) for one in found[1:])
+
+
+@given(st.integers(1, 1000), st.integers(0, 1000), st.integers(0, 1000), st.floats(0, 1))
+def test_the_learning_rate_rises_and_falls(total, warmup, cooldown, share):
+    images = int(share * (total - 1))
+    rate = ramps(images, total, warmup, cooldown)
+    assert 0 < rate <= 1
+    if (not warmup or images + 1 >= warmup) and total - images >= cooldown:
+        assert rate == 1
+    assert ramps(total, total, warmup, cooldown) == (0 if cooldown else min(1, (total + 1) / max(warmup, 1)))
+
+
+def test_the_learning_rate_at_known_places():
+    assert [ramps(i, 100, 10, 20) for i in (0, 4, 9, 50, 80, 90, 95)] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25])
 
 
 def test_accumulation_trains_the_same_networks(slices, tmp_path):

@@ -42,6 +42,22 @@ def test_stopped_and_continued_equals_uninterrupted(slices, tmp_path):
         assert any(not torch.equal(a[k], torch.zeros_like(a[k])) for k in a)
 
 
+def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
+    """Rates fall to zero over the last images; a finished run goes on under another end."""
+    gentle = with_lengths(16, 8).with_values({"teacher.cooldown": "16", "distillation.cooldown": "8"})
+    moved = {}
+    for name, protocol in (("plain", with_lengths(16, 8)), ("gentle", gentle)):
+        run(slices, tmp_path / name, with_lengths(4, 4), stage="teacher")
+        start = load_file(tmp_path / name / "teacher.safetensors")
+        run(slices, tmp_path / name, protocol)
+        for stage in ("teacher", "generator"):
+            end = load_file(tmp_path / name / f"{stage}.safetensors")
+            moved[name, stage] = sum(float((end[k] - start[k]).abs().sum()) for k in end)
+    assert moved["gentle", "teacher"] < moved["plain", "teacher"]
+    longer = gentle.with_values({"teacher.images": "24", "teacher.cooldown": "4"})
+    assert run(slices, tmp_path / "gentle", longer, stage="teacher")["images"] == {"teacher": 8}
+
+
 def test_training_never_reads_outside_the_mask(slices, tmp_path):
     """What a retrospective mask hides cannot change the weights."""
     data = UndersampledSlices(slices, PROTOCOL.mask, PROTOCOL.seed)
