@@ -227,7 +227,7 @@ class MonitorSettings:
     """Judging the averaged networks as they train, from measurements alone: the Proximal distance.
 
     Generated images are corrupted again by the law of the data and compared with measurements kept from training;
-    the weights with the lowest distance are the result (arXiv 2505.13377).
+    the last weights whose distance is the lowest, up to chance, are the result (arXiv 2505.13377 takes the lowest).
     """
 
     cost: float = 0.03

@@ -55,8 +55,8 @@ def run_stage(
     """Train a stage to its end, continuing from its checkpoint where there is one.
 
     Everything random is keyed by the running number of the image, so a run that was stopped and continued
-    gives the same weights as one that was not. Where the stage is judged, the averaged weights that came
-    closest to the data are the result.
+    gives the same weights as one that was not. Where the stage is judged, the last averaged weights that
+    came as close to the data as any, up to chance, are the result.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def run_stage(
         if stage.judged_every and (_passes(images, stage.batch, stage.judged_every) or last):
             distance = stage.judge(fabric)
             values["proximal distance"] = distance
-            if first and (best is None or distance < best.distance):
-                best = Best.of(stage, distance, images)
+            if first:
+                best = Best.after(best, stage, distance, images)
         if log is not None and values:
             log.write(images, time.monotonic() - started, values)
         if picture and first and _passes(images, stage.batch, max(settings.images // max(settings.previews, 1), 1)):

@@ -17,25 +17,37 @@ from rsd_mri.training.checkpoint import (
 )
 from rsd_mri.training.stage import Stage
 
+CHANCE = 0.03
+"""Relative difference of two distances that says nothing: weights a few hundred images apart differ by as much."""
+
 
 @dataclass(frozen=True)
 class Best:
-    """The averaged weights that came closest to the data."""
+    """The last averaged weights that came as close to the data as any, up to chance.
+
+    Not those of the lowest distance, which is the luckiest draw of many: at falling learning rates the later ones are
+    the better ones, and their distance hardly shows it.
+    """
 
     distance: float
+    lowest: float
+    """Of all distances so far."""
     images: int
     """Images seen then."""
     tensors: dict[str, Tensor]
     """On the CPU, by `AVERAGE/WEIGHT`."""
 
     @classmethod
-    def of(cls, stage: Stage, distance: float, images: int) -> "Best":
-        """Copy a stage's averages."""
+    def after(cls, best: "Best | None", stage: Stage, distance: float, images: int) -> "Best":
+        """The best so far, or a copy of the stage's averages where these are."""
+        if best is not None and distance > (1 + CHANCE) * best.lowest:
+            return best
+        lowest = distance if best is None else min(distance, best.lowest)
         tensors = {
             f"{name}/{k}": v.detach().cpu().clone()
             for name, module in stage.averages.items() for k, v in module.state_dict().items()
         }
-        return cls(distance, images, tensors)
+        return cls(distance, lowest, images, tensors)
 
     def put_back(self, stage: Stage) -> None:
         """Load the copy into the stage's averages."""
@@ -63,7 +75,7 @@ def save_state(
     metadata["precision"] = fabric.strategy.precision.state_dict()
     if best is not None:
         tensors |= {f"best/{k}": v for k, v in best.tensors.items()}
-        metadata["best"] = {"distance": best.distance, "images": best.images}
+        metadata["best"] = {"distance": best.distance, "lowest": best.lowest, "images": best.images}
     save_tensors(path, tensors, metadata)
 
 
@@ -90,7 +102,7 @@ def restore_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, 
         restore_optimizer(optimizer, _part(tensors, f"optimizer/{name}/"))
     fabric.strategy.precision.load_state_dict(metadata.get("precision") or {})
     kept = metadata.get("best")
-    best = Best(kept["distance"], kept["images"], _part(tensors, "best/")) if kept else None
+    best = Best(**kept, tensors=_part(tensors, "best/")) if kept else None
     return int(metadata["images"]), best
 
 
