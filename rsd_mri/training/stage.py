@@ -62,7 +62,7 @@ class Stage(ABC):
         """Pictures of a few images; always the same noise."""
 
     def judge(self, fabric: Fabric) -> float:  # noqa: ARG002
-        """How far the averaged networks' images are from the data; the last low one is kept. Called in every process."""
+        """How far the averaged networks are from the data; the last low one is kept. Called in every process."""
         raise NotImplementedError(f"stage {self.name} is never judged")
 
     @abstractmethod
