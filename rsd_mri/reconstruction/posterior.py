@@ -16,7 +16,7 @@ from rsd_mri.reconstruction.problem import Problem
 
 @torch.no_grad()
 def diffpir(
-    problem: Problem, levels: Tensor, width: float = 2.0, iterations: int = 6, tolerance: float = 1e-3
+    problem: Problem, levels: Tensor, width: float = 2.0, iterations: int = 10, tolerance: float = 1e-3
 ) -> Tensor:
     """Add noise, denoise, take a data step; then again with less noise.
 
