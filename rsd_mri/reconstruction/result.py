@@ -47,8 +47,8 @@ class Reconstruction:
     """Magnitude of the rest, which the prior filled in."""
     checks: dict[str, float] = field(default_factory=dict)
     """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
-    error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and `held_out_error_tv` of
-    the samplers' other start, `measured_dispersion` and
+    error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
+    samplers' start, `held_out_error_tv` and `held_out_error_one_step`; `measured_dispersion` and
     `unmeasured_dispersion` of the samples (prepared units)."""
     prior: str | None = None
     """The prior's file, where one was used."""

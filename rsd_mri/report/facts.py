@@ -91,6 +91,7 @@ def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
         ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
         ("Energy from the prior", *(_check(rec, "prior_share", "{:.1%}") for rec in recs)),
         ("Error on lines left out", *(_check(rec, "held_out_error", "{:.0%}") for rec in recs)),
+        ("The same by total variation", *(_check(rec, "held_out_error_tv", "{:.0%}") for rec in recs)),
         ("The same by CG-SENSE", *(_check(rec, "held_out_error_cg_sense", "{:.0%}") for rec in recs)),
         ("Spread where measured", *(_check(rec, "measured_dispersion", "{:.3g}") for rec in recs)),
         ("Spread where not measured", *(_check(rec, "unmeasured_dispersion", "{:.3g}") for rec in recs)),
