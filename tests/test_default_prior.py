@@ -6,7 +6,7 @@ import h5py
 from typer.testing import CliRunner
 
 from rsd_mri.cli import app
-from rsd_mri.priors import PRIORS, RECONSTRUCTION
+from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
 from rsd_mri.rsd.prior import load_prior
 from rsd_mri.simulation import simulate_folder
 
@@ -19,6 +19,22 @@ def test_it_is_small_whole_and_named_in_its_card():
     for one in (prior, prior.teacher):
         assert one.card["acceleration"] == 4.0
         assert one.sha256 in text
+
+
+def test_the_generator_is_named_in_its_card():
+    generator = load_prior(GENERATION, "generator")
+    assert generator.card["acceleration"] == 4.0
+    assert generator.sha256 in (GENERATION / "README.md").read_text()
+
+
+def test_generate_without_a_run_uses_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["generate", "-n", "3"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    with h5py.File(tmp_path / "generated.h5") as file:
+        assert {value.shape for value in file.values()} == {(3, 64, 64)}
+    refused = CliRunner().invoke(app, ["generate", "--with", "teacher"])
+    assert refused.exit_code == 2 and "has no teacher" in refused.output
 
 
 def test_recon_without_options_uses_it(tmp_path):

@@ -122,7 +122,8 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
             teacher = load_prior(path, "teacher")
         path = path / f"{wanted}.safetensors"
         if not path.is_file():
-            if not any((path.parent / name).is_file() for name in ("protocol.yaml", "denoiser.safetensors")):
+            marks = ("protocol.yaml", *(f"{known}.safetensors" for known in KINDS))
+            if not any((path.parent / name).is_file() for name in marks):
                 raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
     tensors, metadata = load_tensors(path)
