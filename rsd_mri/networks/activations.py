@@ -126,8 +126,9 @@ class _NormGate(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gain, slope, offset, inverse = ctx.saved_tensors
-        method = kernels.backward if _has_kernel(_wide(x)) else _gradients
-        d_x, d_gain, d_slope, d_offset = method(_wide(grad), _wide(x), gain, slope, offset, inverse, ctx.groups)
+        wide = _wide(x)
+        method = kernels.backward if _has_kernel(wide) else _gradients
+        d_x, d_gain, d_slope, d_offset = method(_wide(grad), wide, gain, slope, offset, inverse, ctx.groups)
         return d_x.to(x.dtype), d_gain, d_slope.sum(0), d_offset.sum(0), None, None
 
 
