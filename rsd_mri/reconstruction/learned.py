@@ -143,6 +143,7 @@ def sample_posterior(
     keys: Sequence[Key],
     settings: PosteriorSettings,
     tell: Tell,
+    first: Tensor | None = None,
 ) -> Tensor:
     """Draw one posterior sample per key.
 
@@ -160,6 +161,8 @@ def sample_posterior(
         Sampler and levels.
     tell
         Called with the share done.
+    first
+        What the settings' start makes of this k-space, [slice, (set,) readout, phase_encode], where that is known.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def sample_posterior(
     # One by one: they stop when they are done, and a slice must not wait for another.
     start = start_of(settings, prior)
     begin = partial(one_step, prior) if start == "one-step" else STARTS[start]
-    firsts = [begin(one, y, sigma) for one, y in _slices(operator, kspace)]
+    firsts = [begin(one, y, sigma) for one, y in _slices(operator, kspace)] if first is None else list(first.split(1))
     n = len(keys) // len(kspace)
     if n > 1 and len(kspace) > 1:
         operator = _repeated(operator, n)

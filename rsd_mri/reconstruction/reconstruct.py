@@ -285,9 +285,15 @@ def try_held_out(
         found["held_out_error"] = error_of(lambda a, y: one_step(prior, a, y, sigma))
         return options, {**found, "held_out_seconds": time.perf_counter() - begun}
     settings = options.posterior
+    firsts: dict[Start, Tensor] = {}
+
+    def tried(name: Start, image: Tensor) -> Tensor:
+        firsts[name] = image
+        return image
+
     if settings.start is None and prior.teacher is not None:
-        found["held_out_error_one_step"] = error_of(lambda a, y: one_step(prior, a, y, sigma))
-        found["held_out_error_tv"] = error_of(lambda a, y: total_variation(a, y, sigma))
+        found["held_out_error_one_step"] = error_of(lambda a, y: tried("one-step", one_step(prior, a, y, sigma)))
+        found["held_out_error_tv"] = error_of(lambda a, y: tried("tv", total_variation(a, y, sigma)))
         start: Start = "tv" if found["held_out_error_tv"] < found["held_out_error_one_step"] else "one-step"
         settings = replace(settings, start=start)
     start = start_of(settings, prior)
@@ -297,7 +303,7 @@ def try_held_out(
     keys = [(options.seed, name, "held out")]
 
     def sampled(short: Sense, y: Tensor) -> Tensor:
-        return sample_posterior(prior, short, y, sigma, keys, quick, lambda share: None)
+        return sample_posterior(prior, short, y, sigma, keys, quick, lambda share: None, firsts.get(start))
 
     found["held_out_error"] = error_of(sampled)
     return replace(options, posterior=settings), {**found, "held_out_seconds": time.perf_counter() - begun}
