@@ -73,7 +73,7 @@ def recon(
     ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
-        bool, typer.Option(help="Predict acquired lines left out, in one slice: costs two quick runs of it.")
+        bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
     protocol: ProtocolOption = None,
     device: DeviceOption = Device.auto,

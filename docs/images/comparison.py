@@ -11,6 +11,7 @@ from PIL import Image
 
 import rsd_mri as rsd
 from rsd_mri.evaluation.image_quality import psnr
+from rsd_mri.reconstruction.calibration import body_of
 from rsd_mri.report.figures import comparison_figure, upper_window
 
 NAMES = {"zero-filled": "zero-filled", "cg-sense": "CG-SENSE", "l1-wavelet": "L1-wavelet", "tv": "total variation",
@@ -32,6 +33,6 @@ corner.set_title(f"90 % half width x {GAIN}", color="white", fontsize=9)
 path = Path(__file__).with_suffix(".png")
 figure.savefig(path, dpi=80)
 Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=96).save(path, optimize=True)
-body = reference > 0.1 * np.quantile(reference, 0.99)
+body = body_of(reference)
 found["covered"] = float(np.mean(np.abs(recs["posterior"].magnitude[0] - reference)[body] <= half_width[body]))
 print(json.dumps(found))  # noqa: T201

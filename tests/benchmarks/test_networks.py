@@ -98,7 +98,7 @@ def denoising_error(denoiser, images):
 def test_denoising_error(steps=4000, batch=16):
     """Same steps and data: complex, real of the same cost, real of about as many parameters."""
     training = torch.stack([p for case in range(160) for p in patches(case, 3, 8)])
-    validation = torch.stack([p for case in range(100, 110) for p in patches(case, 3, 2)])
+    validation = torch.stack([p for case in range(200, 210) for p in patches(case, 3, 2)])
     rivals = {"complex": ("complex", 16), "real, equal cost": ("real", 32), "real, equal size": ("real", 23)}
     errors = {}
     for name, (field, channels) in rivals.items():
