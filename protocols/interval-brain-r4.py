@@ -41,7 +41,7 @@ def heads(acceleration: float) -> Iterator[tuple[Scan, NDArray[np.float32]]]:
 def main(folder: Path) -> None:
     """Write a calibration for each acceleration."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = ReconOptions("posterior", held_out=True)
+    options = ReconOptions()
     prior = find_prior(None, "posterior")
     for acceleration in ACCELERATIONS:
         found = calibrate(heads(acceleration), HEADS, 0.9, options, prior)

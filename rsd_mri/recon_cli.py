@@ -132,7 +132,8 @@ def calibrate(
     """
     with refusing():
         from rsd_mri.files import require_writable
-        from rsd_mri.reconstruction.calibration import calibrate_scans, write_calibration
+        from rsd_mri.reconstruction.calibration import calibrate as calibrate_on
+        from rsd_mri.reconstruction.calibration import undersampled_pairs, write_calibration
         from rsd_mri.reconstruction.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
         from rsd_mri.report.deliver import find_prior
@@ -148,6 +149,7 @@ def calibrate(
         )
         loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
         with Bar("calibrating") as bar:
-            found = calibrate_scans(map(read_scan, files), len(files), accel, coverage, options, loaded, bar.update)
+            pairs = undersampled_pairs(map(read_scan, files), accel, seed)
+            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.update)
         write_calibration(out, found)
         result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

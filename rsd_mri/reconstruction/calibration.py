@@ -6,7 +6,7 @@ which the standard deviation covers the wanted share of the body's pixels. Image
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,38 +101,19 @@ def conformal_factor(scores: NDArray[np.float64], confidence: float) -> float:
     return float(np.sort(scores)[rank - 1])
 
 
-def calibrate_scans(
-    scans: Iterable[Scan],
-    count: int,
-    acceleration: float,
-    coverage: float,
-    options: ReconOptions,
-    prior: Prior,
-    tell: Callable[[float], None] = lambda share: None,
-    confidence: float = 0.8,
-) -> Calibration:
-    """Undersample full scans and `calibrate` on them.
-
-    Parameters
-    ----------
-    scans, count
-        Fully sampled scans, and how many.
-    acceleration
-        Of the masks drawn, one per scan.
-    coverage, confidence
-        See `Calibration`.
-    options, prior
-        Of the reconstruction; it needs samples.
-    tell
-        Called with the share done.
+def undersampled_pairs(
+    scans: Iterable[Scan], acceleration: float, seed: int
+) -> Iterator[tuple[Scan, NDArray[np.float32]]]:
+    """What `calibrate` takes, of fully sampled scans: each undersampled by a mask of its own, and its image.
 
     Raises
     ------
     InputError
-        If a scan is not fully sampled, or there are too few slices.
+        If a scan is not fully sampled.
     """
-    pairs = ((undersampled(scan, acceleration, options.seed), full_image(scan)) for scan in scans)
-    return calibrate(pairs, count, coverage, options, prior, tell, confidence)
+    for scan in scans:
+        target = full_image(scan)
+        yield undersampled(scan, acceleration, seed), target
 
 
 def calibrate(
@@ -150,8 +131,12 @@ def calibrate(
     ----------
     scans, count
         Undersampled scans, each with the true magnitude [slice, readout, phase_encode]; and how many.
-    coverage, confidence, options, prior, tell
-        As for `calibrate_scans`.
+    coverage, confidence
+        See `Calibration`.
+    options, prior
+        Of the reconstruction; it needs samples.
+    tell
+        Called with the share done.
 
     Raises
     ------
