@@ -107,11 +107,10 @@ class _NormGate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, groups: int, eps: float) -> Tensor:
-        wide = _wide(x)
-        if _has_kernel(wide):
-            out, inverse = kernels.forward(wide, gain, slope, offset, groups, eps)
+        if kernels.takes(x):
+            out, inverse = kernels.forward(x, gain, slope, offset, groups, eps)
         else:
-            pair = wide.unflatten(1, (2, -1))
+            pair = _wide(x).unflatten(1, (2, -1))
             q = _power(pair)
             inverse = _inverse_rms(q, groups, eps)
             f = (inverse * gain)[:, :, None, None]
@@ -126,9 +125,8 @@ class _NormGate(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gain, slope, offset, inverse = ctx.saved_tensors
-        wide = _wide(x)
-        method = kernels.backward if _has_kernel(wide) else _gradients
-        d_x, d_gain, d_slope, d_offset = method(_wide(grad), wide, gain, slope, offset, inverse, ctx.groups)
+        method = kernels.backward if kernels.takes(x) else _gradients
+        d_x, d_gain, d_slope, d_offset = method(grad, x, gain, slope, offset, inverse, ctx.groups)
         return d_x.to(x.dtype), d_gain, d_slope.sum(0), d_offset.sum(0), None, None
 
 
@@ -136,7 +134,7 @@ def _gradients(
     grad: Tensor, x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, inverse: Tensor, groups: int
 ) -> tuple[Tensor, ...]:
     """Gradients of x, and of gain, slope and offset for each item, [batch, channel]."""
-    pair, out = x.unflatten(1, (2, -1)), grad.unflatten(1, (2, -1))
+    pair, out = _wide(x).unflatten(1, (2, -1)), _wide(grad).unflatten(1, (2, -1))
     factor = inverse * gain
     f, a, b = factor[:, :, None, None], slope[:, None, None], offset[:, None, None]
     q = _power(pair).mul_(f.square())
@@ -155,10 +153,6 @@ def _gradients(
     inner.mul_(w).addcmul_(inner, w2).mul_(a * f**3).add_(share[:, :, None, None])
     d_x = (out * gate.mul_(f)[:, None]).addcmul_(pair, inner[:, None])
     return d_x.flatten(1, 2), d_factor * inverse, d_slope, d_offset
-
-
-def _has_kernel(wide: Tensor) -> bool:
-    return wide.device.type == "cpu" and wide.dtype == torch.float32
 
 
 def _wide(x: Tensor) -> Tensor:

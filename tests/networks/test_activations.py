@@ -45,12 +45,12 @@ def test_derivatives_in_double_precision():
 @settings(max_examples=15, deadline=None)
 @given(
     batch=st.integers(1, 3), channels=st.integers(1, 9), height=st.integers(1, 9), width=st.integers(1, 9),
-    size=st.sampled_from([1e-4, 1.0, 1e4]),
+    size=st.sampled_from([1e-4, 1.0, 1e4]), layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
 )
-def test_compiled_kernel_is_norm_then_gate(batch, channels, height, width, size):
+def test_compiled_kernel_is_norm_then_gate(batch, channels, height, width, size, layout):
     layer = drawn(channels)
     x, scale = size * normal(batch, 2 * channels, height, width), 1 + 0.5 * normal(batch, channels, seed=4)
-    found = gradients(layer, fused, x, scale)
+    found = gradients(layer, fused, x.contiguous(memory_format=layout), scale)
     wanted = gradients(layer.double(), one_after_the_other, x.double(), scale.double())
     for a, b in zip(found, wanted, strict=True):
         assert (a - b).abs().max() < 2e-5 * b.abs().max()
@@ -78,7 +78,25 @@ def test_statistics_are_not_in_half_precision(dtype):
     layer = drawn(8)
     out = layer(x.to(dtype))
     assert out.dtype == dtype
-    assert torch.equal(out, layer(x.to(dtype).float()).to(dtype))
+    assert torch.allclose(out, layer(x.to(dtype).float()).to(dtype), rtol=torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_bfloat16_is_rounded_once(layout):
+    """The kernels read and write 16 bits; what lies between is that of single precision."""
+    layer, scale = drawn(8), 1 + 0.5 * normal(3, 8, seed=4)
+    x = normal(3, 16, 20, 21).bfloat16().contiguous(memory_format=layout)
+    out, d_x, *others = gradients(layer, fused, x, scale)
+    assert out.is_contiguous(memory_format=layout) and d_x.is_contiguous(memory_format=layout)
+    wide = x.float().requires_grad_()
+    wanted = layer(wide, scale)
+    assert torch.equal(out, wanted.bfloat16())
+    # The gradient as it reaches the layer, rounded as autocast rounds it.
+    along = normal(*out.shape, seed=9).bfloat16().float()
+    d_wide, *d_others = torch.autograd.grad(wanted, [wide, *layer.parameters()], along)
+    assert torch.equal(d_x, d_wide.bfloat16())
+    for a, b in zip(others[1:], d_others, strict=True):
+        assert torch.allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_threads_share_a_batch(monkeypatch):
