@@ -203,6 +203,10 @@ class DenoiserSettings:
     batch: int = 16
     patch: int = 48
     """Side of a training patch [pixels]."""
+    variety: float = 0.75
+    """Share of the patches that are made unlike the images (`corruption.variety`): other scales, contrast, sharpness,
+    texture and phase, parts of several joined along random edges. Scans of another kind than the training scans gain
+    much, scans like them lose a little."""
     learning_rate: float = 1.0e-3
     cooldown: int = 0
     """Linear fall of the learning rate to zero over the last of the images [images]."""

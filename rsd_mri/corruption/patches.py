@@ -9,12 +9,17 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.identity import Noise
+from rsd_mri.corruption.variety import altered, happens, joined, log_uniform, uniform
 from rsd_mri.operators import Identity
 from rsd_mri.randomness import generator
 
 PATCHES_PER_IMAGE = 4096
 ZOOM = 1.3
 """Largest change of scale: the voxels of a scan are not those of the training scans."""
+SCALES = (0.6, 3.0)
+"""Change of scale of the patches that are varied."""
+JOINED = 0.5
+"""Probability that one more patch is joined to a varied one."""
 
 
 class RestoredPatches:
@@ -28,11 +33,14 @@ class RestoredPatches:
         Side of a patch [pixels]; at most the images' sides.
     seed
         Of the protocol.
+    variety
+        Share of the patches that are made unlike the images: altered parts of several, joined along random edges
+        (`variety`), at scales up to threefold.
     """
 
-    def __init__(self, images: Tensor, size: int, seed: int) -> None:
+    def __init__(self, images: Tensor, size: int, seed: int, variety: float = 0.0) -> None:
         side = min(size, *images.shape[-2:])
-        self.images, self.side, self.seed = images, side, seed
+        self.images, self.side, self.seed, self.variety = images, side, seed, variety
         self.identity = hashlib.sha256(torch.view_as_real(images).numpy().tobytes()).hexdigest()
         self.corruption = Noise((side, side), 0.0, torch.complex64)
 
@@ -47,9 +55,26 @@ class RestoredPatches:
 
     def _patch(self, index: int) -> Tensor:
         image = self.images[index % len(self.images)]
-        rng = generator(self.seed, "patch", index)
-        # Half of the patches keep their pixels: interpolation takes away the finest detail.
-        zoom = ZOOM ** float(2 * torch.rand((), generator=rng) - 1) if torch.rand((), generator=rng) < 0.5 else 1.0
+        if happens(generator(self.seed, "variety", index), self.variety):
+            rng = generator(self.seed, "varied patch", index)
+            patch = self._altered(image, rng)
+            while happens(rng, JOINED):
+                other = self.images[int(torch.randint(len(self.images), (), generator=rng))]
+                patch = joined(patch, self._altered(other, rng), rng)
+        else:
+            rng = generator(self.seed, "patch", index)
+            # Half of the patches keep their pixels: interpolation takes away the finest detail.
+            zoom = ZOOM ** uniform(rng, -1, 1) if happens(rng, 0.5) else 1.0
+            # Contrast and coil shading differ from scan to scan.
+            patch = self._cut(image, zoom, rng) * 2 ** uniform(rng, -1.5, 0.5)
+        return patch * torch.polar(torch.ones(()), torch.tensor(uniform(rng, 0, 2 * torch.pi)))
+
+    def _altered(self, image: Tensor, rng: torch.Generator) -> Tensor:
+        zoom = log_uniform(rng, *SCALES) if happens(rng, 0.75) else 1.0
+        return altered(self._cut(image, zoom, rng), rng)
+
+    def _cut(self, image: Tensor, zoom: float, rng: torch.Generator) -> Tensor:
+        """Cut out a square of `zoom` times the side, resize it to the side, turn it and flip it."""
         side = min(round(self.side * zoom), *image.shape)
         best: Tensor | None = None
         for _ in range(2):  # of two places the brighter one: half of an image is empty
@@ -60,12 +85,9 @@ class RestoredPatches:
         assert best is not None  # noqa: S101 - for the type checker
         if side != self.side:
             best = _resized(best, self.side)
-        turns, flip = int(torch.randint(4, (), generator=rng)), bool(torch.randint(2, (), generator=rng))
+        turns, flip = int(torch.randint(4, (), generator=rng)), happens(rng, 0.5)
         best = torch.rot90(best, turns, (0, 1))
-        best = best.flip(0) if flip else best
-        angle = 2 * torch.pi * torch.rand((), generator=rng)
-        gain = 2 ** (2 * torch.rand((), generator=rng) - 1.5)  # contrast and coil shading differ from scan to scan
-        return best * torch.polar(gain, angle)
+        return best.flip(0) if flip else best
 
 
 def _resized(image: Tensor, side: int) -> Tensor:

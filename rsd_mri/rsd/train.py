@@ -120,7 +120,7 @@ def train_denoiser(
         protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, cooldown=s.cooldown,
         log_mean=s.log_mean, log_std=s.log_std, ema_halflife=s.ema_halflife,
     )
-    data = RestoredPatches(images, s.patch, protocol.seed)
+    data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
     new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
