@@ -16,9 +16,9 @@ from rsd_mri.randomness import generator
 PATCHES_PER_IMAGE = 4096
 ZOOM = 1.3
 """Largest change of scale: the voxels of a scan are not those of the training scans."""
-SCALES = (0.6, 3.0)
+SCALES = (0.75, 2.2)
 """Change of scale of the patches that are varied."""
-JOINED = 0.5
+JOINED = 0.45
 """Probability that one more patch is joined to a varied one."""
 
 
@@ -35,7 +35,7 @@ class RestoredPatches:
         Of the protocol.
     variety
         Share of the patches that are made unlike the images: altered parts of several, joined along random edges
-        (`variety`), at scales up to threefold.
+        (`variety`), at other scales.
     """
 
     def __init__(self, images: Tensor, size: int, seed: int, variety: float = 0.0) -> None:
@@ -70,7 +70,7 @@ class RestoredPatches:
         return patch * torch.polar(torch.ones(()), torch.tensor(uniform(rng, 0, 2 * torch.pi)))
 
     def _altered(self, image: Tensor, rng: torch.Generator) -> Tensor:
-        zoom = log_uniform(rng, *SCALES) if happens(rng, 0.75) else 1.0
+        zoom = log_uniform(rng, *SCALES) if happens(rng, 0.6) else 1.0
         return altered(self._cut(image, zoom, rng), rng)
 
     def _cut(self, image: Tensor, zoom: float, rng: torch.Generator) -> Tensor:

@@ -28,15 +28,15 @@ def happens(rng: torch.Generator, probability: float) -> bool:
 
 def altered(patch: Tensor, rng: torch.Generator) -> Tensor:
     """Change sharpness, contrast, texture and phase, each now and then, and the brightness."""
-    if happens(rng, 0.4):
+    if happens(rng, 0.3):
         patch = sharpened(patch, rng)
     if happens(rng, 0.4):
         patch = recontrasted(patch, rng)
-    if happens(rng, 0.4):
+    if happens(rng, 0.3):
         patch = textured(patch, rng)
     if happens(rng, 0.3):
         patch = rephased(patch, rng)
-    return patch * 2 ** uniform(rng, -2.5, 1.5)
+    return patch * 2 ** uniform(rng, -2, 1)
 
 
 def sharpened(patch: Tensor, rng: torch.Generator) -> Tensor:
@@ -60,7 +60,7 @@ def recontrasted(patch: Tensor, rng: torch.Generator) -> Tensor:
 def textured(patch: Tensor, rng: torch.Generator) -> Tensor:
     """Multiply by a texture of three scales."""
     texture = sum(uniform(rng, 0, 1) * smooth_field(patch.shape[-1], scale, rng) for scale in (1.5, 3.0, 8.0))
-    return patch * (1 + uniform(rng, 0, 0.25) * texture)
+    return patch * (1 + uniform(rng, 0, 0.12) * texture)
 
 
 def rephased(patch: Tensor, rng: torch.Generator) -> Tensor:
