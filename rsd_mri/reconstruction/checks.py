@@ -190,4 +190,9 @@ def reasons(checks: dict[str, float]) -> list[str]:
         )
         if ours > 1.1 * best:
             found.append("The prior predicts this scan's own lines worse than no prior does: distrust its detail")
+        elif ours > best:
+            found.append(
+                "The prior predicts this scan's own lines no better than no prior does: compare with --method tv before "
+                "you believe a detail"
+            )
     return found

@@ -105,6 +105,7 @@ def test_distance_from_the_card(changed, word):
 def test_a_prior_that_predicts_worse_than_none_is_called_so():
     checks = {"prior_share": 0.2, "held_out_error": 0.5, "held_out_error_cg_sense": 0.2, "held_out_seconds": 1.0}
     assert any("distrust" in line for line in reasons(checks))
-    assert not any("distrust" in line for line in reasons(checks | {"held_out_error": 0.1}))
+    assert not any("distrust" in line or "compare" in line for line in reasons(checks | {"held_out_error": 0.1}))
+    assert any("compare with --method tv" in line for line in reasons(checks | {"held_out_error": 0.21}))
     told = reasons(checks | {"held_out_error": 0.1, "held_out_error_tv": 0.05})
     assert any("total variation: 5.0%" in line for line in told) and any("distrust" in line for line in told)
