@@ -192,7 +192,7 @@ def reasons(checks: dict[str, float]) -> list[str]:
             found.append("The prior predicts this scan's own lines worse than no prior does: distrust its detail")
         elif ours > best:
             found.append(
-                "The prior predicts this scan's own lines no better than no prior does: compare with --method tv before "
-                "you believe a detail"
+                "The prior predicts this scan's own lines no better than no prior does: compare with --method tv "
+                "before you believe a detail"
             )
     return found
