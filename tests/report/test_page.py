@@ -96,7 +96,7 @@ def test_reasons_to_distrust_are_on_the_page(tmp_path, recs):
     main = dataclasses.replace(recs[0], checks=checks, prior_part=part, half_width=2 * recs[0].std)
     table = {row[0]: row[1:] for row in facts.methods([main, recs[1]])}
     assert table["Energy from the prior"] == ("12.3%", "-")
-    assert table["Error on lines left out"] == ("40%", "-") and table["The same by CG-SENSE"] == ("90%", "-")
+    assert table["Error on lines left out"] == ("40.0%", "-") and table["The same by CG-SENSE"] == ("90.0%", "-")
     data = embedded(write_page(tmp_path / "page.html", [main, recs[1]]).read_text())
     kinds = {v["name"]: v["kind"] for v in data["volumes"]}
     assert kinds["Prior part"] == "prior" and kinds["Calibrated half width"] == "std"
