@@ -159,7 +159,7 @@ def restore(
     slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
     start: Path | None = None,
 ) -> Tensor:
-    """Restore every undersampled training slice; stored in the run, done once.
+    """Restore every undersampled training slice; stored in the run, done once for each prior.
 
     With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
 
@@ -170,11 +170,14 @@ def restore(
     """
     method = protocol.denoiser.restored_by
     path = folder / f"restored-{method}.safetensors"
+    prior = load_prior(start, "denoiser") if method == "posterior" and start else None
+    made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
     if path.is_file():
         tensors, metadata = load_tensors(path)
-        if metadata.get("data") == slices.identity:
+        if all(metadata.get(name) == value for name, value in made_from.items()):
             return torch.view_as_complex(tensors["images"])
-    prior = load_prior(start or folder, "denoiser") if method == "posterior" else None
+    if method == "posterior" and prior is None:
+        prior = load_prior(folder, "denoiser")
     images = []
     for i in range(len(slices)):
         one = slices.batch([i])
@@ -189,7 +192,7 @@ def restore(
             images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
         tell((i + 1) / len(slices))
     stacked = torch.stack(images)
-    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", "data": slices.identity})
+    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked
 
 
