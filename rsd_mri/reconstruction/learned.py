@@ -90,13 +90,17 @@ class PosteriorSettings:
 def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denoise:
     """The prior's denoiser for the images of one scan.
 
+    A denoiser of whole images learned from patches turned and flipped at random, so the law it stands for is symmetric,
+    but the network is not. Every step shows it the image turned and flipped another way, which averages its errors over
+    the steps (Terris et al. 2024, arXiv 2312.01831): 0.1 to 0.6 dB on simulated heads.
+
     A teacher that was trained on undersampled data only knows images through further-corrupted operators. At
     each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh
     one per step, so that over the steps it sees all of k-space.
     """
     windows = windows_of(operator.csm)
     if prior.kind == "denoiser":
-        return lambda x, t, step: _by_sets(prior, x, t, None, windows)
+        return lambda x, t, step: _by_sets(prior, x, t, None, windows, step)
     law = _law(prior, operator)
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
@@ -114,15 +118,29 @@ def _law(prior: Prior, operator: Sense) -> Undersampling:
     return Undersampling(prior.protocol.mask, bank, torch.zeros(1), shown)
 
 
-def _by_sets(prior: Prior, u: Tensor, t: Tensor, features: Tensor | None, windows: Sequence[Window]) -> Tensor:
+def _by_sets(
+    prior: Prior, u: Tensor, t: Tensor, features: Tensor | None, windows: Sequence[Window], way: int = 0
+) -> Tensor:
     """Denoise where the maps see; with several sets of maps each set's image is an anatomy in its own right."""
     sets = u[:, None] if u.ndim == 3 else u
     condition = Condition(sampling=features)
-    parts = [
-        window.paste(prior.denoiser(window.cut(sets[:, m]), t, condition), (u.shape[-2], u.shape[-1]))
-        for m, window in enumerate(windows)
-    ]
+
+    def part(image: Tensor, window: Window) -> Tensor:
+        estimate = prior.denoiser(_turned(window.cut(image), way), t, condition)
+        return window.paste(_turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
+
+    parts = [part(sets[:, m], window) for m, window in enumerate(windows)]
     return parts[0] if u.ndim == 3 else torch.stack(parts, 1)
+
+
+def _turned(image: Tensor, way: int) -> Tensor:
+    """One of the eight symmetries of the square: `way` quarter turns, and a flip for every second four."""
+    turned = torch.rot90(image, way % 4, (-2, -1))
+    return turned.flip(-1) if way // 4 % 2 else turned
+
+
+def _turned_back(image: Tensor, way: int) -> Tensor:
+    return torch.rot90(image.flip(-1) if way // 4 % 2 else image, -way % 4, (-2, -1))
 
 
 def keyed_noise(keys: Sequence[Key]) -> Noise:

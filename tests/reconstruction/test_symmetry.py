@@ -1,0 +1,36 @@
+"""The prior's denoiser sees the image in all eight orientations in turn."""
+
+from pathlib import Path
+
+import torch
+
+from rsd_mri.operators import sense_operator
+from rsd_mri.protocol import Protocol
+from rsd_mri.reconstruction.learned import prior_denoiser
+from rsd_mri.rsd.prior import WHOLE_IMAGES, Prior
+
+
+class Right(torch.nn.Module):
+    """Moves every pixel one to the right: as unlike its mirror image as can be."""
+
+    def forward(self, x, t, condition):
+        return torch.roll(x, 1, -1)
+
+
+def neighbours(x):
+    return sum(torch.roll(x, shift, axis) for shift in (1, -1) for axis in (-2, -1)) / 4
+
+
+def test_errors_of_a_lopsided_network_average_out_over_eight_steps():
+    prior = Prior(Right(), "denoiser", WHOLE_IMAGES, Protocol(), {}, Path("x"), "0" * 64)
+    rng = torch.Generator().manual_seed(0)
+    for shape in ((1, 1, 3, 12, 9), (1, 2, 3, 8, 11)):
+        csm = torch.randn(*shape, dtype=torch.complex64, generator=rng)
+        operator = sense_operator(csm if shape[1] == 2 else csm[:, 0], torch.ones(shape[-1], dtype=torch.bool))
+        image = torch.randn(2, *shape[1:2], *shape[-2:], dtype=torch.complex64, generator=rng)
+        image = image if shape[1] == 2 else image[:, 0]
+        denoise = prior_denoiser(prior, operator, [("a",), ("b",)])
+        seen = [denoise(image, torch.full((2,), 0.1), step) for step in range(8)]
+        assert torch.allclose(sum(seen) / 8, neighbours(image), atol=1e-5)
+        assert torch.equal(seen[0], torch.roll(image, 1, -1))
+        assert not torch.allclose(seen[1], seen[0])
