@@ -106,9 +106,13 @@ def pooled_std(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     ndarray
         [readout, phase_encode]; zero for one sample.
     """
+    return pooled(samples.var(axis=0, ddof=min(1, len(samples) - 1)))
+
+
+def pooled(variance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Square root of a variance averaged over neighbours."""
     from scipy.ndimage import gaussian_filter
 
-    variance = samples.var(axis=0, ddof=min(1, len(samples) - 1))
     return np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
 
 

@@ -17,6 +17,7 @@ from rsd_mri.reconstruction.calibration import (
     full_image,
     image_score,
     rank_correlation,
+    rank_limit,
     read_calibration,
     undersampled,
     with_interval,
@@ -28,7 +29,7 @@ from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
 from rsd_mri.simulation.simulate import simulate_scan
 
-KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 12, 4.1, 8, "annealing", 24, "abc")
+KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 0.6, 12, 4.1, 8, "annealing", 24, "abc")
 
 
 def test_the_score_of_a_normal_error_is_its_quantile():
@@ -52,6 +53,17 @@ def test_pooled_spread_is_unbiased_and_orders_the_error_better():
     assert np.mean(pooled[..., 56:] ** 2) == pytest.approx(4.0, rel=0.05)
     mean = samples.mean(0)
     assert rank_correlation(target, mean, pooled) > rank_correlation(target, mean, raw) + 0.02
+
+
+def test_how_well_a_smooth_map_could_order_the_error():
+    """Perfectly where the error is smooth itself, hardly where it is the same noise everywhere."""
+    rng = np.random.default_rng(3)
+    target = np.full((96, 96), 20.0)
+    smooth = 1 + np.sin(np.arange(96) / 15) * np.ones((96, 1))
+    assert rank_limit(target, target + smooth * rng.choice([-1, 1], (96, 96))) > 0.95
+    flat = rank_limit(target, target + rng.standard_normal((96, 96)))
+    uneven = rank_limit(target, target + smooth * rng.standard_normal((96, 96)))
+    assert 0 < flat < 0.25 < uneven < 0.9
 
 
 def test_a_reconstruction_gets_its_half_width(tmp_path):
