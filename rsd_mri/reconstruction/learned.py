@@ -207,7 +207,18 @@ def sample_posterior(
         level = prior.protocol.distillation.sigma_init
         samples = noise_space_langevin(problem, lambda z: problem.estimate(level * z, level, 0), steps=settings.levels)
         return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
-    return sample_problem(problem, settings, measured=prior.kind == "denoiser")
+    return sample_problem(problem, settings, measured=prior.kind == "denoiser", width=width_of(operator))
+
+
+def width_of(operator: Sense) -> float:
+    """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
+
+    What undersampling adds to the denoiser's own error grows with R. On simulated heads 1 was 0.8 to 3.8 dB above 2 at
+    R = 2, between 0.5 dB below and 2.2 above at R = 2.8 and 3; 1.4 was 0.1 to 0.3 dB below 2 at R = 4 and 6, and 7 %
+    worse on held-out lines of a real scan at R = 8.
+    """
+    acceleration = 1 / float(operator.mask.float().mean())
+    return min(max(acceleration / 2, 1.0), 2.0)
 
 
 def start_of(settings: PosteriorSettings, prior: Prior) -> Start:
@@ -216,12 +227,12 @@ def start_of(settings: PosteriorSettings, prior: Prior) -> Start:
 
 
 def sample_problem(
-    problem: Problem, settings: PosteriorSettings, measured: bool, final_noise: bool = True
+    problem: Problem, settings: PosteriorSettings, measured: bool, final_noise: bool = True, width: float = 2.0
 ) -> Tensor:
-    """Sample a problem as the settings say; `measured` and `final_noise` as in `decoupled_annealing`."""
+    """Sample as the settings say; `measured` and `final_noise` as in `decoupled_annealing`, `width` as in `diffpir`."""
     levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
     if settings.sampler in ("diffpir", "few-step"):
-        samples = diffpir(problem, levels)
+        samples = diffpir(problem, levels, width)
     elif settings.sampler == "langevin":
         samples = preconditioned_langevin(problem, levels)
     elif settings.sampler == "annealing":

@@ -1,12 +1,13 @@
-"""The prior's denoiser sees the image in all eight orientations in turn."""
+"""How samplers use a prior: orientations of the image in turn, a data step that knows the acceleration."""
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.learned import prior_denoiser
+from rsd_mri.reconstruction.learned import prior_denoiser, width_of
 from rsd_mri.rsd.prior import WHOLE_IMAGES, Prior
 
 
@@ -34,3 +35,9 @@ def test_errors_of_a_lopsided_network_average_out_over_eight_steps():
         assert torch.allclose(sum(seen) / 8, neighbours(image), atol=1e-5)
         assert torch.equal(seen[0], torch.roll(image, 1, -1))
         assert not torch.allclose(seen[1], seen[0])
+
+
+@pytest.mark.parametrize(("every", "width"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0), (6, 2.0)])
+def test_width_of_the_data_step_is_half_the_acceleration_between_one_and_two(every, width):
+    csm = torch.ones(1, 2, 8, 24, dtype=torch.complex64)
+    assert width_of(sense_operator(csm, torch.arange(24) % every == 0)) == pytest.approx(width)
