@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.identity import Noise
-from rsd_mri.corruption.variety import altered, happens, joined, log_uniform, uniform
+from rsd_mri.corruption.variety import altered, from_parts, happens, joined, log_uniform, parts_of, uniform
 from rsd_mri.operators import Identity
 from rsd_mri.randomness import generator
 
@@ -91,6 +91,7 @@ class RestoredPatches:
 
 
 def _resized(image: Tensor, side: int) -> Tensor:
-    parts = torch.view_as_real(image).movedim(-1, 0)[None]
-    resized = F.interpolate(parts, (side, side), mode="bicubic", antialias=True, align_corners=False)
-    return torch.view_as_complex(resized[0].movedim(0, -1).contiguous())
+    resized = F.interpolate(
+        parts_of(image)[None], (side, side), mode="bicubic", antialias=True, align_corners=False
+    )
+    return from_parts(resized[0])

@@ -41,9 +41,9 @@ def altered(patch: Tensor, rng: torch.Generator) -> Tensor:
 
 def sharpened(patch: Tensor, rng: torch.Generator) -> Tensor:
     """Raise what a mean over 3x3 pixels takes away: a restoration is smoother than the truth."""
-    parts = torch.view_as_real(patch).movedim(-1, 0)[:, None]
+    parts = parts_of(patch)[:, None]
     smooth = F.avg_pool2d(F.pad(parts, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    return _complex((parts + uniform(rng, 0.3, 1.5) * (parts - smooth))[:, 0])
+    return from_parts((parts + uniform(rng, 0.3, 1.5) * (parts - smooth))[:, 0])
 
 
 def recontrasted(patch: Tensor, rng: torch.Generator) -> Tensor:
@@ -84,5 +84,11 @@ def smooth_field(side: int, scale: float, rng: torch.Generator) -> Tensor:
     return fine[0, 0, :side, :side]
 
 
-def _complex(parts: Tensor) -> Tensor:
+def parts_of(image: Tensor) -> Tensor:
+    """Real and imaginary part of an image [y, x], [part, y, x]."""
+    return torch.view_as_real(image).movedim(-1, 0)
+
+
+def from_parts(parts: Tensor) -> Tensor:
+    """Inverse of `parts_of`."""
     return torch.view_as_complex(parts.movedim(0, -1).contiguous())
