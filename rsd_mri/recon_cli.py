@@ -40,7 +40,7 @@ PriorOption = Annotated[
 SamplerOption = Annotated[
     SamplerName,
     typer.Option(
-        help="diffpir: the best images. few-step: the one-step image and four levels, fast. annealing, langevin: "
+        help="diffpir: the best images. few-step: four levels, fast. annealing, langevin: "
         "exact for a Gaussian prior. dps, a-dps: follow the data's gradient, slow. noise-space: through a run's "
         "one-step generator."
     ),

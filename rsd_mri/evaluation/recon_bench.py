@@ -29,7 +29,7 @@ from rsd_mri.reconstruction.classical import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.learned import PosteriorSettings
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.reconstruct import METHODS, ReconOptions, run_method, try_held_out
+from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, run_method, try_held_out
 from rsd_mri.rsd.prior import Prior
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
@@ -174,9 +174,10 @@ def _ours(
     truth: NDArray[np.float32],
 ) -> Result:
     def call() -> Tensor:
-        undecided = options.method == "posterior" and options.posterior.start is None and prior.teacher is not None
-        settled = try_held_out(one, scan, options, prior)[0] if undecided else options
-        return run_method([one], scan, index, settled, prior, Batches(1, options.samples, 0), lambda share: None)[0]
+        settled, chosen = options, prior
+        if options.method in LEARNED and prior.teacher is not None:
+            settled, chosen, _ = try_held_out(one, scan, options, prior)
+        return run_method([one], scan, index, settled, chosen, Batches(1, options.samples, 0), lambda share: None)[0]
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)

@@ -31,9 +31,9 @@ from rsd_mri.rsd.prior import Prior
 SMALLEST_LEVEL = 0.002
 """Below this noise level no network is trained."""
 
-CG_SENSE_ERROR = 0.1
-"""Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.02, 0.05 and 0.1 on simulated
-heads at R = 4 and 8."""
+CG_SENSE_ERROR = 0.07
+"""Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.05, 0.07 and 0.1 on a real head
+with simulated coils (mean of eight slices, R = 4 to 8)."""
 
 Sampler = Literal["diffpir", "few-step", "annealing", "langevin", "dps", "a-dps", "noise-space"]
 GUIDED = ("dps", "a-dps")
@@ -75,7 +75,7 @@ class PosteriorSettings:
         """A sampler with the levels that suit it."""
         settings = cls(sampler, consistency=consistency)
         if sampler == "few-step":
-            settings = replace(settings, levels=4, sigma_max=0.15, start="one-step")
+            settings = replace(settings, levels=4)
         elif sampler == "annealing":
             settings = replace(settings, levels=6, sigma_max=0.1)
         elif sampler == "langevin":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -105,7 +106,7 @@ def reconstruct_scan(
     # A generator knows one noise level: it cannot restore what the others are left out for.
     if options.held_out and learned and prior is not None and prior.kind != "generator":
         middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
-        options, predicted = try_held_out(middle, scan.source.name, options, prior)
+        options, prior, predicted = try_held_out(middle, scan.source.name, options, prior)
     parts: list[FinishedSlice] = []
     prepared: list[PreparedSlice] = []
     for begin in range(0, scan.n_slices, batches.slices):
@@ -182,6 +183,8 @@ def _parameters(
     values: dict[str, str | int | float] = {"n_sets": volume.n_sets, "calib_width": volume.calib_width}
     if prior is None:
         return values
+    if options.method == "one-step":
+        values["network"] = "teacher" if prior.teacher is not None else prior.kind
     if options.method == "posterior":
         start = start_of(options.posterior, prior)
         values |= {"samples": options.samples, **vars(options.posterior), "start": start}
@@ -255,17 +258,19 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
 
 def try_held_out(
     prepared: PreparedSlice, name: str, options: ReconOptions, prior: Prior
-) -> tuple[ReconOptions, dict[str, float]]:
-    """Predict acquired lines of a slice by the method and by CG-SENSE, and settle the samplers' start by it.
+) -> tuple[ReconOptions, Prior, dict[str, float]]:
+    """Predict acquired lines of a slice by the method and by CG-SENSE, and settle by it how a teacher is used.
 
-    Where the prior comes with a teacher, samplers start from its one-step image or from total variation, whichever
-    predicts the lines better: on scans unlike those it was trained on the teacher can be the worse one. For all
-    samplers, four levels of the quickest one stand in.
+    Where the prior comes with a teacher, samplers start from its one-step image or from total variation, and the
+    one-step image is the teacher's or the denoiser's, whichever predicts the lines better: on scans unlike those it
+    was trained on the teacher can be the worse one. For all samplers, four levels of the quickest one stand in.
 
     Returns
     -------
     options
         With the start settled.
+    prior
+        Without its teacher where the one-step image is better without.
     checks
         `held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`; `held_out_error_one_step` and
         `held_out_error_tv` where these starts were tried; empty where there are no lines to leave out.
@@ -275,15 +280,17 @@ def try_held_out(
     sigma = prepared.sigma
     left = hold_out(torch.from_numpy(prepared.mask), (options.seed, name, "held out"), prepared.acs)
     if not left.any():
-        return options, {}
+        return options, prior, {}
 
     def error_of(way: Callable[[Sense, Tensor], Tensor]) -> float:
         return held_out_error(operator, kspace, sigma, left, way)
 
     found = {"held_out_error_cg_sense": error_of(lambda a, y: cg_sense(a, y, sigma))}
     if options.method == "one-step":
-        found["held_out_error"] = error_of(lambda a, y: one_step(prior, a, y, sigma))
-        return options, {**found, "held_out_seconds": time.perf_counter() - begun}
+        ways = [prior] if prior.teacher is None else [prior, replace(prior, teacher=None)]
+        errors = [error_of(partial(one_step, way, sigma=sigma)) for way in ways]
+        found["held_out_error"] = min(errors)
+        return options, ways[errors.index(min(errors))], {**found, "held_out_seconds": time.perf_counter() - begun}
     settings = options.posterior
     firsts: dict[Start, Tensor] = {}
 
@@ -306,4 +313,4 @@ def try_held_out(
         return sample_posterior(prior, short, y, sigma, keys, quick, lambda share: None, firsts.get(start))
 
     found["held_out_error"] = error_of(sampled)
-    return replace(options, posterior=settings), {**found, "held_out_seconds": time.perf_counter() - begun}
+    return replace(options, posterior=settings), prior, {**found, "held_out_seconds": time.perf_counter() - begun}

@@ -144,3 +144,19 @@ def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monke
     assert (rec.checks["held_out_error_one_step"] < rec.checks["held_out_error_tv"]) == good
     alone = reconstruct_scan(scan, options, prior)
     assert alone.parameters["start"] == "tv" and "held_out_error_tv" not in alone.checks
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_the_one_step_image_is_of_the_network_that_predicts_the_held_out_lines(head, prior, monkeypatch, good):
+    """A teacher that says nothing of a scan is left to the denoiser."""
+    scan, _ = head
+
+    def by_network(given, operator, kspace, sigma):
+        image = total_variation(operator, kspace, sigma)
+        return image if (given.teacher is not None) == good else torch.zeros_like(image)
+
+    monkeypatch.setattr(reconstruct, "one_step", by_network)
+    rec = reconstruct_scan(scan, ReconOptions("one-step"), replace(prior, teacher=prior))
+    assert rec.parameters["network"] == ("teacher" if good else "denoiser")
+    assert rec.magnitude.max() > 0
+    assert rec.checks["held_out_error"] < rec.checks["held_out_error_cg_sense"]
