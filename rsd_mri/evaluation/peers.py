@@ -96,7 +96,7 @@ def _bart(flags: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.compl
         maps = one.csm if one.n_sets == 2 else one.csm[None]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
-            _write_cfl(path / "kspace", np.moveaxis(one.kspace, 0, -1)[:, :, None])
+            _write_cfl(path / "kspace", np.moveaxis(_centred_for_pics(one.kspace), 0, -1)[:, :, None])
             _write_cfl(path / "maps", np.moveaxis(maps, (0, 1), (-1, -2))[:, :, None])
             options = [*flags.format(weight).split(), "-S", "-w", "1", "-i", "100"]
             command = ["bart", "pics", *options, str(path / "kspace"), str(path / "maps"), str(path / "image")]
@@ -112,6 +112,19 @@ def _bart(flags: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.compl
         return np.moveaxis(image, -1, 0) if one.n_sets == 2 else image[..., 0], peak / 1024 if peak else None
 
     return run
+
+
+def _centred_for_pics(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """K-space [coil, readout, phase_encode] as `bart pics` takes it.
+
+    On an axis of odd length its image lies one pixel beside that of `bart fft -u` (0.8.00), and so beside the maps.
+    """
+    for axis in (1, 2):
+        n = kspace.shape[axis]
+        if n % 2:
+            shift = np.exp(2j * np.pi * np.arange(n) / n).astype(np.complex64)
+            kspace = kspace * (shift[:, None] if axis == 1 else shift)
+    return kspace
 
 
 def _write_cfl(path: Path, array: NDArray[Any]) -> None:

@@ -14,6 +14,8 @@ from rsd_mri.evaluation import peers, recon_bench, rival
 from rsd_mri.evaluation.peers import all_peers
 from rsd_mri.evaluation.recon_bench import Result, full_scans, rival_for, simulated_heads, table
 from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction.calibration import undersampled
+from rsd_mri.simulation import draw_head, simulate_slice
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,16 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(rival, "DEEPINV_ABSENT", "deepinv is not installed")
     peer, said = rival_for(tmp_path, (64, 40), 1.0, 0, lambda share, what: None)
     assert "not installed" in peer.absent and not said
+
+
+@pytest.mark.parametrize("size", [(64, 40), (65, 41)])
+def test_bart_sees_no_shift_at_odd_sizes(size):
+    """Told the true maps and all lines, it finds the image."""
+    bart = next(peer for peer in all_peers() if peer.name == "BART CG-SENSE")
+    if bart.absent:
+        pytest.skip(bart.absent)
+    kspace, csm, image = simulate_slice(draw_head(6, 0, 1, 8, plane="axial"), 0, size)
+    other = recon_bench._prepared(undersampled(simulated_heads(1, size, 0)[0][0], 2.0, 0))[0]
+    one = replace(other, kspace=kspace.numpy(), csm=csm.numpy())
+    found, _ = bart.run(one, 1e-4)
+    assert np.linalg.norm(abs(found) - abs(image.numpy())) < 0.03 * np.linalg.norm(image.numpy())
