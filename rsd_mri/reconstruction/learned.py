@@ -55,7 +55,7 @@ class PosteriorSettings:
     """Sampler and its levels."""
 
     sampler: Sampler = "diffpir"
-    levels: int = 24
+    levels: int = 36
     """Noise levels; of `noise-space`, whose noise has one level, the moves of a chain."""
     sigma_max: float = 0.15
     """Prepared units. Above the error of the start, but not far: more forgets what the start knew. On simulated wrapped
