@@ -56,7 +56,8 @@ class PosteriorSettings:
 
     sampler: Sampler = "diffpir"
     levels: int = 36
-    """Noise levels; of `noise-space`, whose noise has one level, the moves of a chain."""
+    """Noise levels; of `noise-space`, whose noise has one level, the moves of a chain. On slices of a real head with
+    simulated coils and on simulated heads 36 were 0.0 to 0.8 dB above 24, and 48 0.0 to 0.4 dB above 36."""
     sigma_max: float = 0.15
     """Prepared units. Above the error of the start, but not far: more forgets what the start knew. On simulated wrapped
     heads (means of four and of two, R = 4 and 6) 0.15 was 0.1 to 0.5 dB above 0.3, and 1.0 up to 1.0 dB below it."""
