@@ -74,6 +74,12 @@ def test_a_page_of_different_sizes_is_refused(tmp_path, recs):
         write_page(tmp_path / "page.html", recs, reference=np.ones((3, 40, 31)))
 
 
+def test_a_hash_leaves_room_for_the_other_columns(recs):
+    hashed = dataclasses.replace(recs[0], parameters={"teacher_hash": "a" * 64, "levels": 36})
+    table = {row[0]: row[1:] for row in facts.methods([hashed])}
+    assert table["Settings"] == (f"teacher_hash {'a' * 12}, levels 36",)
+
+
 def test_warnings_name_slices_that_do_not_fit_their_data(a_reconstruction):
     rec = a_reconstruction()
     quiet = " ".join(facts.warnings(dataclasses.replace(rec, geometry=AXIAL)))
