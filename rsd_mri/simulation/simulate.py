@@ -147,6 +147,14 @@ def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[fl
     return torch.polar(total, phase + 0.25 * head.phase_field.sample(points)[0])
 
 
+def fold(images: Tensor, phase_encode: int) -> Tensor:
+    """Put images [..., wide] into a field of view of `phase_encode` columns: what lies outside it wraps."""
+    wide = images.shape[-1]
+    lines = torch.arange(wide) - wide // 2 + phase_encode // 2
+    folded = torch.zeros(*images.shape[:-1], phase_encode, dtype=images.dtype)
+    return folded.index_add_(-1, lines % phase_encode, images)
+
+
 def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """Simulate one slice without noise.
 
@@ -186,11 +194,8 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
     )
     raw = head.coils.sensitivities(corners, wide)
     shading = raw.abs().square().sum(0).sqrt()
-    lines = torch.arange(wide[1]) - wide[1] // 2 + phase_encode // 2
-    folded = torch.zeros(len(raw), *size, dtype=raw.dtype)
-    folded.index_add_(2, lines % phase_encode, raw * obj)
     seen = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
-    return fft2c(folded), (raw / shading)[..., seen], (shading * obj)[..., seen]
+    return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., seen], (shading * obj)[..., seen]
 
 
 def simulate_scan(

@@ -16,6 +16,7 @@ from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
 from rsd_mri.report.deliver import find_prior
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import draw_coils
+from rsd_mri.simulation.simulate import fold
 
 COLIN = Path("/usr/share/mricron/templates/ch2.nii.gz")
 CENTRE = torch.tensor([90.0, 126.0, 72.0])
@@ -71,8 +72,7 @@ def scan_of(case: Slice, seed: int) -> tuple[Scan, np.ndarray]:
     y, x = torch.meshgrid(torch.linspace(-1, 1, rows), torch.linspace(-1, 1, columns), indexing="ij")
     phase = 1 + 1.2 * x - 0.8 * y + 0.5 * x * y + 0.4 * torch.sin(2.5 * x + 1) * torch.cos(2 * y)
     seen = coils.sensitivities(corners, (rows, columns)) * torch.polar(plane.contiguous(), phase)
-    lines = torch.arange(columns) - columns // 2 + case.lines // 2
-    images = torch.zeros(8, rows, case.lines, dtype=torch.complex64).index_add_(2, lines % case.lines, seen)
+    images = fold(seen, case.lines)
     kspace = fft2c(images) + case.noise * normal(images.shape, generator(seed, "noise"))
     samples = case.noise * normal((8, 4096), generator(seed, "noise scan"))
     scan = Scan(
