@@ -19,13 +19,14 @@ from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.generated import Tell
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import load_protocol
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 from rsd_mri.training.loop import Progress
 
 Picture: TypeAlias = NDArray[np.float32]

@@ -85,11 +85,11 @@ def recon(
     Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
     """
     with refusing():
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
         from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
-        from rsd_mri.training.fabric import resolve_device
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
@@ -132,13 +132,13 @@ def calibrate(
     """
     with refusing():
         from rsd_mri.files import require_writable
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import find_prior
         from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
         from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
         from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
         from rsd_mri.scan.reading import read_scan
-        from rsd_mri.training.fabric import resolve_device
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
