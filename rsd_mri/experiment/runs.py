@@ -1,6 +1,7 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
@@ -19,6 +21,7 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
+from rsd_mri.files import claimed
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import Protocol
@@ -85,6 +88,13 @@ def train_run(
         As of `train`, and `first`: whether this is the first of all processes.
     """
     fabric = make_fabric(options)
+    with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
+        return _train_run(protocol, out, data, options, progress, fabric)
+
+
+def _train_run(
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> dict[str, Any]:
     first = fabric.is_global_zero
     if protocol.corruption.kind != "undersampling":
         if options.stage == "denoiser":

@@ -11,7 +11,7 @@ import numpy as np
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable
+from rsd_mri.files import claimed, require_writable
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import PrepSettings
@@ -19,7 +19,7 @@ from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_pa
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction
-from rsd_mri.scan.reading import read_scan
+from rsd_mri.scan.reading import read_scan, recognise
 
 FORMATS = ("h5", "nifti", "dicom", "png")
 
@@ -102,17 +102,19 @@ def reconstruct_files(
             progress((number + (index + share) / count) / len(scans), name)
 
         try:
+            recognise(path)  # before anything is made
             require_writable(delivery.folder(path))
-            scan = read_scan(path)
-            rec = reconstruct_scan(scan, options, loaded, prep, tell)
-            rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
-            comparisons = []
-            if delivery.report:
-                for other in ("cg-sense", "zero-filled"):
-                    if other != options.method:
-                        other_options = replace(options, method=other)  # type: ignore[arg-type]
-                        comparisons.append(reconstruct_scan(scan, other_options, None, prep))
-            files = deliver(rec, comparisons, delivery)
+            with claimed(delivery.folder(path) / f"{path.stem}_recon"):
+                scan = read_scan(path)
+                rec = reconstruct_scan(scan, options, loaded, prep, tell)
+                rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
+                comparisons = []
+                if delivery.report:
+                    for other in ("cg-sense", "zero-filled"):
+                        if other != options.method:
+                            other_options = replace(options, method=other)  # type: ignore[arg-type]
+                            comparisons.append(reconstruct_scan(scan, other_options, None, prep))
+                files = deliver(rec, comparisons, delivery)
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue

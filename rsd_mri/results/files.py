@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Geometry
 
@@ -53,7 +53,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
     """
     path = Path(path)
     _require_an_image(path, rec.magnitude)
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(path) as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
             value = getattr(rec, field)
             if value is not None:
