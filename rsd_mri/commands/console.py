@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from rsd_mri.errors import InputError
+from rsd_mri.progress import Progress as Told
 
 _debug = False
 
@@ -72,9 +73,13 @@ class Bar:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def update(self, done: float, description: str | None = None, detail: str = "") -> None:
-        """Show a share between 0 and 1."""
-        if description is not None and description != self.description:
+    @property
+    def progress(self) -> Told:
+        """What is told it, the bar shows."""
+        return Told(self._show)
+
+    def _show(self, done: float, description: str, detail: str) -> None:
+        if description and description != self.description:
             self._progress.reset(self._task)
             self.description = description
         self._progress.update(self._task, completed=done, description=self.description, detail=detail)
