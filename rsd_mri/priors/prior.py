@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -15,6 +14,7 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.networks import UNet
+from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
@@ -50,8 +50,8 @@ class Prior:
     """`teacher`, `generator` or `denoiser` (of whole images)."""
     inputs: Inputs
     protocol: Protocol
-    card: dict[str, Any]
-    """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
+    card: Card
+    """What it was trained on."""
     path: Path
     sha256: str
     teacher: "Prior | None" = None
@@ -91,10 +91,10 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
 
 
 def save_prior(
-    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: dict[str, Any]
+    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card
 ) -> None:
     """Write weights, protocol and card to one safetensors file."""
-    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card}
+    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card.as_dict()}
     save_tensors(path, module.state_dict(), metadata)
 
 
@@ -137,7 +137,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path), teacher)
+    return Prior(denoiser, found, inputs, protocol, Card.of(metadata.get("card", {})), path, sha256(path), teacher)
 
 
 BANK = "sensitivities.safetensors"

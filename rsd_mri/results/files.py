@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Geometry
 
 # (data set, field of Reconstruction); the magnitude has the name that fastMRI's submissions have.
@@ -64,8 +64,9 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
             file.attrs[name] = np.asarray(getattr(rec, name))
         file.attrs["source"] = rec.source.name
         file.attrs["source_path"] = str(rec.source)
-        file.attrs["prior"] = rec.prior or ""
-        file.attrs["prior_hash"] = rec.prior_hash or ""
+        file.attrs["title"] = rec.title
+        file.attrs["prior"] = "" if rec.prior is None else rec.prior.path
+        file.attrs["prior_hash"] = "" if rec.prior is None else rec.prior.sha256
         file.attrs["geometry"] = json.dumps(dataclasses.asdict(rec.geometry))
         file.attrs["notes"] = json.dumps(rec.notes)
         file.attrs["checks"] = json.dumps(rec.checks)
@@ -97,7 +98,7 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
             if name not in file.attrs:
                 raise InputError(f"{path}: has no attribute `{name}`; make it again with `rsd-mri recon`")
         values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
-        values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
+        learned = {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
         attributes = dict(file.attrs)
     return Reconstruction(
         **values,
@@ -107,13 +108,24 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
         acceleration=float(attributes["acceleration"]),
         seed=int(attributes["seed"]),
         source=Path(str(attributes["source_path"])),
-        prior=str(attributes.get("prior", "")) or None,
-        prior_hash=str(attributes.get("prior_hash", "")) or None,
+        title=str(attributes.get("title", "")),
+        posterior=_posterior(learned),
+        prior=_prior(learned, str(attributes.get("prior", "")), str(attributes.get("prior_hash", ""))),
         geometry=_geometry(str(attributes["geometry"])),
         notes=tuple(json.loads(attributes["notes"])),
         parameters=json.loads(attributes["parameters"]),
         checks=json.loads(attributes.get("checks", "{}")),
     )
+
+
+def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
+    if "samples" not in arrays or "std" not in arrays:
+        return None
+    return PosteriorPart(arrays["samples"], arrays["std"], arrays.get("half_width"))
+
+
+def _prior(arrays: dict[str, NDArray[np.float32]], path: str, sha256: str) -> PriorUse | None:
+    return PriorUse(path, sha256, arrays.get("measured_part"), arrays.get("prior_part")) if path else None
 
 
 def _geometry(text: str) -> Geometry:
