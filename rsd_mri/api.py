@@ -22,6 +22,7 @@ from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors.prior import Prior as _Prior
 from rsd_mri.priors.prior import load_law
 from rsd_mri.priors.prior import load_prior as _load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.deliver import find_prior
@@ -365,12 +366,7 @@ def reconstruct(
     known = None if calibration is None else read_calibration(Path(calibration))
     source = scan if isinstance(scan, _Scan) else read_scan(scan)
     options = ReconOptions(method, samples, seed, on, PosteriorSettings.of(sampler, levels, consistency))
-
-    def tell(index: int, count: int, share: float) -> None:
-        if progress is not None:
-            progress((index + share) / count)
-
-    rec = reconstruct_scan(source, options, loaded, progress=tell)
+    rec = reconstruct_scan(source, options, loaded, progress=Progress.of(progress))
     return Reconstruction(**vars(with_package_interval(rec) if known is None else with_interval(rec, known)))
 
 

@@ -96,7 +96,7 @@ def simulate(
         from rsd_mri.simulation import simulate_folder
 
         with Bar("simulating") as bar:
-            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, tell=bar.update)
+            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, progress=bar.progress)
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 
@@ -137,7 +137,7 @@ def prep(
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
                 _parse_shard(shard), dry_run,
-                lambda done, total, entry: bar.update(done / total, detail=entry.source),
+                bar.progress,
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -209,7 +209,7 @@ def generate(
         target = out or (run or Path()) / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
-                folder, count, network.value, target, batch, truncate, device.value, seed, bar.update,
+                folder, count, network.value, target, batch, truncate, device.value, seed, bar.progress,
                 write_contact_sheet,
             )
         result(
@@ -264,7 +264,7 @@ def demo(
         from rsd_mri.experiment.demo import run_demo
 
         with Bar("demo") as bar:
-            done = run_demo(out, fast, device.value, seed, bar.update, log)
+            done = run_demo(out, fast, device.value, seed, bar.progress, log)
         result(done.lines(), done.as_dict(), json)
 
 

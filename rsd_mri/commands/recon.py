@@ -103,7 +103,7 @@ def recon(
         known = None if calibration is None else read_calibration(calibration)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
-                scans, options, prior, delivery, chosen, lambda share, name: bar.update(share, detail=name), known
+                scans, options, prior, delivery, chosen, bar.progress, known
             )
         for failure in done.failures:
             say(f"Error: {failure}")
@@ -150,6 +150,6 @@ def calibrate(
         loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
         with Bar("calibrating") as bar:
             pairs = undersampled_pairs(map(read_scan, files), accel, seed)
-            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.update)
+            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.progress)
         write_calibration(out, found)
         result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

@@ -64,7 +64,7 @@ def restore(
         with Bar("restoring") as bar:
             done = restore_files(
                 pictures, loaded, degradation, samples, picture_settings(sampler.value, levels), out, mask, reference,
-                seed, lambda share, name: bar.update(share, detail=name),
+                seed, bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

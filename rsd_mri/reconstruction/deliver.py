@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
@@ -82,7 +82,7 @@ def reconstruct_files(
     prior: Path | None,
     delivery: Delivery,
     prep: PrepSettings | None,
-    progress: Callable[[float, str], None],
+    progress: Progress,
     calibration: Calibration | None = None,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -96,15 +96,11 @@ def reconstruct_files(
     if options.method in LEARNED:
         loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
     done = Delivered()
-    for number, path in enumerate(scans):
-
-        def tell(index: int, count: int, share: float, number: int = number, name: str = path.name) -> None:
-            progress((number + (index + share) / count) / len(scans), name)
-
+    for path, part in progress.each(scans, lambda path: path.name):
         try:
             require_writable(delivery.folder(path))
             scan = read_scan(path)
-            rec = reconstruct_scan(scan, options, loaded, prep, tell)
+            rec = reconstruct_scan(scan, options, loaded, prep, part)
             rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
             comparisons = []
             if delivery.report:

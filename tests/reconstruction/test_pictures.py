@@ -14,6 +14,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.operators import Identity
 from rsd_mri.priors.prior import Inputs
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, picture_settings, restore
@@ -118,7 +119,7 @@ def run(request, tmp_path_factory):
         "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
         "network": {"field": "real", "channels": 4, "multipliers": [1, 2]}, "teacher": {"images": 4, "batch": 2},
     }, "tiny")
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), lambda *_: None)
+    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
     return folder
 
 
