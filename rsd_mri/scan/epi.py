@@ -6,7 +6,6 @@ difference (Bruder et al. 1992, Magn Reson Med 23:311). Where there are none, an
 that which makes the image sparsest; shifts by half a field of view look the same, so the smaller phase is taken.
 """
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.operators.fourier import fft1c, ifft1c
+from rsd_mri.scan.header import Header
 
 MOST_DELAY = 4.0
 """Largest delay between forward and backward lines that is looked for [samples]."""
@@ -56,31 +56,13 @@ class Readout:
         return places / (ends[1] - ends[0]) * n
 
 
-def readout_timing(header: str | None) -> Readout | None:
-    """Timing of a ramp-sampled readout that an ISMRMRD header describes whole, or None."""
-    if header is None:
-        return None
-    try:
-        root = ElementTree.fromstring(header.rstrip("\x00"))
-    except (ElementTree.ParseError, ValueError):
-        return None
-    values: dict[str, float] = {}
-    name = ""
-    for node in root.iter():
-        tag = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
-        if tag == "identifier":
-            name = (node.text or "").lower()
-        if tag.startswith("userParameter") and len(node) >= 2:
-            key, value = (next((c.text or "" for c in node if str(c.tag).endswith(end)), "") for end in ("name", "value"))
-            try:
-                values.setdefault(key, float(value))
-            except ValueError:
-                continue
+def readout_timing(header: Header) -> Readout | None:
+    """Timing of a ramp-sampled readout that a header describes whole, or None."""
     wanted = ("rampUpTime", "flatTopTime", "rampDownTime", "acqDelayTime", "dwellTime")
-    if any(values.get(key, -1.0) < 0 for key in wanted) or values["dwellTime"] <= 0:
+    values = [header.parameters.get(key, -1.0) for key in wanted]
+    if min(values) < 0 or values[-1] <= 0 or not 0 < sum(values[:3]) < 1e6:
         return None
-    timing = Readout(*(values[key] for key in wanted), sinusoidal="sinus" in name)
-    return timing if 0 < timing.up + timing.flat + timing.down < 1e6 else None
+    return Readout(*values, sinusoidal="sinus" in (header.description or "").lower())
 
 
 def regridding(timing: Readout, n: int) -> NDArray[np.complex64] | None:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.twix_protocol import Protocol, read_protocol
+from rsd_mri.scan.header import parse_header
+from rsd_mri.scan.records import HEAD_TYPE, Records
+from rsd_mri.scan.twix_protocol import Protocol, read_protocol, to_ismrmrd
 
 MOST_MEASUREMENTS = 64
 FIRST_OF_VB = 10_000
@@ -27,21 +29,6 @@ COUNTERS = {
     "Lin": "kspace_encode_step_1", "Par": "kspace_encode_step_2", "Ave": "average", "Sli": "slice", "Eco": "contrast",
     "Phs": "phase", "Rep": "repetition", "Set": "set", "Seg": "segment",
 }  # fmt: skip
-HEAD = np.dtype([
-    ("version", "<u2"), ("flags", "<u8"), ("measurement_uid", "<u4"), ("scan_counter", "<u4"),
-    ("acquisition_time_stamp", "<u4"), ("physiology_time_stamp", "<u4", (3,)), ("number_of_samples", "<u2"),
-    ("available_channels", "<u2"), ("active_channels", "<u2"), ("channel_mask", "<u8", (16,)),
-    ("discard_pre", "<u2"), ("discard_post", "<u2"), ("center_sample", "<u2"), ("encoding_space_ref", "<u2"),
-    ("trajectory_dimensions", "<u2"), ("sample_time_us", "<f4"), ("position", "<f4", (3,)), ("read_dir", "<f4", (3,)),
-    ("phase_dir", "<f4", (3,)), ("slice_dir", "<f4", (3,)), ("patient_table_position", "<f4", (3,)),
-    ("idx", [(name, "<u2") for name in (
-        "kspace_encode_step_1", "kspace_encode_step_2", "average", "slice", "contrast", "phase", "repetition", "set",
-        "segment")] + [("user", "<u2", (8,))]),
-    ("user_int", "<i4", (8,)), ("user_float", "<f4", (8,)),
-])  # fmt: skip
-"""A record's header as ISMRMRD has it."""
-
-
 @dataclass(frozen=True)
 class Measurement:
     """One measurement of a file: where its header and its records lie [bytes]."""
@@ -50,31 +37,6 @@ class Measurement:
     stop: int
     modern: bool
     """VD and later: one header for all channels of a record."""
-
-
-@dataclass(frozen=True)
-class TwixRecords:
-    """The readouts of one measurement, in the order they were measured."""
-
-    path: Path
-    protocol: Protocol
-    head: NDArray[Any]
-    """[record] of `HEAD`."""
-    at: NDArray[np.int64]
-    """[record]: where the samples begin, the first channel's header before them [bytes]."""
-    before: int
-    """Bytes of header before the samples of every channel."""
-    channels: tuple[int, ...]
-    """Receiver of each channel of the first record."""
-
-    def samples(self, chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-        """Index and samples [coil, sample] of each chosen record."""
-        data = np.memmap(self.path, np.uint8, "r")
-        for index in chosen:
-            coils, n = int(self.head["active_channels"][index]), int(self.head["number_of_samples"][index])
-            start, each = int(self.at[index]), self.before + 8 * n
-            block = np.asarray(data[start : start + coils * each]).reshape(coils, each)[:, self.before :]
-            yield int(index), np.ascontiguousarray(block).view("<c8").astype(np.complex64, copy=False)
 
 
 def looks_like_twix(path: Path) -> bool:
@@ -127,7 +89,7 @@ def measurements(path: Path) -> list[Measurement]:
     return found
 
 
-def read_records(path: Path, measurement: Measurement) -> TwixRecords:
+def read_records(path: Path, measurement: Measurement) -> Records:
     """Walk through the records of a measurement.
 
     Raises
@@ -163,18 +125,23 @@ def read_records(path: Path, measurement: Measurement) -> TwixRecords:
         raise InputError(f"{path}: the measurement holds no readouts; export the raw data again")
     if not ended and position < measurement.stop - form.itemsize:
         raise InputError(f"{path}: the records end at byte {position} of {measurement.stop}; copy the file again")
-    where = np.asarray(begins, np.int64)
     raw = np.stack([np.asarray(data[p : p + form.itemsize]) for p in begins]).view(form)[:, 0]
-    ids = channel.fields["ChannelId"][1]
-    step = channel.itemsize + 8 * int(raw["SamplesInScan"][0])
-    first_ids = [where[0] + at + ids + step * i for i in range(int(raw["UsedChannels"][0]))]
-    channels = tuple(int(data[p : p + 2].view("<u2")[0]) for p in first_ids)
-    return TwixRecords(path, protocol, _heads(raw, protocol, measurement), where + at, channel.itemsize, channels)
+    head = _heads(raw, protocol, measurement)
+    text = to_ismrmrd(protocol, int(head["active_channels"][-1]))
+
+    def samples(chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
+        for index in chosen:
+            coils, n = int(head["active_channels"][index]), int(head["number_of_samples"][index])
+            begin, each = begins[index] + at, channel.itemsize + 8 * n
+            block = np.asarray(data[begin : begin + coils * each]).reshape(coils, each)[:, channel.itemsize :]
+            yield int(index), np.ascontiguousarray(block).view("<c8").astype(np.complex64, copy=False)
+
+    return Records(head, samples, parse_header(text, path), text, path, "twix", protocol.name)
 
 
 def _heads(raw: NDArray[Any], protocol: Protocol, measurement: Measurement) -> NDArray[Any]:
-    """Turn the headers of twix records into those of ISMRMRD."""
-    head = np.zeros(len(raw), HEAD)
+    """Headers of twix records as those of ISMRMRD."""
+    head = np.zeros(len(raw), HEAD_TYPE)
     head["version"] = 1
     for bit, flag in FLAGS.items():
         head["flags"] |= ((raw["EvalInfoMask"] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(flag - 1)

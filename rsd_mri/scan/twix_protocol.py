@@ -20,6 +20,9 @@ PARAMETER = re.compile(r'<Param(?:Bool|Long|String|Double)\."(\w+)">\s*{([^}]*)}
 TAG = re.compile(r"<\w+>\s*\S+")
 TRAJECTORIES = {1: "cartesian", 2: "radial", 4: "spiral", 8: "propeller"}
 CALIBRATION = {2: "embedded", 4: "separate", 8: "separate", 16: "interleaved", 32: "interleaved", 64: "interleaved"}
+MEASURED_COIL = re.compile(
+    r"(a?sCoilSelectMeas(?:\[0\])?\.(?:aRxCoilSelectData\[0\]\.)?asList\[\d+\])\.lADCChannelConnected"
+)
 TRAPEZOID = 2
 """Regridding mode of a trapezoidal readout; 4 is a sinusoidal one."""
 NOISE_BANDWIDTH = 0.793
@@ -77,7 +80,7 @@ class Protocol:
         """Names of the receive coils in the order of the receivers; empty where they are not known."""
         found = []
         for name, value in self.parameters.items():
-            if match := re.fullmatch(r"(.*asList\[\d+\])\.lADCChannelConnected", name):
+            if match := MEASURED_COIL.fullmatch(name):
                 element = self.text(f"{match[1]}.sCoilElementID.tElement")
                 coil = self.text(f"{match[1]}.sCoilElementID.tCoilID")
                 if value.strip().isdigit() and element and self.text(f"{match[1]}.lElementSelected") != "0":
