@@ -172,7 +172,7 @@ def _settle_others(
                 f"({bad[best]:.2g} unexplained against {usual:.2g})"
             )
         elif len(free) == 2 and any(bad[i] < CLEARER * usual for i in free if i != usual_coil):
-            doubt = f"which axis of {sizes} is that of the coils cannot be told from the data; {shape[usual_coil]} are taken"
+            doubt = f"which axis of {sizes} is that of the coils cannot be told; {shape[usual_coil]} coils are taken"
     if moved and not said:
         said.append(f"the other axes keep their order ({', '.join(given)})")
     return given, said, doubt

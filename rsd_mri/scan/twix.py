@@ -69,7 +69,8 @@ def measurements(path: Path) -> list[Measurement]:
         if first[0] >= FIRST_OF_VB:
             return [Measurement(0, size, modern=False)]
         file.seek(0)
-        table = np.frombuffer(file.read(hdr_def.MultiRaidFileHeader.itemsize).ljust(hdr_def.MultiRaidFileHeader.itemsize, b"\0"), hdr_def.MultiRaidFileHeader)[0]
+        form = hdr_def.MultiRaidFileHeader
+        table = np.frombuffer(file.read(form.itemsize).ljust(form.itemsize, b"\0"), form)[0]
     count = int(table["hdr"]["count_"])
     if not 1 <= count <= MOST_MEASUREMENTS:
         raise InputError(f"{path}: declares {count} measurements; expected 1 to {MOST_MEASUREMENTS}")
@@ -117,8 +118,8 @@ def read_records(path: Path, measurement: Measurement) -> Records:
             begins.append(position)
         if length < form.itemsize or position + length > measurement.stop:
             raise InputError(
-                f"{path}: record {len(begins)} at byte {position} has {length} bytes, {measurement.stop - position} are "
-                "left; the file was cut off or damaged: copy it again"
+                f"{path}: record {len(begins)} at byte {position} has {length} bytes, {measurement.stop - position} "
+                "are left; the file was cut off or damaged: copy it again"
             )
         position += length
     if not begins:
@@ -186,7 +187,7 @@ def directions(quaternion: NDArray[np.float32]) -> tuple[NDArray[np.float64], ..
 
 
 def noise_dwell_time(samples: int, protocol: Protocol, modern: bool) -> float:
-    """Time between the samples of a noise record [us], which the protocol does not say (as siemens_to_ismrmrd has it)."""
+    """Time between the samples of a noise record [us]: the protocol does not say it, siemens_to_ismrmrd knows it."""
     sequence = protocol.sequence.lower()
     if "adjcoilsens" in sequence:
         return 5.0

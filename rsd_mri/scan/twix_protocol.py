@@ -6,6 +6,7 @@ Which parameter is which field follows siemens_to_ismrmrd's parameter map.
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def to_ismrmrd(protocol: Protocol, coils: int) -> str:
                 ElementTree.SubElement(parent, name).text = f"{value:.10g}" if isinstance(value, float) else str(value)
         return parent
 
-    add(root, "measurementInformation", patientPosition=p.text("tPatientPosition", "PatientPosition"), protocolName=p.name)
+    lies = p.text("tPatientPosition", "PatientPosition")
+    add(root, "measurementInformation", patientPosition=lies, protocolName=p.name)
     system = add(
         root, "acquisitionSystemInformation", systemVendor=p.text("Manufacturer") or "SIEMENS",
         systemModel=p.text("ManufacturersModelName"),
@@ -206,12 +208,13 @@ def to_ismrmrd(protocol: Protocol, coils: int) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
 
 
-def _readout(add, encoding: ElementTree.Element, p: Protocol) -> None:  # type: ignore[no-untyped-def]
+def _readout(add: Callable[..., ElementTree.Element], encoding: ElementTree.Element, p: Protocol) -> None:
     """Timing of a readout that samples the ramps of its gradient."""
     mode, up = p.whole("alRegridMode") or 0, p.whole("alRegridRampupTime") or 0
     if mode < TRAPEZOID or up <= 0:
         return
-    said = add(encoding, "trajectoryDescription", identifier="ConventionalEPI" if mode == TRAPEZOID else "SinusoidalEPI")
+    name = "ConventionalEPI" if mode == TRAPEZOID else "SinusoidalEPI"
+    said = add(encoding, "trajectoryDescription", identifier=name)
     for name, key in (
         ("etl", "sFastImaging.lEPIFactor"), ("rampUpTime", "alRegridRampupTime"),
         ("rampDownTime", "alRegridRampdownTime"), ("flatTopTime", "alRegridFlattopTime"),
