@@ -66,14 +66,6 @@ class Header:
         first = self.encoded[1] // 2 - centre
         return first, first + last + 1
 
-    @property
-    def voxel_size(self) -> tuple[float, float, float] | None:
-        """Size of a voxel [mm]."""
-        for fov, matrix in ((self.encoded_fov, self.encoded), (self.recon_fov, self.recon)):
-            if fov and matrix and min(fov) > 0:
-                return (fov[0] / matrix[0], fov[1] / matrix[1], fov[2] / matrix[2])
-        return None
-
 
 def parse_header(text: str, path: Path) -> Header:
     """Read an ISMRMRD header.
