@@ -12,8 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from rsd_mri.networks import kernels
-
 
 class ComplexGroupNorm(nn.Module):
     """Divide each group of channels by its root mean square magnitude; no mean is taken out.
@@ -107,6 +105,8 @@ class _NormGate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, groups: int, eps: float) -> Tensor:
+        from rsd_mri.networks import kernels  # the compiler is loaded with the first network that runs
+
         if kernels.takes(x):
             out, inverse = kernels.forward(x, gain, slope, offset, groups, eps)
         else:
@@ -124,6 +124,8 @@ class _NormGate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from rsd_mri.networks import kernels
+
         x, gain, slope, offset, inverse = ctx.saved_tensors
         method = kernels.backward if kernels.takes(x) else _gradients
         d_x, d_gain, d_slope, d_offset = method(grad, x, gain, slope, offset, inverse, ctx.groups)
