@@ -16,6 +16,7 @@ from PIL import Image
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors.prior import Prior as _Prior
 from rsd_mri.priors.prior import load_law
@@ -40,7 +41,6 @@ from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan as _Scan
 from rsd_mri.simulation import simulate_scan
-from rsd_mri.training.fabric import resolve_device
 
 __all__ = [
     "Prior", "Reconstruction", "Samples", "Scan", "load_prior", "load_reconstruction", "read", "reconstruct",

@@ -17,12 +17,13 @@ from rsd_mri.experiment.generated import enlarged, generate_sets, measured, seen
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.metrics.picture_features import PictureFeatures
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 
 FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""

@@ -18,6 +18,7 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import load_protocol
@@ -26,7 +27,7 @@ from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers import Sampler
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 
 Picture: TypeAlias = NDArray[np.float32]
 """[channel, y, x] in [-1, 1]."""

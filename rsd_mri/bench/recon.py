@@ -139,7 +139,7 @@ def run_recon_bench(
             for name, method in ours.items():
                 progress(done / total, f"R={acceleration:g} {name}")
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
-                    row = _ours(name, acceleration, one, i, short.source.name, method, seed, truth)
+                    row = _ours(name, acceleration, one, i, short.key, method, seed, truth)
                     rows.setdefault((acceleration, name), []).append(row)
                 done += 1
             for peer in peers:

@@ -15,12 +15,13 @@ from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets,
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.features import find_extractor
 from rsd_mri.metrics.set_metrics import SetMetrics, compare_sets
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 
 COUNT = 50_000
 """Images per set in the published figures."""

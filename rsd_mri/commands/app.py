@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 import os
 import sys
 from enum import Enum
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -223,6 +224,9 @@ def generate(
 @app.command()
 def protocols(
     name: Annotated[Optional[str], typer.Argument(help="Print this one.")] = None,
+    as_schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema, by which editors complete and check protocols.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the protocols, or print one with every value.
@@ -230,8 +234,12 @@ def protocols(
     Example: rsd-mri protocols mri-r4
     """
     with refusing():
-        from rsd_mri.protocol import load_protocol, protocol_names
+        from rsd_mri.protocol import load_protocol, protocol_names, schema
 
+        if as_schema:
+            made = schema()
+            result([dumps(made, indent=2)], {"schema": made}, json)
+            return
         if name is not None:
             text = load_protocol(name).to_yaml()
             result([text.rstrip()], {"name": name, "yaml": text}, json)

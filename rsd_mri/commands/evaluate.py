@@ -59,9 +59,9 @@ def _sets(
     from dataclasses import replace
 
     from rsd_mri.experiment.image_sets import read_set
+    from rsd_mri.machine.device import resolve_device
     from rsd_mri.metrics.features import find_extractor
     from rsd_mri.metrics.set_metrics import compare_sets, perceptual_distance
-    from rsd_mri.training.fabric import resolve_device
 
     where = resolve_device(device.value)
     images, real = read_set(generated), read_set(reference)

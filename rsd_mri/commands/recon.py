@@ -60,6 +60,10 @@ def recon(
     patient_id: Annotated[
         Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
     ] = None,
+    keep_protocol: Annotated[
+        bool,
+        typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
+    ] = False,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -74,14 +78,14 @@ def recon(
     Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
     """
     with refusing():
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
-        from rsd_mri.training.fabric import resolve_device
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
         how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
@@ -120,11 +124,11 @@ def calibrate(
     """
     with refusing():
         from rsd_mri.files import require_writable
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
         from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
         from rsd_mri.reconstruction.posterior.methods import Posterior
         from rsd_mri.scan.reading import read_scan
-        from rsd_mri.training.fabric import resolve_device
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)

@@ -56,10 +56,10 @@ def restore(
     Example: rsd-mri restore photo.png --prior run --corruption noise --sigma 0.2
     """
     with refusing():
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.priors.prior import load_prior
         from rsd_mri.reconstruction.pictures.degradations import Degradation
         from rsd_mri.reconstruction.pictures.restoration import restore_files
-        from rsd_mri.training.fabric import resolve_device
 
         if corruption is KindName.noise and not sigma:
             raise InputError("--corruption noise needs --sigma, the noise on the picture; images go from -1 to 1")

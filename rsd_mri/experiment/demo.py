@@ -11,6 +11,7 @@ import h5py
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.experiment.runs import simulated_data, train_run
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.image_quality import psnr, ssim
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
@@ -23,7 +24,7 @@ from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 
 SCAN_MATRIX = 96
 """The demonstration's scan is larger than what the networks were trained on."""

@@ -120,7 +120,7 @@ def train_run(
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
-    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
+    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.undersampling.shown)
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:

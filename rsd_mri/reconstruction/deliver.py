@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +21,11 @@ from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_pa
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
-from rsd_mri.results.reconstruction import Reconstruction
-from rsd_mri.scan.reading import read_scan
+from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.scan.reading import read_scans
+
+if TYPE_CHECKING:
+    from rsd_mri.results.dicom import Study
 
 FORMATS = ("h5", "nifti", "dicom", "png")
 COMPARED = ("cg-sense", "zero-filled")
@@ -38,6 +42,8 @@ class Delivery:
     report: bool = False
     patient_id: str | None = None
     """For DICOM; nothing about the patient is written without it."""
+    keep_protocol: bool = False
+    """Write also the names of protocol and sequence, and when the series was measured."""
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.formats if f not in FORMATS]
@@ -67,6 +73,11 @@ class Written:
     """Mean over the slices."""
     residual_per_slice: list[float]
     seconds_per_slice: float
+    seconds: float
+    size: list[int]
+    voxel: list[float] | None
+    frames: list[dict[str, int]]
+    stacks: int
     prior: str | None
     prior_hash: str | None
     seed: int
@@ -75,21 +86,29 @@ class Written:
     files: list[str]
 
     @classmethod
-    def of(cls, path: Path, rec: Reconstruction, files: list[Path]) -> "Written":
-        """What there is to say of a reconstruction and its files."""
+    def of(cls, path: Path, recs: Sequence[Reconstruction], files: list[Path]) -> "Written":
+        """What there is to say of the reconstructions of a scan and their files."""
+        rec = recs[0]
+        residuals = np.concatenate([np.atleast_1d(one.residual) for one in recs])
+        seconds = np.concatenate([np.atleast_1d(one.seconds) for one in recs])
         return cls(
             scan=str(path),
             method=rec.method,
-            acceleration=rec.acceleration,
+            acceleration=float(np.mean([one.acceleration for one in recs])),
             mask_source=rec.mask_source,
-            residual=float(np.mean(rec.residual)),
-            residual_per_slice=[float(r) for r in rec.residual],
-            seconds_per_slice=float(np.mean(rec.seconds)),
+            residual=float(np.mean(residuals)),
+            residual_per_slice=[float(r) for r in residuals],
+            seconds_per_slice=float(np.mean(seconds)),
+            seconds=float(np.sum(seconds)),
+            size=list(rec.magnitude.shape),
+            voxel=None if rec.geometry.voxel_size is None else list(rec.geometry.voxel_size),
+            frames=[one.frame for one in recs if one.stack == rec.stack],
+            stacks=len({one.stack for one in recs}),
             prior=None if rec.prior is None else rec.prior.path,
             prior_hash=None if rec.prior is None else rec.prior.sha256,
             seed=rec.seed,
             checks=rec.checks,
-            notes=list(rec.notes),
+            notes=list(dict.fromkeys(note for one in recs for note in one.notes)),
             files=[str(f) for f in files],
         )
 
@@ -156,44 +175,93 @@ def reconstruct_files(
     for path, part in progress.each(scans, lambda path: path.name):
         try:
             require_writable(delivery.folder(path))
-            scan = PreparedScan.of(read_scan(path), prep)
-            rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=part)
-            rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
             others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
-            comparisons = [reconstruct_scan(scan, other, device=device) for other in others]
-            files = deliver(rec, comparisons, delivery)
+            recs: list[Reconstruction] = []
+            comparisons: list[Reconstruction] = []
+            for scan, of_scan in part.each(read_scans(path)):
+                ready = PreparedScan.of(scan, prep)
+                rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
+                recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+                comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
+            files = deliver_all(recs, comparisons, delivery)
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        done.written.append(Written.of(path, rec, files))
+        done.written.append(Written.of(path, recs, files))
     return done
 
 
-def deliver(
-    rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery, reference: np.ndarray | None = None
+def deliver_all(
+    recs: Sequence[Reconstruction], comparisons: Sequence[Reconstruction], delivery: Delivery
 ) -> list[Path]:
-    """Write a reconstruction in the formats asked for; the page shows the error where a reference is given."""
-    folder = delivery.folder(rec.source)
-    name = f"{rec.source.stem}_recon"
+    """Write the reconstructions of one scan: the frames of a stack of slices together, each stack by itself."""
+    study = None
+    if "dicom" in delivery.formats:
+        from rsd_mri.results.dicom import new_study
+
+        study = new_study(delivery.patient_id)
+    stacks = list(dict.fromkeys(rec.stack for rec in recs))
+    files: list[Path] = []
+    for number, stack in enumerate(stacks, start=1):
+        name = f"{recs[0].source.stem}_recon" + (f"_stack{number}" if len(stacks) > 1 else "")
+        frames = [rec for rec in recs if rec.stack == stack]
+        others = [rec for rec in comparisons if rec.stack == stack]
+        files += deliver(frames, others, delivery, name=name, study=study)
+    return files
+
+
+def deliver(
+    rec: Reconstruction | Sequence[Reconstruction],
+    comparisons: Sequence[Reconstruction],
+    delivery: Delivery,
+    reference: np.ndarray | None = None,
+    name: str | None = None,
+    study: "Study | None" = None,
+) -> list[Path]:
+    """Write a reconstruction, or all frames of one stack of slices, in the formats asked for.
+
+    Parameters
+    ----------
+    rec
+        One, or one of each frame.
+    comparisons
+        By other methods, for the page.
+    delivery
+        What to write, and where.
+    reference
+        The page shows the error against it.
+    name
+        Of the files, without their endings.
+    study
+        Of the DICOM files, where they share one with others.
+    """
+    frames = frames_of(rec)
+    if not delivery.keep_protocol:
+        frames = [replace(frame, facts=frame.facts.without_names()) for frame in frames]
+    folder = delivery.folder(frames[0].source)
+    name = name or f"{frames[0].source.stem}_recon"
     files: list[Path] = []
     if "h5" in delivery.formats:
-        files.append(write_reconstruction(folder / f"{name}.h5", rec))
-    if "png" in delivery.formats:
-        from rsd_mri.results.figures import write_png
-
-        files.append(write_png(folder / f"{name}.png", rec))
+        files.append(write_reconstruction(folder / f"{name}.h5", frames))
     if "nifti" in delivery.formats:
         from rsd_mri.results.nifti import write_nifti
 
-        files += write_nifti(folder, rec, name)
+        files += write_nifti(folder, frames, name)
     if "dicom" in delivery.formats:
         from rsd_mri.results.dicom import write_dicom
 
-        files += write_dicom(folder / f"{name}_dicom", rec, name, delivery.patient_id)
-    if delivery.report:
-        from rsd_mri.results.page import write_page
+        files += write_dicom(folder / f"{name}_dicom", frames, name, delivery.patient_id, study)
+    for number, frame in enumerate(frames, start=1):
+        part = f"{name}_frame{number:03d}" if len(frames) > 1 else name
+        if "png" in delivery.formats:
+            from rsd_mri.results.figures import write_png
 
-        files.append(write_page(folder / f"{name}.html", [rec, *comparisons], reference))
+            files.append(write_png(folder / f"{part}.png", frame))
+        if delivery.report:
+            from rsd_mri.results.page import write_page
+
+            others = [other for other in comparisons if other.frame == frame.frame]
+            files.append(write_page(folder / f"{part}.html", [frame, *others], reference))
     return files
 
 

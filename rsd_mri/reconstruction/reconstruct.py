@@ -61,7 +61,7 @@ def reconstruct_scan(
         If the scan cannot be prepared.
     """
     prepared = PreparedScan.of(scan)
-    scan, volume, name = prepared.scan, prepared.volume, prepared.scan.source.name
+    scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
     batches = _plan(prepared, method, device)
     checks: dict[str, float] = {}
     if held_out and method.candidates():
@@ -105,6 +105,9 @@ def reconstruct_scan(
         checks={**peak, **checks},
         seed=seed,
         geometry=scan.geometry,
+        facts=scan.facts,
+        frame=scan.frame,
+        stack=scan.stack,
         notes=tuple(notes),
         parameters={"n_sets": volume.n_sets, "calib_width": volume.calib_width, **method.parameters()},
     )

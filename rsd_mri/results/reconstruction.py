@@ -1,11 +1,13 @@
 """`Reconstruction`: the image, its uncertainty and where both came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
 
@@ -74,6 +76,12 @@ class Reconstruction:
     `unmeasured_dispersion` of the samples (prepared units)."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
+    facts: Facts = field(default_factory=Facts)
+    """What the scan's header says of times, angles and names."""
+    frame: dict[str, int] = field(default_factory=dict)
+    """Counters that tell this frame from the others of its file; empty where it is the only one."""
+    stack: int = 0
+    """Number of its stack of slices."""
     notes: tuple[str, ...] = ()
     """What a reader has to know: number of sets of maps and why, repairs, warnings."""
     parameters: dict[str, str | int | float] = field(default_factory=dict)
@@ -108,3 +116,17 @@ class Reconstruction:
     def prior_part(self) -> NDArray[np.float32] | None:
         """[slice, readout, phase_encode]: magnitude of the rest, where a prior was used."""
         return None if self.prior is None else self.prior.prior_part
+
+
+def frames_of(one: "Reconstruction | Sequence[Reconstruction]") -> "list[Reconstruction]":
+    """Return a list of frames, also of one alone.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or they have not one size.
+    """
+    frames = [one] if isinstance(one, Reconstruction) else list(one)
+    if len({frame.magnitude.shape for frame in frames}) != 1:
+        raise ValueError(f"the frames must have one size, got {sorted({f.magnitude.shape for f in frames})}")
+    return frames

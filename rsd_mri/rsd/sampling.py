@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import numpy as np
@@ -15,11 +15,13 @@ from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_law, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.training.fabric import resolve_device
-from rsd_mri.training.loop import Picture
+
+if TYPE_CHECKING:
+    from rsd_mri.training.loop import Picture
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -84,7 +86,7 @@ def generate_file(
     device: str,
     seed: int,
     progress: Progress,
-    picture: Picture,
+    picture: "Picture",
 ) -> dict[str, Any]:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 

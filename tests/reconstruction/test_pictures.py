@@ -16,7 +16,7 @@ from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs
 from rsd_mri.progress import SILENT
-from rsd_mri.protocol import CorruptionSettings, NetworkSettings, Protocol, TeacherSettings, build
+from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
@@ -39,7 +39,7 @@ class GaussianPrior:
     kind = "teacher"
     inputs = Inputs((1, 16, 16), 0, 0)
     protocol = Protocol(
-        corruption=CorruptionSettings(kind="noise"), teacher=TeacherSettings(sigma_data=SD),
+        corruption=NoiseSettings(), teacher=TeacherSettings(sigma_data=SD),
         network=NetworkSettings(field="real"),
     )
     card = Card(hidden_error=0.0)
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="1 channels cannot restore a picture of 3"):
         law_of(law, (3, 16, 16))
     blurred = GaussianPrior()
-    object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=CorruptionSettings(kind="gaussian-blur")))
+    object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=GaussianBlurSettings()))
     with pytest.raises(InputError, match="models gaussian-blur measurements"):
         law_of(blurred, (1, 16, 16))
 

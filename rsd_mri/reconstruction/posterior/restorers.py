@@ -122,7 +122,7 @@ class ShownImages(_Bound):
         """What it was trained with, for the maps of the scan."""
         csm, protocol = self.operator.csm, self.prior.protocol
         return Undersampling(
-            protocol.mask, csm.reshape(-1, *csm.shape[-3:]), torch.zeros(1), protocol.corruption.shown
+            protocol.mask, csm.reshape(-1, *csm.shape[-3:]), torch.zeros(1), protocol.undersampling.shown
         )
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
