@@ -11,9 +11,8 @@ import torch
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import fft2c
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import undersampled
-from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import draw_coils
