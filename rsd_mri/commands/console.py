@@ -12,6 +12,7 @@ import typer
 from rsd_mri.errors import InputError
 from rsd_mri.files import unwritable
 from rsd_mri.machine import threads
+from rsd_mri.progress import Progress as Told
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -92,12 +93,16 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
-    def update(self, done: float, description: str | None = None, detail: str = "") -> None:
-        """Show a share between 0 and 1; and choose the number of threads anew, as the work goes on."""
-        threads.settle()
+    @property
+    def progress(self) -> Told:
+        """What is told it, the bar shows."""
+        return Told(self._show)
+
+    def _show(self, done: float, description: str, detail: str) -> None:
+        threads.settle()  # here, since this is called all along by what computes
         if self._progress is None:
             return
-        if description is not None and description != self.description:
+        if description and description != self.description:
             self._progress.reset(self._task)
             self.description = description
         self._progress.update(self._task, completed=done, description=self.description, detail=detail)

@@ -13,10 +13,13 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.experiment.runs import simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.image_quality import psnr, ssim
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.reconstruction.deliver import Delivery, deliver
-from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import METHODS, method_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan.reading import read_scan
@@ -83,7 +86,7 @@ def demo_protocol(fast: bool) -> Protocol:
 
 
 def run_demo(
-    out: Path, fast: bool, device: str, seed: int, show: Callable[..., None], log: Callable[[str], None]
+    out: Path, fast: bool, device: str, seed: int, progress: Progress, log: Callable[[str], None]
 ) -> DemoResult:
     """Simulate, prepare, train, distil, generate, reconstruct, report.
 
@@ -95,8 +98,8 @@ def run_demo(
         The short version.
     device, seed
         As everywhere.
-    show
-        Progress: (share, step, detail).
+    progress
+        Told of each step.
     log
         Called with a line when a step is done.
     """
@@ -111,11 +114,8 @@ def run_demo(
         log(f"{name}: {done.seconds[name]:.1f} s")
         return value
 
-    def progress(name: str, images: int, total: int, losses: dict[str, float]) -> None:
-        show(images / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-
     data = step(
-        "simulate and prepare", partial(simulated_data, protocol, out, seed, lambda share: show(share, "simulating"))
+        "simulate and prepare", partial(simulated_data, protocol, out, seed, progress.step("simulating"))
     )
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
         step(title, partial(train_run, protocol, run, data, TrainOptions(stage, device=device), progress))
@@ -125,7 +125,7 @@ def run_demo(
             f"generate with the {network}",
             partial(
                 generate_file, run, count, network, out / f"generated-{network}.h5", 16, 0.0, device, seed,
-                lambda share: show(share, "generating"), write_contact_sheet,
+                progress.step("generating"), write_contact_sheet,
             ),
         )
         done.generation[network] = made["seconds_per_image"]
@@ -138,15 +138,17 @@ def run_demo(
             plane="axial",
         ),
     )[0]
-    scan = read_scan(path)
+    scan = PreparedScan.of(read_scan(path))
     with h5py.File(path, "r") as file:
         reference = file["reconstruction_rss"][()]
-    prior = load_prior(run, "teacher").to(resolve_device(device))
+    on = resolve_device(device)
+    prior = load_prior(run, "teacher").to(on)
     recs = {}
     for method in reversed(METHODS):
-        options = ReconOptions(method=method, samples=2 if fast else 4, seed=seed, device=resolve_device(device))
-        chosen = prior if method in LEARNED else None
-        recs[method] = step(f"reconstruct: {method}", partial(reconstruct_scan, scan, options, chosen))
+        chosen = method_of(method, prior, samples=2 if fast else 4)
+        recs[method] = step(
+            f"reconstruct: {method}", partial(reconstruct_scan, scan, chosen, seed=seed, device=on)
+        )
         done.figures[method] = {
             "psnr": psnr(reference, recs[method].magnitude),
             "ssim": ssim(reference, recs[method].magnitude),

@@ -1,9 +1,7 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +20,25 @@ from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commones
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.files import claimed
-from rsd_mri.operators import Sense
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.fabric import TrainOptions, make_fabric
-from rsd_mri.training.loop import Progress
 
 
 def simulated_data(
     protocol: Protocol,
     folder: Path,
     seed: int,
-    tell: Callable[[float], None],
+    progress: Progress,
     *,
     first: int = 0,
     volumes: int | None = None,
@@ -52,8 +51,8 @@ def simulated_data(
     ----------
     protocol, folder, seed
         What to simulate, where, and from which seed.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     first, volumes, noise, name
         Number of the first case, how many, their noise and their folder, where they are not those of training.
 
@@ -66,17 +65,16 @@ def simulated_data(
     raw = folder / name
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
-    for number, case in enumerate(range(first, first + volumes)):
+    for case, _ in progress.part(0.0, 0.5).each(range(first, first + volumes)):
         if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
             simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
-        tell((number + 1) / volumes / 2)
     prepared = folder / f"{name}-prepared"
-    prepare_folder(raw, prepared, protocol, progress=lambda done, total, entry: tell(0.5 + done / total / 2))
+    prepare_folder(raw, prepared, protocol, progress=progress.part(0.5, 1.0))
     return prepared
 
 
 def train_run(
-    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
@@ -101,30 +99,27 @@ def _train_run(
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
         pictures = corrupted_images(protocol, data)
         source = protocol.data.source if data is None else data.name
-        card = {"data": source, "images": len(pictures), "corruption": asdict(protocol.corruption)}
+        card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
         done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
         return {**done, "first": first}
     if data is None:
         if first:
-            simulated_data(
-                protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
-            )
+            simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
         fabric.barrier()
         data = out / "simulated-prepared"
     # Restored whole: a band would end where the image goes on.
     cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
     scans = PreparedDataset(data)
     slices = measured_slices(cut, scans)
-    card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
+    card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
     if options.stage == "denoiser":
-        tell = partial(_restoring, progress)
         # The first restores and stores; the others then read what it stored.
         if first:
-            restore(slices, protocol, out, tell, options.start)
+            restore(slices, protocol, out, progress.step("restoring"), options.start)
         fabric.barrier()
-        restored = restore(slices, protocol, out, tell, options.start)
-        card["restored_by"] = protocol.denoiser.restored_by
+        restored = restore(slices, protocol, out, progress.step("restoring"), options.start)
+        card = replace(card, restored_by=protocol.denoiser.restored_by)
         done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
     else:
         monitor = proximal_distance(slices, protocol)
@@ -135,11 +130,7 @@ def _train_run(
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
-    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
-
-
-def _restoring(progress: Progress, done: float) -> None:
-    progress("restoring", int(done * 100), 100, {})
+    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.undersampling.shown)
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
@@ -166,7 +157,7 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
 
 
 def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
     start: Path | None = None,
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once for each prior.
@@ -188,35 +179,27 @@ def restore(
             return torch.view_as_complex(tensors["images"])
     if method == "posterior" and prior is None:
         prior = load_prior(folder, "denoiser")
+    restoring: Method = CLASSICAL[method] if prior is None else Posterior(prior, samples=1)
     images = []
-    for i in range(len(slices)):
-        one = slices.batch([i])
-        assert isinstance(one.operator, Sense)  # noqa: S101 - for the type checker
-        sigma = float(one.sigma)
-        if prior is not None:
-            key = [(protocol.seed, "restore", i)]
-            images.append(
-                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), lambda share: None)[0]
-            )
-        else:
-            images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
-        tell((i + 1) / len(slices))
+    for i, _ in progress.each(range(len(slices))):
+        operator, y, sigma = slices.measured(i)
+        images.append(restoring.run(operator, y, sigma, [(protocol.seed, "restore", i)])[0])
     stacked = torch.stack(images)
     save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked
 
 
-def describe(slices: UndersampledSlices) -> dict[str, Any]:
+def described(slices: UndersampledSlices) -> Card:
     """The card's facts on the training data: what a scan is compared with before it is reconstructed."""
     corruption = slices.corruption
     sigma = corruption.sigma.numpy()
-    return {
-        "slices": len(slices),
-        "slices_of_other_sizes_left_out": slices.left_out,
-        "coils": int(corruption.bank.shape[1]),
-        "acceleration": corruption.mask.acceleration,
-        "mask": corruption.mask.kind,
-        "acs_lines": corruption.mask.acs_lines,
-        "sigma_median": float(np.median(sigma)),
-        "sigma_range": [float(sigma.min()), float(sigma.max())],
-    }
+    return Card(
+        slices=len(slices),
+        slices_of_other_sizes_left_out=slices.left_out,
+        coils=int(corruption.bank.shape[1]),
+        acceleration=corruption.mask.acceleration,
+        mask=corruption.mask.kind,
+        acs_lines=corruption.mask.acs_lines,
+        sigma_median=float(np.median(sigma)),
+        sigma_range=(float(sigma.min()), float(sigma.max())),
+    )

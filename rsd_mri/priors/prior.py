@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -16,13 +15,14 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
-from rsd_mri.protocol import Protocol, build
+from rsd_mri.priors.card import Card
+from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
 
 
-@dataclass(frozen=True)
+@checked
 class Inputs:
     """What a network takes."""
 
@@ -51,8 +51,8 @@ class Prior:
     """`teacher`, `generator` or `denoiser` (of whole images)."""
     inputs: Inputs
     protocol: Protocol
-    card: dict[str, Any]
-    """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
+    card: Card
+    """What it was trained on."""
     path: Path
     sha256: str
     teacher: "Prior | None" = None
@@ -92,10 +92,10 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
 
 
 def save_prior(
-    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: dict[str, Any]
+    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card
 ) -> None:
     """Write weights, protocol and card to one safetensors file."""
-    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card}
+    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card.as_dict()}
     save_tensors(path, module.state_dict(), metadata)
 
 
@@ -141,8 +141,8 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    digest = hashlib.sha256(content).hexdigest()
-    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, digest, teacher)
+    card, digest = Card.of(metadata.get("card", {})), hashlib.sha256(content).hexdigest()
+    return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
 
 
 BANK = "sensitivities.safetensors"
@@ -175,4 +175,4 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")
     csm: Tensor = torch.view_as_complex(tensors["csm"].float().contiguous())
-    return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.corruption.shown)
+    return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.undersampling.shown)

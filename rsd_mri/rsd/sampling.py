@@ -16,6 +16,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
 
 def timed(
     sample: Callable[[list[Key]], Tensor], keys: list[Key], batch: int, device: torch.device,
-    progress: Callable[[float], None],
+    progress: Progress,
 ) -> tuple[np.ndarray, float]:
     """Sample in batches, after one to warm up.
 
@@ -49,7 +50,7 @@ def timed(
     device
         Waited for before the clock is read.
     progress
-        Called with the share done.
+        Told the share done.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def generate_file(
     truncate: float,
     device: str,
     seed: int,
-    progress: Callable[[float], None],
+    progress: Progress,
     picture: "Picture",
 ) -> dict[str, Any]:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.

@@ -18,6 +18,7 @@ from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.experiment.proximal import ProximalDistance, proximal_distance, split_items
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import MonitorSettings, Protocol
 from rsd_mri.training import loop
 from rsd_mri.training.state import CHANCE
@@ -104,9 +105,9 @@ def test_the_last_weights_of_a_low_distance_are_the_result(slices, tmp_path, mon
         lowest = {i: min(d for j, d in distances.items() if j <= i) for i in distances}
         chosen = max(i for i, d in distances.items() if d <= (1 + CHANCE) * lowest[i])
         prior = load_prior(tmp_path, stage)
-        assert prior.card["chosen_at_images"] == chosen
-        assert prior.card["proximal_distance"] == pytest.approx(distances[chosen], rel=1e-5)
-        assert prior.card["proximal_images"] == 16 and prior.card["proximal_held_out"] == 16
+        assert prior.card.chosen_at_images == chosen
+        assert prior.card.proximal_distance == pytest.approx(distances[chosen], rel=1e-5)
+        assert prior.card.proximal_images == 16 and prior.card.proximal_held_out == 16
         written = load_file(tmp_path / f"{stage}.safetensors")
         assert all(torch.equal(written[k], v) for k, v in averages[stage, chosen].items())
 
@@ -138,12 +139,12 @@ def test_the_best_so_far_survives_a_kill(slices, tmp_path, stage, monkeypatch):
         for name in ("teacher.safetensors", "checkpoint/teacher.safetensors"):
             (tmp_path / "killed" / name).unlink()
 
-    def progress(name, seen, total, losses):
-        if name == stage and seen == 12:
+    def show(share, name, detail):
+        if name == stage and share == 12 / {"teacher": 24, "generator": 16}[stage]:
             raise Killed
 
     with pytest.raises(Killed):
-        run(slices, tmp_path / "killed", JUDGED, stage=stage, progress=progress, checkpoint_seconds=0.0)
+        run(slices, tmp_path / "killed", JUDGED, stage=stage, progress=Progress(show), checkpoint_seconds=0.0)
     run(slices, tmp_path / "killed", JUDGED)
     for name in ("teacher", "generator"):
         a, b = (load_file(tmp_path / n / f"{name}.safetensors") for n in ("whole", "killed"))
@@ -155,7 +156,7 @@ def test_the_best_so_far_survives_a_kill(slices, tmp_path, stage, monkeypatch):
 
 def test_few_items_are_all_trained_on(full_scan, tmp_path):
     run(Slices(full_scan[0]), tmp_path, stage="teacher")
-    assert "proximal_distance" not in load_prior(tmp_path, "teacher").card
+    assert load_prior(tmp_path, "teacher").card.proximal_distance is None
     assert "proximal" not in (tmp_path / "metrics.csv").read_text()
 
 
