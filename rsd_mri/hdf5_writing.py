@@ -53,27 +53,33 @@ class _Target(io.RawIOBase):
         self._at = 0
         self._kept: list[tuple[int, bytes]] = []
 
+    @shielded
     def readable(self) -> bool:
         """It is."""
         return True
 
+    @shielded
     def writable(self) -> bool:
         """It is."""
         return True
 
+    @shielded
     def seekable(self) -> bool:
         """It is."""
         return True
 
+    @shielded
     def tell(self) -> int:
         """Where the next byte goes."""
         return self._at
 
+    @shielded
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         return self._at
 
+    @shielded
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with what was written; zeros where nothing was."""
         view = memoryview(buffer).cast("B")
@@ -87,12 +93,9 @@ class _Target(io.RawIOBase):
         self._at += len(view)
         return len(view)
 
+    @shielded
     def write(self, data: Any) -> int:
         """Write everything, or pretend to."""
-        with shielded():
-            return self._write(data)
-
-    def _write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         if self.failure is None:
             try:
@@ -108,6 +111,7 @@ class _Target(io.RawIOBase):
         self.size = max(self.size, self._at)
         return len(view)
 
+    @shielded
     def truncate(self, size: int | None = None) -> int:
         """Make the file so long."""
         size = self._at if size is None else size
@@ -119,5 +123,6 @@ class _Target(io.RawIOBase):
         self.size = size
         return size
 
+    @shielded
     def flush(self) -> None:
         """Everything is written at once."""

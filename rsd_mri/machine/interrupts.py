@@ -12,9 +12,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
+from typing import TypeVar
 
 GRACE = 1.2
 """Time the main thread has to unwind [s]."""
@@ -31,17 +32,15 @@ class Stopped(BaseException):  # noqa: N818 - no error
 
 _endings: list[Callable[[], None]] = []
 _told: list[int] = []
-_shields: list[None] = []
+_shielded: set[CodeType] = set()
+
+Called = TypeVar("Called", bound=FunctionType)
 
 
-@contextlib.contextmanager
-def shielded() -> Iterator[None]:
-    """Put an interruption off until after the block: for what a library calls that lets no exception through."""
-    _shields.append(None)
-    try:
-        yield
-    finally:
-        _shields.pop()
+def shielded(function: Called) -> Called:
+    """Put an interruption off until the function has ended: for what a library calls that lets no exception through."""
+    _shielded.add(function.__code__)
+    return function
 
 
 def at_stop(ending: Callable[[], None]) -> None:
@@ -57,8 +56,8 @@ def told_to_stop() -> int | None:
 def install() -> None:
     """Make SIGINT, SIGTERM and SIGHUP stop this program; only in its main thread."""
 
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        if _shields:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _within_shielded(frame):
             again = threading.Timer(0.02, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -71,6 +70,14 @@ def install() -> None:
         if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup asks
             signal.signal(one, stop)
     _watch(GRACE)
+
+
+def _within_shielded(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code in _shielded:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def install_in_worker() -> None:
