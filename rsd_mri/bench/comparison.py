@@ -168,7 +168,7 @@ def run_comparison(
         protocol, out, training_data(protocol, out, progress), real, count, resolve_device(device), progress
     )
     lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
-    found |= {"out": str(out), "trained_images": lengths, "trained_now": trained["images"]}
+    found |= {"out": str(out), "trained_images": lengths, "trained_now": trained.images}
     with written_whole(out / "card.json") as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found

@@ -82,7 +82,7 @@ def run_whole(
         "protocol": protocol.name, "data": str(data), "judged": judged, "images": count, "lines": lines,
         "truncated_at": made.truncated_at, "speed_up": made.teacher_seconds / made.student_seconds,
         "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds,
-        "trained_now": trained["images"], "seed": protocol.seed, "out": str(out),
+        "trained_now": trained.images, "seed": protocol.seed, "out": str(out),
         "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }
     with written_whole(out / "card.json") as partial:

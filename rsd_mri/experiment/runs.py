@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.results.figures import write_contact_sheet
-from rsd_mri.rsd.train import train, train_denoiser
+from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.fabric import TrainOptions, make_fabric
@@ -72,15 +71,15 @@ def simulated_data(
 
 def train_run(
     protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
-) -> dict[str, Any]:
+) -> Trained:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
     Of several processes the first simulates, prepares and restores; the others wait for it.
 
     Returns
     -------
-    dict
-        As of `train`, and `first`: whether this is the first of all processes.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = make_fabric(options)
     first = fabric.is_global_zero
@@ -91,8 +90,7 @@ def train_run(
         source = protocol.data.source if data is None else data.name
         card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
-        done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-        return {**done, "first": first}
+        return train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
     if data is None:
         if first:
             simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
@@ -110,11 +108,9 @@ def train_run(
         fabric.barrier()
         restored = restore(slices, protocol, out, progress.step("restoring"), options.start)
         card = replace(card, restored_by=protocol.denoiser.restored_by)
-        done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
-    else:
-        monitor = proximal_distance(slices, protocol)
-        done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-    return {**done, "first": first}
+        return train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
+    monitor = proximal_distance(slices, protocol)
+    return train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
 
 
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:

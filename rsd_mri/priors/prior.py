@@ -14,6 +14,7 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.networks import UNet
+from rsd_mri.panel import panel
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
@@ -56,6 +57,21 @@ class Prior:
     sha256: str
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
+
+    def __repr__(self) -> str:
+        return f"<Prior {self.path.name} {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        settings = self.protocol.network
+        rows = [
+            ("Kind", {"denoiser": "denoiser of whole images"}.get(self.kind, self.kind)),
+            ("File", str(self.path)),
+            ("SHA-256", self.sha256),
+            ("Protocol", f"{self.protocol.name}: {self.protocol.description}"),
+            ("Network", ", ".join(f"{name} {value}" for name, value in asdict(settings).items())),
+            *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
+        ]
+        return panel(repr(self), rows)
 
     def to(self, device: torch.device) -> "Prior":
         """Move the networks to a device."""

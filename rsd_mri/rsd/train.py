@@ -1,7 +1,7 @@
 """Train a run: teacher, then generator, in one folder."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,18 @@ from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training did."""
+
+    images: dict[str, int]
+    """Stage to the images it saw in this call."""
+    files: list[str]
+    """Weights that were written."""
+    first: bool = True
+    """Whether this is the first of all processes, which alone has something to say."""
+
+
 def train(
     data: Data,
     protocol: Protocol,
@@ -34,7 +46,7 @@ def train(
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train what is missing of a run.
 
     Parameters
@@ -60,8 +72,8 @@ def train(
 
     Returns
     -------
-    dict
-        `images` seen in this call per stage, and the `files` written.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = fabric or make_fabric(options)
     stages = ("teacher", "generator") if options.stage == "all" else (options.stage,)
@@ -89,7 +101,7 @@ def train(
             loop = loop_settings(protocol.distillation, options, fabric)
         seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
-    return {"images": seen, "files": files}
+    return Trained(seen, files, fabric.is_global_zero)
 
 
 def train_denoiser(
@@ -101,7 +113,7 @@ def train_denoiser(
     card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train the reconstruction prior on restored training scans.
 
     Parameters
@@ -134,7 +146,7 @@ def train_denoiser(
         "data": data.identity,
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
-    return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
+    return Trained({"denoiser": seen}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
 
 
 def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:

@@ -107,6 +107,17 @@ class Scan:
         parts = [f"stack {self.stack}"] if self.stack else []
         return " ".join([self.source.name, *parts, *(f"{name} {number}" for name, number in self.frame.items())])
 
+    def save(self, path: str | Path) -> Path:
+        """Write the scan as HDF5 in fastMRI's layout; return the file."""
+        from rsd_mri.scan.fastmri import write_fastmri
+
+        return write_fastmri(path, self)
+
+    def _repr_html_(self) -> str:
+        from rsd_mri.scan.display import scan_panel
+
+        return scan_panel(self)
+
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.kspace.shape))
         return f"<Scan {self.source.name} {self.format} {shape} R={self.realised_acceleration:.2f}>"
