@@ -92,7 +92,8 @@ def train(
             )
         if done.first:
             lines = [f"trained {name}: {count} images" for name, count in done.images.items()]
-            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], {"images": done.images, "files": done.files, "out": str(out)}, json)
+            values = {"images": done.images, "files": done.files, "out": str(out)}
+            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], values, json)
 
 
 def _first_process() -> bool:

@@ -3,8 +3,9 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import h5py
 import numpy as np
@@ -22,6 +23,21 @@ from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
     from rsd_mri.training.loop import Picture
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images that were written."""
+
+    out: str
+    sheet: str
+    """Contact sheet beside them."""
+    images: int
+    seconds_per_image: float
+    network: str
+    network_calls: int
+    """Per image."""
+    seed: int
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -87,15 +103,15 @@ def generate_file(
     seed: int,
     progress: Progress,
     picture: "Picture",
-) -> dict[str, Any]:
+) -> Generated:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
     Images are keyed by (seed, number): the batch size does not change them. The time per image is that of `timed`.
 
     Returns
     -------
-    dict
-        `out`, `sheet`, `images`, `seconds_per_image`, `network_calls`, `seed`.
+    Generated
+        Where they are, and what they cost.
 
     Raises
     ------
@@ -123,10 +139,7 @@ def generate_file(
         )
     sheet = out.with_suffix(".png")
     picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
-    return {
-        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds,
-        "network": network, "network_calls": calls, "seed": seed,
-    }
+    return Generated(str(out), str(sheet), count, seconds, network, calls, seed)
 
 
 def _wait(device: torch.device) -> None:

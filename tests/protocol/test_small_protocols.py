@@ -75,6 +75,6 @@ def test_small_protocol_takes_a_step_of_each_stage(name, tmp_path):
         load_protocol(name).with_values(SHORT), tmp_path, None, options,
         lambda stage, seen, total, values: losses.setdefault(stage, dict(values)),
     )
-    assert done["images"] == {"teacher": 2, "generator": 2}
+    assert done.images == {"teacher": 2, "generator": 2}
     found = [value for values in losses.values() for value in values.values()]
     assert found and np.isfinite(found).all()
