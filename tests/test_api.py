@@ -19,7 +19,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import nmse, psnr
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_law, save_prior
+from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_corruption, save_prior
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
     csm = normal((2, 3, 24, 20), generator("maps"))
     csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
     law = Undersampling(protocol.mask, csm, torch.full((2,), 0.01))
-    save_law(folder, law)
+    save_corruption(folder, law)
     for kind in ("teacher", "generator"):
         network = build_denoiser(protocol, Inputs.of(law))
         save_prior(folder / f"{kind}.safetensors", kind, network, protocol, Inputs.of(law), Card(slices=2))

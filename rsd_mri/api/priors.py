@@ -18,7 +18,7 @@ from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors import prior as priors
-from rsd_mri.priors.prior import Prior, load_law
+from rsd_mri.priors.prior import Prior, load_corruption
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, protocol_for_acceleration
 from rsd_mri.reconstruction.methods import find_prior
@@ -157,7 +157,7 @@ def generate(
         prior = priors.load_prior(GENERATION, "generator")
     given = prior if isinstance(prior, Prior) else priors.load_prior(prior)
     chosen = _that_generates(given, network).to(resolve_device(device))
-    law = load_law(chosen.path.parent, chosen)
+    law = load_corruption(chosen.path.parent, chosen)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     made = torch.cat([sample_prior(chosen, law, keys[i : i + batch]).cpu() for i in range(0, count, batch)])
     return Samples(made.numpy(), law.picture(made).numpy(), chosen)

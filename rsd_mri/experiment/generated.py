@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
@@ -69,7 +69,7 @@ def generate_sets(
         Images at a time.
     """
     teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
-    corruption = load_law(run, student)
+    corruption = load_corruption(run, student)
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
     sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
     full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)

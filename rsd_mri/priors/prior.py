@@ -159,14 +159,14 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
 BANK = "sensitivities.safetensors"
 
 
-def save_law(folder: Path, corruption: Corruption) -> None:
+def save_corruption(folder: Path, corruption: Corruption) -> None:
     """Store what generation needs beside the protocol: the coil maps and noise levels of MRI, nothing for images."""
     if isinstance(corruption, Undersampling):
         tensors = {"csm": torch.view_as_real(corruption.bank), "sigma": corruption.sigma}
         save_tensors(folder / BANK, tensors, {"kind": "bank"})
 
 
-def load_law(folder: Path, prior: Prior) -> Corruption:
+def load_corruption(folder: Path, prior: Prior) -> Corruption:
     """The corruption that a run's networks were trained with.
 
     Raises

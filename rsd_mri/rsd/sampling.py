@@ -17,7 +17,7 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
@@ -121,7 +121,7 @@ def generate_file(
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
     prior = load_prior(run, network).to(resolve_device(device))
-    corruption = load_law(run, prior)
+    corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(
         lambda part: sample_prior(prior, corruption, part, truncate), keys, batch,

@@ -13,7 +13,7 @@ from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.files import written_whole
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
+from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
@@ -85,7 +85,7 @@ def train(
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
-        save_law(folder, data.corruption)
+        save_corruption(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
     for stage in stages:

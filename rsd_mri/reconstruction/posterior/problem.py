@@ -75,7 +75,7 @@ class Problem:
         like = self.kspace.expand(len(self.start), *self.kspace.shape[1:])
         return self.operator.adjoint(self.noise(step, what, like))
 
-    def spread(self, t: float) -> Tensor:
+    def gaussian_variance(self, t: float) -> Tensor:
         """Variance of an image of power sd^2 given itself with noise of level t."""
         return self.start.real.new_tensor(t**2 * self.sigma_data**2 / (t**2 + self.sigma_data**2))
 
