@@ -133,9 +133,9 @@ class Posterior:
     def candidates(self) -> "Sequence[Posterior]":
         """From the teacher's one-step image, or from total variation, where the sampler leaves that open.
 
-        A generator knows one noise level: it cannot restore what other lines are left out for.
+        A sampler that needs a generator has none: that knows one noise level, and cannot restore what is left out.
         """
-        if self.prior.kind == "generator":
+        if self.sampler.network is not None:
             return []
         if self.sampler.start is not None or self.prior.teacher is None:
             return [self]
