@@ -105,7 +105,7 @@ def evaluate_files(
                 "ssim": ssim(target, prediction),
             }
         )
-    means = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}  # type: ignore[arg-type]
+    means = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
     return {**means, "files": rows, "unused": [path.name for path in unused]}
 
 

@@ -1,6 +1,5 @@
 """Settings from what YAML or JSON held."""
 
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,11 +30,7 @@ def build(cls: type[T], values: Any, where: str) -> T:
     if not isinstance(values, dict):
         raise InputError(f"{where}: expected a mapping of settings, got {type(values).__name__}")
     try:
-        return _adapter(cls).validate_python(values)  # type: ignore[no-any-return]
+        read: T = TypeAdapter(cls).validate_python(values)
+        return read
     except ValidationError as error:
         raise InputError(sentence(error, cls, where)) from None
-
-
-@lru_cache
-def _adapter(cls: type) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)

@@ -106,7 +106,7 @@ def reconstruct_files(
             if delivery.report:
                 for other in ("cg-sense", "zero-filled"):
                     if other != options.method:
-                        other_options = replace(options, method=other)  # type: ignore[arg-type]
+                        other_options = replace(options, method=other)
                         comparisons.append(reconstruct_scan(scan, other_options, None, prep))
             files = deliver(rec, comparisons, delivery)
         except InputError as error:

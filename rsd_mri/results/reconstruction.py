@@ -64,4 +64,5 @@ class Reconstruction:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.magnitude.shape[0]
+        found: int = self.magnitude.shape[0]
+        return found

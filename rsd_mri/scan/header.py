@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rsd_mri.errors import InputError
 
@@ -88,19 +89,20 @@ def parse_header(text: str, path: Path) -> Header:
             raise InputError(
                 f"{path}: ismrmrd_header field {where} is {value.strip()[:40]!r}; expected a number"
             ) from None
-        return kind(found)
+        read: float = kind(found)
+        return read
 
-    def triple(where: str, kind: type, names: str = "x y z") -> tuple | None:
+    def triple(where: str, kind: type, names: str = "x y z") -> tuple[Any, ...] | None:
         values = tuple(number(f"{where}/{name}", kind) for name in names.split())
         return None if None in values else values
 
-    def matrix(where: str) -> tuple | None:
+    def matrix(where: str) -> tuple[Any, ...] | None:
         values = triple(where, int)
         if values is not None and min(values) < 1:
             raise InputError(f"{path}: ismrmrd_header field {where} is {values}; expected positive sizes")
         return values
 
-    def limits(where: str) -> tuple | None:
+    def limits(where: str) -> tuple[Any, ...] | None:
         return triple(f"encoding/encodingLimits/{where}", int, "minimum maximum center")
 
     slices, coils = limits("slice"), number("acquisitionSystemInformation/receiverChannels", int)

@@ -154,7 +154,8 @@ def _check_fields(head: NDArray[Any], path: Path) -> None:
 
 
 def _flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
-    return (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    found: NDArray[np.bool_] = (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    return found
 
 
 def _kinds(head: NDArray[Any], header: Header, path: Path, notes: list[str]) -> NDArray[np.str_]:
@@ -300,7 +301,7 @@ def _calibration(
     kspace: NDArray[np.complex64], count: NDArray[np.int32], notes: list[str]
 ) -> NDArray[np.complex64] | None:
     """Cut calibration lines to the contiguous block around the centre, so that the centre is at n // 2."""
-    have = (count > 0).all(axis=0)
+    have: NDArray[np.bool_] = np.asarray((count > 0).all(axis=0))
     middle = have.size // 2
     below, above = have[:middle][::-1], have[middle:]
     low = len(below) if below.all() else int(below.argmin())
@@ -353,7 +354,8 @@ def _noise(
     if not np.isfinite(noise.view(np.float32)).all() or not noise.any():
         notes.append("the noise records are zero or not finite and were left out")
         return None
-    return (noise * np.float32(scale)).astype(np.complex64)
+    scaled: NDArray[np.complex64] = (noise * np.float32(scale)).astype(np.complex64)
+    return scaled
 
 
 def _geometry(image: NDArray[Any], header: Header) -> Geometry:

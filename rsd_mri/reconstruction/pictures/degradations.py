@@ -197,6 +197,7 @@ def law_denoiser(prior: Prior, law: Corruption, keys: Sequence[Key]) -> Denoise:
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
         step_keys = [(*k, "denoise", step) for k in keys]
         further = law.further(law.draw(step_keys)[0], step_keys).to(x.device)
-        return prior.denoiser(further.gram(x), t, law.condition(further))
+        found: Tensor = prior.denoiser(further.gram(x), t, law.condition(further))
+        return found
 
     return denoise

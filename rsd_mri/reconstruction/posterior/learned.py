@@ -116,7 +116,7 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
 
 def _law(prior: Prior, operator: Sense) -> Undersampling:
     """What a teacher was trained with, for the maps of a scan."""
-    bank, shown = operator.csm.reshape(-1, *operator.csm.shape[-3:]), prior.protocol.corruption.shown
+    bank, shown = operator.csm.reshape(-1, *operator.csm.shape[-3:]), prior.protocol.undersampling.shown
     return Undersampling(prior.protocol.mask, bank, torch.zeros(1), shown)
 
 

@@ -177,7 +177,8 @@ def preconditioned_langevin(
 
     def coloured(step: int, what: str, t: float) -> Tensor:
         prior = problem.noise(step, f"{what} prior", problem.start) / t
-        return problem.precision**0.5 * problem.data_noise(step, f"{what} data") + prior
+        found: Tensor = problem.precision**0.5 * problem.data_noise(step, f"{what} data") + prior
+        return found
 
     def pull(x: Tensor) -> Tensor:
         return problem.precision * (problem.seen - problem.gram(x))
