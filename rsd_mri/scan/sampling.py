@@ -1,7 +1,6 @@
 """Which points of k-space were acquired."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +41,15 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     InputError
         If slices were undersampled differently.
     """
-    pattern: NDArray[np.bool_] = np.asarray(points.any(axis=0))
+    pattern = points.any(axis=0)
     notes: list[str] = []
     empty = [i for i, one in enumerate(points) if not one.any()]
     if empty and len(empty) < len(points):
         notes.append(f"slices {empty} hold zeros only")
-    rows: NDArray[np.bool_] = np.asarray(pattern.any(axis=1))
+    rows = pattern.any(axis=1)
     window = pattern[rows]
     share = window.mean(axis=0)
-    lines: NDArray[np.bool_] = share > 0
+    lines = share > 0
     as_lines = bool((share[lines] >= 1 - STRAY).all())
     mask = lines if as_lines else pattern
     if as_lines and not window[:, lines].all():
@@ -88,7 +87,7 @@ def _refuse_changing(
             )
 
 
-def check_mask(mask: NDArray[Any], kspace: NDArray[np.complex64], path: Path) -> NDArray[np.bool_]:
+def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDArray[np.bool_]:
     """Check a mask that was stored with a scan, and bring it to [phase_encode] or [readout, phase_encode].
 
     Raises
@@ -119,8 +118,7 @@ def check_mask(mask: NDArray[Any], kspace: NDArray[np.complex64], path: Path) ->
 def settle_mask(
     kspace: NDArray[np.complex64],
     points: NDArray[np.bool_],
-    stored: NDArray[Any] | None,
-    acquired_at: tuple[int, int] | None,
+    stored: NDArray | None,
     path: Path,
 ) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     """Decide the mask of a scan: the stored one, else the zeros of k-space; zero k-space outside it in place.
@@ -137,8 +135,7 @@ def settle_mask(
     """
     if stored is None:
         mask, notes = find_mask(points, path)
-        first, stop = acquired_at or (0, kspace.shape[-1])
-        return mask, "full" if mask[..., first:stop].all() else "zeros", notes
+        return mask, "full" if mask.all() else "zeros", notes
     mask = check_mask(stored, kspace, path)
     found = points.any(axis=0)
     notes_: list[str] = []
@@ -197,3 +194,12 @@ def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tupl
             window[axis] -= 1
             growing.remove(axis)
     return window[0], window[1]
+
+
+def contiguous_centre(lines: NDArray[np.bool_]) -> int:
+    """Width of the block of lines around index n // 2; a width w starts at n // 2 - w // 2."""
+    middle = lines.size // 2
+    below, above = lines[:middle][::-1], lines[middle:]
+    low = len(below) if below.all() else int(below.argmin())
+    high = len(above) if above.all() else int(above.argmin())
+    return 2 * low + 1 if high > low else 2 * high
