@@ -113,7 +113,8 @@ def pooled(variance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Square root of a variance averaged over neighbours."""
     from scipy.ndimage import gaussian_filter
 
-    return np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
+    found: NDArray[np.float32] = np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
+    return found
 
 
 def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:

@@ -94,7 +94,7 @@ class Reconstruction:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.magnitude.shape[0]
+        return int(self.magnitude.shape[0])
 
     @property
     def warnings(self) -> list[str]:

@@ -166,7 +166,7 @@ def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOpt
 
 def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
     """Set a network to the precision and the use of memory that the options ask for."""
-    denoiser.half = PRECISIONS[options.precision]
+    denoiser.autocast_to = PRECISIONS[options.precision]
     denoiser.network.checkpointing = options.checkpoint_activations
     return denoiser
 

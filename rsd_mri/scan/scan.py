@@ -80,12 +80,12 @@ class Scan:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.kspace.shape[0]
+        return int(self.kspace.shape[0])
 
     @property
     def n_coils(self) -> int:
         """Number of receive coils."""
-        return self.kspace.shape[1]
+        return int(self.kspace.shape[1])
 
     @property
     def size(self) -> tuple[int, int]:

@@ -104,7 +104,8 @@ def l1_wavelet(
     seed
         Of the shifts.
     """
-    shrink = WaveletShrinkage(operator.csm.shape[-2:], wavelet, levels, keep_coarse)
+    rows, columns = operator.csm.shape[-2:]
+    shrink = WaveletShrinkage((rows, columns), wavelet, levels, keep_coarse)
     rng = generator("l1-wavelet", seed)
 
     def proximal(image: Tensor, amount: Tensor) -> Tensor:

@@ -166,6 +166,7 @@ def denoiser_of_images(prior: Prior, corruption: Corruption, keys: Sequence[Key]
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
         step_keys = [(*k, "denoise", step) for k in keys]
         further = corruption.further(corruption.draw(step_keys)[0], step_keys).to(x.device)
-        return prior.denoiser(further.gram(x), t, corruption.condition(further))
+        found: Tensor = prior.denoiser(further.gram(x), t, corruption.condition(further))
+        return found
 
     return denoise

@@ -200,7 +200,9 @@ def read_picture(path: Path, channels: int) -> NDArray[np.float32]:
             f"{path}: expected a picture of {channels} channels, bytes or real in [-1, 1], got {array.dtype} "
             f"{list(array.shape)}"
         )
-    return (array / np.float32(127.5) - 1 if array.dtype == np.uint8 else array).astype(np.float32)
+    real = array / np.float32(127.5) - 1 if array.dtype == np.uint8 else array
+    found: NDArray[np.float32] = real.astype(np.float32)
+    return found
 
 
 def write_picture(path: Path, image: NDArray[np.floating]) -> None:
