@@ -193,6 +193,8 @@ class Prior(_Prior):
                 return self
             if (self.path.parent / f"{kind}.safetensors").is_file():
                 return _load_prior(self.path.parent, kind)
+            if kind == "teacher" and self.kind == "denoiser" and self.protocol.denoiser.patch == 0:
+                return self
         raise InputError(
             f"{self.path}: holds a {self.kind} and no {' or '.join(wanted)} lies beside it, so it cannot generate; "
             "load a run folder that 'rsd-mri train --accel 4' wrote"

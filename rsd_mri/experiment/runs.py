@@ -1,5 +1,6 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -7,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from lightning_fabric import Fabric
 
 from data_prep import PreparedDataset, prepare_folder
 from data_prep.downloads import how_to_get
@@ -19,15 +19,12 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
-from rsd_mri.operators import Sense
-from rsd_mri.priors.prior import load_prior
+from rsd_mri.experiment.restoring import restore
+from rsd_mri.files import written_whole
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.fabric import TrainOptions, make_fabric
 from rsd_mri.training.loop import Progress
 
@@ -102,23 +99,16 @@ def train_run(
             )
         fabric.barrier()
         data = out / "simulated-prepared"
-    # Restored whole: a band would end where the image goes on.
-    cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
+    if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
+        done = denoiser_rounds(protocol, out, data, options, progress, fabric)
+        if options.stage == "denoiser":
+            return {**done, "first": first}
+        options = replace(options, stage="generator", fresh=False)
     scans = PreparedDataset(data)
-    slices = measured_slices(cut, scans)
+    slices = measured_slices(protocol, scans)
     card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
-    if options.stage == "denoiser":
-        tell = partial(_restoring, progress)
-        # The first restores and stores; the others then read what it stored.
-        if first:
-            restore(slices, protocol, out, tell, options.start)
-        fabric.barrier()
-        restored = restore(slices, protocol, out, tell, options.start)
-        card["restored_by"] = protocol.denoiser.restored_by
-        done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
-    else:
-        monitor = proximal_distance(slices, protocol)
-        done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+    monitor = proximal_distance(slices, protocol)
+    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
     return {**done, "first": first}
 
 
@@ -126,6 +116,48 @@ def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSl
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
     return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
+
+
+def denoiser_rounds(
+    protocol: Protocol, out: Path, data: Path, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> dict[str, Any]:
+    """Expectation maximisation: restore the training slices, learn their law, restore them again under it.
+
+    Of several rounds each has a folder `round-N` in the run, and is not done twice; the last one's denoiser is the
+    run's.
+
+    Returns
+    -------
+    dict
+        As of `train_denoiser`, the images of all rounds together.
+    """
+    # Restored whole: a band would end where the image goes on.
+    slices = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
+    card = {"data": data.name, **describe(slices), "matrix": list(slices.size)}
+    tell = partial(_restoring, progress)
+    start, images, folder = options.start, 0, out
+    for number in range(1, protocol.denoiser.rounds + 1):
+        folder = out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
+        restored_by = protocol.denoiser.restored_by if number == 1 else "posterior"
+        recipe = replace(protocol, denoiser=replace(protocol.denoiser, restored_by=restored_by))
+        if options.fresh and fabric.is_global_zero and folder != out:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The first restores and stores; the others then read what it stored.
+        if fabric.is_global_zero:
+            restore(slices, recipe, folder, tell, start, fabric.device)
+        fabric.barrier()
+        restored = restore(slices, recipe, folder, tell, start, fabric.device)
+        said = {**card, "restored_by": restored_by, "round": number}
+        begin = replace(options, start=start)
+        done = train_denoiser(restored, recipe, folder, begin, progress, said, write_contact_sheet, fabric)
+        start, images = folder, images + done["images"]["denoiser"]
+    result = out / "denoiser.safetensors"
+    if folder != out and fabric.is_global_zero:
+        with written_whole(result) as partial_file:
+            shutil.copyfile(folder / result.name, partial_file)
+    fabric.barrier()
+    return {"images": {"denoiser": images}, "files": [str(result)]}
 
 
 def _restoring(progress: Progress, done: float) -> None:
@@ -153,47 +185,6 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
         )
     channels, height, width = images.shape[1:]
     return CorruptedImages(images, image_corruption(protocol, (channels, height, width)), protocol.seed)
-
-
-def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
-    start: Path | None = None,
-) -> Tensor:
-    """Restore every undersampled training slice; stored in the run, done once for each prior.
-
-    With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
-
-    Returns
-    -------
-    Tensor
-        [slice, readout, phase_encode] complex64, prepared units.
-    """
-    method = protocol.denoiser.restored_by
-    path = folder / f"restored-{method}.safetensors"
-    prior = load_prior(start, "denoiser") if method == "posterior" and start else None
-    made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
-    if path.is_file():
-        tensors, metadata = load_tensors(path)
-        if all(metadata.get(name) == value for name, value in made_from.items()):
-            return torch.view_as_complex(tensors["images"])
-    if method == "posterior" and prior is None:
-        prior = load_prior(folder, "denoiser")
-    images = []
-    for i in range(len(slices)):
-        one = slices.batch([i])
-        assert isinstance(one.operator, Sense)  # noqa: S101 - for the type checker
-        sigma = float(one.sigma)
-        if prior is not None:
-            key = [(protocol.seed, "restore", i)]
-            images.append(
-                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), lambda share: None)[0]
-            )
-        else:
-            images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
-        tell((i + 1) / len(slices))
-    stacked = torch.stack(images)
-    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
-    return stacked
 
 
 def describe(slices: UndersampledSlices) -> dict[str, Any]:

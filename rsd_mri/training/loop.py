@@ -133,7 +133,8 @@ def run_stage(
             saved = time.monotonic()
     if log is not None:
         log.close()
-    if first:
+    # A result that nothing was added to keeps its bytes: what was made with it is known by their hash.
+    if first and (images > start or not (folder / f"{stage.name}.safetensors").is_file()):
         if best is not None:
             best.put_back(stage)
         stage.finish(best.facts if best is not None else {})

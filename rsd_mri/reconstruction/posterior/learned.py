@@ -26,7 +26,7 @@ from rsd_mri.reconstruction.posterior.samplers import (
     measured_consistency,
     preconditioned_langevin,
 )
-from rsd_mri.reconstruction.posterior.support import Window, windows_of
+from rsd_mri.reconstruction.posterior.support import Window, whole_fields, windows_of
 
 SMALLEST_LEVEL = 0.002
 """Below this noise level no network is trained."""
@@ -43,7 +43,7 @@ WITH_GRADIENT = (*GUIDED, "noise-space")
 SCANS_ONLY = ("few-step", "noise-space")
 """Samplers that start from a scan or know its coils; pictures have neither."""
 Start = Literal["zero-filled", "cg-sense", "tv", "one-step"]
-STARTS: dict[str, Callable[[Sense, Tensor, float], Tensor]] = {
+STARTS: dict[str, Callable[[Sense, Tensor, float | Tensor], Tensor]] = {
     "zero-filled": lambda operator, kspace, sigma: zero_filled(operator, kspace),  # noqa: ARG005
     "cg-sense": cg_sense,
     "tv": total_variation,
@@ -93,12 +93,16 @@ def prior_denoiser(prior: Prior, operator: Sense, keys: Sequence[Key]) -> Denois
 
     A denoiser of whole images learned from patches turned and flipped at random, so the law it stands for is symmetric,
     but the network is not. Every step shows it the image turned and flipped another way, which averages its errors over
-    the steps (Terris et al. 2024, arXiv 2312.01831): 0.1 to 0.6 dB on simulated heads.
+    the steps (Terris et al. 2024, arXiv 2312.01831): 0.1 to 0.6 dB on simulated heads. One that learned from images
+    neither cut nor turned knows their framing, and is shown the whole field of view as it is.
 
     A teacher that was trained on undersampled data only knows images through further-corrupted operators. At
     each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh
     one per step, so that over the steps it sees all of k-space.
     """
+    if prior.kind == "denoiser" and prior.protocol.denoiser.patch == 0:
+        everything = whole_fields(operator.csm)
+        return lambda x, t, step: _by_sets(prior, x, t, None, everything)  # noqa: ARG005
     windows = windows_of(operator.csm)
     if prior.kind == "denoiser":
         return lambda x, t, step: _by_sets(prior, x, t, None, windows, step)
@@ -158,7 +162,7 @@ def sample_posterior(
     prior: Prior,
     operator: Sense,
     kspace: Tensor,
-    sigma: float,
+    sigma: float | Tensor,
     keys: Sequence[Key],
     settings: PosteriorSettings,
     tell: Tell,
@@ -173,7 +177,7 @@ def sample_posterior(
     operator, kspace
         Of one slice or several, [slice, ...].
     sigma
-        Noise level of the k-space, prepared units.
+        Noise level of the k-space, prepared units; with one sample a slice it may be one per slice.
     keys
         One per sample; as many for each slice, all of the first slice first.
     settings
@@ -189,18 +193,15 @@ def sample_posterior(
         [slice times sample, (set,) readout, phase_encode], prepared units.
     """
     # Where the noise is unknown or none, the network's own limit stands in.
-    sigma = max(sigma, SMALLEST_LEVEL)
-    # One by one: they stop when they are done, and a slice must not wait for another.
-    start = start_of(settings, prior)
-    begin = partial(one_step, prior) if start == "one-step" else STARTS[start]
-    firsts = [begin(one, y, sigma) for one, y in _slices(operator, kspace)] if first is None else list(first.split(1))
+    sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
+    firsts = _starts(prior, operator, kspace, sigma, start_of(settings, prior)) if first is None else first
     n = len(keys) // len(kspace)
     if n > 1 and len(kspace) > 1:
         operator = _repeated(operator, n)
         kspace = kspace.repeat_interleave(n, 0)
     problem = Problem(
         operator, kspace, sigma, prior_denoiser(prior, operator, keys), keyed_noise(keys),
-        torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
+        firsts.repeat_interleave(n, 0), prior.protocol.teacher.sigma_data,
         floor_of(prior), tell,
     )
     if settings.sampler == "noise-space":
@@ -209,6 +210,18 @@ def sample_posterior(
         samples = noise_space_langevin(problem, lambda z: problem.estimate(level * z, level, 0), steps=settings.levels)
         return measured_consistency(operator, samples, problem.seen) if settings.consistency else samples
     return sample_problem(problem, settings, measured=prior.kind == "denoiser", width=width_of(operator))
+
+
+def _starts(prior: Prior, operator: Sense, kspace: Tensor, sigma: float | Tensor, start: Start) -> Tensor:
+    """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
+    begin = partial(one_step, prior) if start == "one-step" else STARTS[start]
+    if kspace.is_cuda and start != "one-step":
+        return begin(operator, kspace, sigma)
+    # One by one: they stop when they are done, and on a processor a slice must not wait for another.
+    levels = sigma.expand(len(kspace)).tolist() if isinstance(sigma, Tensor) else [sigma] * len(kspace)
+    return torch.cat([
+        begin(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)
+    ])
 
 
 def width_of(operator: Sense) -> float:
