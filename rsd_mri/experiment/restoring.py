@@ -1,6 +1,5 @@
 """The step of expectation: every undersampled training slice restored with what is known."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
@@ -19,7 +19,7 @@ BATCHES = {"cpu": 16, "cuda": 512}
 
 
 def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
     start: Path | None = None, device: torch.device | None = None,
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once for each prior.
@@ -48,7 +48,7 @@ def restore(
     for first in range(0, len(slices), size):
         chosen = range(first, min(first + size, len(slices)))
         images.append(_restored(slices, chosen, protocol, prior, device).cpu())
-        tell(chosen.stop / len(slices))
+        progress(chosen.stop / len(slices))
     stacked = torch.cat(images)
     save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked
@@ -66,6 +66,6 @@ def _restored(
     else:
         keys = [(protocol.seed, "restore", i) for i in chosen]
         settings = PosteriorSettings.of("diffpir", protocol.denoiser.levels)
-        images = sample_posterior(prior, batch.operator, batch.y, batch.sigma, keys, settings, lambda share: None)
+        images = sample_posterior(prior, batch.operator, batch.y, batch.sigma, keys, settings, SILENT)
     # An image that is learned whole ends where its maps end.
     return images if protocol.denoiser.patch else slices.corruption.project(images, batch.operator)

@@ -1,9 +1,7 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,19 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.files import written_whole
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.fabric import TrainOptions, make_fabric
-from rsd_mri.training.loop import Progress
 
 
 def simulated_data(
     protocol: Protocol,
     folder: Path,
     seed: int,
-    tell: Callable[[float], None],
+    progress: Progress,
     *,
     first: int = 0,
     volumes: int | None = None,
@@ -46,8 +44,8 @@ def simulated_data(
     ----------
     protocol, folder, seed
         What to simulate, where, and from which seed.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     first, volumes, noise, name
         Number of the first case, how many, their noise and their folder, where they are not those of training.
 
@@ -60,17 +58,16 @@ def simulated_data(
     raw = folder / name
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
-    for number, case in enumerate(range(first, first + volumes)):
+    for case, _ in progress.part(0.0, 0.5).each(range(first, first + volumes)):
         if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
             simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
-        tell((number + 1) / volumes / 2)
     prepared = folder / f"{name}-prepared"
-    prepare_folder(raw, prepared, protocol, progress=lambda done, total, entry: tell(0.5 + done / total / 2))
+    prepare_folder(raw, prepared, protocol, progress=progress.part(0.5, 1.0))
     return prepared
 
 
 def train_run(
-    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
@@ -94,9 +91,7 @@ def train_run(
         return {**done, "first": first}
     if data is None:
         if first:
-            simulated_data(
-                protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
-            )
+            simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
         fabric.barrier()
         data = out / "simulated-prepared"
     if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
@@ -115,7 +110,7 @@ def train_run(
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
-    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
+    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.undersampling.shown)
 
 
 def denoiser_rounds(
@@ -134,7 +129,7 @@ def denoiser_rounds(
     # Restored whole: a band would end where the image goes on.
     slices = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
     card = {"data": data.name, **describe(slices), "matrix": list(slices.size)}
-    tell = partial(_restoring, progress)
+    tell = progress.step("restoring")
     start, images, folder = options.start, 0, out
     for number in range(1, protocol.denoiser.rounds + 1):
         folder = out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
@@ -158,10 +153,6 @@ def denoiser_rounds(
             shutil.copyfile(folder / result.name, partial_file)
     fabric.barrier()
     return {"images": {"denoiser": images}, "files": [str(result)]}
-
-
-def _restoring(progress: Progress, done: float) -> None:
-    progress("restoring", int(done * 100), 100, {})
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:

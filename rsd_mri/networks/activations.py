@@ -14,8 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from rsd_mri.networks import kernels
-
 
 class ComplexGroupNorm(nn.Module):
     """Divide each group of channels by its root mean square magnitude; no mean is taken out.
@@ -136,6 +134,8 @@ class _NormGate(torch.autograd.Function):
 
 def _compiled(x: Tensor) -> ModuleType | None:
     """The compiled form of norm and gate for such maps, where there is one."""
+    from rsd_mri.networks import kernels  # the compiler is loaded with the first network that runs
+
     if kernels.takes(x):
         return kernels
     return _gpu_kernels() if x.is_cuda and x.dtype != torch.float64 else None

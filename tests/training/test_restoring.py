@@ -8,6 +8,7 @@ import torch
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
 
 PROTOCOL = Protocol(
@@ -45,20 +46,20 @@ def test_restored_once_and_anew_under_another_prior(tmp_path):
     for name in ("one", "other", "run"):
         (tmp_path / name).mkdir()
     one, other, run = prior(tmp_path / "one", 0), prior(tmp_path / "other", 1), tmp_path / "run"
-    first = restore(slices, PROTOCOL, run, told.append, one)
+    first = restore(slices, PROTOCOL, run, Progress.of(told.append), one)
     assert first.shape == (2, 16, 16) and told == [1.0]
-    assert torch.equal(restore(slices, PROTOCOL, run, told.append, one), first) and len(told) == 1
-    second = restore(slices, PROTOCOL, run, told.append, other)
+    assert torch.equal(restore(slices, PROTOCOL, run, Progress.of(told.append), one), first) and len(told) == 1
+    second = restore(slices, PROTOCOL, run, Progress.of(told.append), other)
     assert not torch.allclose(second, first, atol=1e-3) and len(told) == 2
     plain = replace(PROTOCOL, denoiser=DenoiserSettings(restored_by="tv"))
-    restore(slices, plain, run, told.append, other)
-    assert restore(slices, plain, run, told.append, one).shape == (2, 16, 16) and len(told) == 3
-    assert torch.equal(restore(slices, PROTOCOL, run, told.append, other), second) and len(told) == 3
+    restore(slices, plain, run, Progress.of(told.append), other)
+    assert restore(slices, plain, run, Progress.of(told.append), one).shape == (2, 16, 16) and len(told) == 3
+    assert torch.equal(restore(slices, PROTOCOL, run, Progress.of(told.append), other), second) and len(told) == 3
 
 
 def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):
     slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
     run = prior(tmp_path, 0)
-    first = restore(slices, PROTOCOL, run, lambda share: None)
+    first = restore(slices, PROTOCOL, run, SILENT)
     prior(tmp_path, 1)  # the round that these restorations trained
-    assert torch.equal(restore(slices, PROTOCOL, run, lambda share: None), first)
+    assert torch.equal(restore(slices, PROTOCOL, run, SILENT), first)

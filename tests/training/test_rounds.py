@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.generated import generate_sets
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.priors.prior import WHOLE_IMAGES, load_law, load_prior
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DataSettings,
     DenoiserSettings,
@@ -41,7 +42,7 @@ CPU = TrainOptions("all", device="cpu")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rounds")
-    done = train_run(PROTOCOL, folder, None, CPU, lambda *_: None)
+    done = train_run(PROTOCOL, folder, None, CPU, SILENT)
     return folder, done
 
 
@@ -64,14 +65,14 @@ def test_what_is_done_is_not_done_again(run):
     folder, _ = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("restored-*.safetensors")}
     assert len(before) == 2
-    assert train_run(PROTOCOL, folder, None, CPU, lambda *_: None)["images"] == {"generator": 0}
+    assert train_run(PROTOCOL, folder, None, CPU, SILENT)["images"] == {"generator": 0}
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_one_more_round_goes_on_from_the_last(run, tmp_path):
     folder, _ = run
     longer = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, rounds=3))
-    done = train_run(longer, folder, None, replace(CPU, stage="denoiser"), lambda *_: None)
+    done = train_run(longer, folder, None, replace(CPU, stage="denoiser"), SILENT)
     assert done["images"] == {"denoiser": 32}
     assert load_prior(folder, "denoiser").card["round"] == 3
 
@@ -90,7 +91,7 @@ def test_generator_and_denoiser_make_images_without_maps(run):
     student = load_prior(folder, "generator")
     assert not load_law(folder, student).sampling_features
     assert network_of(folder, "teacher").kind == "denoiser"
-    made = generate_sets(PROTOCOL, folder, 6, torch.device("cpu"), lambda *_: None)
+    made = generate_sets(PROTOCOL, folder, 6, torch.device("cpu"), SILENT)
     assert made.student.shape == made.taught["teacher"].shape == (6, 16, 16)
     # Judged as measurements under masks of the data, though no network was told of any.
     again = made.corrupted_again()["student"]
@@ -98,11 +99,11 @@ def test_generator_and_denoiser_make_images_without_maps(run):
 
 
 def test_pictures_have_no_denoiser_to_distil(tmp_path):
-    from rsd_mri.protocol import CorruptionSettings
+    from rsd_mri.protocol.corruptions import NoiseSettings
 
     photographs = replace(
-        PROTOCOL, corruption=CorruptionSettings(kind="noise", sigma=0.2), data=replace(PROTOCOL.data, source="digits"),
+        PROTOCOL, corruption=NoiseSettings(sigma=0.2), data=replace(PROTOCOL.data, source="digits"),
         network=replace(PROTOCOL.network, field="real"),
     )
     with pytest.raises(InputError, match="learned from scans"):
-        train_run(photographs, tmp_path, None, CPU, lambda *_: None)
+        train_run(photographs, tmp_path, None, CPU, SILENT)
