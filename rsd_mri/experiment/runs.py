@@ -1,11 +1,18 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
+import multiprocessing
+import os
 import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 
 from data_prep import PreparedDataset, prepare_folder
@@ -20,11 +27,11 @@ from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.files import written_whole
 from rsd_mri.progress import SILENT, Progress
-from rsd_mri.protocol import Protocol
+from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.fabric import TrainOptions, make_fabric
+from rsd_mri.training.fabric import Clock, TrainOptions, make_fabric
 
 
 def simulated_data(
@@ -58,12 +65,34 @@ def simulated_data(
     raw = folder / name
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
-    for case, _ in progress.part(0.0, 0.5).each(range(first, first + volumes)):
-        if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
-            simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
+    missing = [n for n in range(first, first + volumes) if not (raw / f"brain_{seed}_{n:04d}.h5").is_file()]
+    make = partial(_simulate, raw, data, noise, seed)
+    with processes(len(missing)) as (workers, spread):
+        for _ in progress.part(0.0, 0.5).each(spread(make, missing), count=len(missing)):
+            pass
     prepared = folder / f"{name}-prepared"
-    prepare_folder(raw, prepared, protocol, progress=progress.part(0.5, 1.0))
+    prepare_folder(raw, prepared, protocol, workers, progress=progress.part(0.5, 1.0))
     return prepared
+
+
+def _simulate(raw: Path, data: DataSettings, noise: float, seed: int, case: int) -> None:
+    """One case; a function of its own, for other processes."""
+    simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[tuple[int, Callable[..., Iterable[Any]]]]:
+    """How many processes are worth their start for so many scans, and a `map` that spreads over them.
+
+    A process costs seconds to start, a scan about one to simulate; one core is left for whoever watches.
+    """
+    workers = max(1, min(len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 1, jobs // 16))
+    if workers == 1:
+        yield 1, map
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads,
+                             initargs=(1,)) as pool:
+        yield workers, pool.map
 
 
 def train_run(
@@ -79,7 +108,7 @@ def train_run(
         As of `train`, and `first`: whether this is the first of all processes.
     """
     fabric = make_fabric(options)
-    first = fabric.is_global_zero
+    first, rounds = fabric.is_global_zero, None
     if protocol.corruption.kind != "undersampling":
         if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
@@ -95,15 +124,18 @@ def train_run(
         fabric.barrier()
         data = out / "simulated-prepared"
     if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
-        done = denoiser_rounds(protocol, out, data, options, progress, fabric)
+        clock = Clock(options)
+        rounds = denoiser_rounds(protocol, out, data, clock.share(1 if options.stage == "denoiser" else 2), progress, fabric)
         if options.stage == "denoiser":
-            return {**done, "first": first}
-        options = replace(options, stage="generator", fresh=False)
+            return {**rounds, "first": first}
+        options = replace(clock.share(1), stage="generator")
     scans = PreparedDataset(data)
     slices = measured_slices(protocol, scans)
     card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
     monitor = proximal_distance(slices, protocol)
     done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+    if rounds is not None:
+        done = {"images": {**rounds["images"], **done["images"]}, "files": [*rounds["files"], *done["files"]]}
     return {**done, "first": first}
 
 
@@ -131,6 +163,7 @@ def denoiser_rounds(
     card = {"data": data.name, **describe(slices), "matrix": list(slices.size)}
     tell = progress.step("restoring")
     start, images, folder = options.start, 0, out
+    clock = Clock(options)
     for number in range(1, protocol.denoiser.rounds + 1):
         folder = out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
         restored_by = protocol.denoiser.restored_by if number == 1 else "posterior"
@@ -144,7 +177,7 @@ def denoiser_rounds(
         fabric.barrier()
         restored = restore(slices, recipe, folder, tell, start, fabric.device)
         said = {**card, "restored_by": restored_by, "round": number}
-        begin = replace(options, start=start)
+        begin = replace(clock.share(protocol.denoiser.rounds + 1 - number), start=start)
         done = train_denoiser(restored, recipe, folder, begin, progress, said, write_contact_sheet, fabric)
         start, images = folder, images + done["images"]["denoiser"]
     result = out / "denoiser.safetensors"

@@ -24,7 +24,7 @@ from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
-from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
+from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
@@ -80,18 +80,20 @@ def train(
         save_law(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
-    for stage in stages:
+    clock = Clock(options)
+    for number, stage in enumerate(stages):
+        timed = clock.share(len(stages) - number)
         law = data.corruption if stage == "teacher" else distilled_in(protocol, data.corruption)
         finish = partial(_finish, folder, stage, protocol, Inputs.of(law), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":
             new = new_network(protocol, Inputs.of(law), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.teacher, options, fabric)
+            loop = loop_settings(protocol.teacher, timed, fabric)
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
             built = DistillationStage(teacher, law, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.distillation, options, fabric)
+            loop = loop_settings(protocol.distillation, timed, fabric)
         seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return {"images": seen, "files": files}
@@ -190,6 +192,7 @@ def loop_settings(
     return LoopSettings(
         stage.images, options.checkpoint_seconds, max(stage.images // 50, 1), ema_halflife=stage.ema_halflife,
         accumulate=options.accumulate, tensorboard=options.tensorboard, ahead=fabric.device.type != "cpu",
+        seconds=options.seconds,
     )
 
 

@@ -54,7 +54,7 @@ def test_whole_images_are_given_as_they_are():
 
 def test_a_run_restores_learns_restores_again_and_distils(run):
     folder, done = run
-    assert done["images"] == {"generator": 16}
+    assert done["images"] == {"denoiser": 64, "generator": 16}
     rounds = [load_prior(folder / f"round-{n}", "denoiser") for n in (1, 2)]
     assert [r.card["restored_by"] for r in rounds] == ["tv", "posterior"]
     assert load_prior(folder, "denoiser").sha256 == rounds[1].sha256 != rounds[0].sha256
@@ -65,7 +65,7 @@ def test_what_is_done_is_not_done_again(run):
     folder, _ = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("restored-*.safetensors")}
     assert len(before) == 2
-    assert train_run(PROTOCOL, folder, None, CPU, SILENT)["images"] == {"generator": 0}
+    assert train_run(PROTOCOL, folder, None, CPU, SILENT)["images"] == {"denoiser": 0, "generator": 0}
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -107,3 +107,18 @@ def test_pictures_have_no_denoiser_to_distil(tmp_path):
     )
     with pytest.raises(InputError, match="learned from scans"):
         train_run(photographs, tmp_path, None, CPU, SILENT)
+
+
+def test_a_call_with_little_time_ends_with_a_result_and_the_next_goes_on(run, tmp_path):
+    folder, _ = run
+    longer = replace(
+        PROTOCOL, denoiser=replace(PROTOCOL.denoiser, images=100_000),
+        distillation=replace(PROTOCOL.distillation, images=100_000, cooldown=50_000),
+    )
+    short = replace(CPU, seconds=4.0)
+    data = folder / "simulated-prepared"
+    first = train_run(longer, tmp_path, data, short, SILENT)["images"]
+    assert 0 < first["denoiser"] < 200_000 and 0 < first["generator"] < 100_000
+    assert load_prior(tmp_path, "generator").denoiser is not None
+    again = train_run(longer, tmp_path, data, replace(short, stage="generator"), SILENT)["images"]
+    assert 0 < again["generator"] < 100_000 - first["generator"]
