@@ -46,7 +46,7 @@ def training_views(
     slices = measured_slices(protocol_of(protocol, settings), PreparedDataset(data))
     views = []
     for i in range(min(count, len(slices))):
-        operator, y, _ = slices.measured(i)
+        operator, y, _ = slices.measured([i])
         keys: list[Key] = [(seed, "view", i)]
         further = slices.corruption.further(operator, keys)
         image = operator.adjoint(y)[0].numpy()

@@ -61,6 +61,9 @@ def train(
     ] = False,
     device: DeviceOption = Device.auto,
     assignments: SetOption = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.0, help="Stop after so long with what there is; the same call again goes on.")
+    ] = 0.0,
     seed: Annotated[Optional[int], typer.Option(help="Seed; the protocol's without it.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -83,7 +86,7 @@ def train(
         chosen = chosen.with_values(changes)
         options = TrainOptions(
             stage.value, fresh, device.value, devices, nodes, precision.value, accumulate, compiled,
-            checkpoint_activations, tensorboard, start=start,
+            checkpoint_activations, tensorboard, seconds=60 * minutes, start=start,
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(

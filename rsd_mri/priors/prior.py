@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption
+from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
@@ -167,12 +168,28 @@ def save_corruption(folder: Path, corruption: Corruption) -> None:
 
 
 def load_corruption(folder: Path, prior: Prior) -> Corruption:
-    """The corruption that a run's networks were trained with.
+    """What a run's network is told, and its images are seen through: the law of the data, or nothing of whole images.
 
     Raises
     ------
     InputError
         If the coil maps of an MRI run are missing or the file is of another kind.
+    """
+    if prior.inputs != WHOLE_IMAGES:
+        return data_corruption(folder, prior)
+    matrix = prior.card.matrix
+    if not matrix:
+        raise InputError(f"{prior.path}: does not say of what size its images are; train it again")
+    return Noise(matrix, 0.0, torch.complex64)
+
+
+def data_corruption(folder: Path, prior: Prior) -> Corruption:
+    """The law of the measurements that a run was trained on.
+
+    Raises
+    ------
+    InputError
+        As for `load_corruption`.
     """
     if len(prior.inputs.image_shape) == 3:
         channels, height, width = prior.inputs.image_shape

@@ -50,6 +50,23 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
 
 
+def network_of(run: Path, network: str) -> Prior:
+    """The generator of a run, or what it was distilled from: its teacher, or its denoiser of whole images.
+
+    Raises
+    ------
+    InputError
+        If the run lacks it.
+    """
+    found = run / "denoiser.safetensors"
+    if network == "teacher" and found.is_file() and not (run / "teacher.safetensors").is_file():
+        denoiser = load_prior(run, "denoiser")
+        if denoiser.protocol.denoiser.patch:
+            raise InputError(f"{found}: learned from patches of images, so it cannot make whole ones")
+        return denoiser
+    return load_prior(run, network)
+
+
 def timed(
     sample: Callable[[list[Key]], Tensor], keys: list[Key], batch: int, device: torch.device,
     progress: Progress,
@@ -120,7 +137,7 @@ def generate_file(
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
-    prior = load_prior(run, network).to(resolve_device(device))
+    prior = network_of(run, network).to(resolve_device(device))
     corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(

@@ -9,8 +9,13 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from rsd_mri.corruption.corruption import Corruption
+from rsd_mri.corruption.identity import Noise
+from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.datasets.patches import RestoredPatches
+from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
@@ -20,7 +25,7 @@ from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
-from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
+from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
@@ -34,6 +39,10 @@ class Trained:
     """Weights that were written."""
     first: bool = True
     """Whether this is the first of all processes, which alone has something to say."""
+
+    def and_then(self, other: "Trained") -> "Trained":
+        """Add a training that followed this one."""
+        return Trained({**self.images, **other.images}, [*self.files, *other.files], self.first)
 
 
 def train(
@@ -88,20 +97,38 @@ def train(
         save_corruption(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
-    for stage in stages:
-        finish = partial(_finish, folder, stage, protocol, Inputs.of(data.corruption), card)
+    clock = Clock(options)
+    for number, stage in enumerate(stages):
+        timed = clock.share(len(stages) - number)
+        law = data.corruption if stage == "teacher" else distilled_in(protocol, data.corruption)
+        finish = partial(_finish, folder, stage, protocol, Inputs.of(law), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":
-            new = new_network(protocol, Inputs.of(data.corruption), "teacher", options)
+            new = new_network(protocol, Inputs.of(law), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.teacher, options, fabric)
+            loop = loop_settings(protocol.teacher, timed, fabric)
         else:
-            teacher = equipped(load_prior(folder, "teacher").denoiser, options)
-            built = DistillationStage(teacher, data.corruption, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.distillation, options, fabric)
+            teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
+            built = DistillationStage(teacher, law, protocol, fabric, finish, monitor, options.compile)
+            loop = loop_settings(protocol.distillation, timed, fabric)
         seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return Trained(seen, files, fabric.is_global_zero)
+
+
+def distilled_in(protocol: Protocol, law: Corruption) -> Corruption:
+    """What stands between the generator's images and the networks that judge them.
+
+    The law of the data, or nothing where a denoiser of whole images is distilled.
+    """
+    if protocol.distillation.teacher == "teacher":
+        return law
+    if not isinstance(law, Undersampling):
+        raise InputError(
+            f"protocol '{protocol.name}': distillation.teacher: a denoiser of whole images is learned from scans; "
+            "take 'teacher' for pictures"
+        )
+    return Noise(law.image_shape, 0.0, law.dtype)
 
 
 def train_denoiser(
@@ -134,7 +161,9 @@ def train_denoiser(
         protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, cooldown=s.cooldown,
         log_mean=s.log_mean, log_std=s.log_std, ema_halflife=s.ema_halflife,
     )
-    data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
+    data: Data = RestoredImages(images, protocol.seed)
+    if s.patch:
+        data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
     new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
@@ -142,7 +171,9 @@ def train_denoiser(
         new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile
     )
     identity = {
-        "protocol": replace(protocol, denoiser=replace(s, images=0, cooldown=0)).hash,
+        "protocol": replace(
+            protocol, denoiser=replace(s, rounds=1, images=0, cooldown=0), distillation=DistillationSettings()
+        ).hash,
         "data": data.identity,
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
@@ -178,6 +209,7 @@ def loop_settings(
     return LoopSettings(
         stage.images, options.checkpoint_seconds, max(stage.images // 50, 1), ema_halflife=stage.ema_halflife,
         accumulate=options.accumulate, tensorboard=options.tensorboard, ahead=fabric.device.type != "cpu",
+        seconds=options.seconds,
     )
 
 

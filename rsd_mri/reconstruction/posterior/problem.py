@@ -30,8 +30,8 @@ class Problem:
     kspace: Tensor
     """y, [item, coil, readout, phase_encode], or [item, channel, y, x] where images are real; a batch of one serves
     all items."""
-    sigma: float
-    """Noise level of y."""
+    sigma: float | Tensor
+    """Noise level of y: one number, or one per item [item]."""
     denoise: Denoise
     """D(x, t)."""
     noise: Noise
@@ -52,8 +52,10 @@ class Problem:
     """The one noise level of a denoiser that is a one-step generator."""
 
     @property
-    def precision(self) -> float:
-        """1 / sigma^2."""
+    def precision(self) -> float | Tensor:
+        """1 / sigma^2; of several noise levels with axes of size one, so that it broadcasts against images."""
+        if isinstance(self.sigma, Tensor):
+            return self.sigma.reshape(-1, *(1,) * (self.start.ndim - 1)) ** -2
         return 1 / self.sigma**2
 
     @cached_property

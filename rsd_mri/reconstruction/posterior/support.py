@@ -29,6 +29,12 @@ class Window:
         return image
 
 
+def whole_fields(csm: Tensor) -> list[Window]:
+    """The whole field of view for each set of maps."""
+    sets = csm.shape[1] if csm.ndim == 5 else 1
+    return [Window(torch.arange(csm.shape[-2]), torch.arange(csm.shape[-1])) for _ in range(sets)]
+
+
 def windows_of(csm: Tensor) -> list[Window]:
     """The smallest window of each set that holds what its maps see.
 
