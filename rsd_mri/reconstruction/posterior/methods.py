@@ -119,8 +119,8 @@ class Posterior:
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
         problem = Problem(
-            operator, kspace, sigma, restorer.denoise, keyed_noise(keys),
-            firsts.repeat_interleave(n, 0), self.prior.protocol.teacher.sigma_data, restorer.floor, progress, restorer.whole, width_of(operator),
+            operator, kspace, sigma, restorer.denoise, keyed_noise(keys), firsts.repeat_interleave(n, 0),
+            self.prior.protocol.teacher.sigma_data, restorer.floor, progress, restorer.whole, width_of(operator),
             restorer.level,
         )
         with torch.no_grad():
