@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.manifest import SliceStatus, VolumeEntry
-from rsd_mri import __version__
-from rsd_mri.coils import calibrate_volume, prepare_slice
-from rsd_mri.coils.prepared import PreparedSlice
-from rsd_mri.coils.quality import MAX_SLICES, picture_of_maps, spread
+from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256, written_whole
-from rsd_mri.operators.masks import settings_for_size
+from rsd_mri.preparation import calibrate_volume, prepare_slice
+from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps, spread
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
 from rsd_mri.scan.hdf5 import opened
+from rsd_mri.scan.patterns import settings_for_size
 
 LAYOUT = 1
 """Raised when the content of prepared files changes, so that old ones are made again."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.console import result
+from rsd_mri.commands.console import result
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction.calibration import calibrate, full_image, undersampled, write_calibration
+from rsd_mri.reconstruction.deliver import find_prior
+from rsd_mri.reconstruction.intervals import calibrate, full_image, undersampled, write_calibration
 from rsd_mri.reconstruction.reconstruct import ReconOptions
-from rsd_mri.report.deliver import find_prior
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
 

@@ -6,7 +6,7 @@ Run with: python protocols/pack-prior.py RUN FOLDER [teacher] [denoiser] [genera
 import sys
 from pathlib import Path
 
-from rsd_mri.rsd.prior import BANK
+from rsd_mri.priors.prior import BANK
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
 MAPS = 16

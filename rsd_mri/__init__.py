@@ -9,8 +9,10 @@ Research software. Not for diagnostic use.
 
 from typing import TYPE_CHECKING, Any
 
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+
 if TYPE_CHECKING:
-    from rsd_mri.interface import (
+    from rsd_mri.api import (
         Prior,
         Reconstruction,
         Samples,
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
         simulate,
     )
 
-__version__ = "0.1.0"
-NOT_FOR_DIAGNOSTIC_USE = "Research use only. Not for diagnostic use."
-
 __all__ = [
     "NOT_FOR_DIAGNOSTIC_USE", "Prior", "Reconstruction", "Samples", "Scan", "__version__", "load_prior",
     "load_reconstruction", "read", "reconstruct", "simulate",
@@ -34,9 +33,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load the interface when it is first used: importing the package stays quick."""
     if name in __all__:
-        from rsd_mri import interface
+        from rsd_mri import api
 
-        return getattr(interface, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,5 +1,5 @@
 """`python -m rsd_mri` is `rsd-mri`."""
 
-from rsd_mri.cli import main
+from rsd_mri.commands.app import main
 
 main()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from rsd_mri.operators import draw_mask
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 
 torch.set_num_threads(1)

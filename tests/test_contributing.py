@@ -14,8 +14,8 @@ from rsd_mri.corruption import inpainting
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction import posterior
-from rsd_mri.reconstruction.problem import Problem
+from rsd_mri.reconstruction.posterior import samplers as posterior
+from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.scan import arrays
 
 ROOT = Path(__file__).parent.parent

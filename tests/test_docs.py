@@ -9,7 +9,7 @@ import typer
 import yaml
 
 import rsd_mri
-from rsd_mri.cli import app
+from rsd_mri.commands.app import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

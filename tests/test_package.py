@@ -9,15 +9,16 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "rsd_mri").rglob("*.py")) + sorted((ROOT / "data_prep").rglob("*.py"))
 
-# Each folder imports only from those above it.
+# Each name imports only from those before it; data_prep stands among them, though it lies beside the package.
 LAYERS = [
-    "errors", "files", "randomness", "protocol", "operators", "scan", "simulation", "coils", "networks", "diffusion",
-    "corruption", "training", "rsd", "reconstruction", "evaluation", "report",
+    "about", "errors", "randomness", "operators", "files", "protocol", "scan", "metrics", "networks", "training",
+    "simulation", "coils", "results", "diffusion", "preparation", "corruption", "datasets", "priors", "rsd",
+    "reconstruction", "data_prep", "experiment", "api", "bench", "commands",
 ]
 
 
 def test_help_answers_without_torch():
-    code = "import sys; import rsd_mri.cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys; import rsd_mri.commands.app; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -42,10 +43,18 @@ def test_folders_import_downwards_only():
     wrong = []
     for path in SOURCES:
         parts = path.relative_to(ROOT).parts
-        folder = parts[1].removesuffix(".py")
-        if parts[0] != "rsd_mri" or folder not in LAYERS:
+        name = parts[0] if parts[0] == "data_prep" else parts[1].removesuffix(".py")
+        if name in ("__init__", "__main__"):
             continue
-        for used in re.findall(r"^\s*from rsd_mri\.(\w+)", path.read_text(), re.M):
-            if used in LAYERS and LAYERS.index(used) > LAYERS.index(folder):
-                wrong.append(f"{path.relative_to(ROOT)} imports {used}")
+        text = path.read_text()
+        used = re.findall(r"^\s*(?:from|import) (?:rsd_mri\.)?(\w+)", text, re.M)
+        ours = [u for u in used if u in LAYERS] + re.findall(r"^\s*from rsd_mri\.(\w+)", text, re.M)
+        assert {name, *ours} <= set(LAYERS), f"{path.relative_to(ROOT)}: a name without a place"
+        assert "from rsd_mri import" not in text, f"{path.relative_to(ROOT)}: name the module"
+        wrong += [f"{name}: {u}" for u in ours if LAYERS.index(u) > LAYERS.index(name)]
     assert wrong == []
+
+
+def test_the_root_holds_few_modules():
+    loose = [p.stem for p in (ROOT / "rsd_mri").glob("*.py") if p.stem not in ("__init__", "__main__")]
+    assert len(loose) <= 10

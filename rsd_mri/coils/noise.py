@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.coils.calibration import centre_slice, to_readout_image
+from rsd_mri.coils.acs import centre_slice, to_readout_image
 from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.scan.sampling import fully_sampled_centre

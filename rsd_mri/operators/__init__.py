@@ -12,10 +12,6 @@ from rsd_mri.operators.image import PixelMask as PixelMask
 from rsd_mri.operators.inverse import RegularisedInverse as RegularisedInverse
 from rsd_mri.operators.linear_operator import Identity as Identity
 from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
-from rsd_mri.operators.masks import SamplingPattern as SamplingPattern
-from rsd_mri.operators.masks import draw_mask as draw_mask
-from rsd_mri.operators.masks import further_mask as further_mask
-from rsd_mri.operators.masks import lines_to_drop as lines_to_drop
 from rsd_mri.operators.sampling import SamplingMask as SamplingMask
 from rsd_mri.operators.sense import Sense as Sense
 from rsd_mri.operators.sense import sense_operator as sense_operator

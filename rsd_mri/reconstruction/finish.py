@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 
 POOLED = 2.0

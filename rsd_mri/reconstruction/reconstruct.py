@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri.coils.prepare import VolumeCalibration, calibrate_volume, prepare_slice
-from rsd_mri.coils.prepared import PreparedSlice
 from rsd_mri.errors import InputError
 from rsd_mri.operators import Sense
+from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
+from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
-from rsd_mri.reconstruction.classical import cg_sense, l1_wavelet, total_variation, zero_filled
+from rsd_mri.reconstruction.classical.methods import cg_sense, l1_wavelet, total_variation, zero_filled
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
-from rsd_mri.reconstruction.learned import (
+from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
+from rsd_mri.reconstruction.posterior.learned import (
     WITH_GRADIENT,
     PosteriorSettings,
     Start,
@@ -26,9 +28,7 @@ from rsd_mri.reconstruction.learned import (
     sample_posterior,
     start_of,
 )
-from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
-from rsd_mri.reconstruction.result import Reconstruction
-from rsd_mri.rsd.prior import Prior
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
 
 Method = Literal["posterior", "one-step", "l1-wavelet", "tv", "cg-sense", "zero-filled"]

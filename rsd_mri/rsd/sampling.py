@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri import __version__
+from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.priors.prior import Prior, load_law, load_prior
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.rsd.prior import Prior, load_law, load_prior
 from rsd_mri.training.fabric import resolve_device
 from rsd_mri.training.loop import Picture
 

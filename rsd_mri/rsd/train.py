@@ -9,13 +9,13 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from rsd_mri.corruption.patches import RestoredPatches
+from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.files import written_whole
+from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
-from rsd_mri.rsd.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from rsd_mri.errors import InputError
-from rsd_mri.operators import draw_mask
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan import write_fastmri
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import Plane, simulate_scan
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.errors import InputError
-from rsd_mri.operators import SamplingPattern, fft2c
+from rsd_mri.operators import fft2c
 from rsd_mri.protocol import DataSettings
 from rsd_mri.randomness import generator
+from rsd_mri.scan.patterns import SamplingPattern
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint
 from rsd_mri.simulation.atlas import Volume

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_espirit_against_bart import SIZE, bart_seconds
 
-from rsd_mri.coils import calibrate_volume, prepare_slice
+from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.protocol import DataSettings, PrepSettings
 from rsd_mri.simulation import simulate_scan
 

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from rsd_mri.coils.prepare import calibrate_volume, prepare_slice
-from rsd_mri.evaluation.recon_bench import all_peers, simulated_heads
+from rsd_mri.bench.recon import all_peers, simulated_heads
+from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.calibration import undersampled
+from rsd_mri.reconstruction.deliver import find_prior
+from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.reconstruct import ReconOptions, run_method
-from rsd_mri.report.deliver import find_prior
 
 BART = next(peer for peer in all_peers() if peer.name == "BART L1-wavelet")
 LIMITS = {"one-step": 0.5, "posterior": 3.0}

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
 from rsd_mri.corruption.identity import Noise
-from rsd_mri.corruption.images import CorruptedImages
 from rsd_mri.corruption.inpainting import BoxInpainting, RandomInpainting
 from rsd_mri.corruption.kernels import gaussian_kernel, motion_kernel
 from rsd_mri.corruption.measured import Blur, SuperResolution
+from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.networks import UNet

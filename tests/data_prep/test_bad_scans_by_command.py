@@ -6,7 +6,7 @@ import pytest
 from mrd_files import write_mrd
 from typer.testing import CliRunner
 
-from rsd_mri.cli import app
+from rsd_mri.commands.app import app
 from rsd_mri.protocol import DataSettings
 from rsd_mri.scan import write_fastmri
 from rsd_mri.simulation import simulate_scan

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from data_prep.downloads import DOWNLOADS, download_of, how_to_get
 from data_prep.images import _lefts, photographs, read_images
-from rsd_mri.cli import app
+from rsd_mri.bench.benches import BENCHES, OURS
+from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
-from rsd_mri.evaluation.benches import BENCHES, OURS
 from rsd_mri.protocol import load_protocol
 
 PUBLISHED = [bench for bench in BENCHES if bench.name not in OURS]

@@ -13,7 +13,7 @@ from mrd_files import write_mrd
 from typer.testing import CliRunner
 
 from data_prep import PreparedDataset
-from rsd_mri.cli import app
+from rsd_mri.commands.app import app
 from rsd_mri.protocol import DataSettings
 from rsd_mri.scan import read_scan, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
@@ -155,7 +155,7 @@ def test_peak_memory_stays_below_what_the_dry_run_says(tmp_path, n_slices, virtu
     options = ["--set", f"prep.virtual_coils={virtual}"]
     said = prep(tmp_path / "raw", "--dry-run", *options)["peak_bytes"]
     code = (
-        "import resource, sys; from rsd_mri.cli import app\n"
+        "import resource, sys; from rsd_mri.commands.app import app\n"
         "try: app()\n"
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
     )

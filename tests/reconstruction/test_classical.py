@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rsd_mri.operators import Sense, fft2c, sense_operator
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.classical import (
+from rsd_mri.reconstruction.classical.methods import (
     FACTORS,
     cg_sense,
     default_regularisation,
@@ -19,9 +19,9 @@ from rsd_mri.reconstruction.classical import (
     total_variation,
     zero_filled,
 )
+from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
+from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-from rsd_mri.reconstruction.total_variation import gradient, gradient_adjoint
-from rsd_mri.reconstruction.wavelet import WaveletShrinkage
 
 METHODS = {"cg-sense": cg_sense, "l1-wavelet": l1_wavelet, "tv": total_variation}
 

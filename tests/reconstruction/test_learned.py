@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
+from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.learned import prior_denoiser, width_of
-from rsd_mri.rsd.prior import WHOLE_IMAGES, Prior
+from rsd_mri.reconstruction.posterior.learned import prior_denoiser, width_of
 
 
 class Right(torch.nn.Module):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
-from rsd_mri.reconstruction.noise_space import noise_space_langevin
-from rsd_mri.reconstruction.problem import Problem
+from rsd_mri.reconstruction.posterior.noise_space import noise_space_langevin
+from rsd_mri.reconstruction.posterior.problem import Problem
 
 SIGMA, SHAPE, N = 0.3, (3, 4), 1500
 

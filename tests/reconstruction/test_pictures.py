@@ -9,15 +9,15 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from rsd_mri.cli import app
+from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
-from rsd_mri.experiment import train_run
+from rsd_mri.experiment.runs import train_run
 from rsd_mri.operators import Identity
+from rsd_mri.priors.prior import Inputs
 from rsd_mri.protocol import CorruptionSettings, NetworkSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.pictures import Degradation, law_of, picture_settings, restore
-from rsd_mri.restoration import quality
-from rsd_mri.rsd.prior import Inputs
+from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, picture_settings, restore
+from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5

@@ -5,7 +5,8 @@ import torch
 
 from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.operators import sense_operator
-from rsd_mri.reconstruction.posterior import (
+from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.samplers import (
     decoupled_annealing,
     denoised_variance,
     diffpir,
@@ -13,7 +14,6 @@ from rsd_mri.reconstruction.posterior import (
     measured_consistency,
     preconditioned_langevin,
 )
-from rsd_mri.reconstruction.problem import Problem
 
 C, SIGMA = 0.8, 0.15
 SHAPE = (6, 8)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from rsd_mri.evaluation.image_quality import psnr
+from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import fft2c
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.calibration import undersampled
+from rsd_mri.reconstruction.deliver import find_prior
+from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
-from rsd_mri.report.deliver import find_prior
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import draw_coils
 from rsd_mri.simulation.simulate import fold

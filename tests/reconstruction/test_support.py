@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsd_mri.reconstruction.support import windows_of
+from rsd_mri.reconstruction.posterior.support import windows_of
 
 
 @given(st.integers(12, 60), st.integers(12, 60), st.integers(0, 100), st.integers(0, 59), st.integers(1, 59))

@@ -7,18 +7,20 @@ import pytest
 import torch
 
 from rsd_mri.diffusion.denoiser import Denoiser
-from rsd_mri.evaluation.image_quality import psnr
+from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.networks import UNet
-from rsd_mri.operators import draw_mask, sense_operator
+from rsd_mri.operators import sense_operator
+from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction import learned, reconstruct
-from rsd_mri.reconstruction.calibration import full_image
-from rsd_mri.reconstruction.classical import total_variation
-from rsd_mri.reconstruction.learned import PosteriorSettings, sample_posterior
+from rsd_mri.reconstruction import reconstruct
+from rsd_mri.reconstruction.classical.methods import total_variation
+from rsd_mri.reconstruction.intervals import full_image
 from rsd_mri.reconstruction.memory import Batches
+from rsd_mri.reconstruction.posterior import learned
+from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
-from rsd_mri.rsd.prior import WHOLE_IMAGES, Prior
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import simulate_scan
 
 SIZE = (128, 80)

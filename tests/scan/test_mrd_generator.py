@@ -9,10 +9,10 @@ import pytest
 import sigpy
 import torch
 
-from rsd_mri.coils import prepare_slice
 from rsd_mri.operators import sense_operator
+from rsd_mri.preparation import prepare_slice
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.classical import cg_sense
+from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.scan import read_scan
 
 TOOL = "ismrmrd_generate_cartesian_shepp_logan"

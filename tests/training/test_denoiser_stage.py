@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rsd_mri.corruption.patches import RestoredPatches
+from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
+from rsd_mri.priors.prior import Inputs, build_denoiser, load_prior, save_prior
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
-from rsd_mri.reconstruction.learned import PosteriorSettings, one_step, sample_posterior, start_of
-from rsd_mri.rsd.prior import Inputs, build_denoiser, load_prior, save_prior
+from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, one_step, sample_posterior, start_of
 from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
 
 PROTOCOL = Protocol(

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from tiny_run import PROTOCOL, Slices, run
 from torch import nn
 
-from rsd_mri.corruption.slices import UndersampledSlices
+from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.operators import LinearOperator, Sense
+from rsd_mri.priors.prior import Inputs, build_denoiser
 from rsd_mri.protocol import MonitorSettings, NetworkSettings
 from rsd_mri.rsd.distillation import DistillationStage
-from rsd_mri.rsd.prior import Inputs, build_denoiser
 from rsd_mri.rsd.stages import TeacherStage
 from rsd_mri.training.descent import ItemLosses, descend, ramps, stop_if_not_finite
 from rsd_mri.training.loop import LoopSettings, run_stage

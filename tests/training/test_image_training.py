@@ -7,9 +7,9 @@ from PIL import Image
 
 from data_prep.images import digits, photographs, read_images
 from rsd_mri.errors import InputError
-from rsd_mri.experiment import train_run
+from rsd_mri.experiment.runs import train_run
 from rsd_mri.protocol import Protocol, build
-from rsd_mri.report.figures import write_contact_sheet
+from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.training.fabric import TrainOptions
 
@@ -136,7 +136,7 @@ def test_archives_and_cifar_are_read_and_prepared(tmp_path):
 def test_prep_and_train_take_pictures_by_command(tmp_path):
     from typer.testing import CliRunner
 
-    from rsd_mri.cli import app
+    from rsd_mri.commands.app import app
 
     (tmp_path / "pictures").mkdir()
     for i, image in enumerate(photographs(6, 40, 0)):

@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from rsd_mri.cli import app
+from rsd_mri.commands.app import app
 
 SMALL = ["--device", "cpu"]
 for _one in (

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from rsd_mri.corruption.slices import UndersampledSlices
-from rsd_mri.experiment import restore
+from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.experiment.runs import restore
+from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
-from rsd_mri.rsd.prior import WHOLE_IMAGES, build_denoiser, save_prior
 
 PROTOCOL = Protocol(
     network=NetworkSettings(channels=2, multipliers=(1, 2)), denoiser=DenoiserSettings(restored_by="posterior")

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_run import PROTOCOL, Slices, run
 
-from rsd_mri.corruption.slices import UndersampledSlices
+from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import load_tensors
 

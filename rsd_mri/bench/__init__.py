@@ -1,0 +1,1 @@
+"""The benches: published experiments and comparisons with other tools."""

@@ -1,0 +1,173 @@
+"""Does the student beat its teacher? Both are judged against clean images that no network has seen."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data_prep import PreparedDataset
+from data_prep.images import SOURCES
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.datasets.images import scaled
+from rsd_mri.experiment.generated import Tell, enlarged, generate_sets, measured, seen
+from rsd_mri.experiment.image_sets import combined_images
+from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
+from rsd_mri.files import written_whole
+from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.metrics.picture_features import PictureFeatures
+from rsd_mri.protocol import Protocol
+from rsd_mri.rsd.data import Data
+from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.loop import Progress
+
+FIRST_HELD_OUT = 100_000
+"""Number of the first simulated case that no training uses."""
+HELD_OUT_NOISE = 1e-3
+"""Noise of the held-out scans over the brightest tissue: small, but a scale can be found from it."""
+
+
+def compare_networks(
+    protocol: Protocol, run: Path, data: Data, real: NDArray[Any], count: int, device: torch.device, tell: Tell,
+    batch: int = 32,
+) -> dict[str, Any]:
+    """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
+
+    Against clean images, as in the published figures: a teacher that models measurements is shown to make such, which
+    are enlarged where they are smaller. Such a teacher is judged among its own kind too, and all against the
+    measurements.
+
+    Truncated samples come from the same trajectories. Times count network and sampler only.
+
+    Parameters
+    ----------
+    protocol
+        Of the run.
+    run
+        Holds teacher and generator.
+    data
+        What they were trained on.
+    real
+        Clean images that were not.
+    count
+        Images per set; at most as many as there are real ones.
+    device
+        Where to compute.
+    tell
+        Told of the progress.
+    batch
+        Images at a time.
+
+    Returns
+    -------
+    dict
+        `rows` (a set in a space), `ratio` (student's distance to clean images over the full teacher's),
+        `ratio_truncated`, `ratio_seen` (over the teacher's among measurements, where it models them), `speed_up`,
+        `proximal` (the student's distance to the measurements), `protocol`.
+    """
+    count = min(count, len(real))
+    made = generate_sets(protocol, run, count, device, tell, batch)
+    tell("judging", 0.0)
+    real, taught, given = real[:count], made.taught, measured(data, count)
+    speed = {
+        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (made.student_seconds, 1),
+    }
+    large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
+    rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
+    if made.corruption.models_measurements:
+        rows += judge(seen(made.corruption, real), {**taught, "student": made.seen()}, space=SEEN)
+    rows += judge(given, made.corrupted_again(), space=MEASURED)
+    distance = {(row.space, row.name): row.frechet for row in rows}
+
+    def ratio(space: str, other: str) -> float | None:
+        return distance[space, "student"] / distance[space, other] if (space, other) in distance else None
+
+    return {
+        "rows": [asdict(row) for row in rows], "ratio": ratio(CLEAN, "teacher"),
+        "ratio_truncated": ratio(CLEAN, "teacher, truncated"), "ratio_seen": ratio(SEEN, "teacher"),
+        "proximal": distance[MEASURED, "student"], "speed_up": made.teacher_seconds / made.student_seconds,
+        "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds, "images": count,
+        "features": PictureFeatures.fit(real).name, "truncated_at": made.truncated_at,
+        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
+        "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+    }
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """Lines that show what `compare_networks` found."""
+    lines = table_of([Judged(**row) for row in found["rows"]])
+    verdict = "beats" if found["ratio"] < 1 else "does not beat"
+    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {CLEAN}")
+    if found["ratio_truncated"] is not None:
+        lines.append(f"{found['ratio_truncated']:.2f} of that of the teacher stopped at {found['truncated_at']:.3g}")
+    if found["ratio_seen"] is not None:
+        lines.append(f"{found['ratio_seen']:.2f} of the teacher's distance to {SEEN}")
+    lines.append(f"one step is {found['speed_up']:.0f} times faster per image")
+    return lines
+
+
+def held_out_images(protocol: Protocol, folder: Path, count: int, tell: Tell) -> NDArray[Any]:
+    """Clean images of a protocol's law that no training sees; simulated scans are stored in the folder.
+
+    Returns
+    -------
+    ndarray
+        [image, readout, phase_encode] complex in prepared units, or [image, channel, y, x] in [-1, 1].
+    """
+    s = protocol.data
+    if protocol.corruption.kind != "undersampling":
+        # No image twice: a set of images and their copies has no neighbourhoods.
+        return scaled(np.unique(SOURCES[s.source](count, s.matrix, protocol.seed, "held-out"), axis=0))
+    prepared = simulated_data(
+        protocol, folder, protocol.seed, lambda share: tell("held-out scans", share), first=FIRST_HELD_OUT,
+        volumes=-(-count // s.slices), noise=HELD_OUT_NOISE, name="held-out",
+    )
+    return combined_images(PreparedDataset(prepared), count)
+
+
+def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
+    """What a protocol trains on where no data are given."""
+    if protocol.corruption.kind != "undersampling":
+        return corrupted_images(protocol, None)
+    prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
+    return measured_slices(protocol, PreparedDataset(prepared))
+
+
+def run_comparison(
+    protocol: Protocol, out: Path, count: int, device: str, fresh: bool, progress: Progress, tell: Tell
+) -> dict[str, Any]:
+    """Walk the whole path of a protocol without data: train, distil, generate, judge; write `card.json`.
+
+    Parameters
+    ----------
+    protocol
+        The recipe.
+    out
+        The run folder; a run that was stopped is continued.
+    count
+        Images per set.
+    device
+        As `train` takes it.
+    fresh
+        Start over.
+    progress, tell
+        Told of the training, and of the rest.
+
+    Returns
+    -------
+    dict
+        As `compare_networks`, with the `out` folder and the training's length.
+    """
+    trained = train_run(protocol, out, None, TrainOptions("all", fresh, device), progress)
+    real = held_out_images(protocol, out, count, tell)
+    found = compare_networks(
+        protocol, out, training_data(protocol, out, tell), real, count, resolve_device(device), tell
+    )
+    lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
+    found |= {"out": str(out), "trained_images": lengths, "trained_now": trained["images"]}
+    with written_whole(out / "card.json") as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found

@@ -1,0 +1,155 @@
+"""`rsd-mri recon` and `rsd-mri calibrate`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rsd_mri.commands.console import Bar, refusing, result, say
+from rsd_mri.commands.options import Device, DeviceOption, JsonOption, ProtocolOption, SeedOption, existing, protocol_of
+from rsd_mri.errors import InputError
+
+
+class MethodName(str, Enum):
+    """Ways to reconstruct."""
+
+    posterior = "posterior"
+    one_step = "one-step"
+    l1_wavelet = "l1-wavelet"
+    tv = "tv"
+    cg_sense = "cg-sense"
+    zero_filled = "zero-filled"
+
+
+class SamplerName(str, Enum):
+    """Ways to sample the posterior."""
+
+    diffpir = "diffpir"
+    few_step = "few-step"
+    annealing = "annealing"
+    langevin = "langevin"
+    dps = "dps"
+    a_dps = "a-dps"
+    noise_space = "noise-space"
+
+
+PriorOption = Annotated[
+    Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")
+]
+SamplerOption = Annotated[
+    SamplerName,
+    typer.Option(
+        help="diffpir: the best images. few-step: four levels, fast. annealing, langevin: "
+        "exact for a Gaussian prior. dps, a-dps: follow the data's gradient, slow. noise-space: through a run's "
+        "one-step generator."
+    ),
+]
+LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
+ConsistencyOption = Annotated[
+    bool, typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all.")
+]
+
+
+def recon(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format.")],
+    prior: PriorOption = None,
+    method: Annotated[MethodName, typer.Option(help="How to reconstruct.")] = MethodName.posterior,
+    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
+    sampler: SamplerOption = SamplerName.diffpir,
+    levels: LevelsOption = None,
+    consistency: ConsistencyOption = False,
+    calibration: Annotated[
+        Optional[Path],
+        typer.Option(help="From `rsd-mri calibrate`, for the interval's half width; the package's without it."),
+    ] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
+    ] = "h5",
+    report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
+    patient_id: Annotated[
+        Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
+    ] = None,
+    sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    held_out: Annotated[
+        bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
+    ] = True,
+    protocol: ProtocolOption = None,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Reconstruct scans, with uncertainty where the method gives it.
+
+    Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
+    """
+    with refusing():
+        from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
+        from rsd_mri.reconstruction.intervals import read_calibration
+        from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
+        from rsd_mri.reconstruction.reconstruct import ReconOptions
+        from rsd_mri.training.fabric import resolve_device
+
+        if sets is not None and sets not in ("auto", "1", "2"):
+            raise InputError(f"--sets {sets}: expected auto, 1 or 2")
+        assignments = [f"prep.sets='{sets}'"] if sets else None
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id)
+        chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
+        options = ReconOptions(
+            method.value, samples, seed, resolve_device(device.value),
+            PosteriorSettings.of(sampler.value, levels, consistency), held_out,
+        )
+        known = None if calibration is None else read_calibration(calibration)
+        with Bar("reconstructing") as bar:
+            done = reconstruct_files(
+                scans, options, prior, delivery, chosen, lambda share, name: bar.update(share, detail=name), known
+            )
+        for failure in done.failures:
+            say(f"Error: {failure}")
+        result(done.lines(), done.as_dict(), json)
+        if done.failures:
+            raise typer.Exit(1 if done.written else 2)
+
+
+def calibrate(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Fully sampled scans, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="JSON file.")] = Path("calibration.json"),
+    accel: Annotated[float, typer.Option(min=1.0, help="Undersample by this.")] = 4.0,
+    prior: PriorOption = None,
+    samples: Annotated[int, typer.Option(min=2, help="Posterior samples.")] = 8,
+    coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of the body's pixels to cover.")] = 0.9,
+    sampler: SamplerOption = SamplerName.diffpir,
+    levels: LevelsOption = None,
+    consistency: ConsistencyOption = False,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Find by how much the standard deviation, pooled over neighbours, has to be scaled to cover the true error.
+
+    Example: rsd-mri calibrate full/ --accel 4 --out calibration.json
+    """
+    with refusing():
+        from rsd_mri.files import require_writable
+        from rsd_mri.reconstruction.deliver import find_prior
+        from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
+        from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
+        from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
+        from rsd_mri.reconstruction.reconstruct import ReconOptions
+        from rsd_mri.scan.reading import read_scan
+        from rsd_mri.training.fabric import resolve_device
+
+        folders = [existing(path, "scan or folder") for path in scans]
+        require_writable(out.parent)
+        files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
+        options = ReconOptions(
+            "posterior", samples, seed, resolve_device(device.value),
+            PosteriorSettings.of(sampler.value, levels, consistency),
+        )
+        loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
+        with Bar("calibrating") as bar:
+            pairs = undersampled_pairs(map(read_scan, files), accel, seed)
+            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.update)
+        write_calibration(out, found)
+        result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

@@ -1,0 +1,1 @@
+"""What training acts on: slices, crops, patches and images."""

@@ -1,0 +1,1 @@
+"""Training runs from data to card, generated sets, cost, the demo."""

@@ -1,0 +1,1 @@
+"""Image quality, and distances between sets of images."""

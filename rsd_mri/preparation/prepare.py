@@ -1,0 +1,228 @@
+"""From a scan to prepared slices: the one chain that `prep` and `recon` share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsd_mri.coils.acs import calibration_data, centre_slice, prepared_readout, without_oversampling
+from rsd_mri.coils.compression import compression_matrix
+from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
+from rsd_mri.coils.noise import scan_noise
+from rsd_mri.coils.whitening import whitening_matrix
+from rsd_mri.errors import InputError
+from rsd_mri.operators.fourier import ifft2c
+from rsd_mri.operators.sense import sense_operator
+from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.scan.scan import Scan
+
+SIGMA_FLOOR = 1e-6
+"""Noise level given to data without measurable noise, in prepared units: the rounding of complex64."""
+DECISION_SLICES = 8
+"""Slices looked at to decide the number of sets of maps."""
+DECISION_GRID = 64
+"""Points per axis on which the second eigenvalue is looked at."""
+DECISION_SHARE = 0.005
+"""Share of the object where the second eigenvalue must pass for a second set."""
+
+
+@dataclass(frozen=True)
+class VolumeCalibration:
+    """What is decided once for all slices of a scan."""
+
+    forward: NDArray[np.complex64]
+    """[virtual coil, coil]: whitening, compression and scale; prepared k-space is this times the scan's."""
+    back: NDArray[np.complex64]
+    """[coil, virtual coil]: from prepared coils to the coils and the unit of the scan."""
+    calibration: NDArray[np.complex64]
+    """[slice, virtual coil, readout, phase_encode]: the calibration region in prepared units."""
+    n_readout: int
+    """Readout size without oversampling."""
+    sigma: float
+    """Noise standard deviation in prepared units."""
+    scale: float
+    """Prepared k-space times this is the whitened k-space."""
+    acs: tuple[int, int]
+    calib_width: int
+    energy_kept: float
+    noise_source: str
+    n_sets: int
+    sets_reason: str
+
+
+def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
+    """Decide what all slices share: whitening, coil compression, scale, number of sets of maps.
+
+    Parameters
+    ----------
+    scan
+        The scan, as read.
+    settings
+        The protocol's `prep`.
+
+    Raises
+    ------
+    InputError
+        If the data hold no signal or invalid numbers, if there is no fully sampled centre, or if `paper`
+        mode is asked of an undersampled scan.
+    """
+    if settings.mode == "paper" and scan.mask_source != "full" and not scan.mask.all():
+        raise InputError(
+            f"{scan.source}: mask: prep.mode 'paper' needs a fully sampled scan, this one has "
+            f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
+        )
+    raw, acs, calib_width = calibration_data(scan, settings.calib_width)
+    if not np.isfinite(raw).all():
+        raise InputError(f"{scan.source}: kspace holds infinite or undefined numbers; export the scan again")
+    if not raw.any():
+        raise InputError(f"{scan.source}: kspace: the centre is zero in all slices; nothing to prepare")
+    covariance, noise_source = scan_noise(scan)
+    if covariance is None:
+        whiten, unwhiten = np.eye(scan.n_coils), np.eye(scan.n_coils)
+    else:
+        whiten, unwhiten = whitening_matrix(covariance)
+    whitened = np.einsum("vc,scyx->svyx", whiten, raw)
+    compress, energy_kept = compression_matrix(whitened, settings.virtual_coils, settings.coil_energy)
+    virtual = np.einsum("vc,scyx->svyx", compress, whitened)
+    scale = calibration_scale(virtual, (prepared_readout(scan), scan.size[1]))
+    calibration = (virtual / scale).astype(np.complex64)
+    sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
+    n_sets, reason = decide_sets(calibration, settings, float(sigma))
+    return VolumeCalibration(
+        forward=(compress @ whiten / scale).astype(np.complex64),
+        back=(unwhiten @ compress.conj().T * scale).astype(np.complex64),
+        calibration=calibration,
+        n_readout=prepared_readout(scan),
+        sigma=float(sigma),
+        scale=float(scale),
+        acs=acs,
+        calib_width=calib_width,
+        energy_kept=energy_kept,
+        noise_source=noise_source,
+        n_sets=n_sets,
+        sets_reason=reason,
+    )
+
+
+def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int, int]) -> float:
+    """99th percentile of the root sum of squares of the low-resolution images of all slices.
+
+    Parameters
+    ----------
+    calibration
+        [slice, coil, readout, phase_encode].
+    size
+        (readout, phase_encode) of the image whose pixel values are meant.
+    """
+    # Four points per resolved pixel show the low-resolution image as well as the full grid does.
+    grid = [min(n, 4 * c) for n, c in zip(size, calibration.shape[-2:], strict=True)]
+    padded = np.zeros((*calibration.shape[:2], *grid), dtype=np.complex128)
+    window = [centre_slice(n, c) for n, c in zip(grid, calibration.shape[-2:], strict=True)]
+    padded[..., window[0], window[1]] = calibration
+    images = ifft2c(torch.from_numpy(padded)).numpy() * np.sqrt(np.prod(grid) / np.prod(size))
+    return float(np.quantile(np.sqrt((np.abs(images) ** 2).sum(axis=1)), 0.99))
+
+
+def kernel_width(settings: PrepSettings, calib_width: int) -> int:
+    """Width of ESPIRiT's kernel: at most half the calibration region.
+
+    With a wider one too few windows are left to tell signal from noise, and the maps get holes.
+    """
+    return max(min(settings.kernel_width, calib_width // 2), 2)
+
+
+def decide_sets(
+    calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float
+) -> tuple[int, str]:
+    """Choose one or two sets of maps, and say why in a sentence."""
+    if settings.sets == "1" or calibration.shape[1] < 2:
+        asked = settings.sets == "1"
+        return 1, "one set was asked for" if asked else "one coil has one set"
+    if settings.sets == "2":
+        return 2, "two sets were asked for"
+    energy = (np.abs(calibration) ** 2).sum(axis=(1, 2, 3))
+    looked_at = np.sort(np.argsort(energy)[::-1][:DECISION_SLICES])
+    width = kernel_width(settings, min(calibration.shape[-2:]))
+    beyond = inside = 0
+    for index in looked_at:
+        data = torch.from_numpy(calibration[index : index + 1])
+        polynomial = kernel_polynomial(data, width, settings.threshold, sigma)
+        values = leading_eigenpairs(polynomial[0], (DECISION_GRID, DECISION_GRID), 2)[1]
+        inside += int((values[:, 0] > settings.crop).sum())
+        beyond += int((values[:, 1] > settings.crop).sum())
+    share = beyond / max(inside, 1)
+    n_sets = 2 if share > DECISION_SHARE else 1
+    return n_sets, (
+        f"{'two sets' if n_sets == 2 else 'one set'}: ESPIRiT's second eigenvalue is above "
+        f"{settings.crop:g} in {share:.1%} of the object (limit {DECISION_SHARE:.1%})"
+    )
+
+
+def prepare_slice(
+    scan: Scan, index: int, settings: PrepSettings, volume: VolumeCalibration | None = None
+) -> PreparedSlice:
+    """Prepare one slice: whiten, remove readout oversampling, compress coils, scale, estimate the maps.
+
+    Parameters
+    ----------
+    scan
+        The scan, as read.
+    index
+        Slice.
+    settings
+        The protocol's `prep`.
+    volume
+        `calibrate_volume(scan, settings)`, where it is at hand; computed otherwise. The result is the same.
+
+    Raises
+    ------
+    InputError
+        If there is no such slice, if its data hold invalid numbers, or as `calibrate_volume` says.
+    """
+    if not 0 <= index < scan.n_slices:
+        raise InputError(f"{scan.source}: there is no slice {index}; the slices are 0 to {scan.n_slices - 1}")
+    if volume is None:
+        volume = calibrate_volume(scan, settings)
+    acquired = np.where(scan.mask, scan.kspace[index], 0)
+    if not np.isfinite(acquired).all():
+        raise InputError(
+            f"{scan.source}: kspace of slice {index} holds infinite or undefined numbers; "
+            "export the scan again"
+        )
+    kspace = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
+    kspace = without_oversampling(kspace, volume.n_readout)
+    size = (kspace.shape[-2], kspace.shape[-1])
+    maps = espirit(
+        torch.from_numpy(volume.calibration[index : index + 1]),
+        size,
+        kernel_width=kernel_width(settings, volume.calib_width),
+        threshold=settings.threshold,
+        noise=volume.sigma,
+        crop=settings.crop,
+        sets=volume.n_sets,
+        reference=torch.eye(len(kspace), dtype=torch.complex64)[0],
+    )
+    csm = maps.csm if volume.n_sets == 2 else maps.csm[:, 0]
+    sense = sense_operator(csm, torch.from_numpy(scan.mask))
+    image = sense.adjoint(torch.from_numpy(kspace)[None])
+    if settings.mode == "paper":
+        kspace = sense.forward(image)[0].numpy()
+    wanted = scan.image_size or scan.size
+    return PreparedSlice(
+        kspace=np.ascontiguousarray(kspace),
+        csm=csm[0].numpy(),
+        mask=scan.mask,
+        image=image[0].numpy(),
+        sigma=volume.sigma,
+        scale=volume.scale,
+        back=volume.back,
+        image_size=(min(wanted[0], size[0]), min(wanted[1], size[1])),
+        acs=volume.acs,
+        calib_width=volume.calib_width,
+        energy_kept=volume.energy_kept,
+        noise_source=volume.noise_source,
+        sets_reason=volume.sets_reason,
+        eigenvalues=maps.eigenvalues[0].numpy(),
+    )

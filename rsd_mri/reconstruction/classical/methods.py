@@ -1,0 +1,237 @@
+"""Reconstructions without a learned prior: zero-filled, CG-SENSE, l1-wavelet, total variation.
+
+Each minimises 1/2 ||A x - y||^2 plus a penalty. Where no regularisation is given it follows from the noise
+level `sigma` of the k-space by the rule in `default_regularisation`. Images are [batch, readout,
+phase_encode] for one set of coil maps and [batch, set, readout, phase_encode] for several.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from rsd_mri.operators import LinearOperator, Sense
+from rsd_mri.randomness import generator
+from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
+from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
+from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy, inner
+
+Value: TypeAlias = float | Tensor
+"""One number for the batch, or one per item [batch]."""
+
+
+def zero_filled(operator: LinearOperator, kspace: Tensor) -> Tensor:
+    """A^H y: what was not acquired stays zero.
+
+    Parameters
+    ----------
+    operator
+        From image to acquired k-space.
+    kspace
+        [batch, coil, readout, phase_encode].
+    """
+    return operator.adjoint(kspace)
+
+
+def cg_sense(
+    operator: Sense,
+    kspace: Tensor,
+    sigma: Value = 0.0,
+    *,
+    regularisation: Value | None = None,
+    iterations: int = 50,
+    tolerance: float = 1e-4,
+) -> Tensor:
+    """Minimise 1/2 ||A x - y||^2 + regularisation/2 ||x||^2 by conjugate gradients.
+
+    Pruessmann et al. 2001, doi:10.1002/mrm.1241.
+
+    Parameters
+    ----------
+    operator
+        From image to acquired k-space.
+    kspace
+        [batch, coil, readout, phase_encode].
+    sigma
+        Noise level of the k-space; only used where `regularisation` is not given.
+    regularisation
+        Weight of the penalty.
+    iterations, tolerance
+        See `conjugate_gradient`.
+    """
+    right = operator.adjoint(kspace)
+    if regularisation is None:
+        regularisation = default_regularisation("cg-sense", operator, kspace, sigma)
+    weight = _per_item(regularisation, right)
+    gram = operator.gram
+    return conjugate_gradient(lambda x: gram(x) + weight * x, right, None, iterations, tolerance)
+
+
+def l1_wavelet(
+    operator: Sense,
+    kspace: Tensor,
+    sigma: Value = 0.0,
+    *,
+    regularisation: Value | None = None,
+    iterations: int = 60,
+    tolerance: float = 1e-3,
+    wavelet: str = "db2",
+    levels: int | None = None,
+    shifts: bool = True,
+    keep_coarse: bool = True,
+    seed: int = 0,
+) -> Tensor:
+    """Minimise 1/2 ||A x - y||^2 + regularisation ||W x||_1 by FISTA.
+
+    Lustig et al. 2007, doi:10.1002/mrm.21391.
+
+    Parameters
+    ----------
+    operator, kspace, sigma, regularisation
+        As for `cg_sense`.
+    iterations
+        At most so many.
+    tolerance
+        Stop when no item changes by more than this share of its norm.
+    wavelet, levels, keep_coarse
+        See `WaveletShrinkage`. `db2` is Daubechies' wavelet of four taps, the field's usual one.
+    shifts
+        Shift the wavelet's grid at random in every iteration, so that no grid shows in the image (Figueiredo
+        and Nowak 2003, doi:10.1109/TIP.2003.814255).
+    seed
+        Of the shifts.
+    """
+    shrink = WaveletShrinkage(operator.csm.shape[-2:], wavelet, levels, keep_coarse)
+    rng = generator("l1-wavelet", seed)
+
+    def proximal(image: Tensor, amount: Tensor) -> Tensor:
+        if not shifts:
+            return shrink(image, amount)
+        shift = torch.randint(2**shrink.levels, (2,), generator=rng).tolist()
+        moved = shrink(torch.roll(image, shift, (-2, -1)), amount)
+        return torch.roll(moved, [-s for s in shift], (-2, -1))
+
+    if regularisation is None:
+        regularisation = default_regularisation("l1-wavelet", operator, kspace, sigma)
+    return fista(operator, kspace, proximal, regularisation, iterations, tolerance)
+
+
+def total_variation(
+    operator: Sense,
+    kspace: Tensor,
+    sigma: Value = 0.0,
+    *,
+    regularisation: Value | None = None,
+    iterations: int = 60,
+    tolerance: float = 1e-3,
+    isotropic: bool = True,
+    dual_steps: int = 5,
+) -> Tensor:
+    """Minimise 1/2 ||A x - y||^2 + regularisation TV(x) by FISTA.
+
+    Block et al. 2007, doi:10.1002/mrm.21236.
+
+    Parameters
+    ----------
+    operator, kspace, sigma, regularisation
+        As for `cg_sense`.
+    iterations, tolerance
+        As for `l1_wavelet`.
+    isotropic, dual_steps
+        See `VariationShrinkage`.
+    """
+    if regularisation is None:
+        regularisation = default_regularisation("tv", operator, kspace, sigma)
+    return fista(
+        operator, kspace, VariationShrinkage(dual_steps, isotropic), regularisation, iterations, tolerance
+    )
+
+
+def fista(
+    operator: Sense,
+    kspace: Tensor,
+    proximal: Callable[[Tensor, Tensor], Tensor],
+    regularisation: Value,
+    iterations: int,
+    tolerance: float,
+) -> Tensor:
+    """Minimise 1/2 ||A x - y||^2 + regularisation g(x), with the proximal map of g.
+
+    Beck and Teboulle 2009, doi:10.1137/080716542, eq. 4.1-4.3; momentum starts afresh where it points uphill
+    (O'Donoghue and Candes 2015, doi:10.1007/s10208-013-9150-3, eq. 13). The step is one over the bound of
+    ||A^H A|| that the coil maps give, so it needs no search.
+    """
+    right = operator.adjoint(kspace)
+    gram = operator.gram
+    step = 1 / gram_bound(operator)
+    amount = _per_item(regularisation, right) * step
+    x = right
+    ahead, t = x, torch.ones_like(energy(x))
+    for _ in range(iterations):
+        new = proximal(ahead - step * (gram(ahead) - right), amount)
+        change = new - x
+        uphill = inner(ahead - new, change) > 0
+        t = torch.where(uphill, 1.0, t)
+        t_new = (1 + torch.sqrt(1 + 4 * t * t)) / 2
+        ahead = new + ((t - 1) / t_new) * change
+        x, t = new, t_new
+        if bool((energy(change) <= tolerance**2 * energy(x)).all()):
+            break
+    return x
+
+
+def gram_bound(operator: Sense) -> float:
+    """Upper bound of ||A^H A||: the mask and the transform do not amplify, so the coil maps alone count.
+
+    One for normalised maps. Several sets: the largest row sum of the pixel's Gram matrix (Gershgorin).
+    """
+    csm = operator.csm if operator.csm.ndim == 5 else operator.csm[:, None]
+    gram = torch.einsum("bscxy,btcxy->bstxy", csm.conj(), csm).abs()
+    return max(float(gram.sum(2).max()), torch.finfo(gram.dtype).tiny)
+
+
+# Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense). On simulated
+# heads (T1 and T2, 2 to 6-fold, sigma from 0.008 to 0.12 in prepared units, ESPIRiT maps) these lose 0.1 to 0.6 dB
+# on average, and 1.7 dB at worst, to the best weight of each scan.
+FACTORS = {"cg-sense": 1.5, "l1-wavelet": 0.25, "tv": 0.2}
+# sigma counts as no smaller than this share of the image's root mean square: without noise the penalty still
+# has the aliasing to remove.
+LEAST_SIGMA = 2e-3
+
+
+def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: Value) -> Tensor:
+    """Weight of the penalty from the noise level.
+
+    `l1-wavelet` and `tv`: a multiple of sigma, as a threshold against noise is. `cg-sense`: a multiple of
+    sigma^2 / p, the weight of the linear estimator of least error for an image of mean power p; p is the
+    energy of the k-space without that of its noise.
+
+    Parameters
+    ----------
+    method
+        `cg-sense`, `l1-wavelet` or `tv`.
+    operator, kspace, sigma
+        As for `cg_sense`.
+
+    Returns
+    -------
+    Tensor
+        [batch].
+    """
+    pixels = kspace.shape[-2] * kspace.shape[-1]
+    acquired = operator.mask.expand(kspace.shape[0], 1, *kspace.shape[-2:]).sum((1, 2, 3)) * kspace.shape[1]
+    measured = torch.view_as_real(kspace).square().flatten(1).sum(1)
+    level = torch.as_tensor(sigma, dtype=measured.dtype, device=measured.device).expand(measured.shape)
+    tiny = torch.finfo(measured.dtype).tiny
+    # Where nothing but noise was measured the difference may fall below zero; a hundredth stands in.
+    power = torch.maximum(measured - acquired * level**2, measured / 100).clamp_min(tiny) / pixels
+    level = torch.maximum(level, LEAST_SIGMA * power.sqrt())
+    if method == "cg-sense":
+        return FACTORS[method] * level**2 / power
+    return FACTORS[method] * level
+
+
+def _per_item(value: Value, like: Tensor) -> Tensor:
+    tensor = torch.as_tensor(value, dtype=like.real.dtype, device=like.device)
+    return tensor.reshape(-1, *[1] * (like.ndim - 1))

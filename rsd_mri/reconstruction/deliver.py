@@ -1,0 +1,207 @@
+"""Reconstruct files and write what was asked for beside them."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.errors import InputError
+from rsd_mri.files import require_writable
+from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.reading import read_scan
+
+FORMATS = ("h5", "nifti", "dicom", "png")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What to write, and where."""
+
+    out: Path | None = None
+    """Folder; beside each scan where None."""
+    formats: tuple[str, ...] = ("h5",)
+    report: bool = False
+    patient_id: str | None = None
+    """For DICOM; nothing about the patient is written without it."""
+
+    def __post_init__(self) -> None:
+        unknown = [f for f in self.formats if f not in FORMATS]
+        if unknown:
+            raise InputError(f"--format {unknown[0]}: expected some of {', '.join(FORMATS)}, joined by commas")
+        if self.patient_id is not None:
+            if "dicom" not in self.formats:
+                raise InputError("--patient-id is written into DICOM files only; add --format dicom")
+            from rsd_mri.results.dicom import check_patient_id
+
+            check_patient_id(self.patient_id)
+
+    def folder(self, scan: Path) -> Path:
+        """Where the files of a scan go."""
+        return self.out or scan.parent
+
+
+@dataclass
+class Delivered:
+    """What was written, and what failed."""
+
+    written: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = []
+        for one in self.written:
+            lines.append(
+                f"{one['scan']}: {one['method']}, R={one['acceleration']:.2f} (mask from {one['mask_source']}), "
+                f"{one['seconds_per_slice']:.2f} s a slice, at most {one['checks']['peak_mib']:.0f} MiB of memory, "
+                f"residual {one['residual']:.2f} of the noise"
+            )
+            lines += [f"  {note}" for note in one["notes"]]
+            lines += [f"  {line}" for line in _listing(one["files"])]
+        return [*lines, NOT_FOR_DIAGNOSTIC_USE]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {"reconstructions": self.written, "failures": self.failures, "not_for_diagnostic_use": True}
+
+
+def reconstruct_files(
+    scans: list[Path],
+    options: ReconOptions,
+    prior: Path | None,
+    delivery: Delivery,
+    prep: PrepSettings | None,
+    progress: Callable[[float, str], None],
+    calibration: Calibration | None = None,
+) -> Delivered:
+    """Reconstruct each scan; one that fails does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If the prior cannot be used, before any scan is read.
+    """
+    loaded = None
+    if options.method in LEARNED:
+        loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
+    done = Delivered()
+    for number, path in enumerate(scans):
+
+        def tell(index: int, count: int, share: float, number: int = number, name: str = path.name) -> None:
+            progress((number + (index + share) / count) / len(scans), name)
+
+        try:
+            require_writable(delivery.folder(path))
+            scan = read_scan(path)
+            rec = reconstruct_scan(scan, options, loaded, prep, tell)
+            rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
+            comparisons = []
+            if delivery.report:
+                for other in ("cg-sense", "zero-filled"):
+                    if other != options.method:
+                        other_options = replace(options, method=other)  # type: ignore[arg-type]
+                        comparisons.append(reconstruct_scan(scan, other_options, None, prep))
+            files = deliver(rec, comparisons, delivery)
+        except InputError as error:
+            done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
+            continue
+        done.written.append(_facts(path, rec, files))
+    return done
+
+
+def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Prior:
+    """The prior given, or the one that comes with the package.
+
+    Raises
+    ------
+    InputError
+        If there is none, or not the network that the sampler needs.
+    """
+    through_generator = method == "posterior" and sampler == "noise-space"
+    if prior is not None:
+        if not prior.exists():
+            raise InputError(
+                f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
+            )
+        loaded = load_prior(prior, "generator" if through_generator else None)
+        if loaded.kind == "generator" and not through_generator:
+            raise InputError(
+                f"{loaded.path}: a one-step generator reconstructs with --sampler noise-space only; for another "
+                "sampler give the run folder, its teacher or its denoiser"
+            )
+        return loaded
+    if through_generator:
+        raise InputError(
+            "--sampler noise-space needs a one-step generator, and that of the package makes heads of 64x64 only; "
+            "give the folder of a run with --prior"
+        )
+    if not RECONSTRUCTION.is_dir():
+        raise InputError(
+            f"--method {method} needs a prior, and this installation carries none; train one with "
+            "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"
+        )
+    return load_prior(RECONSTRUCTION)
+
+
+def deliver(
+    rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery, reference: np.ndarray | None = None
+) -> list[Path]:
+    """Write a reconstruction in the formats asked for; the page shows the error where a reference is given."""
+    folder = delivery.folder(rec.source)
+    name = f"{rec.source.stem}_recon"
+    files: list[Path] = []
+    if "h5" in delivery.formats:
+        files.append(write_reconstruction(folder / f"{name}.h5", rec))
+    if "png" in delivery.formats:
+        from rsd_mri.results.figures import write_png
+
+        files.append(write_png(folder / f"{name}.png", rec))
+    if "nifti" in delivery.formats:
+        from rsd_mri.results.nifti import write_nifti
+
+        files += write_nifti(folder, rec, name)
+    if "dicom" in delivery.formats:
+        from rsd_mri.results.dicom import write_dicom
+
+        files += write_dicom(folder / f"{name}_dicom", rec, name, delivery.patient_id)
+    if delivery.report:
+        from rsd_mri.results.page import write_page
+
+        files.append(write_page(folder / f"{name}.html", [rec, *comparisons], reference))
+    return files
+
+
+def _listing(files: list[str]) -> list[str]:
+    """Paths for a person: of DICOM series, which may be hundreds of files, the folders only."""
+    count = Counter(str(Path(f).parent) for f in files if f.endswith(".dcm"))
+    others = [f for f in files if not f.endswith(".dcm")]
+    return [*others, *(f"{folder}{os.sep} ({n} DICOM file{'s' * (n > 1)})" for folder, n in count.items())]
+
+
+def _facts(path: Path, rec: Reconstruction, files: list[Path]) -> dict[str, Any]:
+    return {
+        "scan": str(path),
+        "method": rec.method,
+        "acceleration": rec.acceleration,
+        "mask_source": rec.mask_source,
+        "residual": float(np.mean(rec.residual)),
+        "residual_per_slice": [float(r) for r in rec.residual],
+        "seconds_per_slice": float(np.mean(rec.seconds)),
+        "prior": rec.prior,
+        "prior_hash": rec.prior_hash,
+        "seed": rec.seed,
+        "checks": rec.checks,
+        "notes": list(rec.notes),
+        "files": [str(f) for f in files],
+    }

@@ -1,0 +1,183 @@
+"""`restore` from the command's point of view: picture files in, restored pictures out."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
+from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
+from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
+
+
+@dataclass
+class Restored:
+    """What was written, and what failed."""
+
+    written: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = []
+        for one in self.written:
+            quality = f", PSNR {one['psnr']:.2f} dB, SSIM {one['ssim']:.3f}" if "psnr" in one else ""
+            given = f" (as given: PSNR {one['psnr_given']:.2f} dB)" if "psnr_given" in one else ""
+            lines.append(f"{one['picture']}: mean of {one['samples']} samples, std {one['std']:.3f}{quality}{given}")
+            lines += [f"  {path}" for path in one["files"]]
+        return [*lines, NOT_FOR_DIAGNOSTIC_USE]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {"restorations": self.written, "failures": self.failures, "not_for_diagnostic_use": True}
+
+
+def restore_files(
+    pictures: Sequence[Path], prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings,
+    out: Path | None, mask: Path | None = None, reference: Path | None = None, seed: int = 0,
+    tell: Callable[[float, str], None] = lambda share, name: None,
+) -> Restored:
+    """Restore each picture; one that fails does not stop the others.
+
+    Writes NAME_restored.png (the mean of the samples), NAME_std.png (white is the largest), NAME_samples.npy
+    [sample, channel, y, x] in [-1, 1] and NAME_restored.json.
+
+    Parameters
+    ----------
+    pictures
+        Picture files, or `.npy` arrays [channel, y, x] or [y, x]: bytes, or real in [-1, 1].
+    prior, degradation, settings
+        As `pictures.restore` takes them.
+    samples
+        Per picture.
+    out
+        Folder; beside each picture where None.
+    mask
+        Inpainting: a picture, white where a pixel is seen; for all pictures.
+    reference
+        The true picture, or a folder with one of each picture's name.
+    seed
+        Of the samples.
+    tell
+        Told the share done and the picture's name.
+    """
+    done = Restored()
+    for number, path in enumerate(pictures):
+
+        def progress(share: float, number: int = number, name: str = path.name) -> None:
+            tell((number + share) / len(pictures), name)
+
+        try:
+            done.written.append(
+                _restore_file(path, prior, degradation, samples, settings, out, mask, reference, seed, progress)
+            )
+        except InputError as error:
+            done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
+    return done
+
+
+def _restore_file(
+    path: Path, prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings, out: Path | None,
+    mask: Path | None, reference: Path | None, seed: int, tell: Callable[[float], None],
+) -> dict[str, Any]:
+    channels = (prior.inputs.image_shape or (3,))[0]
+    picture = read_picture(path, channels)
+    truth = None if reference is None else read_picture(_reference_of(path, reference), channels)
+    seen = None if mask is None else read_picture(mask, 1)[0] > 0
+    device = next(prior.denoiser.parameters()).device
+    keys = [(seed, "restore", path.stem, i) for i in range(samples)]
+    made = restore(
+        prior, torch.from_numpy(picture).to(device), degradation, None if seen is None else torch.from_numpy(seen),
+        keys, settings, tell,
+    )
+    found: NDArray[np.float32] = made.cpu().numpy()
+    if not np.isfinite(found).all():
+        raise InputError(f"{path}: the sampler gave undefined values; take more --levels or another --sampler")
+    mean, spread = found.mean(0), found.std(0, ddof=1) if samples > 1 else np.zeros_like(found[0])
+    facts: dict[str, Any] = {
+        "picture": str(path), "degradation": asdict(degradation), "settings": asdict(settings), "samples": samples,
+        "std": float(spread.mean()), "std_white": float(spread.max()), "seed": seed, "prior": str(prior.path),
+        "prior_hash": prior.sha256, "version": __version__, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+    }
+    if truth is not None:
+        facts |= quality(truth, mean, "")
+        if picture.shape == truth.shape:
+            facts |= quality(truth, picture, "_given")
+    folder = out or path.parent
+    files = {end: folder / f"{path.stem}_{end}" for end in ("restored.png", "std.png", "samples.npy", "restored.json")}
+    write_picture(files["restored.png"], (mean + 1) / 2)
+    write_picture(files["std.png"], spread / max(float(spread.max()), 1e-12))
+    with written_whole(files["samples.npy"]) as partial, partial.open("wb") as file:
+        np.save(file, found)
+    facts["files"] = [str(file) for file in files.values()]
+    with written_whole(files["restored.json"]) as partial:
+        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return facts
+
+
+def quality(truth: NDArray[np.float32], image: NDArray[np.float32], suffix: str) -> dict[str, float]:
+    """PSNR [dB] and SSIM of images [channel, y, x] in [-1, 1], clipped to it; the mean over the channels.
+
+    Raises
+    ------
+    InputError
+        If the sizes differ or are too small for SSIM.
+    """
+    if truth.shape != image.shape:
+        raise InputError(f"the reference has the shape {list(truth.shape)}, the restored image {list(image.shape)}")
+    if min(truth.shape[1:]) < SSIM_WINDOW:
+        raise InputError(f"SSIM needs images of {SSIM_WINDOW} x {SSIM_WINDOW} or more; leave --reference out")
+    target, found = ((np.clip(x, -1, 1).astype(np.float64) + 1) / 2 for x in (truth, image))
+    return {f"psnr{suffix}": psnr(target, found, 1.0), f"ssim{suffix}": ssim(target, found, 1.0)}
+
+
+def read_picture(path: Path, channels: int) -> NDArray[np.float32]:
+    """Read one picture as [channel, y, x] in [-1, 1].
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or has other channels.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such picture")
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+            array = array[None] if array.ndim == 2 else array
+        else:
+            with Image.open(path) as opened:
+                array = np.asarray(opened.convert("RGB" if channels == 3 else "L"))
+            array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    except (UnidentifiedImageError, OSError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error})") from error
+    if array.ndim != 3 or array.shape[0] != channels or array.dtype.kind not in "fu" or not np.isfinite(array).all():
+        raise InputError(
+            f"{path}: expected a picture of {channels} channels, bytes or real in [-1, 1], got {array.dtype} "
+            f"{list(array.shape)}"
+        )
+    return (array / np.float32(127.5) - 1 if array.dtype == np.uint8 else array).astype(np.float32)
+
+
+def write_picture(path: Path, image: NDArray[np.floating]) -> None:
+    """Write [channel, y, x], 0 to 1, as a PNG that says what it must not be used for."""
+    stored = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    text = PngInfo()
+    text.add_text("Comment", NOT_FOR_DIAGNOSTIC_USE)
+    with written_whole(path) as partial:
+        Image.fromarray(stored[0] if len(stored) == 1 else stored.transpose(1, 2, 0)).save(partial, pnginfo=text)
+
+
+def _reference_of(path: Path, reference: Path) -> Path:
+    return reference / path.name if reference.is_dir() else reference

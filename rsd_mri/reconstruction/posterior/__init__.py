@@ -1,0 +1,1 @@
+"""Reconstruction with a learned prior."""

@@ -1,0 +1,1 @@
+"""Reconstructions, and every form in which they are handed out."""

@@ -1,0 +1,167 @@
+"""Reconstructions as DICOM: a series each for magnitude, phase, standard deviation, interval and every sample."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of
+from rsd_mri.results.planes import is_known, plane, slice_step, voxel_size
+from rsd_mri.results.reconstruction import Reconstruction
+
+
+def check_patient_id(text: str) -> None:
+    """See that DICOM can hold an identifier (value representation LO).
+
+    Raises
+    ------
+    InputError
+        If it is empty, longer than 64 characters, or holds a backslash or control characters.
+    """
+    if not text.strip() or len(text) > 64 or "\\" in text or not text.isprintable():
+        raise InputError(f"patient identifier {text!r}: expected 1 to 64 printable characters without a backslash")
+
+
+def write_dicom(
+    folder: str | Path, rec: Reconstruction, name: str | None = None, patient_id: str | None = None
+) -> list[Path]:
+    """Write DICOM files, one per slice, in one folder per series.
+
+    Files are MR Image Storage where the scan's geometry is known. Where it is not, they are Secondary Capture
+    without orientation, and say so: a viewer then prints no patient sides that could be wrong. All UIDs are
+    new and the study is a study of its own, dated when it is written; nothing the scan says about a patient is
+    carried over. Stored value times RescaleSlope plus RescaleIntercept is the value in a power of ten of the unit of
+    the scan, or in milliradians, as DerivationDescription says: many viewers round it to an integer. The mapping to
+    real-world values is that to the unit of the scan, or to radians.
+
+    Parameters
+    ----------
+    folder
+        Series go to `folder/SERIES/NAME_0001.dcm`.
+    rec
+        The reconstruction.
+    name
+        Start of the files' names; the scan's where not given. It is not written into the files: names of
+        files may be names of patients.
+    patient_id
+        Written as PatientID. Without it the study gets a new identifier of its own: archives refuse files without
+        one, and one shared by all would bring different patients together.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        If DICOM cannot hold `patient_id`.
+    """
+    if patient_id is not None:
+        check_patient_id(patient_id)
+    study = _Study(generate_uid(), generate_uid(), datetime.now(), patient_id)
+    written = []
+    for number, series in enumerate(series_of(rec), start=1):
+        uid, kind = generate_uid(), series.kind
+        for index, image in enumerate(series.volume):
+            dataset = _describe(rec, series, index)
+            study.put(dataset)
+            dataset.SeriesInstanceUID = uid
+            dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
+            put_pixels(dataset, image, series)
+            path = Path(folder) / kind / f"{name or rec.source.stem}_{index + 1:04d}.dcm"
+            with written_whole(path) as partial:
+                dataset.save_as(partial, enforce_file_format=True)
+            written.append(path)
+    return written
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all files of one reconstruction share."""
+
+    uid: str
+    frame: str
+    written: datetime
+    patient_id: str | None
+
+    def put(self, dataset: Dataset) -> None:
+        dataset.StudyInstanceUID, dataset.StudyID = self.uid, "RSD-MRI"
+        day, time = self.written.strftime("%Y%m%d"), self.written.strftime("%H%M%S")
+        dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = day
+        dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = time
+        if "ImageOrientationPatient" in dataset:
+            dataset.FrameOfReferenceUID = self.frame
+        dataset.PatientID = self.patient_id or f"RSD-{self.uid[-12:]}"
+        dataset.PatientIdentityRemoved = "YES" if self.patient_id is None else "NO"
+        if self.patient_id is None:
+            dataset.DeidentificationMethod = "reconstructed from k-space; no patient data carried over"
+
+
+def _describe(rec: Reconstruction, series: Series, index: int) -> Dataset:
+    kind = series.kind
+    known = is_known(rec.geometry, rec.n_slices)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = MRImageStorage if known else SecondaryCaptureImageStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER", "SAMPLE" if kind.startswith("sample") else kind.upper()]
+    dataset.Modality = "MR"
+    dataset.Manufacturer = "RSD-MRI"
+    dataset.SoftwareVersions = f"rsd-mri {__version__}"
+    dataset.ContentQualification = "RESEARCH"
+    dataset.StudyDescription = "RSD-MRI RESEARCH"
+    dataset.SeriesDescription = f"RSD-MRI RESEARCH {rec.method} {kind}"[:64]
+    dataset.DerivationDescription = _derivation(rec, series, index)[:1024]
+    comment = f"{NOT_FOR_DIAGNOSTIC_USE} Dates are those of the reconstruction, not of the scan."
+    if not known:
+        comment += " Orientation and position are unknown."
+    if rec.geometry.voxel_size is None:
+        comment += " The size of the pixels is unknown."
+    dataset.ImageComments = comment
+    # Required, and empty: nothing about the patient or the examination is known here.
+    for name in (
+        "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "ReferringPhysicianName", "Laterality",
+    ):  # fmt: skip
+        setattr(dataset, name, "")
+    dataset.BurnedInAnnotation = "NO"
+    read, phase, across = voxel_size(rec.geometry)
+    if rec.geometry.voxel_size is not None:
+        dataset.PixelSpacing = [decimal(read), decimal(phase)]  # between rows, between columns
+    if known:
+        where = plane(rec.geometry, index, rec.magnitude.shape[1:])
+        dataset.ImageOrientationPatient = [decimal(v) for v in (*where.right, *where.down)]
+        dataset.ImagePositionPatient = [decimal(v) for v in where.first_pixel]
+        dataset.SliceThickness = decimal(across)
+        dataset.SpacingBetweenSlices = decimal(float(np.linalg.norm(slice_step(rec.geometry))))
+        dataset.PositionReferenceIndicator = ""
+        dataset.PatientPosition = ""
+        dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
+        dataset.ScanOptions, dataset.MRAcquisitionType = "", "2D"
+        dataset.EchoTime = dataset.EchoTrainLength = dataset.RepetitionTime = None
+    else:
+        dataset.ConversionType, dataset.PatientOrientation = "SYN", ""
+    return dataset
+
+
+def _derivation(rec: Reconstruction, series: Series, index: int) -> str:
+    text = (
+        f"{series.kind} in {series.unit} by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
+        f"data residual {rec.residual[index]:.2f} of that expected from noise; seed {rec.seed}"
+    )
+    return text + (f"; prior {rec.prior_hash[:16]}" if rec.prior_hash else "")

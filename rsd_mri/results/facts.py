@@ -1,0 +1,141 @@
+"""What the report says in words: how the scan was acquired, how the image was made, and what to beware of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsd_mri.metrics import image_quality
+from rsd_mri.results.planes import is_known
+from rsd_mri.results.reconstruction import Reconstruction
+
+METHODS = {
+    "posterior": "Posterior mean",
+    "one-step": "One-step",
+    "l1-wavelet": "L1-wavelet",
+    "tv": "Total variation",
+    "cg-sense": "CG-SENSE",
+    "zero-filled": "Zero-filled",
+}
+SOURCES = {
+    "file": "stored in the file",
+    "zeros": "found from the zeros of k-space",
+    "full": "nothing is missing",
+}
+CONSISTENT = (0.7, 1.5)
+"""Residuals within this range of the noise's expectation need no warning."""
+FEW_SAMPLES = 8
+
+
+def warnings(rec: Reconstruction) -> list[str]:
+    """Sentences a reader has to see before the image."""
+    lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in rec.notes]
+    low, high = CONSISTENT
+    above = [i + 1 for i, value in enumerate(rec.residual) if value > high]
+    below = [i + 1 for i, value in enumerate(rec.residual) if value < low]
+    if above:
+        lines.append(
+            f"{_slices(above)}: the image explains the measured data worse than noise allows (data residual "
+            f"up to {rec.residual.max():.2f}, 1 expected): expect artefacts."
+        )
+    if below and rec.method != "zero-filled":
+        lines.append(
+            f"{_slices(below)}: the image follows the data more closely than their noise warrants (data "
+            f"residual down to {rec.residual.min():.2f}, 1 expected): expect noise."
+        )
+    if rec.samples is not None and len(rec.samples) < FEW_SAMPLES:
+        lines.append(
+            f"The standard deviation comes from {len(rec.samples)} samples, averaged over neighbours: it shows where "
+            "the image is uncertain better than by how much."
+        )
+    if not is_known(rec.geometry, rec.n_slices):
+        lines.append("Orientation of the image in the patient is unknown: left and right are not marked.")
+    if rec.method in ("posterior", "one-step"):
+        lines.append(
+            "A learned prior fills in what was not measured. Detail that the data do not support can be "
+            "plausible and wrong."
+        )
+    return lines
+
+
+def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:
+    """Rows (name, value) about the scan."""
+    slices, readout, phase_encode = rec.magnitude.shape
+    total = rec.mask.size
+    unit = "lines" if rec.mask.ndim == 1 else "points"
+    rows = [
+        ("Scan", rec.source.name),
+        ("Image", f"{readout} x {phase_encode} (readout x phase encode), {_count(slices, 'slice')}"),
+        ("Coils", f"{rec.csm.shape[1]} (after compression)"),
+        ("Acceleration", f"{rec.acceleration:.2f} (realised)"),
+        ("Acquired", f"{int(rec.mask.sum())} of {total} {unit}"),
+        ("Sampling pattern", SOURCES.get(rec.mask_source, rec.mask_source)),
+        ("Noise level", f"{float(np.mean(rec.sigma)):.3g} of the image's bright tissue"),
+    ]
+    size = rec.geometry.voxel_size
+    gap = f", gap {rec.geometry.slice_gap:.3g} mm" if rec.geometry.slice_gap else ""
+    known = f"{size[0]:.3g} x {size[1]:.3g} x {size[2]:.3g} mm{gap}" if size else "unknown"
+    rows.append(("Voxel", known))
+    rows.append(("Orientation", "known" if is_known(rec.geometry, rec.n_slices) else "unknown"))
+    return rows
+
+
+def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None = None) -> list[tuple[str, ...]]:
+    """Rows of the table of methods, one column per reconstruction; the first row is the header."""
+    rows: list[tuple[str, ...]] = [
+        ("", *(METHODS.get(rec.method, rec.method) for rec in recs)),
+        ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
+        ("Data residual (1: as noise)", *(f"{float(np.mean(rec.residual)):.2f}" for rec in recs)),
+        ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
+        ("Energy from the prior", *(_check(rec, "prior_share", "{:.1%}") for rec in recs)),
+        ("Error on lines left out", *(_check(rec, "held_out_error", "{:.1%}") for rec in recs)),
+        ("The same by total variation", *(_check(rec, "held_out_error_tv", "{:.1%}") for rec in recs)),
+        ("The same by CG-SENSE", *(_check(rec, "held_out_error_cg_sense", "{:.1%}") for rec in recs)),
+        ("Spread where measured", *(_check(rec, "measured_dispersion", "{:.3g}") for rec in recs)),
+        ("Spread where not measured", *(_check(rec, "unmeasured_dispersion", "{:.3g}") for rec in recs)),
+        ("Samples", *("-" if rec.samples is None else str(len(rec.samples)) for rec in recs)),
+        ("Prior", *(_prior(rec) for rec in recs)),
+        ("Seed", *(str(rec.seed) for rec in recs)),
+        ("Settings", *(", ".join(f"{k} {_shown(k, v)}" for k, v in rec.parameters.items()) or "-" for rec in recs)),
+    ]
+    if reference is not None and min(reference.shape[-2:]) >= image_quality.SSIM_WINDOW:
+        pairs = [(reference.astype(np.float32), rec.magnitude) for rec in recs]
+        rows[1:1] = [
+            ("PSNR against the reference", *(f"{image_quality.psnr(*pair):.2f} dB" for pair in pairs)),
+            ("SSIM", *(f"{image_quality.ssim(*pair):.4f}" for pair in pairs)),
+            ("NMSE", *(f"{image_quality.nmse(*pair):.4f}" for pair in pairs)),
+        ]
+    return rows
+
+
+def _shown(name: str, value: str | int | float) -> str:
+    """A hash by its start, as elsewhere on the page: a word of 64 letters pushes the other columns out of sight."""
+    return str(value)[:12] if name.endswith("_hash") else str(value)
+
+
+def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
+    """The sampling pattern, white where acquired; lines run from top to bottom."""
+    two_dimensional = np.broadcast_to(mask, (max(len(mask) // 3, 1), len(mask))) if mask.ndim == 1 else mask
+    return Image.fromarray((two_dimensional * 255).astype(np.uint8))
+
+
+def _check(rec: Reconstruction, name: str, form: str) -> str:
+    return form.format(rec.checks[name]) if name in rec.checks else "-"
+
+
+def _prior(rec: Reconstruction) -> str:
+    if rec.prior is None:
+        return "none"
+    # The folder's name tells runs apart; where it lies on the machine that made the page is nobody's business.
+    return "/".join(Path(rec.prior).parts[-2:]) + (f" ({rec.prior_hash[:12]})" if rec.prior_hash else "")
+
+
+def _slices(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"Slice {shown}" if len(numbers) == 1 else f"Slices {shown}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,117 @@
+"""The bench of reconstructions: sane figures, peers that agree with ours, a card."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from rsd_mri.bench import peers, rival
+from rsd_mri.bench import recon as recon_bench
+from rsd_mri.bench.peers import all_peers
+from rsd_mri.bench.recon import Result, full_scans, rival_for, simulated_heads, table
+from rsd_mri.commands.bench import bench
+from rsd_mri.errors import InputError
+from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.simulation import draw_head, simulate_slice
+
+
+@pytest.fixture(scope="module")
+def small():
+    return simulated_heads(1, (64, 40), 0)
+
+
+def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
+    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, lambda share, what: None, (2.0,), ()))
+    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--rival-minutes", "0", "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    found = json.loads(done.stdout.splitlines()[-1])
+    rows = {row["method"]: row for row in found["rows"]}
+    assert {"posterior", "posterior, mean of 2", "one-step", "tv", "l1-wavelet", "cg-sense", "zero-filled"} <= set(rows)
+    for row in rows.values():
+        assert row["note"] or (5 < row["psnr"] < 60 and 0 < row["ssim"] <= 1 and row["seconds"] > 0)
+    # The same problem, the same number of sets: BART has the better regularisation of three.
+    if not rows["BART TV"]["note"]:
+        assert abs(rows["BART TV"]["psnr"] - rows["tv"]["psnr"]) < 4
+    assert "BART" in (tmp_path / "recon.md").read_text()
+    assert "Not for diagnostic use" in (tmp_path / "recon.md").read_text()
+    assert json.loads((tmp_path / "recon.json").read_text())["rows"] == found["rows"]
+
+
+def test_absent_peers_say_so(monkeypatch):
+    monkeypatch.setattr(peers.shutil, "which", lambda name: None)
+    monkeypatch.setattr(peers, "DEEPINV_ABSENT", "deepinv is not installed")
+    absent = [peer for peer in all_peers() if peer.absent]
+    assert [peer.name for peer in absent] == ["BART CG-SENSE", "BART L1-wavelet", "BART TV", "deepinv TV, one set"]
+    assert "not installed" in table([Result(4.0, absent[0].name, note=absent[0].absent)])[1]
+
+
+def test_heads_wrap_and_are_compared_without_noise(small):
+    scan, target = small[0]
+    assert scan.mask.all() and target.shape == (1, 64, 40)
+    assert np.abs(recon_bench.full_image(scan) - target).max() > 0
+    clean = replace(scan, kspace=scan.kspace * 0 + 1)
+    assert recon_bench.full_image(clean).shape == target.shape
+
+
+def test_a_folder_without_scans_is_refused(tmp_path):
+    with pytest.raises(InputError, match="at least one fully sampled scan"):
+        full_scans(tmp_path)
+
+
+def prepared(scan):
+    return recon_bench._prepared(recon_bench.undersampled(scan, 2.0, 0))[0]
+
+
+def test_deepinv_is_given_our_operator(small):
+    """The same maps, mask, transform and signs: its forward operator is ours."""
+    pytest.importorskip("deepinv")
+    one = prepared(small[0][0])
+    image = torch.randn(1, *one.kspace.shape[-2:], dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    theirs = peers.deepinv_physics(one)(torch.view_as_real(image).moveaxis(-1, 1))
+    csm = torch.from_numpy(one.csm if one.n_sets == 1 else one.csm[0])[None]
+    ours = sense_operator(csm, torch.from_numpy(one.mask))(image)
+    assert torch.allclose(torch.view_as_complex(theirs.moveaxis(1, -1).contiguous()), ours, atol=1e-5)
+
+
+def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
+    pytest.importorskip("deepinv")
+    told = []
+    args = tmp_path, (64, 40), 0.1, 0, lambda share, what: told.append(what), (2.0,), 1
+    peer, said = rival_for(*args)
+    assert told[-1] == "training the rival" and "0.1 minutes" in said
+    one = prepared(small[0][0])
+    first = peer.run(one, 0.0)[0]
+    assert first.shape == one.kspace.shape[-2:] and np.isfinite(first).all()
+    told.clear()
+    again, _ = rival_for(*args)
+    assert not told
+    assert np.allclose(again.run(one, 0.0)[0], first, atol=1e-6)
+    # Training changed it.
+    untrained = rival.untrained(0).eval()
+    with torch.no_grad():
+        start = untrained(peers.one_set(one), peers.deepinv_physics(one))
+    assert float((torch.view_as_complex(start[0].moveaxis(0, -1).contiguous()) - torch.from_numpy(first)).norm()) > 0
+
+
+def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(rival, "DEEPINV_ABSENT", "deepinv is not installed")
+    peer, said = rival_for(tmp_path, (64, 40), 1.0, 0, lambda share, what: None)
+    assert "not installed" in peer.absent and not said
+
+
+@pytest.mark.parametrize("size", [(64, 40), (65, 41)])
+def test_bart_sees_no_shift_at_odd_sizes(size):
+    """Told the true maps and all lines, it finds the image."""
+    bart = next(peer for peer in all_peers() if peer.name == "BART CG-SENSE")
+    if bart.absent:
+        pytest.skip(bart.absent)
+    kspace, csm, image = simulate_slice(draw_head(6, 0, 1, 8, plane="axial"), 0, size)
+    other = recon_bench._prepared(undersampled(simulated_heads(1, size, 0)[0][0], 2.0, 0))[0]
+    one = replace(other, kspace=kspace.numpy(), csm=csm.numpy())
+    found, _ = bart.run(one, 1e-4)
+    assert np.linalg.norm(abs(found) - abs(image.numpy())) < 0.03 * np.linalg.norm(image.numpy())

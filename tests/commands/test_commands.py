@@ -1,0 +1,208 @@
+"""The command line as a user runs it, on small simulated scans."""
+
+import json
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rsd_mri.commands.app import app
+from rsd_mri.files import sha256
+
+COMMANDS = [
+    "simulate", "prep", "inspect", "train", "generate", "recon", "calibrate", "restore", "evaluate", "protocols",
+    "demo", "doctor", "bench", "bench list", "bench run", "bench table",
+]
+TINY = ["--protocol", "demo"]
+for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):
+    TINY += ["--set", _one]
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def last_json(result):
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Scans, an undersampled scan, prepared data and a run, made by the commands themselves."""
+    base = tmp_path_factory.mktemp("cli")
+    call("simulate", base / "scans", "--volumes", 2, "--slices", 2, "--matrix", 64, "--coils", 4, "--seed", 3)
+    call("simulate", base / "under", "--volumes", 1, "--slices", 1, "--matrix", 72, "--coils", 4, "--accel", 3)
+    call("prep", base / "scans", "--protocol", "demo")
+    call("train", "--accel", 4, *TINY, "--data", base / "scans-prepared", "--out", base / "run", "--images", 8)
+    return base
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    said = " ".join(call(*command.split(), "--help").output.split())
+    assert re.search(rf"Examples?: .*rsd-mri {command}", said)
+
+
+def test_every_command_is_among_them_and_the_program_has_examples():
+    group = typer.main.get_command(app)
+    names = {*group.commands, *(f"bench {name}" for name in group.commands["bench"].commands)}
+    assert names == set(COMMANDS)
+    assert "Examples: rsd-mri demo" in call("--help").output
+
+
+def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):
+    (tmp_path / "file").write_text("a file, not a folder")
+    one = ("--volumes", 1, "--slices", 1, "--matrix", 64, "--coils", 4)
+    assert "choose another folder" in call("simulate", tmp_path / "file", *one, code=2).stderr
+    call("simulate", tmp_path / "scans", *one)
+    scan = next((tmp_path / "scans").glob("*.h5"))
+    for name in ("file", "file/below"):
+        said = call("recon", scan, "--out", tmp_path / name, code=2).stderr
+        assert "nothing can be written there" in said and "--out" in said
+
+
+def test_simulated_files_are_in_fastmri_layout(folder):
+    files = sorted((folder / "scans").glob("*.h5"))
+    assert len(files) == 2
+    with h5py.File(files[0]) as file:
+        assert file["kspace"].shape == (2, 4, 64, 64)
+        assert file["kspace"].dtype == np.complex64
+        assert "ismrmrd_header" in file
+
+
+def test_prepared_files_and_resume(folder):
+    prepared = sorted((folder / "scans-prepared").glob("*.h5"))
+    assert len(prepared) == 2
+    with h5py.File(prepared[0]) as file:
+        assert file["kspace"].shape == file["csm"].shape
+        assert file["image"].dtype == np.complex64
+        assert file.attrs["not_for_diagnostic_use"]
+    before = [sha256(p) for p in prepared]
+    times = [p.stat().st_mtime_ns for p in prepared]
+    found = last_json(call("prep", folder / "scans", "--protocol", "demo", "--json"))
+    assert found["counts"]["volumes_made_now"] == 0
+    assert [sha256(p) for p in prepared] == before
+    assert [p.stat().st_mtime_ns for p in prepared] == times
+
+
+def test_inspect_says_what_it_found(folder):
+    path = next((folder / "under").glob("*.h5"))
+    found = last_json(call("inspect", path, "--json"))
+    assert "fastmri" in str(found).lower()
+    assert "72" in call("inspect", path).stdout
+
+
+def test_run_folder_is_complete(folder):
+    run = folder / "run"
+    for name in ("protocol.yaml", "teacher.safetensors", "generator.safetensors", "metrics.csv", "checkpoint"):
+        assert (run / name).exists(), name
+    assert list((run / "samples").glob("*.png"))
+
+
+@pytest.mark.parametrize("network", ["generator", "teacher"])
+def test_generate(folder, network):
+    out = folder / f"{network}.h5"
+    made = call("generate", folder / "run", "-n", 3, "--with", network, "--out", out, "--batch", 2, "--json")
+    found = last_json(made)
+    assert found["seconds_per_image"] > 0
+    assert found["network_calls"] == (1 if network == "generator" else 35)
+    with h5py.File(out) as file:
+        images = file["images"][()]
+        assert images.shape == (3, 64, 64)
+        assert images.dtype == np.complex64
+        assert file.attrs["not_for_diagnostic_use"]
+    assert Path(found["sheet"]).is_file()
+    again = folder / f"{network}-again.h5"
+    call("generate", folder / "run", "-n", 3, "--with", network, "--out", again, "--batch", 3)
+    with h5py.File(again) as file:
+        assert np.allclose(file["images"][()], images, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["posterior", "one-step", "l1-wavelet", "tv", "cg-sense", "zero-filled"])
+def test_recon_every_method(folder, method):
+    path = next((folder / "under").glob("*.h5"))
+    out = folder / f"recon-{method}"
+    found = last_json(
+        call("recon", path, "--prior", folder / "run", "--method", method, "--samples", 2, "--out", out, "--json")
+    )
+    with h5py.File(out / f"{path.stem}_recon.h5") as file:
+        assert file["reconstruction"].shape == (1, 72, 72)
+        assert file["reconstruction"].dtype == np.float32
+        assert file["reconstruction_complex"].dtype == np.complex64
+        assert file.attrs["method"] == method
+        assert file.attrs["not_for_diagnostic_use"]
+        assert file.attrs["mask_source"] == "file"
+        assert ("std" in file) == (method == "posterior")
+        if method == "posterior":
+            assert file["samples"].shape == (2, 1, 72, 72)
+    one = found["reconstructions"][0]
+    assert one["acceleration"] == pytest.approx(3.0, rel=0.05)
+    assert one["files"]
+    quality = last_json(call("evaluate", folder / "under", out, "--json"))
+    assert set(quality) >= {"nmse", "psnr", "ssim"}
+    assert quality["psnr"] > 10
+
+
+def test_recon_in_all_formats_with_a_page(folder):
+    path = next((folder / "under").glob("*.h5"))
+    out = folder / "formats"
+    formats = ["--format", "h5,nifti,dicom,png", "--report"]
+    found = last_json(call("recon", path, "--method", "cg-sense", "--out", out, *formats, "--json"))
+    endings = {Path(f).suffix for f in found["reconstructions"][0]["files"]}
+    assert {".h5", ".png", ".html", ".dcm"} <= endings
+    assert endings & {".nii", ".gz"}
+
+
+def test_same_seed_same_samples(folder):
+    path = next((folder / "under").glob("*.h5"))
+    images = []
+    for name, samples in (("a", 2), ("b", 1)):
+        call("recon", path, "--prior", folder / "run", "--samples", samples, "--out", folder / name, "--seed", 5)
+        with h5py.File(folder / name / f"{path.stem}_recon.h5") as file:
+            images.append(file["samples"][0, 0])
+    assert np.allclose(images[0], images[1], rtol=1e-3, atol=1e-3 * images[0].max())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["recon", "nothing.h5", "--method", "cg-sense"], "nothing.h5"),
+        (["recon", "x.h5", "--method", "cg-sense", "--format", "jpeg"], "--format jpeg: expected some of h5"),
+        (["train", "--accel", "5"], "no protocol has this acceleration"),
+        (["train"], "give --accel R or --protocol NAME"),
+        (["train", "--accel", "4", "--stage", "generator", "--from", "run"], "--from: a generator starts from"),
+        (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
+        (["generate", "nowhere"], "nowhere: no such run folder"),
+        (["protocols", "nothing"], "no protocol named 'nothing'"),
+        (["prep", "nowhere"], "nowhere: no such file or folder"),
+        (["train", "--accel", "4", "--set", "mask.kind"], "expected key=value"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence):
+    result = call(*arguments, code=2)
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_one_bad_file_among_good_ones(folder):
+    good = next((folder / "under").glob("*.h5"))
+    bad = folder / "bad.h5"
+    bad.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    out = folder / "mixed"
+    result = call("recon", bad, good, "--method", "zero-filled", "--out", out, code=1)
+    assert "bad.h5" in result.stderr
+    assert (out / f"{good.stem}_recon.h5").is_file()
+    assert not (out / "bad_recon.h5").exists()
+    call("recon", bad, "--method", "zero-filled", "--out", out, code=2)
+
+
+def test_protocols_lists_and_prints():
+    assert "mri-r4" in call("protocols").stdout
+    assert "acceleration: 4.0" in call("protocols", "mri-r4").stdout

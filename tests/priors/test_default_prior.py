@@ -1,0 +1,47 @@
+"""The prior that comes with the package."""
+
+from pathlib import Path
+
+import h5py
+from typer.testing import CliRunner
+
+from rsd_mri.commands.app import app
+from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
+from rsd_mri.priors.prior import load_prior
+from rsd_mri.simulation import simulate_folder
+
+
+def test_it_is_small_whole_and_named_in_its_card():
+    assert sum(path.stat().st_size for path in PRIORS.rglob("*.safetensors")) < 8e6
+    prior = load_prior(RECONSTRUCTION)
+    assert prior.kind == "denoiser" and prior.teacher is not None and prior.teacher.kind == "teacher"
+    text = (RECONSTRUCTION / "README.md").read_text()
+    for one in (prior, prior.teacher):
+        assert one.card["acceleration"] == 4.0
+        assert one.sha256 in text
+
+
+def test_the_generator_is_named_in_its_card():
+    generator = load_prior(GENERATION, "generator")
+    assert generator.card["acceleration"] == 4.0
+    assert generator.sha256 in (GENERATION / "README.md").read_text()
+
+
+def test_generate_without_a_run_uses_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["generate", "-n", "3"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    with h5py.File(tmp_path / "generated.h5") as file:
+        assert {value.shape for value in file.values()} == {(3, 64, 64)}
+    refused = CliRunner().invoke(app, ["generate", "--with", "teacher"])
+    assert refused.exit_code == 2 and "has no teacher" in refused.output
+
+
+def test_recon_without_options_uses_it(tmp_path):
+    scan = Path(simulate_folder(tmp_path, 1, 1, 64, 4, 0.01, 2.0, 5)[0])
+    result = CliRunner().invoke(app, ["recon", str(scan), "--samples", "2"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    with h5py.File(tmp_path / f"{scan.stem}_recon.h5") as file:
+        assert file.attrs["method"] == "posterior"
+        assert file.attrs["prior_hash"] == load_prior(RECONSTRUCTION).sha256
+        assert file["samples"].shape == (2, 1, 64, 64)

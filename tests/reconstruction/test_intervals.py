@@ -1,0 +1,143 @@
+"""Conformal calibration: its guarantee on exchangeable images, its file, its refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsd_mri.errors import InputError
+from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction import intervals as calibration
+from rsd_mri.reconstruction.finish import pooled_std
+from rsd_mri.reconstruction.intervals import (
+    Calibration,
+    conformal_factor,
+    full_image,
+    image_score,
+    rank_correlation,
+    rank_limit,
+    read_calibration,
+    undersampled,
+    with_interval,
+    with_package_interval,
+    write_calibration,
+)
+from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.simulation.simulate import simulate_scan
+
+KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 0.6, 12, 4.1, 8, "annealing", 24, "abc")
+
+
+def test_the_score_of_a_normal_error_is_its_quantile():
+    rng = np.random.default_rng(0)
+    std = rng.uniform(0.1, 2.0, (300, 300))
+    target = np.full(std.shape, 10.0)
+    mean = target + std * rng.standard_normal(std.shape)
+    assert image_score(target, mean, std, 0.9) == pytest.approx(1.645, abs=0.02)
+    # Twice too small a standard deviation needs twice the factor.
+    assert image_score(target, mean, std / 2, 0.9) == pytest.approx(3.29, abs=0.04)
+    assert rank_correlation(target, mean, std) > 0.4
+
+
+def test_pooled_spread_is_unbiased_and_orders_the_error_better():
+    rng = np.random.default_rng(2)
+    true = np.where(np.arange(96) < 48, 0.5, 2.0) * np.ones((1, 96, 96))
+    samples = 20 + true * rng.standard_normal((4, 1, 96, 96))
+    target = 20 + true * rng.standard_normal((1, 96, 96))
+    pooled, raw = pooled_std(samples[:, 0])[None], samples.std(0, ddof=1)
+    assert np.mean(pooled[..., :40] ** 2) == pytest.approx(0.25, rel=0.05)
+    assert np.mean(pooled[..., 56:] ** 2) == pytest.approx(4.0, rel=0.05)
+    mean = samples.mean(0)
+    assert rank_correlation(target, mean, pooled) > rank_correlation(target, mean, raw) + 0.02
+
+
+def test_how_well_a_smooth_map_could_order_the_error():
+    """Perfectly where the error is smooth itself, hardly where it is the same noise everywhere."""
+    rng = np.random.default_rng(3)
+    target = np.full((96, 96), 20.0)
+    smooth = 1 + np.sin(np.arange(96) / 15) * np.ones((96, 1))
+    assert rank_limit(target, target + smooth * rng.choice([-1, 1], (96, 96))) > 0.95
+    flat = rank_limit(target, target + rng.standard_normal((96, 96)))
+    uneven = rank_limit(target, target + smooth * rng.standard_normal((96, 96)))
+    assert 0 < flat < 0.25 < uneven < 0.9
+
+
+def test_a_reconstruction_gets_its_half_width(tmp_path):
+    scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
+    rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
+    with pytest.raises(InputError, match="two posterior samples or more"):
+        with_interval(rec, KNOWN)
+    samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
+    sampled = replace(rec, method="posterior", samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc")
+    out = with_interval(sampled, replace(KNOWN, acceleration=rec.acceleration))
+    assert np.allclose(out.half_width, KNOWN.factor * pooled_std(samples[:, 0]))
+    # Neither the sampler nor the number of samples is the calibration's.
+    assert any("another sampler, number of levels, number of samples" in note for note in out.notes)
+    again = read_reconstruction(write_reconstruction(tmp_path / "x.h5", out))
+    assert np.array_equal(again.half_width, out.half_width)
+
+
+def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypatch):
+    folder = tmp_path / "brain"
+    folder.mkdir()
+    for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
+        known = replace(KNOWN, acceleration=acceleration, factor=factor)
+        write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
+    monkeypatch.setattr(calibration, "PRIORS", tmp_path)
+    scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
+    rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
+    assert with_package_interval(rec) is rec
+    samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
+    sampled = replace(
+        rec, samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc", acceleration=3.6,
+        parameters={"sampler": "annealing", "levels": 24},
+    )
+    assert np.allclose(with_package_interval(sampled).half_width, 2.5 * sampled.std)
+    settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}
+    for other in (replace(sampled, prior_hash="another"), *(replace(sampled, parameters=s) for s in settings)):
+        assert with_package_interval(other) is other
+
+
+def test_the_factor_reaches_its_confidence_on_new_images():
+    rng = np.random.default_rng(1)
+    scores = rng.lognormal(size=(4000, 20))
+    new = rng.lognormal(size=4000)
+    reached = np.mean([value <= conformal_factor(row, 0.8) for row, value in zip(scores, new, strict=True)])
+    # Exactly 17/21 for 20 scores without ties: ceil(21 x 0.8) / 21.
+    assert reached == pytest.approx(17 / 21, abs=0.02)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0.1, 10), min_size=4, max_size=30))
+def test_the_factor_is_one_of_the_scores_and_grows_with_confidence(scores):
+    factors = [conformal_factor(np.array(scores), c) for c in (0.5, 0.8)]
+    assert set(factors) <= set(scores)
+    assert factors[0] <= factors[1]
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(InputError, match="at least 4 fully sampled slices"):
+        conformal_factor(np.ones(3), 0.8)
+
+
+def test_file_round_trip_and_damage(tmp_path):
+    write_calibration(tmp_path / "c.json", KNOWN)
+    assert read_calibration(tmp_path / "c.json") == KNOWN
+    (tmp_path / "bad.json").write_text('{"factor": 1}')
+    for name in ("bad.json", "none.json"):
+        with pytest.raises(InputError, match="rsd-mri calibrate"):
+            read_calibration(Path(tmp_path / name))
+
+
+def test_full_image_and_undersampling():
+    scan, image = simulate_scan(replace(DataSettings(), slices=2, coils=4, noise=0.0), 3, 0, size=(48, 40))
+    assert np.allclose(full_image(scan), np.abs(image), atol=1e-4)
+    short = undersampled(scan, 2.0, 0)
+    assert short.realised_acceleration > 1.2
+    assert np.array_equal(short.kspace, scan.kspace * short.mask)
+    with pytest.raises(InputError, match="needs fully sampled scans"):
+        full_image(short)

@@ -1,0 +1,165 @@
+"""The report page: whole in itself, safe, and working in a browser where one is installed."""
+
+import base64
+import dataclasses
+import gzip
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from rsd_mri.results import facts
+from rsd_mri.results.page import write_page
+from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.scan import Geometry
+
+AXIAL = Geometry(
+    (1.0, 1.0, 5.0),
+    0.0,
+    (0.0, 1.0, 0.0),
+    (1.0, 0.0, 0.0),
+    (0.0, 0.0, 1.0),
+    tuple((0.0, 0.0, 5.0 * i) for i in range(3)),
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def recs(a_reconstruction) -> list[Reconstruction]:
+    main = dataclasses.replace(a_reconstruction(), geometry=AXIAL)
+    zero_filled = dataclasses.replace(a_reconstruction(method="zero-filled"), magnitude=0.5 * main.magnitude)
+    return [main, zero_filled]
+
+
+def embedded(text: str) -> dict:
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+
+
+def test_the_page_is_whole_in_itself(tmp_path, recs):
+    text = write_page(tmp_path / "page.html", recs).read_text()
+    ours = text.replace(re.search(r'id="niivue">(.*?)</script>', text, re.S).group(1), "")
+    assert not re.search(r'(src|href)="(?!data:)', ours) and "http" not in ours.replace("http-equiv", "")
+    assert "default-src 'none'" in text
+    assert text.count("Research use only. Not for diagnostic use.") >= 2
+    assert "Zero-filled" in text and "c0ffeec0ffee" in text and "16 of 32 lines" in text
+
+
+def test_the_volumes_in_the_page_are_the_reconstruction(tmp_path, recs):
+    data = embedded(write_page(tmp_path / "page.html", recs, reference=recs[0].magnitude * 1.1).read_text())
+    names = [v["name"] for v in data["volumes"]]
+    assert names[:3] == ["Posterior mean", "Zero-filled", "Uncertainty (standard deviation)"]
+    assert names[3] == "Difference from reference" and data["panels"] == [0, 1, 2, 3]
+    assert data["letters"] == ["R", "L", "A", "P"]
+    for volume, expected in zip(data["volumes"][:3], (recs[0].magnitude, recs[1].magnitude, recs[0].std), strict=True):
+        image = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(volume["nifti"])))
+        np.testing.assert_allclose(image.get_fdata().T, expected, atol=np.ptp(expected) / 60000)
+    assert data["volumes"][3]["subtracted"] == names.index("Reference")
+
+
+def test_what_a_file_says_cannot_become_code(tmp_path, recs):
+    evil = '</script><script>alert(1)</script><!-- "x'
+    main = dataclasses.replace(recs[0], notes=(evil,), source=Path("a<b>.h5"), parameters={"x": evil})
+    text = write_page(tmp_path / "page.html", main).read_text()
+    assert "<script>alert" not in text and html.escape(evil) in text and "a<b>" not in text
+
+
+def test_a_page_of_different_sizes_is_refused(tmp_path, recs):
+    with pytest.raises(ValueError, match="one size"):
+        write_page(tmp_path / "page.html", recs, reference=np.ones((3, 40, 31)))
+
+
+def test_a_hash_leaves_room_for_the_other_columns(recs):
+    hashed = dataclasses.replace(recs[0], parameters={"teacher_hash": "a" * 64, "levels": 36})
+    table = {row[0]: row[1:] for row in facts.methods([hashed])}
+    assert table["Settings"] == (f"teacher_hash {'a' * 12}, levels 36",)
+
+
+def test_warnings_name_slices_that_do_not_fit_their_data(a_reconstruction):
+    rec = a_reconstruction()
+    quiet = " ".join(facts.warnings(dataclasses.replace(rec, geometry=AXIAL)))
+    assert "slice 2" not in quiet.lower() and "Orientation" not in quiet and "4 samples" in quiet
+    loud = dataclasses.replace(rec, residual=np.array([1.0, 2.5, 0.2], np.float32))
+    text = " ".join(facts.warnings(loud))
+    assert "Slice 2: the image explains the measured data worse" in text and "2.50" in text
+    assert "Slice 3: the image follows the data more closely" in text and "Orientation" in text
+
+
+def test_figures_against_a_reference_are_in_the_table(recs):
+    reference = recs[0].magnitude
+    table = {row[0]: row[1:] for row in facts.methods(recs, reference)}
+    assert table["PSNR against the reference"][0] == "inf dB" and table["NMSE"] == ("0.0000", "0.2500")
+
+
+def test_reasons_to_distrust_are_on_the_page(tmp_path, recs):
+    checks = {"peak_mib": 512.0, "prior_share": 0.123, "held_out_error": 0.4, "held_out_error_cg_sense": 0.9}
+    part = 0.1 * recs[0].magnitude
+    main = dataclasses.replace(recs[0], checks=checks, prior_part=part, half_width=2 * recs[0].std)
+    table = {row[0]: row[1:] for row in facts.methods([main, recs[1]])}
+    assert table["Energy from the prior"] == ("12.3%", "-")
+    assert table["Error on lines left out"] == ("40.0%", "-") and table["The same by CG-SENSE"] == ("90.0%", "-")
+    data = embedded(write_page(tmp_path / "page.html", [main, recs[1]]).read_text())
+    kinds = {v["name"]: v["kind"] for v in data["volumes"]}
+    assert kinds["Prior part"] == "prior" and kinds["Calibrated half width"] == "std"
+    assert data["windows"]["prior"][1] == pytest.approx(part.max(), rel=0.05)
+
+
+def in_browser(page: Path, script: str, tmp_path: Path, *options: str) -> str:
+    """Open a copy of the page that runs `script` once it is ready; return the document as text."""
+    run = f"""<script>setTimeout(async () => {{ {script} }}, 800)</script></body>"""
+    copy = page.with_name("copy.html")
+    # The page's policy allows its own scripts; the end of the body is the last one.
+    copy.write_text(run.join(page.read_text().rsplit("</body>", 1)))
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1600,1000", "--virtual-time-budget=6000",
+        *options, "--dump-dom", copy.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_the_viewer_shows_slices_where_they_are_and_answers_keys(tmp_path, recs):
+    """The object is an L in the upper left; slice 2 is made brighter to be told from the others."""
+    magnitude = recs[0].magnitude.copy()
+    magnitude[2] *= 0.25
+    page = write_page(tmp_path / "page.html", [dataclasses.replace(recs[0], magnitude=magnitude), recs[1]])
+    script = """
+      const canvas = document.querySelector('figure canvas');
+      const look = (y, x) => {
+        const scale = canvas.height / 40, left = (canvas.width - 32 * scale) / 2;
+        return canvas.getContext('2d').getImageData(left + (x + .5) * scale, (y + .5) * scale, 1, 1).data[0];
+      };
+      const press = (key, kind = 'keydown') => dispatchEvent(new KeyboardEvent(kind, {key}));
+      const seen = {start: document.getElementById('slice-number').textContent};
+      seen.corner = look(9, 12); seen.stem = look(16, 9); seen.mirrored = look(9, 22); seen.below = look(30, 9);
+      press('ArrowDown'); seen.down = document.getElementById('slice-number').textContent; seen.dark = look(9, 12);
+      press('Home'); press(' '); seen.compared = look(9, 12); press(' ', 'keyup'); seen.back = look(9, 12);
+      press('-'); press('-'); press('-'); seen.darker = look(16, 9); press('r'); seen.reset = look(16, 9);
+      document.body.dataset.seen = JSON.stringify(seen);
+    """
+    dom = in_browser(page, script, tmp_path)
+    assert 'data-ready="yes"' in dom
+    seen = json.loads(html.unescape(re.search(r'data-seen="(.*?)"', dom).group(1)))
+    assert seen["start"] == "2 of 3" and seen["down"] == "3 of 3"
+    assert seen["corner"] > 200 and 90 < seen["stem"] < 160 and seen["mirrored"] < 20 and seen["below"] < 20
+    assert seen["dark"] < 90 and seen["back"] > 200
+    assert 100 < seen["compared"] < 150
+    assert seen["darker"] < seen["stem"] - 10 and abs(seen["stem"] - seen["reset"]) < 5
+
+
+def test_the_film_keeps_the_page_small(recs, monkeypatch):
+    from rsd_mri.results import page
+
+    def count():
+        return sum(v.sample is not None for v in page.volumes(recs, None))
+
+    assert count() == len(recs[0].samples)
+    monkeypatch.setattr(page, "FILM_PIXELS", 3 * recs[0].magnitude.size)
+    assert count() == 3

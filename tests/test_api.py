@@ -1,0 +1,202 @@
+"""What `import rsd_mri as rsd` offers: the same results as the parts it is built from, and pictures of them."""
+
+import re
+import subprocess
+import sys
+
+import h5py
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import torch
+from PIL import Image
+
+import rsd_mri as rsd
+from rsd_mri.corruption.undersampling import Undersampling
+from rsd_mri.errors import InputError
+from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.prior import Inputs, build_denoiser, save_law, save_prior
+from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
+from rsd_mri.randomness import generator, normal
+from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.results.figures import write_contact_sheet
+from rsd_mri.rsd.sampling import generate_file
+from rsd_mri.scan import write_fastmri
+
+WARNING = "Not for diagnostic use"
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return rsd.simulate(2, matrix=48, coils=4, acs_lines=12, slices=2)[0]
+
+
+@pytest.fixture(scope="module")
+def rec(scan):
+    return rsd.reconstruct(scan, samples=2, levels=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of untrained networks."""
+    folder = tmp_path_factory.mktemp("interface") / "run"
+    folder.mkdir()
+    protocol = Protocol(
+        name="tiny", network=NetworkSettings(channels=4, multipliers=(1, 2)), sampler=SamplerSettings(steps=2),
+        distillation=DistillationSettings(images=8),
+    )
+    csm = normal((2, 3, 24, 20), generator("maps"))
+    csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
+    law = Undersampling(protocol.mask, csm, torch.full((2,), 0.01))
+    save_law(folder, law)
+    for kind in ("teacher", "generator"):
+        network = build_denoiser(protocol, Inputs.of(law))
+        save_prior(folder / f"{kind}.safetensors", kind, network, protocol, Inputs.of(law), {"slices": 2})
+    return folder
+
+
+def test_importing_loads_neither_torch_nor_numpy():
+    code = "import sys; import rsd_mri; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert {"read", "reconstruct", "load_prior", "simulate"} <= set(dir(rsd))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        rsd.nothing  # noqa: B018
+
+
+def test_simulated_scan_reads_back(scan, tmp_path):
+    found = rsd.read(write_fastmri(tmp_path / "scan.h5", scan))
+    assert isinstance(found, rsd.Scan)
+    np.testing.assert_array_equal(found.kspace, scan.kspace)
+    np.testing.assert_array_equal(found.mask, scan.mask)
+
+
+def test_a_full_scan_is_its_image(tmp_path):
+    """Without noise, the root sum of squares of the coil images is the truth."""
+    full, truth = rsd.simulate(None, matrix=48, coils=4, noise=0.0, slices=1)
+    assert full.realised_acceleration == 1
+    image = rsd.reconstruct(full, method="zero-filled").magnitude
+    assert np.linalg.norm(image - np.abs(truth)) < 0.05 * np.linalg.norm(truth)
+
+
+def test_reconstruct_is_reconstruct_scan(scan, tmp_path):
+    path = write_fastmri(tmp_path / "scan.h5", scan)
+    shares = []
+    by_file = rsd.reconstruct(path, method="cg-sense", progress=shares.append)
+    direct = reconstruct_scan(rsd.read(path), ReconOptions("cg-sense"))
+    np.testing.assert_array_equal(by_file.magnitude, direct.magnitude)
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+
+
+def test_posterior_is_the_default_under_the_package_prior(rec):
+    assert rec.method == "posterior" and rec.samples.shape == (2, 2, 48, 48)
+    assert rec.prior == str(RECONSTRUCTION / "denoiser.safetensors") and rec.prior_hash == rsd.load_prior().sha256
+
+
+def test_picture_has_the_std_beside_the_image(scan, rec):
+    panels = [axis.images[0].get_array() for axis in rec.show().axes]
+    assert len(panels) == 4
+    for panel, truth in zip(panels, (*rec.magnitude, *rec.std), strict=True):
+        np.testing.assert_array_equal(panel, truth)
+    classical = rsd.reconstruct(scan, method="zero-filled")
+    assert len(classical.show([1]).axes) == 1
+    assert classical.show()._repr_png_().startswith(b"\x89PNG")
+    for slices in ([2], []):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            classical.show(slices)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.nii.gz", "a.png", "a.html", "dicom"])
+def test_save_by_ending(rec, tmp_path, name):
+    files = rec.save(tmp_path / name)
+    assert files and all(f.is_file() and f.is_relative_to(tmp_path) for f in files)
+    if name == "dicom":
+        file = pydicom.dcmread(tmp_path / "dicom" / "magnitude" / f"{rec.source.stem}_0002.dcm")
+        real = file.RealWorldValueMappingSequence[0]
+        values = file.pixel_array * real.RealWorldValueSlope + real.RealWorldValueIntercept
+        np.testing.assert_allclose(values, rec.magnitude[1], atol=rec.samples.max() / 4000)
+        return
+    assert files[0] == tmp_path / name
+    if name == "a.h5":
+        again = rsd.load_reconstruction(files[0])
+        np.testing.assert_array_equal(again.std, rec.std)
+        assert again.notes == rec.notes and len(again.show().axes) == 4
+        with h5py.File(files[0]) as file:
+            assert file.attrs["not_for_diagnostic_use"]
+    elif name == "a.nii.gz":
+        np.testing.assert_array_equal(nibabel.load(files[0]).get_fdata().T, rec.magnitude)
+        assert {f.name for f in files} == {f"a{kind}.nii.gz" for kind in ("", "_phase", "_std", "_samples")}
+        assert not (tmp_path / "a_magnitude.nii.gz").exists()
+    elif name == "a.png":
+        with Image.open(files[0]) as sheet:
+            assert sheet.size[0] > 2 * 48
+    else:
+        assert WARNING in files[0].read_text()
+
+
+def test_displays_say_what_they_are(scan, rec):
+    for thing, facts in (
+        (scan, ("4 coils", "2-D" if scan.mask.ndim == 2 else "lines", "acceleration")),
+        (rec, ("Posterior", "Data residual", "Voxel")),
+        (rsd.load_prior(), ("denoiser of whole images", "acceleration", "SHA-256")),
+    ):
+        text = thing._repr_html_()
+        assert WARNING in text and all(re.search(fact, text, re.I) for fact in facts)
+        assert len(repr(thing)) < 120
+    assert "<script" not in rsd.Scan(**{**vars(scan), "notes": ("<script>",)})._repr_html_()
+
+
+@pytest.mark.parametrize("network", ["generator", "teacher"])
+def test_generate_gives_what_the_command_writes(run, tmp_path, network):
+    generate_file(run, 3, network, tmp_path / "g.h5", 3, 0.0, "cpu", 5, lambda share: None, write_contact_sheet)
+    with h5py.File(tmp_path / "g.h5") as file:
+        expected = file["images"][()]
+    made = rsd.load_prior(run).generate(3, network=network, seed=5, batch=2, device="cpu")
+    rounding = 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(made.images, expected, atol=rounding)
+    assert len(made) == 3 and made.prior.kind == network
+    np.testing.assert_allclose(made.pictures, np.abs(expected), atol=rounding)
+    assert made.show().size[0] > 2 * 20
+
+
+def test_generate_takes_the_generator_of_a_run(run):
+    assert rsd.load_prior(run, "teacher").generate(1, device="cpu").prior.kind == "generator"
+
+
+def test_a_prior_serves_by_value_and_by_folder(scan, run):
+    by_value = rsd.reconstruct(scan, 1, prior=rsd.load_prior(run), levels=1)
+    by_folder = rsd.reconstruct(scan, 1, prior=run, levels=1)
+    np.testing.assert_array_equal(by_value.samples, by_folder.samples)
+
+
+def test_the_package_generates_heads():
+    made = rsd.load_prior(kind="generator").generate(8, device="cpu").images
+    assert made.shape == (8, 64, 64)
+    magnitude = np.abs(made)
+    corners = np.stack([magnitude[:, y, x] for y in (slice(8), slice(-8, None)) for x in (slice(8), slice(-8, None))])
+    assert magnitude[:, 24:40, 24:40].mean() > 5 * corners.mean()
+    assert np.abs(made[0] - made[1]).mean() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda scan, rec, tmp: rsd.read(tmp / "none.h5"), "no such file"),
+        (lambda scan, rec, tmp: rsd.load_prior(tmp / "none"), "none"),
+        (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
+        (lambda scan, rec, tmp: rsd.load_prior(RECONSTRUCTION, "generator"), "has no generator"),
+        (lambda scan, rec, tmp: rsd.load_prior().generate(2), "rsd-mri train"),
+        (lambda scan, rec, tmp: rsd.load_prior().generate(2), "no coil maps to generate with"),
+        (lambda scan, rec, tmp: rsd.load_prior().generate(2, network="student"), "generator or teacher"),
+        (lambda scan, rec, tmp: rsd.load_prior().generate(0), "at least 1"),
+        (lambda scan, rec, tmp: rsd.reconstruct(scan, method="magic"), "l1-wavelet"),
+        (lambda scan, rec, tmp: rsd.reconstruct(scan, sampler="magic"), "annealing"),
+        (lambda scan, rec, tmp: rsd.reconstruct(scan, 0), "at least 1"),
+        (lambda scan, rec, tmp: rsd.reconstruct(scan, prior=tmp / "none"), "no such run folder"),
+        (lambda scan, rec, tmp: rsd.reconstruct(scan, device="abacus"), "not available"),
+        (lambda scan, rec, tmp: rec.save(tmp / "out.jpg"), "folder for DICOM"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(scan, rec, tmp_path, act, says):
+    with pytest.raises(InputError, match=re.escape(says)):
+        act(scan, rec, tmp_path)
