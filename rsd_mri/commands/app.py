@@ -28,6 +28,7 @@ from rsd_mri.commands.options import (
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
 
@@ -47,6 +48,8 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
 
 
 class Network(str, Enum):

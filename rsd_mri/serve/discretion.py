@@ -1,0 +1,64 @@
+"""What a header says of a patient and a study is repeated nowhere."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+
+PERSONAL = (
+    "subjectInformation", "studyInformation", "measurementInformation", "waveformInformation", "userParameterString",
+    "userParameterBase64", "institutionName", "stationName", "deviceID", "deviceSerialNumber", "coilName",
+)
+"""Parts of a header of which even a number is repeated nowhere."""
+OTHERS_WORDS = {
+    "siemens", "philips", "ge", "medical", "systems", "healthcare", "healthineers", "bruker", "canon", "toshiba",
+    "hitachi", "fonar", "cartesian", "epi", "radial", "spiral", "goldenangle", "other", "embedded", "interleaved",
+    "separate", "external", "hfs", "hfp", "ffs", "ffp", "conventionalepi", "ernst", "true", "false",
+}
+"""Words that say nothing of anybody, wherever they stand."""
+SHORTEST, SHORTEST_NUMBER = 2, 4
+HIDDEN = "(not repeated)"
+
+
+class Discretion:
+    """Takes out of a sentence what a header says of people, places and times.
+
+    Parameters
+    ----------
+    text
+        The header, XML that was checked; None for none.
+    """
+
+    def __init__(self, text: str | None = None) -> None:
+        self._pattern: re.Pattern[str] | None = None
+        if text is None:
+            return
+        words = sorted(set(_words(ElementTree.fromstring(text))), key=len, reverse=True)
+        if words:
+            self._pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, words)) + r")(?!\w)", re.IGNORECASE)
+
+    def __call__(self, sentence: str) -> str:
+        """The sentence without them."""
+        return sentence if self._pattern is None else self._pattern.sub(HIDDEN, sentence)
+
+
+def _words(root: ElementTree.Element) -> Iterator[str]:
+    """Values of a header that are no plain numbers; of its personal parts all, and each part of a name."""
+    stack = [(root, False)]
+    while stack:
+        node, personal = stack.pop()
+        name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+        personal = personal or name in PERSONAL
+        stack += [(child, personal) for child in node]
+        for value in (node.text, node.tail, *node.attrib.values()):
+            whole = (value or "").strip()
+            for word in {whole, *re.split(r"[\s^,;=&/\\|]+", whole)}:
+                if _tells(word, personal):
+                    yield word
+
+
+def _tells(word: str, personal: bool) -> bool:
+    if len(word) < SHORTEST or word.lower() in OTHERS_WORDS:
+        return False
+    if re.fullmatch(r"[-+\d.eE]+", word):
+        return personal and len(re.sub(r"\D", "", word)) >= SHORTEST_NUMBER
+    return True
