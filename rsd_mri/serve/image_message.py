@@ -64,7 +64,7 @@ def encode(
         What the image is.
     """
     data_type, code = DATA_TYPES[kind]
-    attributes = _attributes(head, described)
+    attributes = _attributes(head, described, kind == "int16")
     idx = head["idx"]
     rows, columns = pixels.shape
     packed = HEAD.pack(
@@ -83,7 +83,11 @@ def _floats(head: np.void, name: str) -> tuple[float, ...]:
     return tuple(float(v) for v in np.nan_to_num(head[name]))
 
 
-def _attributes(head: np.void, described: Described) -> bytes:
+def _window(value: float, whole: bool) -> str:
+    return str(max(round(value), 1)) if whole else f"{value:.6g}"
+
+
+def _attributes(head: np.void, described: Described, whole: bool) -> bytes:
     label = f"RSD_RESEARCH_{described.name}"
     sentences = (NOT_FOR_DIAGNOSTIC_USE, f"Method: {described.method}.", *described.comments)
     found: dict[str, Sequence[str]] = {
@@ -92,8 +96,8 @@ def _attributes(head: np.void, described: Described) -> bytes:
         "ImageRowDir": [f"{v:.18f}" for v in _floats(head, "read_dir")],
         "ImageColumnDir": [f"{v:.18f}" for v in _floats(head, "phase_dir")],
         "Keep_image_geometry": ["1"],
-        "WindowCenter": [f"{described.window[0]:.0f}"],
-        "WindowWidth": [f"{max(described.window[1], 1):.0f}"],
+        "WindowCenter": [_window(described.window[0], whole)],
+        "WindowWidth": [_window(described.window[1], whole)],
         "ImageType": ["RESEARCH", described.name.upper()],
         "SeriesDescriptionAdditional": [label],
         "SequenceDescriptionAdditional": [label],

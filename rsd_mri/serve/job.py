@@ -102,8 +102,7 @@ class Job:
         self.facts = facts_of(text)
         self.text = text
         self.measurement = Measurement(header, text, self.facts.alone)
-        turned, *_ = settle_sign(header.vendor)
-        self.turn = {"none": turned, "both": not turned}.get(self.shop.flip, False)
+        self.turn = turn_of(self.shop.flip, header.vendor)
 
     def take_line(self, data: bytes) -> None:
         """Take a record.
@@ -390,6 +389,12 @@ class Job:
         if measurement.late:
             self.results.say("WRN", f"{measurement.late} lines came after their slice was whole and were left out")
         self._send(Reply.DONE, b"{}")
+
+
+def turn_of(flip: str, vendor: str | None) -> bool:
+    """Whether an image is sent turned by 180 degrees against the scan, whose reader turns what the vendor asks for."""
+    turned, *_ = settle_sign(vendor)
+    return {"none": turned, "both": not turned}.get(flip, False)
 
 
 def _across(stack: Sequence[SliceResult]) -> list[SliceResult]:

@@ -71,6 +71,7 @@ class Session:
         self.acquisitions = self.dropped = self.images = 0
         self._of_series: Counter[int] = Counter()
         self._first: float | None = None
+        self._lost: str | None = None
         self._begun = self._last = time.monotonic()
 
     # What comes from the workshop.
@@ -87,6 +88,7 @@ class Session:
             self.stream.send(data)
         elif kind == Reply.SAY:
             level, sentence = data[:8].decode().strip(), data[8:].decode()
+            self._lost = sentence if level == "ERROR" else self._lost
             self.say(level, sentence)
         elif kind == Reply.REFUSE:
             self.end(Ending("error", data.decode()))
@@ -260,5 +262,5 @@ class Session:
             "seconds": round(time.monotonic() - self._begun, 3),
             "peak_mib": round(self.workshop.peak_mib(), 1),
             "end": ending.end,
-            "error": ending.sentence if ending.end in ("error", "gone") else None,
+            "error": self._lost if ending.end == "close" else ending.sentence,
         }
