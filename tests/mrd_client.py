@@ -29,7 +29,7 @@ class Running:
         self.log = folder / "log.txt"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rsd_mri", "serve", "--port", "0", "--json", *map(str, options)],
+                [sys.executable, "-m", "rsd_mri", "--debug", "serve", "--port", "0", "--json", *map(str, options)],
                 stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
             )
         self.events = queue.Queue()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.commands.console import refusing, result
+from rsd_mri.commands.console import debugging, refusing, result
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
 from rsd_mri.commands.recon import MethodName, PriorOption
 from rsd_mri.errors import InputError
@@ -59,7 +59,7 @@ def serve(
         serve_on(
             ServeOptions(
                 host, port, method.value, samples, prior, calibration, seed, device.value, flip.value, save,
-                connections, max_memory, idle, json,
+                connections, max_memory, idle, json, debugging(),
             )
         )
 

@@ -12,9 +12,11 @@ PERSONAL = (
 OTHERS_WORDS = {
     "siemens", "philips", "ge", "medical", "systems", "healthcare", "healthineers", "bruker", "canon", "toshiba",
     "hitachi", "fonar", "cartesian", "epi", "radial", "spiral", "goldenangle", "other", "embedded", "interleaved",
-    "separate", "external", "hfs", "hfp", "ffs", "ffp", "conventionalepi", "ernst", "true", "false",
+    "separate", "external", "hfs", "hfp", "ffs", "ffp", "conventionalepi", "ernst", "true", "false", "noise",
 }
 """Words that say nothing of anybody, wherever they stand."""
+NAMED = ("subjectInformation", "studyInformation")
+"""Parts whose values are taken apart: a name may be repeated without its first half."""
 SHORTEST, SHORTEST_NUMBER = 2, 4
 HIDDEN = "(not repeated)"
 
@@ -43,15 +45,16 @@ class Discretion:
 
 def _words(root: ElementTree.Element) -> Iterator[str]:
     """Values of a header that are no plain numbers; of its personal parts all, and each part of a name."""
-    stack = [(root, False)]
+    stack = [(root, False, False)]
     while stack:
-        node, personal = stack.pop()
+        node, personal, named = stack.pop()
         name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
-        personal = personal or name in PERSONAL
-        stack += [(child, personal) for child in node]
+        personal, named = personal or name in PERSONAL, named or name in NAMED
+        stack += [(child, personal, named) for child in node]
         for value in (node.text, node.tail, *node.attrib.values()):
             whole = (value or "").strip()
-            for word in {whole, *re.split(r"[\s^,;=&/\\|]+", whole)}:
+            parts = re.split(r"[\s^,;=&/\\|]+", whole) if named else []
+            for word in {whole, *parts}:
                 if _tells(word, personal):
                     yield word
 

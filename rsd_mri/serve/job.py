@@ -25,11 +25,15 @@ from rsd_mri.serve.settings import PREVIEW, Settings
 CARTESIAN = (None, "cartesian", "epi")
 
 
+def on_fault(error: Exception) -> None:
+    """Do nothing; the worker may show a traceback here."""
+
+
 class Dropped(Exception):
     """The connection is over: its work is of no use any more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Work:
     """A volume, and how far it is done."""
 
@@ -431,7 +435,8 @@ def plain(error: Exception) -> str:
 
 
 def fault(error: Exception) -> str:
-    """A sentence for what should not happen; it repeats nothing of the data."""
+    """A sentence for what should not happen; it repeats nothing of the data. The rest goes to `on_fault`."""
+    on_fault(error)
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return "there is not enough memory"
     return f"a fault of this program ({type(error).__name__})"

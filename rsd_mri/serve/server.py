@@ -44,6 +44,8 @@ class ServeOptions:
     """GiB; half of what there is where None."""
     idle: float = 1800.0
     as_json: bool = False
+    debug: bool = False
+    """Tracebacks to stderr."""
 
     @property
     def memory(self) -> int:
@@ -56,6 +58,7 @@ class ServeOptions:
         return {
             **{name: None if path is None else str(path.absolute()) for name, path in paths.items()},
             "device": self.device, "flip": self.flip, "method": self.method, "memory": self.memory,
+            "debug": self.debug,
         }
 
 

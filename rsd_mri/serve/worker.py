@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -78,12 +79,15 @@ def main() -> None:
 
 def _run(options: dict[str, Any], out: Out) -> None:
     # In the order in which the first connection needs them: classical images, then the prior.
+    import rsd_mri.serve.job as job_module
     from rsd_mri.serve.desk import Desk
     from rsd_mri.serve.job import Job, Shop, plain
     from rsd_mri.serve.methods import device_of, warm_up
     from rsd_mri.serve.noise_store import NoiseStore
     from rsd_mri.serve.settings import Settings
 
+    if options["debug"]:
+        job_module.on_fault = lambda error: traceback.print_exception(error)
     later, device = Later(options), device_of(options["device"])
     save = Path(options["save"]) if options["save"] else None
     shop = Shop(later, lambda: device, NoiseStore(), options["flip"], save, options["memory"])
