@@ -1,5 +1,6 @@
 """`rsd-mri serve` as a process, and a client of it by ismrmrd's own serializer."""
 
+import contextlib
 import json
 import os
 import queue
@@ -50,6 +51,12 @@ class Running:
                     self.seen.remove(found)
                     return found
             self.seen.append(self.events.get(timeout=60) or pytest.fail(f"the server ended: {self.log.read_text()}"))
+
+    def forget(self):
+        """Leave what happened so far behind."""
+        self.seen.clear()
+        while not self.events.empty():
+            self.events.get()
 
     def connect(self, timeout=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
@@ -181,7 +188,8 @@ class Talk:
             )
         if found.closed:
             self.out.close()
-            self.socket.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # shut before
+                self.socket.shutdown(socket.SHUT_WR)
             assert self._file.read() == b""
         self._file.close()
         self.socket.close()

@@ -174,7 +174,9 @@ class Job:
         """Read slices that are whole, settle what a volume shares, show one slice, or end."""
         assert self.measurement is not None  # noqa: S101 - for the type checker; asked by `quick_in`
         work = next((w for w in self.works if self._unshown(w)), None)
-        if work is None:
+        if self.settings.task == "savedataonly":
+            self._end()
+        elif work is None:
             with self.lock:
                 keys = self.measurement.due()
             if keys:

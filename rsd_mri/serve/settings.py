@@ -1,6 +1,7 @@
 """What a connection asks for: a configuration's name and parameters, from an interface that sends strings."""
 
 import json
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ PREVIEW = "l1-wavelet"
 MOST_SAMPLES = 16
 PIXELS = ("int16", "float32", "complex")
 SHOWN = 40
-"""Characters of a name that are repeated in a warning."""
+"""Most characters of a name that is repeated in a warning."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,14 @@ def _with_parameters(
             settings = replace(settings, **{name: READERS[name](value)})
         except (ValueError, TypeError, OverflowError):
             warnings.append(
-                f"the parameter {name} is {_shown(value)}, expected {EXPECTED[name]}; {getattr(settings, name)} is used"
+                f"the parameter {name} is out of range, expected {EXPECTED[name]}; {getattr(settings, name)} is used"
             )
     return settings, warnings
 
 
-def _shown(value: Any) -> str:
-    """A value as it may be repeated: short, one line, and nothing but plain characters."""
-    text = "".join(c if c.isascii() and c.isprintable() else "?" for c in str(value)[:SHOWN])
-    return text + ("..." if len(str(value)) > SHOWN else "")
+def _shown(name: str) -> str:
+    """The name of a parameter, where it is one: whatever else was sent may be somebody's."""
+    return name if re.fullmatch(f"[A-Za-z0-9]{{1,{SHOWN}}}", name) else "(not a name of letters and digits)"
 
 
 def _number(value: Any) -> int:

@@ -52,6 +52,7 @@ def exchange(server, data, shut=True):
 @pytest.fixture(autouse=True)
 def serves_on(server):
     """After every test the server is there, and has not kept what it was given."""
+    server.forget()
     yield
     assert server.process.poll() is None
     assert ask_nothing(server).closed
@@ -241,7 +242,7 @@ def test_texts_end_at_their_first_nul_or_at_their_length(server, small_scan, end
 
 
 def test_silence_ends_a_connection_and_dripping_bytes_do_not(server, small_scan):
-    silent, dripping = Talk(server), Talk(server)
+    silent, dripping = Talk(server), Talk(server, "zero-filled")
     text = header_text(small_scan).encode()
     dripping.raw(struct.pack("<HI", 3, len(text)))
     begun, sent = time.monotonic(), 0
@@ -265,11 +266,10 @@ def test_a_client_that_reads_nothing_holds_up_no_other(server, small_scan):
 
 def test_a_client_that_goes_is_noticed(server, small_scan):
     talk = Talk(server, "posterior", header_text(small_scan)).send(acquisitions(small_scan))
-    number = talk.socket.getsockname()
     talk.out.close()
     talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     talk.socket.close()
-    assert number and server.event("connection", end="gone")["acquisitions"] > 0
+    assert server.event("connection", end="gone")["acquisitions"] > 0
     polite = Talk(server, "posterior", header_text(small_scan)).send(acquisitions(small_scan)).close()
     polite.out.close()
     polite.socket.close()
@@ -279,7 +279,7 @@ def test_a_client_that_goes_is_noticed(server, small_scan):
 def test_images_and_waveforms_are_read_over(server, small_scan):
     pixels = np.zeros((2, 3, 8, 9), np.complex128)
     image = ismrmrd.Image.from_array(pixels, transpose=False)
-    image.attribute_string = "x" * 5000
+    image.attribute_string = ismrmrd.Meta({"ImageComments": "x" * 5000}).serialize()
     waveform = ismrmrd.Waveform.from_array(np.zeros((3, 50), np.uint32))
     talk = Talk(server, "zero-filled", header_text(small_scan)).send([image, waveform])
     answer = talk.send(acquisitions(small_scan)).send([waveform, image]).close().answer()
@@ -325,7 +325,7 @@ def test_configurations(server, small_scan, name):
     assert answer.closed
     assert len([text for text in answer.said("WRN") if "known are" in text]) == warnings
     assert len(answer.images) == (2 if method == "tv" else 0)
-    assert server.event("connection", acquisitions=0 if method == "posterior" else 41)["method"] == method
+    assert server.event("connection")["method"] == method
 
 
 def test_parameters_come_as_text_or_as_config_text(server, small_scan):
