@@ -14,6 +14,7 @@ from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.deliver import find_prior
@@ -97,7 +98,7 @@ class Classical:
     def run(self, prepared: Prepared, index: int) -> SliceResult:
         """Reconstruct a slice."""
         one = prepared.slice(index)
-        images = run_method([one], prepared.scan.key, index, self.options, None, Batches(1, 1, 0), _silent)
+        images = run_method([one], prepared.scan.key, index, self.options, None, Batches(1, 1, 0), SILENT)
         done = finish(one, images[0], 0.0)
         return SliceResult(done.magnitude, done.image)
 
@@ -135,7 +136,7 @@ class Learned:
         """
         scan, one = prepared.scan, prepared.slice(index)
         batches = _plan(scan, prepared.volume, self.options, self.prior)
-        images = run_method([one], scan.key, number, self.options, self.prior, replace(batches, slices=1), tell)[0]
+        images = run_method([one], scan.key, number, self.options, self.prior, replace(batches, slices=1), Progress.of(tell))[0]
         done = finish(one, images, 0.0)
         sampled = self.options.method == "posterior"
         checks = {"prior_share": done.prior_share, **self.checks}
@@ -211,10 +212,6 @@ def load(options: dict[str, Any]) -> Loaded:
         except ValueError:
             return Loaded(device, None, interval)
     return Loaded(device, find_prior(prior, "posterior").to(device), interval)
-
-
-def _silent(share: float) -> None:
-    pass
 
 
 def warm_up(device: torch.device) -> None:
