@@ -113,6 +113,26 @@ def send(
             raise typer.Exit(1)
 
 
+def openrecon(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
+    vendor: Annotated[str, typer.Option(help="Who builds the package; part of its name.")] = "research",
+    method: Annotated[MethodName, typer.Option(help="What the console offers first.")] = MethodName.posterior,
+    json: JsonOption = False,
+) -> None:
+    """Write what a scanner's console needs to run the server: label, Dockerfile, manual and build script.
+
+    Example: rsd-mri openrecon package --vendor mylab
+    """
+    with refusing():
+        from rsd_mri.serve.openrecon import Package, write_package
+
+        package = Package(vendor, method.value)
+        written = write_package(folder, package)
+        line = f"{folder}: {len(written)} files; 'bash {folder / 'build.sh'}' builds {package.file_name}.zip"
+        values = {"files": [str(path) for path in written], "archive": f"{package.file_name}.zip"}
+        result([line, NOT_FOR_DIAGNOSTIC_USE], values, json)
+
+
 def _parameters(assignments: list[str] | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in assignments or []:

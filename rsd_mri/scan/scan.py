@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.findings import Finding
 
-
 FROM_RECORDS = ("ismrmrd",)
 """Formats of which the file is one way among others in which the same data come."""
 

@@ -85,7 +85,7 @@ def lines_of_scan(scan: Scan) -> Iterator[Line]:
     """Lines of a scan as a scanner sends them: noise first, then slice by slice, the last line of each flagged."""
 
     def line(samples: NDArray[np.complex64], number: int = 0, slice_: int = 0, flags: Sequence[int] = ()) -> Line:
-        head = np.zeros((), HEAD_TYPE)
+        head: NDArray[Any] = np.zeros((), HEAD_TYPE)
         head["version"], head["flags"] = 1, sum(1 << (flag - 1) for flag in flags)
         head["active_channels"] = head["available_channels"] = len(samples)
         head["number_of_samples"] = samples.shape[1]

@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from rsd_mri.serve.job import Dropped, Job, fault
+from rsd_mri.serve.faults import fault
+from rsd_mri.serve.job import Dropped, Job
 
 
 class Desk:

@@ -2,73 +2,29 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.header import parse_header
-from rsd_mri.scan.sign import settle_sign
 from rsd_mri.serve.discretion import Discretion
 from rsd_mri.serve.facts import facts_of
+from rsd_mri.serve.faults import fault, plain
 from rsd_mri.serve.measurement import SOURCE, Key, Measurement, Volume, check_matrix
-from rsd_mri.serve.methods import Classical, Learned, Loaded, Prepared, SliceResult, prepare, remarks_of
-from rsd_mri.serve.noise_store import NoiseStore
+from rsd_mri.serve.methods import Classical, Learned, Prepared, SliceResult, prepare, remarks_of
 from rsd_mri.serve.pipe import Reply
 from rsd_mri.serve.results import Frame, Results, Send, frame_of
 from rsd_mri.serve.saving import save_raw
 from rsd_mri.serve.scale import energies, settle_scale
 from rsd_mri.serve.settings import PREVIEW, Settings
+from rsd_mri.serve.work import Shop, Work, across, same_frame, turn_of
 
 CARTESIAN = (None, "cartesian", "epi")
 
 
-def on_fault(error: Exception) -> None:
-    """Do nothing; the worker may show a traceback here."""
-
-
 class Dropped(Exception):
     """The connection is over: its work is of no use any more."""
-
-
-@dataclass(eq=False)
-class Work:
-    """A volume, and how far it is done."""
-
-    volume: Volume
-    keys: tuple[Key, ...]
-    energies: NDArray[np.float64]
-    offset: int
-    """Slices of the same frame that were begun before."""
-    prepared: Prepared | None = None
-    doubts: tuple[str, ...] = ()
-    learned: Learned | None = None
-    shown: int = 0
-    """Slices of series 1 done."""
-    sampled: int = 0
-    """Slices of the learned method done."""
-    stack: list[SliceResult] = field(default_factory=list)
-    """Of a 3-D acquisition, whose images lie across the slices that are reconstructed."""
-
-    @property
-    def count(self) -> int:
-        """Slices."""
-        return self.volume.scan.n_slices
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What all jobs share."""
-
-    loaded: Callable[[], Loaded]
-    """Waits until prior and calibration are loaded."""
-    device: Callable[[], object]
-    noise: NoiseStore
-    flip: str
-    save: Path | None
-    memory: int
 
 
 class Job:
@@ -228,7 +184,7 @@ class Job:
                 if sentence is not None:
                     self.results.say("WRN", sentence)
         for volume in self._volumes(keys):
-            begun = sum(w.count for w in self.works if _same_frame(w.volume, volume))
+            begun = sum(w.count for w in self.works if same_frame(w.volume, volume))
             own = tuple(key for key in keys if volume.holds(key))
             self.works.append(Work(volume, own, energies(volume.scan.kspace), begun))
 
@@ -289,7 +245,7 @@ class Job:
 
     def _prepare(self, work: Work) -> None:
         """Settle what the slices of a volume share."""
-        like = next((w.prepared for w in self.works if w is not work and _same_frame(w.volume, work.volume)), None)
+        like = next((w.prepared for w in self.works if w is not work and same_frame(w.volume, work.volume)), None)
         try:
             prepared = prepare(work.volume.scan, like)
         except InputError as error:
@@ -311,7 +267,7 @@ class Job:
 
     def _show(self, work: Work, index: int, method: str) -> None:
         assert work.prepared is not None  # noqa: S101 - for the type checker
-        result = Classical(method, self.shop.device()).run(work.prepared, index)  # type: ignore[arg-type]
+        result = Classical(method, self.shop.device).run(work.prepared, index)
         for each, frame in self._ready(work, index, result):
             self._settle_scale(work, index, each.magnitude)
             self.results.classical(each, method, frame, work.doubts)
@@ -355,7 +311,7 @@ class Job:
         if len(work.stack) < work.count:
             work.stack.clear()
             raise InputError("a position of its readout could not be reconstructed")
-        images = _across(work.stack)
+        images = across(work.stack)
         work.stack.clear()
         middle = len(images) // 2
         return [
@@ -395,50 +351,3 @@ class Job:
         if measurement.late:
             self.results.say("WRN", f"{measurement.late} lines came after their slice was whole and were left out")
         self._send(Reply.DONE, b"{}")
-
-
-def turn_of(flip: str, vendor: str | None) -> bool:
-    """Whether an image is sent turned by 180 degrees against the scan, whose reader turns what the vendor asks for."""
-    turned, *_ = settle_sign(vendor)
-    return {"none": turned, "both": not turned}.get(flip, False)
-
-
-def _across(stack: Sequence[SliceResult]) -> list[SliceResult]:
-    """From slices [phase_encode, partition] at each position of the readout to partitions [readout, phase_encode]."""
-
-    def cut(arrays: Sequence[NDArray[np.generic] | None], number: int) -> NDArray[np.generic] | None:
-        if any(a is None for a in arrays):
-            return None
-        return np.stack([a[:, number] for a in arrays if a is not None])
-
-    first = stack[0]
-    several, complexes = range(len(first.samples)), range(len(first.sample_images))
-    return [
-        SliceResult(
-            magnitude=cut([s.magnitude for s in stack], number),  # type: ignore[arg-type]
-            image=cut([s.image for s in stack], number),  # type: ignore[arg-type]
-            std=cut([s.std for s in stack], number),  # type: ignore[arg-type]
-            half_width=cut([s.half_width for s in stack], number),  # type: ignore[arg-type]
-            samples=tuple(cut([s.samples[k] for s in stack], number) for k in several),  # type: ignore[misc]
-            sample_images=tuple(cut([s.sample_images[k] for s in stack], number) for k in complexes),  # type: ignore[misc]
-            distrust=first.distrust,
-        )
-        for number in range(first.magnitude.shape[1])
-    ]
-
-
-def _same_frame(a: Volume, b: Volume) -> bool:
-    return a.frame == b.frame and a.scan.n_coils == b.scan.n_coils and a.scan.size == b.scan.size
-
-
-def plain(error: Exception) -> str:
-    """A sentence for what went wrong."""
-    return str(error).removeprefix(f"{SOURCE}: ") if isinstance(error, InputError) else fault(error)
-
-
-def fault(error: Exception) -> str:
-    """A sentence for what should not happen; it repeats nothing of the data. The rest goes to `on_fault`."""
-    on_fault(error)
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "there is not enough memory"
-    return f"a fault of this program ({type(error).__name__})"

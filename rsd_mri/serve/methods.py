@@ -136,7 +136,8 @@ class Learned:
         """
         scan, one = prepared.scan, prepared.slice(index)
         batches = _plan(scan, prepared.volume, self.options, self.prior)
-        images = run_method([one], scan.key, number, self.options, self.prior, replace(batches, slices=1), Progress.of(tell))[0]
+        batches, told = replace(batches, slices=1), Progress.of(tell)
+        images = run_method([one], scan.key, number, self.options, self.prior, batches, told)[0]
         done = finish(one, images, 0.0)
         sampled = self.options.method == "posterior"
         checks = {"prior_share": done.prior_share, **self.checks}

@@ -113,7 +113,8 @@ class Session:
         watching = asyncio.create_task(self.stream.watch(self.limits.idle))
         staying: asyncio.Task[None] | None = None
         try:
-            await asyncio.wait({reading, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {reading, self._over}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             watching.cancel()
             if not self._over.done() and self._opened:
                 # All has come. The client is listened to further only to know whether it is there.
@@ -121,7 +122,8 @@ class Session:
                     self.say("DBG", "the writing side was shut: taken as the end of the measurement")
                 self.workshop.order(Order.END, self.number)
                 staying = asyncio.create_task(self.stream.stay())
-                await asyncio.wait({staying, self._over}, return_when=asyncio.FIRST_COMPLETED)
+                waited = {staying, self._over}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
                 self.end(Ending("gone", "the client is gone"))
             elif not self._over.done():
                 self.end(Ending("close"))

@@ -14,6 +14,8 @@ WITHOUT_IMAGES = ("null", "savedataonly")
 PREVIEW = "l1-wavelet"
 """The classical method whose images are sent before those of a learned one."""
 MOST_SAMPLES = 16
+AS_CONFIGURED = ""
+"""A method that leaves the choice to the configuration: interfaces send every parameter."""
 PIXELS = ("int16", "float32", "complex")
 SHOWN = 40
 """Most characters of a name that is repeated in a warning."""
@@ -121,7 +123,7 @@ def _with_parameters(
         else:
             warnings.append(f"the parameter config is no text; {settings.method} is used")
     for name, value in values.items():
-        if name in ("config", "customconfig"):
+        if name in ("config", "customconfig") or (name == "method" and value == AS_CONFIGURED):
             continue
         if name not in READERS:
             known = ", ".join(["config", "customconfig", *READERS])

@@ -3,11 +3,11 @@
 import ismrmrd
 import numpy as np
 import pytest
-from mrd_files import write_mrd
 from mrd_client import Talk, acquisitions, ask, header_text, line, place
+from mrd_files import write_mrd
 
-from rsd_mri.priors.prior import load_prior
 from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.prior import load_prior
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
 from rsd_mri.scan.reading import read_scan
 
@@ -178,7 +178,7 @@ def test_vendors_with_the_other_sign_are_turned_about_the_middle_pixel(server):
 ])  # fmt: skip
 def test_the_direction_can_be_chosen(flip, vendor, expected):
     from rsd_mri.serve.pixels import turned
-    from rsd_mri.serve.job import turn_of
+    from rsd_mri.serve.work import turn_of
 
     image = np.zeros((32, 24))
     image[(32 - 20, 24 - 9) if vendor == "SIEMENS" else (20, 9)] = 1  # as the reader of files gives it
