@@ -75,6 +75,9 @@ def recon(
         bool,
         typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
     ] = False,
+    store: Annotated[
+        Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
+    ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -94,11 +97,13 @@ def recon(
         from rsd_mri.reconstruction.intervals import read_calibration
         from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
+        from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
+        archive = None if store is None else Archive.of(store)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         options = ReconOptions(
             method.value, samples, seed, resolve_device(device.value),

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import calibration_data
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
@@ -178,22 +179,6 @@ class Loaded:
     interval: Calibration | None
 
 
-def device_of(name: str) -> torch.device:
-    """The device of a name.
-
-    Raises
-    ------
-    InputError
-        If it is not there.
-    """
-    if name in ("auto", "cpu"):
-        return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
-    # Takes seconds to import, which only those wait for who name a device.
-    from rsd_mri.training.fabric import resolve_device
-
-    return resolve_device(name)
-
-
 def load(options: dict[str, Any]) -> Loaded:
     """Load prior and calibration.
 
@@ -204,7 +189,7 @@ def load(options: dict[str, Any]) -> Loaded:
     InputError
         If what was named cannot be used.
     """
-    device = device_of(options["device"])
+    device = resolve_device(options["device"])
     prior = Path(options["prior"]) if options["prior"] else None
     interval = read_calibration(Path(options["calibration"])) if options["calibration"] else None
     if prior is None and options["method"] not in LEARNED:

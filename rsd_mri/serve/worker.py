@@ -79,18 +79,19 @@ def main() -> None:
 
 def _run(options: dict[str, Any], out: Out) -> None:
     # In the order in which the first connection needs them: classical images, then the prior.
-    import rsd_mri.serve.faults as faults
+    from rsd_mri.machine.device import resolve_device
+    from rsd_mri.serve import faults
     from rsd_mri.serve.desk import Desk
     from rsd_mri.serve.faults import plain
     from rsd_mri.serve.job import Job
-    from rsd_mri.serve.methods import device_of, warm_up
+    from rsd_mri.serve.methods import warm_up
     from rsd_mri.serve.noise_store import NoiseStore
     from rsd_mri.serve.settings import Settings
     from rsd_mri.serve.work import Shop
 
     if options["debug"]:
         faults.on_fault = lambda error: traceback.print_exception(error)
-    later, device = Later(options), device_of(options["device"])
+    later, device = Later(options), resolve_device(options["device"])
     save = Path(options["save"]) if options["save"] else None
     shop = Shop(later, device, NoiseStore(), options["flip"], save, options["memory"])
     desk = Desk()
