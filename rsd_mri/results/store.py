@@ -83,8 +83,8 @@ class Archive:
         return len(files)
 
     def _associate(self) -> "Association":
+        from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage, Verification
         from pynetdicom import AE, _config
-        from pynetdicom.sop_class import MRImageStorage, SecondaryCaptureImageStorage, Verification
 
         _config.LOG_HANDLER_LEVEL = "none"
         try:  # pynetdicom says neither why nothing answers, nor does it close its socket then

@@ -162,7 +162,9 @@ class Learned:
             tuple(finish(one, images[k : k + 1], 0.0).image for k in range(len(images))) if complex_samples else ()
         )
         return SliceResult(
-            magnitude=done.magnitude, image=done.image, std=None if rec.std is None else rec.std[0],
+            magnitude=done.magnitude, image=done.image,
+            # One sample has no spread.
+            std=rec.std[0] if rec.std is not None and self.options.samples > 1 else None,
             half_width=None if rec.half_width is None else rec.half_width[0],
             samples=tuple(done.samples) if sampled else (), sample_images=complexes if sampled else (),
             distrust=tuple(distrust),
