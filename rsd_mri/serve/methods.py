@@ -22,6 +22,7 @@ from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.finish import finish, pooled_std
 from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.memory import Batches
+from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, _parameters, _plan, run_method, try_held_out
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
@@ -202,11 +203,24 @@ def load(options: dict[str, Any]) -> Loaded:
     return Loaded(device, find_prior(prior, "posterior").to(device), interval)
 
 
-def warm_up(device: torch.device) -> None:
-    """Reconstruct next to nothing, so that the first scan does not wait for what is loaded when it is first used."""
+def warm_up(device: torch.device, loaded: Loaded | None = None) -> None:
+    """Reconstruct next to nothing, so that the first scan does not wait for what is loaded when it is first used.
+
+    Parameters
+    ----------
+    device
+        Where.
+    loaded
+        With a prior the posterior is warmed up, without it a classical method.
+    """
     n = 64
     image = torch.zeros(2, n, n, dtype=torch.complex64)
     image[0, 16:48, 16:40] = image[1, 16:48, 24:48] = 1
     kspace = fft2c(image).numpy()[None]
-    scan = Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated")
-    Classical("l1-wavelet", device).run(prepare(scan), 0)
+    prepared = prepare(Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated"))
+    if loaded is None:
+        Classical("l1-wavelet", device).run(prepared, 0)
+    elif loaded.prior is not None and loaded.prior.kind != "generator":
+        few = Learned("posterior", 1, 0, device, loaded.prior, None)
+        few.options = replace(few.options, posterior=PosteriorSettings.of("few-step"))
+        few.run(prepared, 0, 0, lambda share: None, False)  # noqa: ARG005

@@ -138,6 +138,8 @@ def _run(options: dict[str, Any], out: Out) -> None:
         warm_up(device)
     threading.Thread(target=desk.quick_lane, daemon=True).start()
     later.load()
+    with contextlib.suppress(InputError):
+        warm_up(device, later())
     out(Reply.READY, 0)
     desk.slow_lane()
 
