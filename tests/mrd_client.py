@@ -58,7 +58,7 @@ class Running:
         while not self.events.empty():
             self.events.get()
 
-    def connect(self, timeout=60):
+    def connect(self, timeout=600):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def stop(self, how=signal.SIGTERM):

@@ -31,16 +31,16 @@ class Discretion:
     """
 
     def __init__(self, text: str | None = None) -> None:
-        self._pattern: re.Pattern[str] | None = None
-        if text is None:
-            return
-        words = sorted(set(_words(ElementTree.fromstring(text))), key=len, reverse=True)
-        if words:
-            self._pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, words)) + r")(?!\w)", re.IGNORECASE)
+        self._words = () if text is None else tuple({word.lower() for word in _words(ElementTree.fromstring(text))})
 
     def __call__(self, sentence: str) -> str:
         """The sentence without them."""
-        return sentence if self._pattern is None else self._pattern.sub(HIDDEN, sentence)
+        lower = sentence.lower()
+        # Headers may hold a hundred thousand values, sentences are short.
+        found = sorted((word for word in self._words if word in lower), key=len, reverse=True)
+        for word in found:
+            sentence = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", HIDDEN, sentence, flags=re.IGNORECASE)
+        return sentence
 
 
 def _words(root: ElementTree.Element) -> Iterator[str]:

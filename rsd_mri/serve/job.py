@@ -1,5 +1,6 @@
 """The work of one connection, in steps: slices that are whole become scans, scans become images."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,8 @@ from rsd_mri.serve.scale import energies, settle_scale
 from rsd_mri.serve.settings import PREVIEW, Settings
 from rsd_mri.serve.work import Shop, Work, across, same_frame, turn_of
 
+OF_A_PART = re.compile(r"the header says \d+ slices|have no record")
+"""Notes of the reader on slices that are not there."""
 CARTESIAN = (None, "cartesian", "epi")
 
 
@@ -260,7 +263,9 @@ class Job:
         work.prepared = prepared
         warnings, remarks = remarks_of(prepared)
         for sentence in warnings:
-            self.results.say("WRN", sentence)
+            # What a part of the slices lacks is on its way, or came before.
+            if not (self.measurement.in_parts and OF_A_PART.search(sentence)):
+                self.results.say("WRN", sentence)
         for sentence in remarks:
             self.results.say("DBG", sentence)
         work.doubts = tuple(s for s in warnings if s.startswith("the noise level is unknown"))

@@ -96,7 +96,10 @@ class Measurement:
         self._shared: list[int] = []
         self._whole: dict[Key, float] = {}
         self._begun: set[Key] = set()
+        self._parts = 0
         self._last_average = _most_averages(text)
+        self._last_partition = header.partitions[1] if header.partitions is not None else 0
+        self._partitions: dict[Key, set[int]] = {}
         self._embedded = header.calibration_mode == "embedded"
 
     def add(self, data: bytes) -> None:
@@ -114,7 +117,11 @@ class Measurement:
                 self._samples[-1] = None
             else:
                 self._lines.setdefault(key, []).append(number)
-                if flags >> (LAST_IN_SLICE - 1) & 1 and int(idx["average"]) >= self._last_average:
+                partitions = self._partitions.setdefault(key, set())
+                partitions.add(int(idx["kspace_encode_step_2"]))
+                last = flags >> (LAST_IN_SLICE - 1) & 1 and int(idx["average"]) >= self._last_average
+                # Some sequences flag the last line of every partition of a slab.
+                if last and len(partitions) > self._last_partition:
                     self._whole[key] = time.monotonic()
         elif coils and count:
             self._shared.append(number)
@@ -143,6 +150,11 @@ class Measurement:
         for key in self._lines:
             if key not in self._begun:
                 self._whole[key] = now
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether there is more to come than what was read at once, or more came before."""
+        return not self.ended or len(self._begun) < len(self._lines) or self._parts > 1
 
     @property
     def has_lines(self) -> bool:
@@ -182,6 +194,7 @@ class Measurement:
         """Slices that are whole and not begun, in the order in which they were measured; they count as begun then."""
         keys = tuple(sorted(self._whole, key=lambda key: self._lines[key][0]))
         self._begun |= self._whole.keys()
+        self._parts += 1
         self._whole.clear()
         return keys
 

@@ -150,9 +150,9 @@ class Server:
             for task in (*self._tasks, stopping):
                 task.cancel()
             await self.worker.kill()
-            failed = working.done() and working.exception()
+            await asyncio.wait({working}, timeout=LAST_WORDS)
             working.cancel()
-        if failed:
+        if working.done() and not working.cancelled() and (failed := working.exception()) is not None:
             raise failed
         self._tell(
             {"event": "stopped", "connections": self._count},
@@ -217,7 +217,7 @@ class Server:
 
     def _worker_died(self) -> None:
         for session in self._sessions.values():
-            if session.acquisitions:
+            if session.opened:
                 session.end(Ending("error", "the process that reconstructs ended unexpectedly; send the scan again"))
         self._log(0, "the process that reconstructs ended unexpectedly and is begun anew")
 

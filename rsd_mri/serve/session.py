@@ -67,7 +67,7 @@ class Session:
         self.settings = default
         self._log = log
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._configured = self._headed = self._opened = False
+        self._configured = self._headed = self.opened = False
         self.acquisitions = self.dropped = self.images = 0
         self._of_series: Counter[int] = Counter()
         self._first: float | None = None
@@ -116,7 +116,7 @@ class Session:
             waited: set[asyncio.Future[Any]] = {reading, self._over}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             watching.cancel()
-            if not self._over.done() and self._opened:
+            if not self._over.done() and self.opened:
                 # All has come. The client is listened to further only to know whether it is there.
                 if self.stream.ended:
                     self.say("DBG", "the writing side was shut: taken as the end of the measurement")
@@ -137,7 +137,7 @@ class Session:
         return await self._finish(ending)
 
     async def _finish(self, ending: Ending) -> Ending:
-        if self._opened:
+        if self.opened:
             self.workshop.order(Order.DROP, self.number)
         if ending.end == "gone":
             return ending
@@ -193,7 +193,7 @@ class Session:
             raise Refused(f"a message of the unknown kind {identifier} came, whose length is not known")
 
     def _configure(self, name: bytes) -> None:
-        if self._opened:
+        if self.opened:
             self.say("WRN", "a config after the first data was left out")
             return
         self._configured = True
@@ -201,7 +201,7 @@ class Session:
 
     def _parameters(self, text: bytes, configures: bool) -> None:
         self._configured = self._configured or configures
-        if self._opened:
+        if self.opened:
             self._log(self.number, f"a text of {len(text)} bytes after the first data was ignored")
             return
         if not text.strip():
@@ -226,11 +226,11 @@ class Session:
         self._text = text
 
     def _open(self) -> None:
-        if self._opened:
+        if self.opened:
             return
         import json
 
-        self._opened = True
+        self.opened = True
         self.workshop.order(Order.OPEN, self.number, json.dumps(self.settings.as_dict()).encode())
         self.workshop.order(Order.HEADER, self.number, self._text.encode("utf-8", "replace"))
 

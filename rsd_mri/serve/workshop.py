@@ -24,6 +24,7 @@ class Worker:
         self._early: list[bytes] = []
         self._held: dict[int, int] = {}
         self.ready = False
+        self._stopping = False
         self.died: Callable[[], None] = lambda: None
         """Called when the worker has ended by itself."""
 
@@ -42,12 +43,16 @@ class Worker:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
             )
             self._process = process
+            if self._stopping:
+                process.kill()
             early, self._early = self._early, []
             for data in early:
                 self._write(data)
             await self._replies(process)
             code = await process.wait()
             was_ready, self._process = self.ready, None
+            if self._stopping:
+                return
             if not was_ready:
                 raise InputError(f"the process that reconstructs ended while it was loading (exit code {code})")
             self.died()
@@ -103,7 +108,8 @@ class Worker:
                 Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
 
     async def kill(self) -> None:
-        """End the worker, whatever it is doing."""
+        """End the worker, whatever it is doing; `run` returns then."""
+        self._stopping = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -308,3 +308,19 @@ def test_noise_of_an_earlier_connection_is_used(server, small_scan):
     assert np.abs(without.pixels(1) - whole).max() > 1e-4 * whole.max()
     assert any("noise measurement" in text for text in without.said("WRN"))
     assert "A_77" not in server.log.read_text()
+
+
+def test_a_slab_whose_partitions_are_flagged_one_by_one_is_not_begun_early(small_scan):
+    from rsd_mri.scan.header import parse_header
+    from rsd_mri.serve.measurement import SOURCE, Measurement
+
+    limits = "<kspace_encoding_step_2><minimum>0</minimum><maximum>2</maximum><center>1</center></kspace_encoding_step_2>"
+    text = header_for((16, 8), (16, 8)).replace("<encodingLimits/>", f"<encodingLimits>{limits}</encodingLimits>")
+    measurement = Measurement(parse_header(text, SOURCE), text)
+    for partition in range(3):
+        assert measurement.wait() is None
+        one = line(np.ones((2, 16)), 4)
+        one.idx.kspace_encode_step_2 = partition
+        one.setFlag(ismrmrd.ACQ_LAST_IN_SLICE)
+        measurement.add(one.to_bytes())
+    assert measurement.wait() is not None
