@@ -13,7 +13,7 @@ SOURCES = sorted((ROOT / "rsd_mri").rglob("*.py")) + sorted((ROOT / "data_prep")
 LAYERS = [
     "about", "errors", "panel", "progress", "machine", "randomness", "operators", "files", "protocol", "scan",
     "metrics", "networks", "training", "simulation", "coils", "results", "diffusion", "preparation", "corruption",
-    "datasets", "priors", "rsd", "reconstruction", "data_prep", "experiment", "api", "bench", "commands",
+    "datasets", "priors", "rsd", "reconstruction", "data_prep", "experiment", "api", "serve", "bench", "commands",
 ]
 
 

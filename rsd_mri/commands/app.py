@@ -30,6 +30,7 @@ from rsd_mri.commands.options import (
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
 
@@ -49,6 +50,9 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
+app.command()(openrecon)
 
 
 class Network(str, Enum):
