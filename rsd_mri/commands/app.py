@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+from dataclasses import asdict
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -27,6 +28,7 @@ from rsd_mri.commands.options import (
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
 from rsd_mri.machine import interrupts, threads
@@ -47,6 +49,9 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
+app.command()(openrecon)
 
 
 class Network(str, Enum):
@@ -213,10 +218,10 @@ def generate(
             )
         result(
             [
-                f"{count} images in {target}, contact sheet in {made['sheet']}, "
-                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            made, json,
+            asdict(made), json,
         )
 
 

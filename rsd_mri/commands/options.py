@@ -59,15 +59,27 @@ def protocol_of(name: str | None, accel: float | None, assignments: list[str] | 
         protocol = load_protocol(name)
     else:
         protocol = protocol_for_acceleration(accel) if accel is not None else Protocol()
-    pairs = {}
+    pairs = pairs_of(assignments)
     if name is not None and accel is not None:
-        pairs["mask.acceleration"] = str(accel)
+        pairs = {"mask.acceleration": str(accel), **pairs}
+    return protocol.with_values(pairs) if pairs else protocol
+
+
+def pairs_of(assignments: list[str] | None) -> dict[str, str]:
+    """Keys and values of `--set key=value`.
+
+    Raises
+    ------
+    InputError
+        If one has no `=`.
+    """
+    pairs = {}
     for text in assignments or []:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text}: expected key=value, for example --set mask.acceleration=8")
         pairs[key.strip()] = value
-    return protocol.with_values(pairs) if pairs else protocol
+    return pairs
 
 
 MAKES = {

@@ -64,6 +64,9 @@ def recon(
         bool,
         typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
     ] = False,
+    store: Annotated[
+        Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
+    ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -81,11 +84,13 @@ def recon(
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
+        from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
+        archive = None if store is None else Archive.of(store)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
         how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
