@@ -1,5 +1,6 @@
 """From the records of a measurement to its scans: every stack of slices, every frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,7 +45,9 @@ class Settled:
     budget: int | None
 
 
-def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
+def scans_of(
+    records: Records, budget: int | None = None, others: Sequence[Records] = (), noise_from: Records | None = None
+) -> tuple[Scan, ...]:
     """Turn Cartesian records into scans: slices, or 3-D volumes, which become slices across their readout.
 
     Noise records give `noise`, scaled to the bandwidth of the imaging lines. Lines for calibration only give
@@ -57,6 +60,10 @@ def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
         Of one measurement.
     budget
         Bytes that k-space may take.
+    others
+        Other measurements, in which noise is looked for where this one has none.
+    noise_from
+        The measurement to take noise from, where it was named.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
     volume = bool(steps.min() != steps.max())
     stacks, said = settle_stacks(head, volume)
     turned, sign, warned = settle_sign(header.vendor, stacks[0].geometry.slice_direction is not None)
-    noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]))
+    noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]), others, noise_from)
     findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
     settled = Settled(
         records, roles, header, turned, noise, tuple(findings),
