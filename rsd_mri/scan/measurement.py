@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import assemble, check_values
+from rsd_mri.scan.echo_planar import fill, on_even_steps
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.noise_records import averaged, noise_of
 from rsd_mri.scan.partitions import to_slices
-from rsd_mri.scan.placement import Filled, Grid, fillable, place, settle_centre, settle_grid, turn_filled
+from rsd_mri.scan.placement import Filled, Grid, fillable, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import Records
 from rsd_mri.scan.reference import calibration_of
@@ -80,6 +81,7 @@ def scans_of(
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):
         raise InputError(f"{records.source}: trajectory is {header.trajectory}; expected cartesian")
+    records = on_even_steps(records, header)
     image = roles.of("image")
     head = records.head[image]
     steps = head["idx"]["kspace_encode_step_2"]
@@ -112,13 +114,13 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
             f"{records.source}: header and counters ask for k-space of {list(grid.shape)}, but only {measured} points "
             "were measured; the file is damaged: convert the raw data again"
         )
-    filled = place(records, frames[0].chosen, grid)
+    filled = fill(records, frames[0].chosen, grid, settled.roles)
     check_values(filled.kspace, records.source)
     moved, centre, said = settle_centre(filled, grid)
     notes += said
     if moved != grid:
         grid = moved
-        filled = place(records, frames[0].chosen, grid)
+        filled = fill(records, frames[0].chosen, grid, settled.roles)
     findings = [centre, Finding("slices", str(len(stack.slices)), stack.sorted_by, len(stack.slices))]
     if len(frames) > 1:
         names = ", ".join(f"{len({f.label[n] for f in frames})} of {n}" for n in frames[0].label)
@@ -126,7 +128,7 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
         findings.append(Finding("frames", f"{len(frames)}: {names}", "counters of the records", labels))
     found = []
     for index, frame in enumerate(frames):
-        filled = filled if index == 0 else place(records, frame.chosen, grid)
+        filled = filled if index == 0 else fill(records, frame.chosen, grid, settled.roles)
         found.append(_scan(settled, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
     return found
 

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.echo_planar import fill
 from rsd_mri.scan.findings import Finding
-from rsd_mri.scan.placement import Filled, Grid, place, turn_filled
+from rsd_mri.scan.placement import Filled, Grid, turn_filled
 from rsd_mri.scan.records import CALIBRATION_AND_IMAGING, COUNTERS, Records
 from rsd_mri.scan.roles import Roles
 from rsd_mri.scan.sampling import contiguous_centre
@@ -42,7 +43,7 @@ def calibration_of(
     chosen = _first_of_counters(records, chosen, notes)
     # What is calibration and image at once lies between the lines for calibration only.
     both = image[records.flagged(CALIBRATION_AND_IMAGING)[image]]
-    filled = place(records, np.sort(np.concatenate([chosen, both])), grid)
+    filled = fill(records, np.sort(np.concatenate([chosen, both])), grid, roles)
     notes += filled.notes
     if turned:
         filled, _ = turn_filled(filled, None, volume=False)

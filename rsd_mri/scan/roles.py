@@ -61,7 +61,8 @@ def settle_roles(records: Records) -> Roles:
         chosen = records.flagged(flag)
         if chosen.any():
             kinds[chosen] = "phase correction" if flag == PHASE_CORRECTION else "skipped"
-            notes.append(f"{int(chosen.sum())} {what} records were left out")
+            left = "are no lines of the image" if flag == PHASE_CORRECTION else "were left out"
+            notes.append(f"{int(chosen.sum())} {what} records {left}")
     kinds[records.flagged(NOISE)] = "noise"
     if not (kinds == "image").any():
         raise InputError(f"{records.source}: no imaging record among {len(head)}; expected lines of k-space")
