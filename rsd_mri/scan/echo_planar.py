@@ -51,7 +51,7 @@ def on_even_steps(records: Records, header: Header) -> Records:
             matrix = matrices[int(backward[index])] if chosen[index] else None
             yield index, one if matrix is None else regridded(one, matrix)
 
-    note = f"{n} samples of the EPI readout, some on the ramps, were regridded to {size} even steps by the header's timing"
+    note = f"{n} samples of the EPI readout, some on its ramps, were regridded to {size} even steps by their timing"
     return replace(records, head=changed, samples=samples, notes=(*records.notes, note))
 
 
