@@ -71,6 +71,10 @@ def recon(
     patient_id: Annotated[
         Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
     ] = None,
+    keep_protocol: Annotated[
+        bool,
+        typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
+    ] = False,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -94,7 +98,7 @@ def recon(
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         options = ReconOptions(
             method.value, samples, seed, resolve_device(device.value),

@@ -106,7 +106,7 @@ def reconstruct_scan(
     # A generator knows one noise level: it cannot restore what the others are left out for.
     if options.held_out and learned and prior is not None and prior.kind != "generator":
         middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
-        options, prior, predicted = try_held_out(middle, scan.source.name, options, prior)
+        options, prior, predicted = try_held_out(middle, scan.key, options, prior)
     parts: list[FinishedSlice] = []
     prepared: list[PreparedSlice] = []
     for begin in range(0, scan.n_slices, batches.slices):
@@ -120,7 +120,7 @@ def reconstruct_scan(
                 progress(first + min(int(done), count - 1), scan.n_slices, done - min(int(done), count - 1))
 
         tell(0.0)
-        images = run_method(prepared, scan.source.name, begin, options, prior, batches, tell)
+        images = run_method(prepared, scan.key, begin, options, prior, batches, tell)
         if options.device.type == "cuda":
             torch.cuda.synchronize(options.device)
         seconds = (time.perf_counter() - begun) / len(chunk)
@@ -159,6 +159,9 @@ def reconstruct_scan(
         prior_hash=prior.sha256 if prior is not None and learned else None,
         seed=options.seed,
         geometry=scan.geometry,
+        facts=scan.facts,
+        frame=scan.frame,
+        stack=scan.stack,
         notes=tuple(notes),
         parameters=_parameters(options, prior if learned else None, volume),
     )
