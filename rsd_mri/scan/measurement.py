@@ -146,7 +146,7 @@ def _scan(
     """One frame of one stack."""
     records, header, volume = settled.records, settled.header, grid.n_partitions is not None
     window = fillable(grid, header)
-    calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned)
+    calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned, header)
     notes, findings = (*notes, *said), (*findings, *([] if found is None else [found]))
     noise = settled.noise
     if noise is not None:
