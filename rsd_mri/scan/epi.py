@@ -116,7 +116,23 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
-    ratio = (images[0] * images[1].conj()).sum(axis=0)
+    return _line_through((images[0] * images[1].conj()).sum(axis=0))
+
+
+def read_both_ways(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Phase of forward over backward lines, [readout] (rad), where the same lines were read both ways.
+
+    Parameters
+    ----------
+    forward, backward
+        [coil, readout, phase_encode] k-space of the same lines.
+    """
+    images = [_along(lines, inverse=True) for lines in (forward, backward)]
+    return _line_through((images[0] * images[1].conj()).sum(axis=(0, 2)))
+
+
+def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
+    """Constant and linear phase of [readout] numbers, by their strength."""
     x = np.arange(len(ratio)) - len(ratio) // 2
     slope = float(np.angle((ratio[1:] * ratio[:-1].conj()).sum()))
     constant = float(np.angle((ratio * np.exp(-1j * slope * x)).sum()))
