@@ -13,6 +13,7 @@ from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -163,6 +164,7 @@ def assemble(
             kspace = kspace.astype(np.complex64)
     kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
+    found += silent_in_words(noise, kspace)
     found += _conflicts(header, kspace.shape)
     off = (0, 0)
     if not centred:

@@ -16,6 +16,7 @@ from rsd_mri.errors import InputError
 SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
 NAMES = (*SPACE, *FRAMES)
+OWN_ORDER = "the format's own order"
 CONCENTRATED = 3.0
 """Energy in the middle of an axis over that of even energy, from which it counts as one of k-space."""
 CLEARER = 1.5
@@ -147,7 +148,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     names.update(zip((first, second), order, strict=True))
     found = tuple(names[axis] for axis in range(array.ndim))
     if found == usual:
-        return Axes(found, "the format's own order", doubt)
+        return Axes(found, OWN_ORDER, doubt)
     return Axes(found, "; ".join([*evidence, *said]), doubt)
 
 

@@ -17,8 +17,6 @@ from rsd_mri.scan.header import Header
 
 MOST_DELAY = 4.0
 """Largest delay between forward and backward lines that is looked for [samples]."""
-ALIKE = 0.01
-"""Change of phase over the object below which a difference counts as none [turns]."""
 TIKHONOV = 1e-3
 """Weight of the regridded image's energy, relative to the samples'."""
 
@@ -65,21 +63,35 @@ def readout_timing(header: Header) -> Readout | None:
     return Readout(*values, sinusoidal="sinus" in (header.description or "").lower())
 
 
-def regridding(timing: Readout, n: int) -> NDArray[np.complex64] | None:
-    """Matrix [n, n] from samples of a readout to even steps; None where all samples lie on the plateau.
+def regridding(
+    timing: Readout, n: int, size: int | None = None, backward: bool = False
+) -> NDArray[np.complex64] | None:
+    """Matrix [size, n] from samples of a readout to even steps; None where all samples lie on the plateau.
 
     The image along the readout that fits the samples best, within the field of view that their widest spacing
     carries, is transformed to even steps.
+
+    Parameters
+    ----------
+    timing
+        Of the readout.
+    n
+        Samples.
+    size
+        Even steps over what the samples span; as many as samples without it.
+    backward
+        Whether the line is read backwards and turned round later: then its centre is at size - 1 - size // 2.
     """
-    places = timing.positions(n)
+    size = n if size is None else size
+    places = timing.positions(n) * (size / n)
     steps = np.diff(places)
-    if not np.isfinite(places).all() or steps.min() <= 0 or np.ptp(steps) < 1e-3 * steps.max():
+    if not np.isfinite(places).all() or steps.min() <= 0 or (np.ptp(steps) < 1e-3 * steps.max() and size == n):
         return None
-    width = min(int(n / steps.max()), n)
-    x = np.arange(n) - n // 2
-    inside = np.abs(x) <= width // 2
-    model = np.exp(-2j * np.pi * places[:, None] * x[inside] / n)
-    even = np.exp(-2j * np.pi * x[:, None] * x[inside] / n)
+    x = np.arange(size) - size // 2
+    inside = np.abs(x) <= min(int(size / steps.max()), size) // 2
+    wanted = np.arange(size) - (size - 1 - size // 2 if backward else size // 2)
+    model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
+    even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
     return (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
 
@@ -168,6 +180,11 @@ def ghost(phase: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     """
     share = (weight * np.sin(phase / 2) ** 2).sum() / max(weight.sum(), 1e-30)
     return float(np.sqrt(share))
+
+
+def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Energy of the readout's image of [coil, readout, phase_encode], [readout]."""
+    return (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
 
 
 def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import assemble
-from rsd_mri.scan.axes import Axes, arranged, named, settle_axes
+from rsd_mri.scan.axes import OWN_ORDER, Axes, arranged, named, settle_axes
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
 from rsd_mri.scan.scan import Scan
@@ -81,7 +81,7 @@ def scans_of_array(
         If the arrays are no k-space.
     """
     kspace, frames = arranged(array, axes)
-    if axes.evidence != "the format's own order":
+    if axes.evidence != OWN_ORDER:
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")

@@ -61,7 +61,8 @@ def settle_roles(records: Records) -> Roles:
         chosen = records.flagged(flag)
         if chosen.any():
             kinds[chosen] = "phase correction" if flag == PHASE_CORRECTION else "skipped"
-            notes.append(f"{int(chosen.sum())} {what} records were left out")
+            left = "are no lines of the image" if flag == PHASE_CORRECTION else "were left out"
+            notes.append(f"{int(chosen.sum())} {what} records {left}")
     kinds[records.flagged(NOISE)] = "noise"
     if not (kinds == "image").any():
         raise InputError(f"{records.source}: no imaging record among {len(head)}; expected lines of k-space")
@@ -71,14 +72,25 @@ def settle_roles(records: Records) -> Roles:
 
 
 def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) -> int:
-    """Number of the encoding that is the image's: the first that has lines of one."""
+    """Number of the encoding that is the image's: the one with most lines of one.
+
+    Lines of another encoding with as many coils are a calibration, where none is flagged as such.
+    """
     spaces = head["encoding_space_ref"]
     image = kinds == "image"
-    space = int(spaces[image].min())
+    numbers, lines = np.unique(spaces[image], return_counts=True)
+    space = int(numbers[lines.argmax()])
     other = image & (spaces != space)
     if other.any():
-        kinds[other] = "skipped"
-        notes.append(f"{int(other.sum())} records of another encoding were left out")
+        coils = head["active_channels"][image & (spaces == space)].max()
+        first = spaces[other].min()
+        taken = other & (spaces == first) & (head["active_channels"] == coils) & ~(kinds == "calibration").any()
+        kinds[other & ~taken] = "skipped"
+        kinds[taken] = "calibration"
+        if taken.any():
+            notes.append(f"{int(taken.sum())} records of encoding {first} are taken as calibration lines")
+        if (left := int((other & ~taken).sum())) > 0:
+            notes.append(f"{left} records of another encoding were left out")
     return space
 
 

@@ -6,7 +6,7 @@ converted give the same image.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import parse_header
-from rsd_mri.scan.records import HEAD_TYPE, Records
+from rsd_mri.scan.measurement import scans_of
+from rsd_mri.scan.records import HEAD_TYPE, Records, holds_image
+from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.twix_protocol import Protocol, read_protocol, to_ismrmrd
 
 MOST_MEASUREMENTS = 64
@@ -37,6 +40,40 @@ class Measurement:
     stop: int
     modern: bool
     """VD and later: one header for all channels of a record."""
+
+
+def read_twix(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
+    """Read a Siemens measurement, every stack and every frame: the last of the file that holds an image.
+
+    Noise may lie in another measurement of the file (the adjustment of the coils), or be given.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or not Cartesian.
+    """
+    first, *others = twix_measurements(path, budget)
+    return scans_of(first, budget, others, noise)
+
+
+def twix_measurements(path: Path, budget: int | None = None) -> list[Records]:
+    """Measurements of a file: the imaging one first, which is the last that holds one, then the others, last first.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    check_size(path, "the file", (path.stat().st_size,), 1, budget)
+    found = [read_records(path, one) for one in measurements(path)]
+    image = [one for one in found if holds_image(one)] or found
+    first = image[-1]
+    others = [one for one in reversed(found) if one is not first]
+    if others:
+        names = ", ".join(one.name or "(no name)" for one in found)
+        note = f"the file holds the measurements {names}; the last with an image, {first.name}, was read"
+        first = replace(first, notes=(*first.notes, note))
+    return [first, *others]
 
 
 def looks_like_twix(path: Path) -> bool:
