@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
@@ -87,7 +88,7 @@ def reconstruct_files(
     prior: Path | None,
     delivery: Delivery,
     prep: PrepSettings | None,
-    progress: Callable[[float, str], None],
+    progress: Progress,
     calibration: Calibration | None = None,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -101,22 +102,13 @@ def reconstruct_files(
     if options.method in LEARNED:
         loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
     done = Delivered()
-    for number, path in enumerate(scans):
-
-        def tell(index: int, count: int, share: float, number: int = number, name: str = path.name) -> None:
-            progress((number + (index + share) / count) / len(scans), name)
-
+    for path, part in progress.each(scans, lambda path: path.name):
         try:
             require_writable(delivery.folder(path))
-            volumes = read_scans(path)
             recs: list[Reconstruction] = []
             comparisons: list[Reconstruction] = []
-            for place, scan in enumerate(volumes):
-
-                def tell_part(index: int, count: int, share: float, place: int = place, of: int = len(volumes)) -> None:
-                    tell(place * count + index, of * count, share)  # noqa: B023 - called before the next scan
-
-                rec = reconstruct_scan(scan, options, loaded, prep, tell_part)
+            for scan, of_scan in part.each(read_scans(path)):
+                rec = reconstruct_scan(scan, options, loaded, prep, of_scan)
                 recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
                 if delivery.report:
                     for other in ("cg-sense", "zero-filled"):

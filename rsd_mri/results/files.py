@@ -156,7 +156,8 @@ def _geometry(text: str) -> Geometry:
 
 
 def _facts(text: str) -> Facts:
-    return Facts(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+    return Facts(**values)
 
 
 def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:

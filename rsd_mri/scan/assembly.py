@@ -213,7 +213,7 @@ def assemble(
                 {"kind": "full" if source == "full" else kind, "source": source, "lines": n_lines}),
         finding_of_acceleration(scan, finding.evidence),
     ]  # fmt: skip
-    return replace(scan, findings=merged(_usual(scan), sizes.findings, settled, findings))
+    return replace(scan, findings=merged(usual_findings(scan), sizes.findings, settled, findings))
 
 
 def finding_of_acceleration(scan: Scan, evidence: str) -> Finding:
@@ -223,8 +223,9 @@ def finding_of_acceleration(scan: Scan, evidence: str) -> Finding:
     return Finding("acceleration", f"{scan.realised_acceleration:.2f}{outside}", evidence, scan.realised_acceleration)
 
 
-def _usual(scan: Scan) -> list[Finding]:
+def usual_findings(scan: Scan) -> list[Finding]:
     """Answers of every scan, where its reader has nothing better to say."""
+    voxel = scan.geometry.voxel_size
     oriented = scan.geometry.slice_direction is not None
     known = f"{len(scan.geometry.positions)} positions" if scan.geometry.positions else "not known"
     noise, calibration = scan.noise, scan.calibration
@@ -234,6 +235,10 @@ def _usual(scan: Scan) -> list[Finding]:
         Finding("slices", str(scan.n_slices), "", scan.n_slices),
         Finding("axes", "slice, coil, readout, phase encode", "layout of the format"),
         Finding("coils", str(scan.n_coils), "", scan.n_coils),
+        Finding("matrix", f"{scan.size[0]} x {scan.size[1]}", "size of k-space"),
+        Finding("voxel", "not known" if voxel is None else " x ".join(f"{v:.3g}" for v in voxel) + " mm"),
+        Finding("sampling", "lines" if scan.mask.ndim == 1 else "2-D pattern", scan.mask_source),
+        finding_of_acceleration(scan, "points over points acquired"),
         Finding("sign", "plain transform", "arrays are taken as they are", "plain"),
         Finding("noise", "no noise scan", "" if noise is None else "in the file") if noise is None else
         Finding("noise", f"{noise.shape[1]} samples a coil", "in the file", {"samples": int(noise.shape[1])}),

@@ -99,7 +99,7 @@ def _occurrence(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     sorted_keys = keys[order]
     starts = np.r_[True, sorted_keys[1:] != sorted_keys[:-1]]
     first = np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))
-    count = np.empty(len(keys), np.int64)
+    count: NDArray[np.int64] = np.empty(len(keys), np.int64)
     count[order] = np.arange(len(keys)) - first
     return count
 

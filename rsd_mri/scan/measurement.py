@@ -23,6 +23,7 @@ from rsd_mri.scan.roles import Roles, settle_roles
 from rsd_mri.scan.sampling import contiguous_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.sign import settle_sign
+from rsd_mri.scan.windows import Window
 
 MOST_EMPTY = 200
 """Largest plausible ratio of the points of k-space to those measured."""
@@ -105,8 +106,8 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     """Every frame of one stack."""
     records, header = settled.records, settled.header
     grid, notes = settle_grid(records, image, header, stack.slices)
-    frames, said = settle_frames(records, image)
-    notes += said
+    frames, of_frames = settle_frames(records, image)
+    notes += of_frames
     check_size(records.source, "k-space", (len(frames), *grid.shape), 8, settled.budget)
     measured = int(records.head["number_of_samples"][image].astype(np.int64).sum()) * grid.n_coils
     if len(frames) * np.prod(grid.shape, dtype=float) > MOST_EMPTY * measured:
@@ -145,7 +146,7 @@ def _scan(
 ) -> Scan:
     """One frame of one stack."""
     records, header, volume = settled.records, settled.header, grid.n_partitions is not None
-    window = fillable(grid, header)
+    window: Window | None = fillable(grid, header)
     calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned, header)
     notes, findings = (*notes, *said), (*findings, *([] if found is None else [found]))
     noise = settled.noise
@@ -156,6 +157,8 @@ def _scan(
         filled, window = turn_filled(filled, window, volume)
     kspace, geometry = filled.kspace, stack.geometry
     if volume:
+        # Those of the array: positions along the readout.
+        findings = tuple(one for one in findings if one.question != "slices")
         notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
         check_values(kspace, records.source)
         kspace, header, geometry = to_slices(kspace, header, geometry)

@@ -44,7 +44,10 @@ def settle_stacks(image: NDArray[np.void], volume: bool) -> tuple[tuple[Stack, .
     groups: list[list[int]] = []
     for counter in sorted(place, key=lambda c: firsts[list(counters).index(c)]):
         fitting = [] if volume else [g for g in groups if place[counter].along(place[g[0]])]
-        (fitting[0] if fitting else groups.append([]) or groups[-1]).append(counter)
+        if fitting:
+            fitting[0].append(counter)
+        else:
+            groups.append([counter])
     # Stacks are numbered by their smallest counter, as people count their slices.
     groups.sort(key=min)
     stacks = tuple(_stack(sorted(group), place) for group in groups)

@@ -113,8 +113,9 @@ def settle_sizes(
             wanted, said = list(target), True
             why.append("the file's own image has this size")
     thickness, source = _thickness(header, encoded, recon, spacing, notes)
-    voxel = None
+    voxel = covers = None
     if fov[0] is not None and fov[1] is not None:
+        covers = (fov[0], fov[1])
         voxel = (fov[0] / size[0], fov[1] / size[1], thickness or 1.0)
     image = (wanted[0], wanted[1]) if said else None
     evidence = "; ".join([_where(header, encoded, recon), *why])
@@ -134,7 +135,7 @@ def settle_sizes(
             Finding("field of view", "not known", "no field of view of a plausible size"),
             Finding("voxel", "not known", "no field of view of a plausible size"),
         ]
-    return Sizes((fov[0], fov[1]) if voxel is not None else None, voxel, image, tuple(findings), tuple(notes))
+    return Sizes(covers, voxel, image, tuple(findings), tuple(notes))
 
 
 def _where(header: Header, encoded: Triple | None, recon: Triple | None) -> str:
