@@ -168,7 +168,7 @@ def _line(records: Records, indices: NDArray[np.intp], grid: Grid) -> list[NDArr
         if kept.shape[0] != grid.n_coils or kept.shape[1] > grid.readout:
             continue
         start = min(max(grid.readout // 2 - centre - grid.shift, 0), grid.readout - kept.shape[1])
-        line = np.zeros((grid.n_coils, grid.readout), np.complex64)
+        line: NDArray[np.complex64] = np.zeros((grid.n_coils, grid.readout), np.complex64)
         line[:, start : start + kept.shape[1]] = kept
         found_lines.append(line)
     return found_lines
