@@ -17,6 +17,8 @@ SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
 NAMES = (*SPACE, *FRAMES)
 OWN_ORDER = "the format's own order"
+SMALLEST = 24
+"""Points along both axes of k-space from which its numbers tell anything about axes and origin."""
 CONCENTRATED = 3.0
 """Energy in the middle of an axis over that of even energy, from which it counts as one of k-space."""
 CLEARER = 1.5
@@ -123,6 +125,8 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     usual
         The order that the format has.
     """
+    if sorted(array.shape)[-2] < SMALLEST:
+        return Axes(usual, OWN_ORDER)
     few = array[:: -(-len(array) // MOST_LOOKED_AT)] if usual[0] not in ("readout", "coil") else array
     power = few.real.astype(np.float32) ** 2 + few.imag.astype(np.float32) ** 2
     share = [concentration(power, axis) if array.shape[axis] > 1 else 0.0 for axis in range(array.ndim)]
