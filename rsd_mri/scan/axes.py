@@ -78,14 +78,14 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     Parameters
     ----------
     kspace
-        [..., y, x], the last two axes those of k-space.
+        [..., y, x], the middle of k-space along the last two axes.
     axis
         The one to look at.
     kernel
         Width; 1 for a factor.
     """
     moved = np.moveaxis(kspace, axis, -3).reshape(-1, kspace.shape[axis], *kspace.shape[-2:])
-    middle = _middle(moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)])
+    middle = moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)]
     half = kernel // 2
     inside = (slice(half, middle.shape[-2] - half), slice(half, middle.shape[-1] - half))
     rest = total = 0.0
@@ -103,9 +103,17 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def _middle(kspace: NDArray) -> NDArray[np.complex128]:
-    """Window around the largest value over all but the last two axes, as wide as `WINDOW` where there is room."""
-    energy = (np.abs(kspace) ** 2).sum(axis=tuple(range(kspace.ndim - 2)))
+def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex128]:
+    """Window around the largest energy along the last two axes, as wide as `WINDOW` where there is room.
+
+    Parameters
+    ----------
+    kspace
+        [..., y, x].
+    power
+        Energy of some of it, [..., y, x].
+    """
+    energy = power.sum(axis=tuple(range(power.ndim - 2)), dtype=np.float64)
     found = []
     for axis in (0, 1):
         profile = energy.sum(axis=1 - axis)
@@ -143,7 +151,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     others = [axis for axis in range(array.ndim) if axis not in (first, second)]
     rest = [name for name in usual if name not in ("readout", "phase")]
     evidence = ["energy of k-space is concentrated along both axes"] if moved else []
-    given, said, doubt = _settle_others(flat, [array.shape[axis] for axis in others], rest, moved)
+    given, said, doubt = _settle_others(middle_of(flat, seen), [array.shape[axis] for axis in others], rest, moved)
     names = dict(zip(others, given, strict=True))
     lines = _lines_along(seen)
     if lines is not None and order[lines] != "phase":
@@ -170,6 +178,9 @@ def _settle_others(
         best = min(bad, key=lambda i: bad[i])
         sizes = " and ".join(str(shape[i]) for i in free)
         clear = usual > CLEARER * bad[best] and unexplained(flat, best, 1) > GAIN * bad[best]
+        if best != usual_coil and clear and usual_coil in bad:
+            # Averages with a phase of their own predict one another as coils do; the usual coils do so as well then.
+            clear = unexplained(flat, usual_coil, 1) < GAIN * usual
         if best != usual_coil and clear:
             given.insert(best, given.pop(usual_coil))
             said.append(
