@@ -63,6 +63,10 @@ def named(text: str, shape: Sequence[int], path: object) -> Axes:
     return Axes(names, "named by --axes")
 
 
+def _power(array: NDArray) -> NDArray[np.float32]:
+    return array.real.astype(np.float32) ** 2 + array.imag.astype(np.float32) ** 2
+
+
 def concentration(power: NDArray[np.float32], axis: int) -> float:
     """Largest share of the energy in a twelfth of an axis (wherever it lies), over that of even energy."""
     energy = power.sum(axis=tuple(i for i in range(power.ndim) if i != axis), dtype=np.float64)
@@ -135,8 +139,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     """
     if sorted(array.shape)[-2] < SMALLEST:
         return Axes(usual, OWN_ORDER)
-    few = array[:: -(-len(array) // MOST_LOOKED_AT)] if usual[0] not in ("readout", "coil") else array
-    power = few.real.astype(np.float32) ** 2 + few.imag.astype(np.float32) ** 2
+    power = _power(array) if usual[0] in ("readout", "coil") else _power(array[:: -(-len(array) // MOST_LOOKED_AT)])
     share = [concentration(power, axis) if array.shape[axis] > 1 else 0.0 for axis in range(array.ndim)]
     wanted = tuple(usual.index(name) for name in ("readout", "phase"))
     first, second = sorted(sorted(range(array.ndim), key=lambda axis: -share[axis])[:2])
@@ -147,7 +150,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     moved = set(wanted) != {first, second}
     order = [name for name in usual if name in ("readout", "phase")]
     flat = np.moveaxis(array, (first, second), (-2, -1))
-    seen = np.moveaxis(power, (first, second), (-2, -1))
+    seen = _power(flat[:: -(-len(flat) // MOST_LOOKED_AT)])
     others = [axis for axis in range(array.ndim) if axis not in (first, second)]
     rest = [name for name in usual if name not in ("readout", "phase")]
     evidence = ["energy of k-space is concentrated along both axes"] if moved else []
@@ -178,7 +181,7 @@ def _settle_others(
         best = min(bad, key=lambda i: bad[i])
         sizes = " and ".join(str(shape[i]) for i in free)
         clear = usual > CLEARER * bad[best] and unexplained(flat, best, 1) > GAIN * bad[best]
-        if best != usual_coil and clear and usual_coil in bad:
+        if clear and given[best] in FRAMES and usual_coil in bad:
             # Averages with a phase of their own predict one another as coils do; the usual coils do so as well then.
             clear = unexplained(flat, usual_coil, 1) < GAIN * usual
         if best != usual_coil and clear:
