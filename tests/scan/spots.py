@@ -51,7 +51,8 @@ def xml(encoded, recon, encoded_fov, recon_fov, *, lines=None, partitions=(0, 0,
     said += limits("kspace_encoding_step_2", *partitions) + limits("slice", 0, slices - 1, 0)
     system = f"<systemVendor>{vendor}</systemVendor>" if vendor else ""
     return (
-        f"<ismrmrdHeader><acquisitionSystemInformation>{system}<receiverChannels>3</receiverChannels>"
+        '<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">'
+        f"<acquisitionSystemInformation>{system}<receiverChannels>3</receiverChannels>"
         "</acquisitionSystemInformation><experimentalConditions><H1resonanceFrequency_Hz>63500000"
         f"</H1resonanceFrequency_Hz></experimentalConditions><encoding>{space('encodedSpace', encoded, encoded_fov)}"
         f"{space('reconSpace', recon, recon_fov)}<encodingLimits>{said}</encodingLimits><trajectory>cartesian"
@@ -60,10 +61,10 @@ def xml(encoded, recon, encoded_fov, recon_fov, *, lines=None, partitions=(0, 0,
 
 
 def record(
-    samples, line, *, centre, read_dir=READ, phase_dir=PHASE, position=CENTRE, flags=(), user=None, dwell=5.0, **counters
+    samples, line, *, centre, read_dir=READ, phase_dir=PHASE, position=CENTRE, flags=(), user=None, **counters
 ):
     acq = ismrmrd.Acquisition.from_array(np.ascontiguousarray(samples, np.complex64))
-    acq.center_sample, acq.sample_time_us = centre, dwell
+    acq.center_sample, acq.sample_time_us = centre, 5.0
     acq.idx.kspace_encode_step_1 = line
     for name, value in counters.items():
         setattr(acq.idx, name, value)
