@@ -7,7 +7,19 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
-from rsd_mri.commands.options import Device, DeviceOption, JsonOption, ProtocolOption, SeedOption, existing, protocol_of
+from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    NoiseOption,
+    ProtocolOption,
+    SeedOption,
+    answers_of,
+    existing,
+    protocol_of,
+)
 from rsd_mri.errors import InputError
 
 
@@ -76,6 +88,9 @@ def recon(
         typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
     ] = False,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
@@ -105,9 +120,10 @@ def recon(
             PosteriorSettings.of(sampler.value, levels, consistency), held_out,
         )
         known = None if calibration is None else read_calibration(calibration)
+        answers = answers_of(axes, noise, calibration_scan)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
-                scans, options, prior, delivery, chosen, bar.progress, known
+                scans, options, prior, delivery, chosen, bar.progress, known, answers
             )
         for failure in done.failures:
             say(f"Error: {failure}")

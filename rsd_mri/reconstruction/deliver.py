@@ -20,6 +20,7 @@ from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_pa
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def reconstruct_files(
     prep: PrepSettings | None,
     progress: Progress,
     calibration: Calibration | None = None,
+    answers: Answers = NONE,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
 
@@ -107,7 +109,7 @@ def reconstruct_files(
             require_writable(delivery.folder(path))
             recs: list[Reconstruction] = []
             comparisons: list[Reconstruction] = []
-            for scan, of_scan in part.each(read_scans(path)):
+            for scan, of_scan in part.each(read_scans(path, answers=answers)):
                 rec = reconstruct_scan(scan, options, loaded, prep, of_scan)
                 recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
                 if delivery.report:

@@ -85,24 +85,24 @@ def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> 
         raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
     array = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
     notes = ["a bare array: image size, voxel size and noise are not known"]
-    axes = list(shape)
+    names = list(shape)
     if shape["AVG"] > 1:
         notes.append(f"{shape['AVG']} averages were averaged")
-        array = array.mean(axis=axes.index("AVG"), keepdims=True)
+        array = array.mean(axis=names.index("AVG"), keepdims=True)
     for name in FIRST_KEPT:
         if shape[name] > 1:
             notes.append(f"the first of {shape[name]} along {name} was kept")
-            array = array.take([0], axis=axes.index(name))
+            array = array.take([0], axis=names.index(name))
     transformed = shape["READ"] == 1 and shape["PHS2"] > 1
     image = ("PHS1", "PHS2") if transformed else ("READ", "PHS1")
-    wanted = [axes.index(name) for name in ("SLICE", "COIL", *image)]
-    others = [n for i, n in enumerate(axes) if i not in wanted and array.shape[i] != 1]
+    wanted = [names.index(name) for name in ("SLICE", "COIL", *image)]
+    others = [n for i, n in enumerate(names) if i not in wanted and array.shape[i] != 1]
     if others:
         raise InputError(
             f"{path}: dimension {others[0]} is {shape[others[0]]}; expected k-space of slices, "
             "with only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
         )
-    rest = [i for i in range(len(axes)) if i not in wanted]
+    rest = [i for i in range(len(names)) if i not in wanted]
     kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
     return (assemble(path, "cfl", kspace, notes=tuple(notes)),)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.centre import find_peak, rolled
+from rsd_mri.scan.edges import without_foreign_samples
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
@@ -164,6 +165,7 @@ def assemble(
             kspace = kspace.astype(np.complex64)
     kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
+    found += without_foreign_samples(kspace)
     found += silent_in_words(noise, kspace)
     found += _conflicts(header, kspace.shape)
     off = (0, 0)

@@ -37,7 +37,7 @@ def noise_array(path: Path, budget: int | None = None) -> Records:
     if array.dtype.kind != "c" or array.ndim != 2 or array.shape[0] > min(array.shape[1], 256):
         raise InputError(f"{path}: has type {array.dtype}, shape {list(array.shape)}; expected noise [coil, sample]")
     noise = np.array(array, np.complex64)
-    head = np.zeros(1, HEAD_TYPE)
+    head: NDArray[np.void] = np.zeros(1, HEAD_TYPE)
     head["flags"], head["active_channels"] = np.uint64(1) << np.uint64(NOISE - 1), noise.shape[0]
 
     def samples(chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:

@@ -7,7 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.epi import found, ghost, navigated, readout_energy, readout_timing, regridded, regridding, turned
+from rsd_mri.scan.epi import (
+    found,
+    ghost,
+    navigated,
+    read_both_ways,
+    readout_energy,
+    readout_timing,
+    regridded,
+    regridding,
+    turned,
+)
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.placement import Filled, Grid, lines_of, place
 from rsd_mri.scan.records import CALIBRATION, COUNTERS, NAVIGATION, NOISE, REVERSE, Records
@@ -68,15 +78,19 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -
         return place(records, chosen, grid)
     parts = [place(records, chosen[~backward], grid), place(records, chosen[backward], grid)]
     phases, by = _navigator_phases(records, chosen, grid, roles)
+    twice = (parts[0].count > 0) & (parts[1].count > 0)
+    if not by and twice.any(axis=1).all():
+        both_ways = zip(parts[0].kspace, parts[1].kspace, twice, strict=True)
+        phases = np.stack([read_both_ways(one[..., at], other[..., at]) for one, other, at in both_ways])
     aligned = _aligned(parts, phases)
     left = np.zeros(grid.readout)
-    if _complete(parts):
+    if not twice.any() and _complete(parts):
         left = found(*aligned)
         if by and ghost(left, _spread(aligned)) < WORTH_SAYING:
             left = np.zeros_like(left)
         both = [replace(part, kspace=k) for part, k in zip(parts, aligned, strict=True)]
         aligned = _aligned(both, np.broadcast_to(left, phases.shape))
-    elif not by:
+    elif not by and not twice.any(axis=1).all():
         raise InputError(
             f"{records.source}: an undersampled EPI without phase-correction records: the lines read backwards cannot "
             "be brought together with the others; convert the raw data again with these records kept"
@@ -84,7 +98,11 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -
     counts = [part.count[:, None, None, :] for part in parts]
     total = counts[0] + counts[1]
     kspace = (aligned[0] * counts[0] + aligned[1] * counts[1]) / np.maximum(total, 1)
-    notes = (*parts[0].notes, *parts[1].notes, _in_words(phases, left, by, _spread(aligned)))
+    if not by and twice.any():
+        by_what = "by the lines that were read both ways"
+    else:
+        by_what = f"by {by} navigator lines" if by else "found from the data, the image being sparsest"
+    notes = (*parts[0].notes, *parts[1].notes, _in_words(phases, left, by_what, _spread(aligned)))
     return Filled(kspace.astype(np.complex64), parts[0].count + parts[1].count, tuple(dict.fromkeys(notes)))
 
 
@@ -150,15 +168,14 @@ def _line(records: Records, indices: NDArray[np.intp], grid: Grid) -> list[NDArr
         if kept.shape[0] != grid.n_coils or kept.shape[1] > grid.readout:
             continue
         start = min(max(grid.readout // 2 - centre - grid.shift, 0), grid.readout - kept.shape[1])
-        line = np.zeros((grid.n_coils, grid.readout), np.complex64)
+        line: NDArray[np.complex64] = np.zeros((grid.n_coils, grid.readout), np.complex64)
         line[:, start : start + kept.shape[1]] = kept
         found_lines.append(line)
     return found_lines
 
 
-def _in_words(phases: NDArray[np.float64], left: NDArray[np.float64], by: int, weight: NDArray[np.float64]) -> str:
+def _in_words(phases: NDArray[np.float64], left: NDArray[np.float64], how: str, weight: NDArray[np.float64]) -> str:
     before = ghost(phases[len(phases) // 2] + left, weight)
-    how = f"by {by} navigator lines" if by else "found from the data, the image being sparsest"
-    if by and np.abs(left).any():
-        how = f"by {by} navigator lines, which left {ghost(left, weight):.0%}, and by the data"
+    if "navigator" in how and left.any():
+        how += f", which left {ghost(left, weight):.0%}, and by the data"
     return f"EPI: lines read backwards were brought together with the others {how}; the ghost would be {before:.0%}"

@@ -60,7 +60,8 @@ def readout_timing(header: Header) -> Readout | None:
     values = [header.parameters.get(key, -1.0) for key in wanted]
     if min(values) < 0 or values[-1] <= 0 or not 0 < sum(values[:3]) < 1e6:
         return None
-    return Readout(*values, sinusoidal="sinus" in (header.description or "").lower())
+    up, flat, down, delay, dwell = values
+    return Readout(up, flat, down, delay, dwell, "sinus" in (header.description or "").lower())
 
 
 def regridding(
@@ -87,9 +88,9 @@ def regridding(
     steps = np.diff(places)
     if not np.isfinite(places).all() or steps.min() <= 0 or (np.ptp(steps) < 1e-3 * steps.max() and size == n):
         return None
-    x = np.arange(size) - size // 2
+    x: NDArray[np.intp] = np.arange(size) - size // 2
     inside = np.abs(x) <= min(int(size / steps.max()), size) // 2
-    wanted = np.arange(size) - (size - 1 - size // 2 if backward else size // 2)
+    wanted: NDArray[np.intp] = np.arange(size) - (size - 1 - size // 2 if backward else size // 2)
     model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
     even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
@@ -116,8 +117,24 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
-    ratio = (images[0] * images[1].conj()).sum(axis=0)
-    x = np.arange(len(ratio)) - len(ratio) // 2
+    return _line_through((images[0] * images[1].conj()).sum(axis=0))
+
+
+def read_both_ways(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Phase of forward over backward lines, [readout] (rad), where the same lines were read both ways.
+
+    Parameters
+    ----------
+    forward, backward
+        [coil, readout, phase_encode] k-space of the same lines.
+    """
+    images = [_along(lines, inverse=True) for lines in (forward, backward)]
+    return _line_through((images[0] * images[1].conj()).sum(axis=(0, 2)))
+
+
+def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
+    """Constant and linear phase of [readout] numbers, by their strength."""
+    x: NDArray[np.intp] = np.arange(len(ratio)) - len(ratio) // 2
     slope = float(np.angle((ratio[1:] * ratio[:-1].conj()).sum()))
     constant = float(np.angle((ratio * np.exp(-1j * slope * x)).sum()))
     rest = np.angle(ratio * np.exp(-1j * (slope * x + constant)))
@@ -146,7 +163,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         power[i] = (np.abs(one) ** 2 + np.abs(other) ** 2).sum(axis=0)
         cross[i] = (one * other.conj()).sum(axis=0)
     n = power.shape[1]
-    x = np.arange(n) - n // 2
+    x: NDArray[np.intp] = np.arange(n) - n // 2
     weight = power.sum(axis=(0, 2))
     middle = float((weight * x).sum() / max(weight.sum(), 1e-30))
 

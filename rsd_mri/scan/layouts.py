@@ -85,7 +85,7 @@ def scans_of_array(
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
-    findings = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
     if "average" in frames:
         mean, said = averaged(kspace, frames.index("average"))
         notes = (*notes, *said)
@@ -107,8 +107,8 @@ def scans_of_array(
         mask = stored_mask
         if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
             mask = mask[place]
-        words = {"notes": (*notes, *said), "findings": findings}
-        scans.append(assemble(path, form, one, stored_mask=mask, frame=label, **words, **further))
+        known = {"notes": (*notes, *said), "findings": findings, "frame": label, **further}
+        scans.append(assemble(path, form, one, stored_mask=mask, **known))
     return tuple(scans)
 
 

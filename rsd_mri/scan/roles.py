@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.findings import Finding
-from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, PHASE_CORRECTION, Records
+from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, COUNTERS, NOISE, PHASE_CORRECTION, Records
 
 MOST_COILS = 256
 SKIPPED = {
@@ -67,6 +67,7 @@ def settle_roles(records: Records) -> Roles:
     if not (kinds == "image").any():
         raise InputError(f"{records.source}: no imaging record among {len(head)}; expected lines of k-space")
     space = _space(head, kinds, notes)
+    _between(records, kinds, space, notes)
     n_coils, finding = _coils(records, kinds, notes)
     return Roles(kinds, n_coils, space, (finding,), tuple(notes))
 
@@ -92,6 +93,29 @@ def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) ->
         if (left := int((other & ~taken).sum())) > 0:
             notes.append(f"{left} records of another encoding were left out")
     return space
+
+
+def _between(records: Records, kinds: NDArray[np.str_], space: int, notes: list[str]) -> None:
+    """Take calibration lines of the image's encoding as lines of the image, where they lie between its lines.
+
+    Separate reference lines cover the centre by themselves, its image lines included.
+    """
+    if records.header.encoding(space).calibration_mode in ("separate", "external"):
+        return
+    head = records.head
+    calibration = (kinds == "calibration") & (head["encoding_space_ref"] == space)
+    image = kinds == "image"
+    if not calibration.any():
+        return
+    places = ("kspace_encode_step_1", "kspace_encode_step_2", "slice", *COUNTERS)
+    key = np.stack([head["idx"][name].astype(np.int64) for name in places], axis=1)
+    measured = {tuple(one) for one in key[image].tolist()}
+    if any(tuple(one) in measured for one in key[calibration].tolist()):
+        return
+    if (head["active_channels"][calibration] != head["active_channels"][image].max()).any():
+        return
+    kinds[calibration] = "image"
+    notes.append(f"{int(calibration.sum())} calibration lines lie between those of the image: they are part of k-space")
 
 
 def _coils(records: Records, kinds: NDArray[np.str_], notes: list[str]) -> tuple[int, Finding]:

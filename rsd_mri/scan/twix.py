@@ -179,7 +179,7 @@ def read_records(path: Path, measurement: Measurement) -> Records:
 
 def _heads(raw: NDArray[Any], protocol: Protocol, measurement: Measurement) -> NDArray[Any]:
     """Headers of twix records as those of ISMRMRD."""
-    head = np.zeros(len(raw), HEAD_TYPE)
+    head: NDArray[np.void] = np.zeros(len(raw), HEAD_TYPE)
     head["version"] = 1
     for bit, flag in FLAGS.items():
         head["flags"] |= ((raw["EvalInfoMask"] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(flag - 1)
