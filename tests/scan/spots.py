@@ -25,10 +25,10 @@ def axes_of_samples(n, centre, fov):
     return (np.arange(n) - centre) / fov
 
 
-def signal(frequencies, place, sign=-1):
-    """Of a spot at `place` [mm] along axes of frequencies: [..., one axis each]."""
+def signal(frequencies, place, sign=-1, width=WIDTH):
+    """Of a spot at `place` [mm] along axes of frequencies: [coil, one axis each]."""
     parts = [
-        np.exp(-2 * (np.pi * WIDTH * k) ** 2 + sign * 2j * np.pi * k * x)
+        np.exp(-2 * (np.pi * width * k) ** 2 + sign * 2j * np.pi * k * x)
         for k, x in zip(frequencies, place, strict=True)
     ]
     whole = parts[0]
