@@ -17,6 +17,8 @@ SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
 NAMES = (*SPACE, *FRAMES)
 OWN_ORDER = "the format's own order"
+SMALLEST = 24
+"""Points along both axes of k-space from which its numbers tell anything about axes and origin."""
 CONCENTRATED = 3.0
 """Energy in the middle of an axis over that of even energy, from which it counts as one of k-space."""
 CLEARER = 1.5
@@ -76,14 +78,14 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     Parameters
     ----------
     kspace
-        [..., y, x], the last two axes those of k-space.
+        [..., y, x], the middle of k-space along the last two axes.
     axis
         The one to look at.
     kernel
         Width; 1 for a factor.
     """
     moved = np.moveaxis(kspace, axis, -3).reshape(-1, kspace.shape[axis], *kspace.shape[-2:])
-    middle = _middle(moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)])
+    middle = moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)]
     half = kernel // 2
     inside = (slice(half, middle.shape[-2] - half), slice(half, middle.shape[-1] - half))
     rest = total = 0.0
@@ -101,9 +103,17 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def _middle(kspace: NDArray) -> NDArray[np.complex128]:
-    """Window around the largest value over all but the last two axes, as wide as `WINDOW` where there is room."""
-    energy = (np.abs(kspace) ** 2).sum(axis=tuple(range(kspace.ndim - 2)))
+def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex128]:
+    """Window around the largest energy along the last two axes, as wide as `WINDOW` where there is room.
+
+    Parameters
+    ----------
+    kspace
+        [..., y, x].
+    power
+        Energy of some of it, [..., y, x].
+    """
+    energy = power.sum(axis=tuple(range(power.ndim - 2)), dtype=np.float64)
     found = []
     for axis in (0, 1):
         profile = energy.sum(axis=1 - axis)
@@ -123,6 +133,8 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     usual
         The order that the format has.
     """
+    if sorted(array.shape)[-2] < SMALLEST:
+        return Axes(usual, OWN_ORDER)
     few = array[:: -(-len(array) // MOST_LOOKED_AT)] if usual[0] not in ("readout", "coil") else array
     power = few.real.astype(np.float32) ** 2 + few.imag.astype(np.float32) ** 2
     share = [concentration(power, axis) if array.shape[axis] > 1 else 0.0 for axis in range(array.ndim)]
@@ -139,7 +151,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     others = [axis for axis in range(array.ndim) if axis not in (first, second)]
     rest = [name for name in usual if name not in ("readout", "phase")]
     evidence = ["energy of k-space is concentrated along both axes"] if moved else []
-    given, said, doubt = _settle_others(flat, [array.shape[axis] for axis in others], rest, moved)
+    given, said, doubt = _settle_others(middle_of(flat, seen), [array.shape[axis] for axis in others], rest, moved)
     names = dict(zip(others, given, strict=True))
     lines = _lines_along(seen)
     if lines is not None and order[lines] != "phase":
@@ -166,6 +178,9 @@ def _settle_others(
         best = min(bad, key=lambda i: bad[i])
         sizes = " and ".join(str(shape[i]) for i in free)
         clear = usual > CLEARER * bad[best] and unexplained(flat, best, 1) > GAIN * bad[best]
+        if best != usual_coil and clear and usual_coil in bad:
+            # Averages with a phase of their own predict one another as coils do; the usual coils do so as well then.
+            clear = unexplained(flat, usual_coil, 1) < GAIN * usual
         if best != usual_coil and clear:
             given.insert(best, given.pop(usual_coil))
             said.append(

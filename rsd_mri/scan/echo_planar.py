@@ -90,19 +90,32 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -
             left = np.zeros_like(left)
         both = [replace(part, kspace=k) for part, k in zip(parts, aligned, strict=True)]
         aligned = _aligned(both, np.broadcast_to(left, phases.shape))
-    elif not by and not twice.any(axis=1).all():
+    elif not by and not twice.any(axis=1).all() and is_echo_planar(records.header.encoding(roles.space)):
         raise InputError(
             f"{records.source}: an undersampled EPI without phase-correction records: the lines read backwards cannot "
             "be brought together with the others; convert the raw data again with these records kept"
         )
-    counts = [part.count[:, None, None, :] for part in parts]
-    total = counts[0] + counts[1]
-    kspace = (aligned[0] * counts[0] + aligned[1] * counts[1]) / np.maximum(total, 1)
+    if not by and not phases.any() and not left.any() and not _complete(parts):
+        note = "lines were read forth and back, and nothing tells their difference: a ghost may be left"
+        return _together(parts, aligned, (*parts[0].notes, *parts[1].notes, note))
     if not by and twice.any():
         by_what = "by the lines that were read both ways"
     else:
         by_what = f"by {by} navigator lines" if by else "found from the data, the image being sparsest"
     notes = (*parts[0].notes, *parts[1].notes, _in_words(phases, left, by_what, _spread(aligned)))
+    return _together(parts, aligned, notes)
+
+
+def is_echo_planar(header: Header) -> bool:
+    """Whether the header says that lines were read in one train of echoes."""
+    return header.trajectory == "epi" or "epi" in (header.description or "").lower()
+
+
+def _together(parts: list[Filled], aligned: list[NDArray[np.complex64]], notes: tuple[str, ...]) -> Filled:
+    """Mean of forward and backward lines, each by how often it was measured."""
+    counts = [part.count[:, None, None, :] for part in parts]
+    total = np.maximum(counts[0] + counts[1], 1)
+    kspace = (aligned[0] * counts[0] + aligned[1] * counts[1]) / total
     return Filled(kspace.astype(np.complex64), parts[0].count + parts[1].count, tuple(dict.fromkeys(notes)))
 
 

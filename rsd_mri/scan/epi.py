@@ -9,10 +9,8 @@ that which makes the image sparsest; shifts by half a field of view look the sam
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.header import Header
 
 MOST_DELAY = 4.0
@@ -207,5 +205,9 @@ def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
 def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:
     """Centred transform along the readout ([..., readout] of 2 axes, else [..., readout, phase_encode]) or an axis."""
     axis = axis if axis is not None else (-1 if array.ndim == 2 else -2)
+    import torch
+
+    from rsd_mri.operators.fourier import fft1c, ifft1c
+
     way = ifft1c if inverse else fft1c
     return way(torch.from_numpy(np.ascontiguousarray(array)), dim=axis).numpy()

@@ -68,7 +68,9 @@ def foreign_kspace(file: h5py.File, path: Path) -> bool:
     data = member(file, "kspace", path)
     if not isinstance(data, h5py.Dataset) or data.shape is None:
         return False
-    return layout_of(file, "kspace").words != PLAIN
+    layout = layout_of(file, "kspace")
+    # With a header it is fastMRI's, whatever the type of its numbers.
+    return layout.words != PLAIN and ("ismrmrd_header" not in file or layout.words == "MATLAB")
 
 
 def layout_of(file: h5py.File, name: str) -> Layout:

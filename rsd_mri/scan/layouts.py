@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import assemble
-from rsd_mri.scan.axes import OWN_ORDER, Axes, arranged, named, settle_axes
+from rsd_mri.scan.axes import OWN_ORDER, SMALLEST, Axes, arranged, named, settle_axes
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
 from rsd_mri.scan.scan import Scan
@@ -99,7 +99,7 @@ def scans_of_array(
     scans = []
     for place in product(*map(range, sizes)):
         one, said = np.ascontiguousarray(kspace[place]), ()
-        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= 16 and _finite(one):
+        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= SMALLEST and _finite(one):
             origin = find_origin(one)
             if not origin.usual:
                 one, said = moved_to_middle(one, origin), in_words(origin)

@@ -51,7 +51,7 @@ def settled_mask(
 
 def _two_values(mask: NDArray, path: Path, notes: list[str]) -> NDArray[np.bool_]:
     wrong = InputError(
-        f"{path}: mask holds values other than 0 and one other; expected 1 where k-space was acquired"
+        f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
     )
     if mask.dtype.names and len(mask.dtype.names) == 2:
         mask = mask[mask.dtype.names[0]] + 1j * mask[mask.dtype.names[1]]

@@ -35,7 +35,7 @@ def read_matlab(path: Path, budget: int | None = None, axes: str | None = None) 
         raise
     except (*UNREADABLE, MatReadError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: damaged MATLAB file ({reason}); save it again") from error
+        raise InputError(f"{path}: damaged MATLAB file ({reason}); save it again, or the array as .npy") from error
     found = [name for name in sizes if arrays.get(name) is not None and arrays[name].dtype.kind == "c"]
     if len(found) != 1:
         raise InputError(

@@ -79,7 +79,7 @@ def flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
 
 def holds_image(records: Records) -> bool:
     """Whether any record may be a line of an image: none of those flagged as something else."""
-    other = np.zeros(len(records), bool)
+    other: NDArray[np.bool_] = np.zeros(len(records), bool)
     for flag in (NOISE, NAVIGATION, PHASE_CORRECTION, *ASIDE):
         other |= records.flagged(flag)
     return bool((~other).any())

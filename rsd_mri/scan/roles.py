@@ -98,7 +98,7 @@ def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) ->
 def _between(records: Records, kinds: NDArray[np.str_], space: int, notes: list[str]) -> None:
     """Take calibration lines of the image's encoding as lines of the image, where they lie between its lines.
 
-    Separate reference lines cover the centre by themselves, its image lines included.
+    Reference lines proper cover the centre by themselves, with those of the image that are flagged as both.
     """
     if records.header.encoding(space).calibration_mode in ("separate", "external"):
         return
@@ -111,6 +111,9 @@ def _between(records: Records, kinds: NDArray[np.str_], space: int, notes: list[
     key = np.stack([head["idx"][name].astype(np.int64) for name in places], axis=1)
     measured = {tuple(one) for one in key[image].tolist()}
     if any(tuple(one) in measured for one in key[calibration].tolist()):
+        return
+    lines = np.unique(head["idx"]["kspace_encode_step_1"][calibration | records.flagged(CALIBRATION_AND_IMAGING)])
+    if len(lines) > 1 and (np.diff(lines.astype(int)) == 1).all():
         return
     if (head["active_channels"][calibration] != head["active_channels"][image].max()).any():
         return

@@ -24,6 +24,8 @@ from rsd_mri.scan.twix_protocol import Protocol, read_protocol, to_ismrmrd
 MOST_MEASUREMENTS = 64
 FIRST_OF_VB = 10_000
 """VB files begin with the length of their header, which is larger; VD and later with a number that is smaller."""
+SHORTEST = 1024
+"""Bytes of a file below which it holds no measurement."""
 SYNC, END = 5, 0
 """Bits of records that hold no samples, and of the last one."""
 FLAGS = {25: 19, 22: 20, 23: 21, 24: 22, 60: 23, 21: 24, 2: 26, 51: 27, 1: 28, 14: 30, 15: 31, 28: 7, 29: 8, 11: 25}
@@ -100,8 +102,8 @@ def measurements(path: Path) -> list[Measurement]:
 
     size = path.stat().st_size
     with path.open("rb") as file:
-        first = np.frombuffer(file.read(8), "<u4")
-        if len(first) < 2:
+        first = np.frombuffer(file.read(8).ljust(8, b"\0"), "<u4")
+        if size < SHORTEST:
             raise InputError(f"{path}: {size} bytes; expected Siemens raw data: copy the file again")
         if first[0] >= FIRST_OF_VB:
             return [Measurement(0, size, modern=False)]
