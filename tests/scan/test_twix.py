@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twix_files import end_bytes, header_bytes, record_bytes, write_twix
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.reading import read_scan, read_scans, recognise
 from rsd_mri.scan.twix import directions, noise_dwell_time, read_records
 from rsd_mri.scan.twix import measurements as measurements_of
-from tests.scan.twix_files import end_bytes, header_bytes, record_bytes, write_twix
 
 READ, LINES, COILS = 64, 24, 2
 ACR = Path(__file__).parents[3] / "shared" / "data" / "siemens_acr" / "gre.dat"
