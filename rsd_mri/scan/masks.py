@@ -45,8 +45,8 @@ def settled_mask(
         notes.append("the mask is 1 where k-space was not acquired: it was inverted")
         fitted = ~fitted
     if (fitted == fitted[:1]).all():
-        return fitted[0], tuple(notes)
-    return fitted, tuple(notes)
+        fitted = fitted[0]
+    return np.array(fitted), tuple(notes)
 
 
 def _two_values(mask: NDArray, path: Path, notes: list[str]) -> NDArray[np.bool_]:
