@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.centre import find_peak, find_peak_of_volume
+from rsd_mri.scan.centre import UNSAID, WEAKER, find_peak, find_peak_of_volume
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.records import REVERSE, Records, flagged
@@ -40,6 +40,8 @@ class Grid:
     """The same of partitions."""
     matrix: tuple[int, int] = (0, 0)
     """(lines, partitions) of the header; 0 where it says nothing."""
+    said: tuple[bool, bool, bool] = (True, True, True)
+    """Whether the centre of readout, lines and partitions is said anywhere."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -81,25 +83,35 @@ def settle_grid(
         readout = int(used.max())
     steps = head["idx"]["kspace_encode_step_1"].astype(int)
     low, high = int(steps.min()), int(steps.max())
-    centre = header.lines[2] if header.lines else (phase or high + 1) // 2
+    said = _said(header.lines)
+    centre = header.lines[2] if header.lines and said else (phase or high + 1) // 2
     own = _own_centre(head, CENTRE_LINE)
     if own is not None and low <= own <= high and own != centre:
         notes.append(f"the header puts the centre of k-space at line {centre}, the records at {own}: theirs is taken")
         centre = own
+    centres = (bool(head["center_sample"].any()), said or own is not None, True)
     matrix = (phase, 0 if header.encoded is None else header.encoded[2])
-    grid = Grid(slices, int(head["active_channels"][0]), readout, phase, centre, lines=(low, high), matrix=matrix)
-    grid, said = _wide_enough(grid)
+    coils = int(head["active_channels"][0])
+    grid = Grid(slices, coils, readout, phase, centre, lines=(low, high), matrix=matrix, said=centres)
+    grid, of_lines = _wide_enough(grid)
     partitions = head["idx"]["kspace_encode_step_2"].astype(int)
     if partitions.min() != partitions.max():
         bounds = (int(partitions.min()), int(partitions.max()))
         n_partitions = max(matrix[1], bounds[1] + 1)
-        middle = header.partitions[2] if header.partitions else n_partitions // 2
+        said = _said(header.partitions)
+        middle = header.partitions[2] if header.partitions and said else n_partitions // 2
         own = _own_centre(head, CENTRE_PARTITION)
         if own is not None and bounds[0] <= own <= bounds[1]:
             middle = own
         n_partitions = _room(bounds, middle, n_partitions)
         grid = replace(grid, n_partitions=n_partitions, partition_centre=middle, partitions=bounds)
-    return grid, notes + said
+        grid = replace(grid, said=(*centres[:2], said or own is not None))
+    return grid, notes + of_lines
+
+
+def _said(limits: tuple[int, int, int] | None) -> bool:
+    """Whether limits say where the centre is: writers that do not know it leave 0."""
+    return limits is not None and (limits[2] > 0 or limits[1] == 0)
 
 
 def _symmetric(head: NDArray[np.void]) -> bool:
@@ -201,10 +213,11 @@ def settle_centre(filled: Filled, grid: Grid) -> tuple[Grid, Finding, list[str]]
         What was found.
     """
     beyond = 0
+    readout, lines, partitions = (WEAKER if said else UNSAID for said in grid.said)
     if grid.n_partitions is None:
-        peak = find_peak(filled.kspace)
+        peak = find_peak(filled.kspace, None, (readout, lines))
     else:
-        peak, _, beyond = find_peak_of_volume(filled.kspace)
+        peak, _, beyond = find_peak_of_volume(filled.kspace, (readout, lines, partitions))
     line = grid.line_centre + peak.at[1] - grid.phase // 2
     if peak.off == (0, 0) and not beyond:
         words = f"largest values at line {line}" if peak.clear else "no value stands out"

@@ -91,6 +91,8 @@ def test_windows(filled, said, window):
 
 @pytest.mark.parametrize("n", [10, 11])
 def test_windows_turn_with_their_axis(n):
+    whole = (0, n)
+    assert turned(whole, n) == whole
     for first in range(1, n):
         for stop in range(first + 1, n + 1):
             filled = np.zeros((1, n), bool)
