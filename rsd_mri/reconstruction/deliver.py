@@ -24,6 +24,7 @@ from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def reconstruct_files(
     held_out: bool = True,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
+    answers: Answers = NONE,
     progress: Progress = SILENT,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -172,6 +174,8 @@ def reconstruct_files(
         How to prepare; by default the package's settings.
     calibration
         Of the interval; the package's where not given and one fits.
+    answers
+        To what the scans' files leave open.
     progress
         Told the share done and the scan's name.
     """
@@ -184,7 +188,7 @@ def reconstruct_files(
             others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
             recs: list[Reconstruction] = []
             comparisons: list[Reconstruction] = []
-            for scan, of_scan in part.each(read_scans(path)):
+            for scan, of_scan in part.each(read_scans(path, answers=answers)):
                 ready = PreparedScan.of(scan, prep)
                 rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
                 recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
