@@ -13,7 +13,7 @@ import torch
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable
+from rsd_mri.files import claimed, require_writable
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
@@ -25,7 +25,8 @@ from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
 from rsd_mri.scan.answers import NONE, Answers
-from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.reading import read_scans, recognise
+from rsd_mri.scan.scan import Scan
 
 if TYPE_CHECKING:
     from rsd_mri.results.dicom import Study
@@ -184,21 +185,42 @@ def reconstruct_files(
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
         try:
-            require_writable(delivery.folder(path))
-            others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
-            recs: list[Reconstruction] = []
-            comparisons: list[Reconstruction] = []
-            for scan, of_scan in part.each(read_scans(path, answers=answers)):
-                ready = PreparedScan.of(scan, prep)
-                rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
-                recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
-                comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
-            files = deliver_all(recs, comparisons, delivery)
+            recognise(path)  # before anything is made
+            folder = delivery.folder(path)
+            require_writable(folder)
+            with claimed(folder / f"{path.stem}_recon"):
+                scans_of_file = read_scans(path, answers=answers)
+                written = _reconstruct_scans(
+                    path, scans_of_file, method, delivery, seed, device, held_out, prep, calibration, part
+                )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        done.written.append(Written.of(path, recs, files))
+        done.written.append(written)
     return done
+
+
+def _reconstruct_scans(
+    path: Path,
+    scans: Sequence[Scan],
+    method: Method,
+    delivery: Delivery,
+    seed: int,
+    device: torch.device,
+    held_out: bool,
+    prep: PrepSettings | None,
+    calibration: Calibration | None,
+    progress: Progress,
+) -> Written:
+    others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
+    recs: list[Reconstruction] = []
+    comparisons: list[Reconstruction] = []
+    for scan, of_scan in progress.each(scans):
+        ready = PreparedScan.of(scan, prep)
+        rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
+        recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+        comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
+    return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 
 
 def deliver_all(
