@@ -7,11 +7,15 @@ import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
     SeedOption,
+    answers_of,
     existing,
     one_of,
     protocol_of,
@@ -68,6 +72,9 @@ def recon(
         Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
     ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
@@ -97,10 +104,11 @@ def recon(
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
+        answers = answers_of(axes, noise, calibration_scan)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
                 scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                progress=bar.progress,
+                answers=answers, progress=bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

@@ -24,7 +24,9 @@ from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans, recognise
+from rsd_mri.scan.scan import Scan
 
 if TYPE_CHECKING:
     from rsd_mri.results.dicom import Study
@@ -156,6 +158,7 @@ def reconstruct_files(
     held_out: bool = True,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
+    answers: Answers = NONE,
     progress: Progress = SILENT,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -172,6 +175,8 @@ def reconstruct_files(
         How to prepare; by default the package's settings.
     calibration
         Of the interval; the package's where not given and one fits.
+    answers
+        To what the scans' files leave open.
     progress
         Told the share done and the scan's name.
     """
@@ -184,7 +189,10 @@ def reconstruct_files(
             folder = delivery.folder(path)
             require_writable(folder)
             with claimed(folder / f"{path.stem}_recon"):
-                written = _reconstruct_file(path, method, delivery, seed, device, held_out, prep, calibration, part)
+                scans_of_file = read_scans(path, answers=answers)
+                written = _reconstruct_scans(
+                    path, scans_of_file, method, delivery, seed, device, held_out, prep, calibration, part
+                )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
@@ -192,8 +200,9 @@ def reconstruct_files(
     return done
 
 
-def _reconstruct_file(
+def _reconstruct_scans(
     path: Path,
+    scans: Sequence[Scan],
     method: Method,
     delivery: Delivery,
     seed: int,
@@ -206,7 +215,7 @@ def _reconstruct_file(
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path)):
+    for scan, of_scan in progress.each(scans):
         ready = PreparedScan.of(scan, prep)
         rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
         recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
