@@ -88,7 +88,7 @@ def scans_of_array(
     """
     kspace, frames = arranged(array, axes)
     plausible = _plausible(kspace)
-    if axes.evidence != OWN_ORDER:
+    if axes.evidence not in (OWN_ORDER, ASKED):
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
