@@ -15,10 +15,14 @@ from rsd_mri.errors import InputError
 
 SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
-NAMES = (*SPACE, *FRAMES)
-OWN_ORDER = "the format's own order"
+PARTITION = "partition"
+"""Second phase encode of a volume, in the place of the slices."""
+NAMES = (*SPACE, PARTITION, *FRAMES)
+OWN_ORDER, ASKED = "the format's own order", "named by --axes"
 SMALLEST = 24
 """Points along both axes of k-space from which its numbers tell anything about axes and origin."""
+FEWEST_PARTITIONS, OUTSIDE, BESIDES = 8, 0.1, 2.0
+"""Partitions from which they are told from slices; energy of the outer half, of all; that of three over the others'."""
 CONCENTRATED = 3.0
 """Energy in the middle of an axis over that of even energy, from which it counts as one of k-space."""
 CLEARER = 1.5
@@ -58,9 +62,11 @@ def named(text: str, shape: Sequence[int], path: object) -> Axes:
         raise InputError(f"--axes {text}: {(unknown or names)[0]!r}; expected each once of {', '.join(NAMES)}")
     if len(names) != len(shape):
         raise InputError(f"{path}: the array has {len(shape)} axes {list(shape)}, --axes names {len(names)}")
+    if {"slice", PARTITION} <= set(names):
+        raise InputError(f"--axes {text}: slice and partition; expected slices of images, or partitions of a volume")
     if not {"readout", "phase"} <= set(names):
         raise InputError(f"--axes {text}: readout and phase are needed; expected as in slice,coil,readout,phase")
-    return Axes(names, "named by --axes")
+    return Axes(names, ASKED)
 
 
 def _power(array: NDArray) -> NDArray[np.float32]:
@@ -167,6 +173,22 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     return Axes(found, "; ".join([*evidence, *said]), doubt)
 
 
+def is_partitioned(kspace: NDArray) -> bool:
+    """Whether the first axis of [slice, coil, readout, phase_encode] is a phase encode of its own.
+
+    Its energy is then concentrated in its middle as along the other two; slices through an object hold alike.
+    """
+    n = len(kspace)
+    if n < FEWEST_PARTITIONS or min(kspace.shape[2:]) < SMALLEST:
+        return False
+    energy = np.array([float(_power(one[:, ::2, ::2]).sum(dtype=np.float64)) for one in kspace])
+    quarter = n // 4
+    outside = energy.sum() - energy[quarter : n - quarter].sum()
+    peaked = abs(int(energy.argmax()) - n // 2) <= 1 and outside < OUTSIDE * energy.sum()
+    # Half of the energy in a few of many: no stack of slices has one that outshines its neighbours so.
+    return bool(peaked and np.sort(energy)[-3:].sum() > BESIDES * np.sort(energy)[:-3].sum())
+
+
 def _settle_others(
     flat: NDArray, shape: list[int], rest: list[str], moved: bool
 ) -> tuple[list[str], list[str], str | None]:
@@ -216,9 +238,10 @@ def arranged(array: NDArray, axes: Axes) -> tuple[NDArray, tuple[str, ...]]:
         Missing axes of slices and coils have one entry; the names of the frames' axes.
     """
     frames = tuple(name for name in axes.names if name in FRAMES)
-    order = [axes.names.index(name) for name in (*frames, *(n for n in SPACE if n in axes.names))]
+    space = [PARTITION if name == "slice" and PARTITION in axes.names else name for name in SPACE]
+    order = [axes.names.index(name) for name in (*frames, *(n for n in space if n in axes.names))]
     found = array.transpose(order)
-    for place, name in enumerate(("slice", "coil")):
+    for place, name in enumerate(space[:2]):
         if name not in axes.names:
             found = np.expand_dims(found, len(frames) + place)
     return found, frames

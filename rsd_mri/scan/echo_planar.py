@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,42 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -
         by_what = f"by {by} navigator lines" if by else "found from the data, the image being sparsest"
     notes = (*parts[0].notes, *parts[1].notes, _in_words(phases, left, by_what, _spread(aligned)))
     return _together(parts, aligned, notes)
+
+
+def mended_array(
+    kspace: NDArray[np.complex64], header: Header, path: Path
+) -> tuple[NDArray[np.complex64], tuple[str, ...]]:
+    """K-space [..., coil, readout, phase_encode] that a header says is of an EPI, and what was done about its ghost.
+
+    An array does not say whether its lines were brought together: of a complete one, every other line against the
+    others tells.
+
+    Raises
+    ------
+    InputError
+        If lines are missing, so that nothing tells.
+    """
+    if not is_echo_planar(header):
+        return kspace, ()
+    flat = kspace.reshape(-1, *kspace.shape[-3:])
+    lines = np.flatnonzero(flat[0].any(axis=(0, 1)))
+    if len(lines) < 8 or (np.diff(lines) != 1).any():
+        raise InputError(
+            f"{path}: an undersampled EPI as an array: whether its lines were corrected for their ghost cannot be "
+            "known; give the raw data with their phase-correction records"
+        )
+    even = np.arange(flat.shape[-1]) % 2 == 0
+    out = flat.astype(np.complex64)
+    worst = 0.0
+    for i, one in enumerate(flat):
+        phase = found(np.where(even, one, 0)[None], np.where(even, 0, one)[None])
+        share = ghost(phase, readout_energy(one))
+        if share >= WORTH_SAYING:
+            out[i] = np.where(even, turned(one, -phase / 2), turned(one, phase / 2))
+            worst = max(worst, share)
+    ramps = "" if readout_timing(header) is None else "; its samples are taken as regridded already"
+    done = f"a ghost of up to {worst:.0%} was found from the data and removed" if worst else "no ghost was found in it"
+    return out.reshape(kspace.shape), (f"an EPI as an array: {done}{ramps}",)
 
 
 def is_echo_planar(header: Header) -> bool:

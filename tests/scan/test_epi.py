@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.epi import Readout, found, navigated, readout_timing, regridded, regridding
 from rsd_mri.scan.header import Header, parse_header
 from rsd_mri.scan.measurement import scans_of
@@ -186,3 +187,16 @@ def test_a_whole_epi_with_ramps_comes_out_right(delay):
     scan = scans_of(replace(records, samples=lambda chosen: ((int(i), data[i]) for i in chosen)))[0]
     assert error(scan.kspace[0]) < 0.02
     assert any("regridded" in note for note in scan.notes)
+
+
+def test_an_array_that_a_header_calls_an_epi_is_mended_or_refused():
+    header = described()
+    ghosted = TRUE.copy()
+    ghosted[..., 1::2] = delayed(TRUE.swapaxes(1, 2), 0.7, 0.5).swapaxes(1, 2)[..., 1::2]
+    mended, said = mended_array(ghosted[None], header, Path("x.h5"))
+    assert error(mended[0]) < 0.02 and "removed" in said[0]
+    same, said = mended_array(TRUE[None], header, Path("x.h5"))
+    assert np.array_equal(same[0], TRUE) and "no ghost" in said[0]
+    with pytest.raises(InputError, match="undersampled EPI as an array"):
+        mended_array(np.where(np.arange(LINES) % 2, 0, TRUE)[None], header, Path("x.h5"))
+    assert mended_array(ghosted[None], Header(), Path("x.h5"))[1] == ()

@@ -234,3 +234,37 @@ def test_masks_as_they_are_stored(tmp_path, mask, word, full):
 def test_masks_of_more_than_two_values_are_refused(tmp_path):
     with pytest.raises(InputError, match="values other than 0 and 1"):
         read_scan(layout(tmp_path / "a.h5", kspace=K, mask=np.arange(PHASE) % 3))
+
+
+# Volumes
+
+
+def test_a_volume_is_told_from_slices_and_named(tmp_path):
+    n = 16
+    places = np.arange(n) - n // 2
+    w = places / n
+    thick = np.exp(-((w / 0.3) ** 4))
+    image = objects()[1][None, None] * thick[:, None, None, None] * np.ones((1, COILS, 1, 1))
+    image = image * np.exp(1j * np.arange(COILS))[:, None, None]
+    volume = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(fft(image), axes=0), axis=0, norm="ortho"), axes=0)
+    rng = np.random.default_rng(3)
+    volume = (volume + 1e-4 * rng.standard_normal(volume.shape)).astype(np.complex64)
+    hybrid = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(volume, axes=2), axis=2, norm="ortho"), axes=2)
+    truth = hybrid.transpose(2, 1, 3, 0)
+    np.save(tmp_path / "a.npy", volume)
+    found = read_scan(tmp_path / "a.npy")
+    np.testing.assert_allclose(found.kspace, truth, atol=1e-5)
+    assert any("taken as a volume" in note for note in found.notes)
+    np.save(tmp_path / "b.npy", np.moveaxis(volume, 0, -1))
+    asked = Answers(axes="coil,readout,phase,partition")
+    np.testing.assert_allclose(read_scan(tmp_path / "b.npy", answers=asked).kspace, truth, atol=1e-5)
+    asked = Answers(axes="slice,coil,readout,phase")
+    np.testing.assert_allclose(read_scan(tmp_path / "a.npy", answers=asked).kspace, volume, atol=1e-5)
+    with pytest.raises(InputError, match="slice and partition"):
+        read_scan(tmp_path / "a.npy", answers=Answers(axes="slice,partition,readout,phase"))
+
+
+def test_slices_of_which_one_is_bright_are_no_volume(tmp_path):
+    many = np.concatenate([K] * 5)[:12] * np.hanning(14)[1:-1, None, None, None]
+    np.save(tmp_path / "a.npy", many.astype(np.complex64))
+    same(read_scan(tmp_path / "a.npy"), many)
