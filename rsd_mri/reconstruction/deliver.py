@@ -176,7 +176,7 @@ def reconstruct_files(
     calibration
         Of the interval; the package's where not given and one fits.
     answers
-        To what the scans' files leave open.
+        What the user says of the scans: axes of arrays, where noise and calibration are.
     progress
         Told the share done and the scan's name.
     """
@@ -210,6 +210,7 @@ def _reconstruct_scans(
     held_out: bool,
     prep: PrepSettings | None,
     calibration: Calibration | None,
+    answers: Answers,
     progress: Progress,
 ) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
