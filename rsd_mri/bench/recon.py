@@ -44,7 +44,7 @@ class ReconBench:
     def run(self, settings: ReconSettings, scale: str, out: Path, progress: Progress) -> "ReconCard":
         """Reconstruct everything by everything; writes recon.md and recon.json."""
         from rsd_mri.bench import reconstructions
-        from rsd_mri.reconstruction.deliver import find_prior
+        from rsd_mri.reconstruction.methods import find_prior
 
         count, size = HEADS[scale]
         scans = (
