@@ -90,7 +90,8 @@ class Reconstruction:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.magnitude.shape[0]
+        found: int = self.magnitude.shape[0]
+        return found
 
     @property
     def samples(self) -> NDArray[np.float32] | None:

@@ -7,6 +7,7 @@ echoes are alike to begin with, or cannot be predicted as well.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def concentration(power: NDArray[np.float32], axis: int) -> float:
     return float(best / max(energy.sum(), 1e-300) * len(energy) / width)
 
 
-def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
+def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
     """Share of the energy along an axis that the next index does not predict by a kernel; about the noise for coils.
 
     Parameters
@@ -100,7 +101,7 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def _middle(kspace: NDArray) -> NDArray[np.complex128]:
+def _middle(kspace: NDArray[Any]) -> NDArray[np.complex128]:
     """Window around the largest value over all but the last two axes, as wide as `WINDOW` where there is room."""
     energy = (np.abs(kspace) ** 2).sum(axis=tuple(range(kspace.ndim - 2)))
     found = []
@@ -112,7 +113,7 @@ def _middle(kspace: NDArray) -> NDArray[np.complex128]:
     return kspace[..., found[0], found[1]].astype(np.complex128)
 
 
-def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
+def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
     """Find the order of an array's axes; the usual one where nothing speaks against it.
 
     Parameters
@@ -152,7 +153,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
 
 
 def _settle_others(
-    flat: NDArray, shape: list[int], rest: list[str], moved: bool
+    flat: NDArray[Any], shape: list[int], rest: list[str], moved: bool
 ) -> tuple[list[str], list[str], str | None]:
     """Names of the axes that are not of k-space (the first ones of `flat`), why, and what stays in doubt."""
     free = [i for i, n in enumerate(shape) if n > 1]
@@ -178,7 +179,7 @@ def _settle_others(
     return given, said, doubt
 
 
-def _lines_along(seen: NDArray) -> int | None:
+def _lines_along(seen: NDArray[Any]) -> int | None:
     """Which of the last two axes (of energy) misses lines between others (0 or 1); None where neither or both do."""
     points = (seen != 0).any(axis=tuple(range(seen.ndim - 2)))
     gaps = []
@@ -188,7 +189,7 @@ def _lines_along(seen: NDArray) -> int | None:
     return None if gaps[0] == gaps[1] else int(gaps[1])
 
 
-def arranged(array: NDArray, axes: Axes) -> tuple[NDArray, tuple[str, ...]]:
+def arranged(array: NDArray[Any], axes: Axes) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Bring an array to [frame..., slice, coil, readout, phase_encode].
 
     Returns

@@ -26,7 +26,7 @@ CORE = 0.99
 """Quantile of the energy of the points at which averages are compared."""
 
 
-def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
+def axes_of(array: NDArray[Any], usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
     """Settle the axes of an array: as asked, or by the numbers against the usual order.
 
     Raises
@@ -48,7 +48,7 @@ def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path
 def scans_of_array(
     path: Path,
     form: str,
-    array: NDArray,
+    array: NDArray[Any],
     axes: Axes,
     *,
     notes: tuple[str, ...] = (),
@@ -85,7 +85,7 @@ def scans_of_array(
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
-    findings = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
     if "average" in frames:
         mean, said = averaged(kspace, frames.index("average"))
         notes = (*notes, *said)
@@ -107,16 +107,19 @@ def scans_of_array(
         mask = stored_mask
         if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
             mask = mask[place]
-        words = {"notes": (*notes, *said), "findings": findings}
-        scans.append(assemble(path, form, one, stored_mask=mask, frame=label, **words, **further))
+        scans.append(
+            assemble(
+                path, form, one, stored_mask=mask, frame=label, notes=(*notes, *said), findings=findings, **further
+            )
+        )
     return tuple(scans)
 
 
-def _finite(kspace: NDArray) -> bool:
+def _finite(kspace: NDArray[Any]) -> bool:
     return bool(np.isfinite(kspace.ravel()[:: max(kspace.size // 65536, 1)]).all())
 
 
-def averaged(kspace: NDArray, axis: int) -> tuple[NDArray | None, tuple[str, ...]]:
+def averaged(kspace: NDArray[Any], axis: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Mean over an axis of averages, at each point of those that measured it.
 
     Parameters

@@ -67,7 +67,7 @@ def _first_of_counters(records: Records, chosen: NDArray[np.intp], notes: list[s
 
 def _block(filled: Filled, notes: list[str]) -> NDArray[np.complex64] | None:
     """Cut calibration lines to the contiguous block around the centre, so that the centre is at n // 2."""
-    have = (filled.count > 0).all(axis=0)
+    have = np.asarray((filled.count > 0).all(axis=0))
     width, middle = contiguous_centre(have), have.size // 2
     if width < 4:
         notes.append("the calibration lines do not cover the centre of every slice and were left out")
