@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+from dataclasses import asdict
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -16,21 +17,26 @@ from rsd_mri.commands.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.commands.doctor import doctor
 from rsd_mri.commands.evaluate import evaluate
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
     SchedulerOption,
     SeedOption,
     SetOption,
     ShardOption,
     WorkersOption,
+    answers_of,
     existing,
     protocol_of,
     shard_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
 from rsd_mri.machine import interrupts, threads
@@ -51,6 +57,9 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
+app.command()(openrecon)
 
 
 class Network(str, Enum):
@@ -114,6 +123,9 @@ def prep(
     scheduler: SchedulerOption = None,
     shard: ShardOption = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
@@ -140,7 +152,7 @@ def prep(
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
                 shard_of(shard), dry_run,
-                bar.progress,
+                bar.progress, answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -163,6 +175,9 @@ def prep(
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A scan in any format.")],
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -172,7 +187,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"))
+        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
         result(found.lines(), found.as_dict(), json)
 
 
@@ -208,10 +223,10 @@ def generate(
             )
         result(
             [
-                f"{count} images in {target}, contact sheet in {made['sheet']}, "
-                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            made, json,
+            asdict(made), json,
         )
 
 
