@@ -62,6 +62,10 @@ class Prior:
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
 
+    def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
+        """In another process it is read from its file, once for all jobs."""
+        return _again, (self.path, self.kind, self.sha256, self.teacher)
+
     def __repr__(self) -> str:
         return f"<Prior {self.path.name} {self.kind}>"
 
@@ -76,10 +80,6 @@ class Prior:
             *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
         ]
         return panel(repr(self), rows)
-
-    def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
-        """In another process it is read from its file, once for all jobs."""
-        return _again, (self.path, self.kind, self.sha256, self.teacher)
 
     def to(self, device: torch.device) -> "Prior":
         """Move the networks to a device."""

@@ -94,6 +94,8 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
     first = sources[0] if sources[0].is_dir() else sources[0].parent
     name = MANIFEST if scale.shard is None else f"reconstructions-{scale.shard[0]}-of-{scale.shard[1]}.json"
     manifest = (like.delivery.out or first) / name
+    if like.delivery.archive is not None:
+        like.delivery.archive.check()
     done = Delivered()
     with claimed(manifest):
         entries = {} if scale.fresh else _read(manifest)
@@ -142,7 +144,8 @@ def _identity(task: Task) -> str:
     stat = data.stat() if data.exists() else None
     values = [
         stat and [stat.st_size, stat.st_mtime_ns], task.method.name, task.method.parameters(), prior and prior.sha256,
-        task.seed, task.held_out, str(task.delivery), task.prep and str(task.prep),
+        task.seed, task.held_out, str(task.delivery), str(task.prep),
+        str(task.answers),
         str(task.calibration), __version__,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()

@@ -10,6 +10,7 @@ import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.workers import Lost, run_jobs
+from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import many
 from rsd_mri.reconstruction.deliver import Delivery, Task, Written, attempt
 from rsd_mri.reconstruction.many import MANIFEST, Scale, reconstruct_many
@@ -60,7 +61,7 @@ def test_a_folder_is_done_once_and_goes_on_where_it_was(folder, tmp_path, monkey
     assert again().kept == 2 and sorted(tried) == ["bad.h5", "brain_0_0000.h5"]
     os.utime(folder / "brain_0_0001.h5", (0, 0))
     assert again().kept == 2 and sorted(tried) == ["bad.h5", "brain_0_0001.h5"]
-    assert again(replace(task, seed=1)).kept == 0 and len(tried) == 4
+    assert again(replace(task, seed=1, prep=PrepSettings(sets="1"))).kept == 0 and len(tried) == 4
     assert again(scale=Scale(fresh=True)).kept == 0 and len(tried) == 4
     (out / MANIFEST).write_text("damaged")
     assert again().kept == 0 and len(tried) == 4
