@@ -3,7 +3,7 @@
 import json
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,13 +17,13 @@ from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
 from rsd_mri.scan.arrays import UNREADABLE
 
 Job = tuple[Path, str, Path, str, Protocol]
-Progress = Callable[[int, int, VolumeEntry], None]
 
 OVERHEAD = 740 << 20
 """Memory of a worker beside its scan: libraries and the picture of the maps [bytes]."""
@@ -41,7 +41,7 @@ def prepare_folder(
     scheduler: str | None = None,
     shard: tuple[int, int] | None = None,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Manifest:
     """Prepare every scan of a folder. What is done already and has not changed is left as it is.
 
@@ -63,7 +63,7 @@ def prepare_folder(
     dry_run
         Write nothing; say what would be done and how much memory it takes.
     progress
-        Called as `progress(scans done, scans in all, entry)` after each scan.
+        Told the share done and the scan's name after each scan.
 
     Returns
     -------
@@ -93,8 +93,7 @@ def prepare_folder(
     try:
         for entry in _run(jobs, workers, scheduler):
             entries.append(entry)
-            if progress is not None:
-                progress(len(entries), len(jobs), entry)
+            progress(len(entries) / len(jobs), entry.source)
     finally:  # an interrupted run leaves a true manifest of what it did
         manifest = Manifest(out, tuple(sorted(entries, key=lambda e: e.source)), digest, peak)
         write_manifest(manifest, name)

@@ -17,10 +17,12 @@ from PIL import Image
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors.prior import Prior as _Prior
 from rsd_mri.priors.prior import load_law
 from rsd_mri.priors.prior import load_prior as _load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.deliver import find_prior
@@ -39,7 +41,6 @@ from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan as _Scan
 from rsd_mri.simulation import simulate_scan
-from rsd_mri.training.fabric import resolve_device
 
 __all__ = [
     "Prior", "Reconstruction", "Samples", "Scan", "load_prior", "load_reconstruction", "read", "reconstruct",
@@ -365,12 +366,7 @@ def reconstruct(
     known = None if calibration is None else read_calibration(Path(calibration))
     source = scan if isinstance(scan, _Scan) else read_scan(scan)
     options = ReconOptions(method, samples, seed, on, PosteriorSettings.of(sampler, levels, consistency))
-
-    def tell(index: int, count: int, share: float) -> None:
-        if progress is not None:
-            progress((index + share) / count)
-
-    rec = reconstruct_scan(source, options, loaded, progress=tell)
+    rec = reconstruct_scan(source, options, loaded, progress=Progress.of(progress))
     return Reconstruction(**vars(with_package_interval(rec) if known is None else with_interval(rec, known)))
 
 

@@ -4,7 +4,7 @@ import ismrmrd
 import numpy as np
 
 from rsd_mri.scan.fastmri import header_of
-from rsd_mri.scan.mrd import NOISE
+from rsd_mri.scan.records import NOISE
 
 
 def write_mrd(path, scan):

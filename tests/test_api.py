@@ -17,6 +17,7 @@ from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import Inputs, build_denoiser, save_law, save_prior
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
@@ -148,7 +149,7 @@ def test_displays_say_what_they_are(scan, rec):
 
 @pytest.mark.parametrize("network", ["generator", "teacher"])
 def test_generate_gives_what_the_command_writes(run, tmp_path, network):
-    generate_file(run, 3, network, tmp_path / "g.h5", 3, 0.0, "cpu", 5, lambda share: None, write_contact_sheet)
+    generate_file(run, 3, network, tmp_path / "g.h5", 3, 0.0, "cpu", 5, SILENT, write_contact_sheet)
     with h5py.File(tmp_path / "g.h5") as file:
         expected = file["images"][()]
     made = rsd.load_prior(run).generate(3, network=network, seed=5, batch=2, device="cpu")

@@ -3,6 +3,7 @@
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DistillationSettings,
     MaskSettings,
@@ -45,7 +46,7 @@ class Slices:
         return {"kspace": row.kspace, "csm": row.csm, "mask": row.mask, "sigma": row.sigma, "item": self.items[i]}
 
 
-def run(slices, folder, protocol=PROTOCOL, *, progress=lambda *_: None, **options):
+def run(slices, folder, protocol=PROTOCOL, *, progress=SILENT, **options):
     data = UndersampledSlices(slices, protocol.mask, protocol.seed)
     chosen = TrainOptions(device="cpu", **options)
     monitor = proximal_distance(data, protocol)

@@ -13,16 +13,17 @@ from data_prep import PreparedDataset
 from data_prep.images import SOURCES
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.datasets.images import scaled
-from rsd_mri.experiment.generated import Tell, enlarged, generate_sets, measured, seen
+from rsd_mri.experiment.generated import enlarged, generate_sets, measured, seen
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
 from rsd_mri.metrics.picture_features import PictureFeatures
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.training.fabric import TrainOptions, resolve_device
-from rsd_mri.training.loop import Progress
+from rsd_mri.training.fabric import TrainOptions
 
 FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""
@@ -31,7 +32,7 @@ HELD_OUT_NOISE = 1e-3
 
 
 def compare_networks(
-    protocol: Protocol, run: Path, data: Data, real: NDArray[Any], count: int, device: torch.device, tell: Tell,
+    protocol: Protocol, run: Path, data: Data, real: NDArray[Any], count: int, device: torch.device, progress: Progress,
     batch: int = 32,
 ) -> dict[str, Any]:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
@@ -56,8 +57,8 @@ def compare_networks(
         Images per set; at most as many as there are real ones.
     device
         Where to compute.
-    tell
-        Told of the progress.
+    progress
+        Told of each step.
     batch
         Images at a time.
 
@@ -69,8 +70,8 @@ def compare_networks(
         `proximal` (the student's distance to the measurements), `protocol`.
     """
     count = min(count, len(real))
-    made = generate_sets(protocol, run, count, device, tell, batch)
-    tell("judging", 0.0)
+    made = generate_sets(protocol, run, count, device, progress, batch)
+    progress.step("judging")(0.0)
     real, taught, given = real[:count], made.taught, measured(data, count)
     speed = {
         "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (made.student_seconds, 1),
@@ -109,7 +110,7 @@ def table(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def held_out_images(protocol: Protocol, folder: Path, count: int, tell: Tell) -> NDArray[Any]:
+def held_out_images(protocol: Protocol, folder: Path, count: int, progress: Progress) -> NDArray[Any]:
     """Clean images of a protocol's law that no training sees; simulated scans are stored in the folder.
 
     Returns
@@ -122,22 +123,22 @@ def held_out_images(protocol: Protocol, folder: Path, count: int, tell: Tell) ->
         # No image twice: a set of images and their copies has no neighbourhoods.
         return scaled(np.unique(SOURCES[s.source](count, s.matrix, protocol.seed, "held-out"), axis=0))
     prepared = simulated_data(
-        protocol, folder, protocol.seed, lambda share: tell("held-out scans", share), first=FIRST_HELD_OUT,
+        protocol, folder, protocol.seed, progress.step("held-out scans"), first=FIRST_HELD_OUT,
         volumes=-(-count // s.slices), noise=HELD_OUT_NOISE, name="held-out",
     )
     return combined_images(PreparedDataset(prepared), count)
 
 
-def training_data(protocol: Protocol, run: Path, tell: Tell) -> Data:
+def training_data(protocol: Protocol, run: Path, progress: Progress) -> Data:
     """What a protocol trains on where no data are given."""
     if protocol.corruption.kind != "undersampling":
         return corrupted_images(protocol, None)
-    prepared = simulated_data(protocol, run, protocol.seed, lambda share: tell("simulating", share))
+    prepared = simulated_data(protocol, run, protocol.seed, progress.step("simulating"))
     return measured_slices(protocol, PreparedDataset(prepared))
 
 
 def run_comparison(
-    protocol: Protocol, out: Path, count: int, device: str, fresh: bool, progress: Progress, tell: Tell
+    protocol: Protocol, out: Path, count: int, device: str, fresh: bool, progress: Progress
 ) -> dict[str, Any]:
     """Walk the whole path of a protocol without data: train, distil, generate, judge; write `card.json`.
 
@@ -153,8 +154,8 @@ def run_comparison(
         As `train` takes it.
     fresh
         Start over.
-    progress, tell
-        Told of the training, and of the rest.
+    progress
+        Told of each step.
 
     Returns
     -------
@@ -162,9 +163,9 @@ def run_comparison(
         As `compare_networks`, with the `out` folder and the training's length.
     """
     trained = train_run(protocol, out, None, TrainOptions("all", fresh, device), progress)
-    real = held_out_images(protocol, out, count, tell)
+    real = held_out_images(protocol, out, count, progress)
     found = compare_networks(
-        protocol, out, training_data(protocol, out, tell), real, count, resolve_device(device), tell
+        protocol, out, training_data(protocol, out, progress), real, count, resolve_device(device), progress
     )
     lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
     found |= {"out": str(out), "trained_images": lengths, "trained_now": trained["images"]}

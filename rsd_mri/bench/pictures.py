@@ -1,7 +1,7 @@
 """How well single pictures are restored: held-out ones, degraded here, beside a method that needs no training."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,17 +16,17 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.bench.comparison import held_out_images
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.kernels import gaussian_kernel
-from rsd_mri.experiment.generated import Tell
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import load_protocol
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
-from rsd_mri.training.fabric import TrainOptions, resolve_device
-from rsd_mri.training.loop import Progress
+from rsd_mri.training.fabric import TrainOptions
 
 Picture: TypeAlias = NDArray[np.float32]
 """[channel, y, x] in [-1, 1]."""
@@ -92,7 +92,7 @@ HEADER = f"{'PSNR [dB] / SSIM':<32}{'pictures':>5}{'as given':>14}{'baseline':>1
 
 def restore_held_out(
     prior: Prior, clean: NDArray[np.float32], tasks: Sequence[Task] = TASKS, samples: int = 8, seed: int = 0,
-    settings: PosteriorSettings | None = None, tell: Callable[[float], None] = lambda share: None,
+    settings: PosteriorSettings | None = None, progress: Progress = SILENT,
 ) -> list[Row]:
     """Degrade clean pictures, restore them, and compare.
 
@@ -110,13 +110,13 @@ def restore_held_out(
         Of degradations and samples.
     settings
         Sampler and levels; those of `rsd-mri restore` where None.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     """
     rows = []
-    for number, task in enumerate(tasks):
+    for task, part in progress.each(tasks, lambda task: task.name):
         found: list[Mapping[str, float]] = []
-        for i, picture in enumerate(clean):
+        for (i, picture), _ in part.each(list(enumerate(clean))):
             y, seen = degraded(task, torch.from_numpy(picture), seed, i)
             device = next(prior.denoiser.parameters()).device
             keys: list[Key] = [(seed, "restore", task.name, i, k) for k in range(samples)]
@@ -129,7 +129,6 @@ def restore_held_out(
                 **quality(picture, given, "_given"), **quality(picture, plain, "_baseline"),
                 **quality(picture, made.mean(0).cpu().numpy(), ""),
             })
-            tell((number + (i + 1) / len(clean)) / len(tasks))
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
         gains = [one["psnr"] - one["psnr_baseline"] for one in found]
         spread = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
@@ -194,7 +193,7 @@ def enlarged(picture: Picture, factor: int) -> Picture:
 
 
 def run_picture_bench(
-    out: Path, prior: Path | None, count: int, device: str, fresh: bool, seed: int, progress: Progress, tell: Tell
+    out: Path, prior: Path | None, count: int, device: str, fresh: bool, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Restore held-out patches of photographs under a prior, which is trained where none is given; writes `card.json`.
 
@@ -210,14 +209,14 @@ def run_picture_bench(
         As `train` takes them.
     seed
         Of the degradations and the samples.
-    progress, tell
-        Told of the training, and of the rest.
+    progress
+        Told of each step.
     """
     if prior is None:
         train_run(load_protocol(PROTOCOL), out, None, TrainOptions("teacher", fresh, device), progress)
     loaded = load_prior(prior or out, "teacher").to(resolve_device(device))
-    clean = held_out_images(loaded.protocol, out, count, lambda what, share: None)
-    rows = restore_held_out(loaded, clean, seed=seed, tell=lambda share: tell("restoring", share))
+    clean = held_out_images(loaded.protocol, out, count, SILENT)
+    rows = restore_held_out(loaded, clean, seed=seed, progress=progress.step("restoring"))
     card = {
         "protocol": loaded.protocol.name, "restored": [asdict(row) for row in rows], "prior_hash": loaded.sha256,
         "seed": seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,

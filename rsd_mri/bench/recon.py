@@ -4,7 +4,7 @@ Peers get the coil maps, the whitened k-space and the noise level that ours get,
 three for each slice, judged against the truth: an advantage that ours does not have.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rsd_mri.metrics.image_quality import nmse, psnr, ssim
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, PrepSettings
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
@@ -95,7 +96,7 @@ def run_recon_bench(
     prior: Prior,
     samples: int = 4,
     seed: int = 0,
-    tell: Callable[[float, str], None] = lambda share, what: None,
+    progress: Progress = SILENT,
     accelerations: Sequence[float] = ACCELERATIONS,
     rivals: Sequence[Peer] = (),
 ) -> list[Result]:
@@ -111,8 +112,8 @@ def run_recon_bench(
         Posterior samples; their mean is judged. One sample is a row of its own.
     seed
         Of masks and samples.
-    tell
-        Called with the share done and what is being done.
+    progress
+        Told the share done and what is being done.
     accelerations
         The masks'.
     rivals
@@ -133,7 +134,7 @@ def run_recon_bench(
             short = undersampled(scan, acceleration, seed)
             slices = _prepared(short)
             for name, (method, count) in ours.items():
-                tell(done / total, f"R={acceleration:g} {name}")
+                progress(done / total, f"R={acceleration:g} {name}")
                 sampler = PosteriorSettings.of("few-step" if "few-step" in name else "diffpir")
                 options = ReconOptions(method, count, seed, posterior=sampler)  # type: ignore[arg-type]
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
@@ -141,7 +142,7 @@ def run_recon_bench(
                     rows.setdefault((acceleration, name), []).append(row)
                 done += 1
             for peer in peers:
-                tell(done / total, f"R={acceleration:g} {peer.name}")
+                progress(done / total, f"R={acceleration:g} {peer.name}")
                 for one, truth in zip(slices, target, strict=True):
                     rows.setdefault((acceleration, peer.name), []).append(_theirs(peer, acceleration, one, truth))
                 done += 1
@@ -154,19 +155,19 @@ def _prepared(scan: Scan) -> list[PreparedSlice]:
 
 
 def rival_for(
-    folder: Path, size: tuple[int, int], minutes: float, seed: int, tell: Callable[[float, str], None],
+    folder: Path, size: tuple[int, int], minutes: float, seed: int, progress: Progress,
     accelerations: Sequence[float] = ACCELERATIONS, heads: int = RIVAL_HEADS,
 ) -> tuple[Peer, str]:
     """The learned rival of a run folder, trained on undersampled heads that the bench does not judge by."""
 
     def scans() -> list[PreparedSlice]:
         slices = []
-        for number, (scan, _) in enumerate(simulated_heads(heads, size, seed, "rival")):
-            tell(number / heads, "scans for the rival")
+        made = simulated_heads(heads, size, seed, "rival")
+        for (number, (scan, _)), _ in progress.each(list(enumerate(made)), "scans for the rival"):
             slices += _prepared(undersampled(scan, accelerations[number % len(accelerations)], seed))
         return slices
 
-    return rival_of(folder, scans, minutes, seed, lambda share: tell(share, "training the rival"))
+    return rival_of(folder, scans, minutes, seed, progress.part(0, 1, "training the rival"))
 
 
 def _ours(
@@ -177,7 +178,7 @@ def _ours(
         settled, chosen = options, prior
         if options.method in LEARNED and prior.teacher is not None:
             settled, chosen, _ = try_held_out(one, scan, options, prior)
-        return run_method([one], scan, index, settled, chosen, Batches(1, options.samples, 0), lambda share: None)[0]
+        return run_method([one], scan, index, settled, chosen, Batches(1, options.samples, 0), SILENT)[0]
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rsd_mri.bench.peers import DEEPINV_ABSENT, Peer, deepinv_physics, one_set
 from rsd_mri.errors import InputError
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.randomness import generator
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
@@ -40,7 +41,7 @@ def untrained(seed: int) -> nn.Module:
 
 
 def train_rival(
-    path: Path, slices: Sequence[PreparedSlice], minutes: float, seed: int, tell: Callable[[float], None]
+    path: Path, slices: Sequence[PreparedSlice], minutes: float, seed: int, progress: Progress
 ) -> Path:
     """Train for a stated time and store the weights.
 
@@ -54,8 +55,8 @@ def train_rival(
         Of training, the preparation of the scans not counted.
     seed
         Of weights, order and parts.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     """
     from deepinv.loss import SplittingLoss
     from deepinv.physics.generator import GaussianSplittingMaskGenerator
@@ -82,7 +83,7 @@ def train_rival(
         optimizer.step()
         steps += 1
         done = min((time.perf_counter() - begun) / (60 * minutes), 1.0)
-        tell(done)
+        progress(done)
     about = {"kind": "rival", "minutes": minutes, "steps": steps, "slices": len(slices), "seed": seed}
     # The library names some parameters twice; a file of weights holds no two views of one tensor.
     save_tensors(path, {name: value.clone() for name, value in net.state_dict().items()}, about)
@@ -114,7 +115,7 @@ def load_rival(path: Path) -> tuple[Peer, dict[str, Any]]:
 
 def rival_of(
     folder: Path, scans: Callable[[], Sequence[PreparedSlice]], minutes: float, seed: int,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Progress = SILENT,
 ) -> tuple[Peer, str]:
     """Train the rival of a run folder once, or take the one that is there.
 
@@ -124,7 +125,7 @@ def rival_of(
         Of the bench.
     scans
         Gives the undersampled slices to train on.
-    minutes, seed, tell
+    minutes, seed, progress
         As for `train_rival`.
 
     Returns
@@ -138,7 +139,7 @@ def rival_of(
     if not path.is_file() or load_tensors(path)[1].get("minutes") != minutes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the other library, about its own defaults
-            train_rival(path, scans(), minutes, seed, tell)
+            train_rival(path, scans(), minutes, seed, progress)
     peer, about = load_rival(path)
     return peer, (
         f"{NAME}: {UNROLLED} unrolled iterations, trained {about['minutes']:g} minutes ({about['steps']} steps) on "

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from data_prep.images import read_images
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.experiment.generated import GeneratedSets, Tell, enlarged, generate_sets, measured
+from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets, measured
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, train_run
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.features import find_extractor
 from rsd_mri.metrics.set_metrics import SetMetrics, compare_sets
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
-from rsd_mri.training.fabric import TrainOptions, resolve_device
-from rsd_mri.training.loop import Progress
+from rsd_mri.training.fabric import TrainOptions
 
 COUNT = 50_000
 """Images per set in the published figures."""
@@ -29,7 +30,7 @@ Scaling = Callable[[NDArray[Any]], NDArray[Any]]
 
 def run_whole(
     protocol: Protocol, out: Path, data: Path, count: int, options: TrainOptions, features: str | None,
-    progress: Progress, tell: Tell, batch: int = 256,
+    progress: Progress, batch: int = 256,
 ) -> dict[str, Any]:
     """Train on the data of an experiment and judge what both networks generate; writes `card.json`.
 
@@ -51,8 +52,8 @@ def run_whole(
         How to train.
     features
         As `find_extractor` takes it.
-    progress, tell
-        Told of the training, and of the rest.
+    progress
+        Told of each step.
     batch
         Images at a time in sampling.
 
@@ -64,7 +65,7 @@ def run_whole(
     trained = train_run(protocol, out, data, options, progress)
     device = resolve_device(options.device)
     clean, law = _clean_and_measured(protocol, data)
-    made = generate_sets(protocol, out, count, device, tell, batch)
+    made = generate_sets(protocol, out, count, device, progress, batch)
     judged: dict[str, dict[str, Any]] = {}
     lines = []
     for scale, (reference, sets) in _comparisons(made, clean, measured(law, min(count, len(law)))).items():
@@ -73,7 +74,7 @@ def run_whole(
         extractor = find_extractor(features, real, device)
         judged[scale] = {}
         for name, images in sets.items():
-            tell(f"judging {name}", 0.0)
+            progress.step(f"judging {name}")(0.0)
             found: SetMetrics = compare_sets(scaling(images), real, extractor, device)
             judged[scale][name] = found.as_dict()
             lines += [f"{name}, {scale}: {found.lines()[0]}", *(f"  {line}" for line in found.lines()[1:])]

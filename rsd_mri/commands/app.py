@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 import os
 import sys
 from enum import Enum
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -95,7 +96,7 @@ def simulate(
         from rsd_mri.simulation import simulate_folder
 
         with Bar("simulating") as bar:
-            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, tell=bar.update)
+            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, progress=bar.progress)
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 
@@ -136,7 +137,7 @@ def prep(
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
                 _parse_shard(shard), dry_run,
-                lambda done, total, entry: bar.update(done / total, detail=entry.source),
+                bar.progress,
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -208,7 +209,7 @@ def generate(
         target = out or (run or Path()) / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
-                folder, count, network.value, target, batch, truncate, device.value, seed, bar.update,
+                folder, count, network.value, target, batch, truncate, device.value, seed, bar.progress,
                 write_contact_sheet,
             )
         result(
@@ -223,6 +224,9 @@ def generate(
 @app.command()
 def protocols(
     name: Annotated[Optional[str], typer.Argument(help="Print this one.")] = None,
+    as_schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema, by which editors complete and check protocols.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the protocols, or print one with every value.
@@ -230,8 +234,12 @@ def protocols(
     Example: rsd-mri protocols mri-r4
     """
     with refusing():
-        from rsd_mri.protocol import load_protocol, protocol_names
+        from rsd_mri.protocol import load_protocol, protocol_names, schema
 
+        if as_schema:
+            made = schema()
+            result([dumps(made, indent=2)], {"schema": made}, json)
+            return
         if name is not None:
             text = load_protocol(name).to_yaml()
             result([text.rstrip()], {"name": name, "yaml": text}, json)
@@ -256,7 +264,7 @@ def demo(
         from rsd_mri.experiment.demo import run_demo
 
         with Bar("demo") as bar:
-            done = run_demo(out, fast, device.value, seed, bar.update, log)
+            done = run_demo(out, fast, device.value, seed, bar.progress, log)
         result(done.lines(), done.as_dict(), json)
 
 

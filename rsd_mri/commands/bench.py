@@ -107,7 +107,7 @@ def run(
 
             cases = mini_cases(seed) if scale is Scale.mini else linear_cases(seed=seed)
             with Bar(name) as bar:
-                found = run_linear(cases, bar.update)
+                found = run_linear(cases, bar.progress)
             lines = linear_table(found)
         else:
             from rsd_mri.bench.comparison import run_comparison, table
@@ -119,22 +119,15 @@ def run(
             recipe = recipe.with_values({"seed": str(seed)})
             folder = out or Path(f"bench-{name}")
             with Bar(name) as bar:
-
-                def progress(stage: str, seen: int, total: int, losses: dict[str, float]) -> None:
-                    bar.update(seen / total, stage, "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-
-                def tell(what: str, share: float) -> None:
-                    bar.update(share, what)
-
                 if scale is Scale.paper:
                     if precision not in ("32", "bf16", "16"):
                         raise InputError(f"--precision {precision}: expected 32, bf16 or 16")
                     options = TrainOptions("all", fresh, device, precision=precision, accumulate=accumulate)
                     prepared = _prepared(name, recipe.name, data)
-                    found = run_whole(recipe, folder, prepared, count or COUNT, options, features, progress, tell)
+                    found = run_whole(recipe, folder, prepared, count or COUNT, options, features, bar.progress)
                     lines = found.pop("lines")
                 else:
-                    found = run_comparison(recipe, folder, count or 500, device, fresh, progress, tell)
+                    found = run_comparison(recipe, folder, count or 500, device, fresh, bar.progress)
                     lines = table(found)
         values = {**chosen.as_dict(), "scale": scale.value, "seed": seed, **found}
         result([*lines, published, NOT_FOR_DIAGNOSTIC_USE], values, as_json)
@@ -179,8 +172,7 @@ def _restore(
     with Bar("restore") as bar:
         found = run_picture_bench(
             out, prior, count or COUNT, device, fresh, seed,
-            lambda stage, seen, total, losses: bar.update(seen / total, stage),
-            lambda what, share: bar.update(share, what),
+            bar.progress,
         )
     result([*table(found), NOT_FOR_DIAGNOSTIC_USE], {**found, "name": "restore", "out": str(out)}, as_json)
 
@@ -208,14 +200,11 @@ def _recon(
     scans = full_scans(data) if data is not None else simulated_heads(count, size, seed)
     chosen = find_prior(prior, "posterior")
     with Bar("recon") as bar:
-        def tell(share: float, what: str) -> None:
-            bar.update(share, detail=what)
-
         rivals, said = [], ""
         if rival_minutes > 0:
-            rival, said = rival_for(out, size, rival_minutes, seed, tell)
+            rival, said = rival_for(out, size, rival_minutes, seed, bar.progress)
             rivals = [rival]
-        rows = run_recon_bench(scans, chosen, seed=seed, tell=tell, rivals=rivals)
+        rows = run_recon_bench(scans, chosen, seed=seed, progress=bar.progress, rivals=rivals)
     card = write_card(out / "recon.md", rows, chosen, [scan.source.name for scan, _ in scans], said)
     values = {**as_dict(rows), "name": "recon", "scale": scale.value, "seed": seed, "card": str(card)}
     with written_whole(out / "recon.json") as partial:

@@ -4,11 +4,15 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rsd_mri.errors import InputError
+from rsd_mri.progress import Progress as Told
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _debug = False
 
@@ -55,26 +59,39 @@ class Bar:
     """A progress bar with time left on stderr; silent where nobody watches, or if `quiet`."""
 
     def __init__(self, description: str, quiet: bool = False) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"), console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task(description, total=1.0, detail="")
+        self._progress = None if quiet or not sys.stderr.isatty() else _progress()
+        if self._progress is not None:
+            self._task = self._progress.add_task(description, total=1.0, detail="")
         self.description = description
 
     def __enter__(self) -> "Bar":
-        self._progress.start()
+        if self._progress is not None:
+            self._progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
-    def update(self, done: float, description: str | None = None, detail: str = "") -> None:
-        """Show a share between 0 and 1."""
-        if description is not None and description != self.description:
+    @property
+    def progress(self) -> Told:
+        """What is told it, the bar shows."""
+        return Told(self._show)
+
+    def _show(self, done: float, description: str, detail: str) -> None:
+        if self._progress is None:
+            return
+        if description and description != self.description:
             self._progress.reset(self._task)
             self.description = description
         self._progress.update(self._task, completed=done, description=self.description, detail=detail)
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"), console=Console(stderr=True),
+    )

@@ -45,7 +45,7 @@ def evaluate(
             from rsd_mri.metrics.image_quality import evaluate_files
 
             with Bar("evaluating") as bar:
-                found = evaluate_files(targets, existing(predictions, "file or folder"), bar.update)
+                found = evaluate_files(targets, existing(predictions, "file or folder"), bar.progress)
             lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
             result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
         elif reference is not None:
@@ -59,9 +59,9 @@ def _sets(
     from dataclasses import replace
 
     from rsd_mri.experiment.image_sets import read_set
+    from rsd_mri.machine.device import resolve_device
     from rsd_mri.metrics.features import find_extractor
     from rsd_mri.metrics.set_metrics import compare_sets, perceptual_distance
-    from rsd_mri.training.fabric import resolve_device
 
     where = resolve_device(device.value)
     images, real = read_set(generated), read_set(reference)
@@ -70,7 +70,7 @@ def _sets(
         raise InputError(f"{generated}: images of {sizes[0]} pixels, but {reference}: of {sizes[1]}; bring them to one")
     extractor = find_extractor(features, real, where)
     with Bar("evaluating") as bar:
-        found = compare_sets(images, real, extractor, where, batch, seed, bar.update)
+        found = compare_sets(images, real, extractor, where, batch, seed, bar.progress)
     if lpips:
         found = replace(found, figures={**found.figures, "lpips": perceptual_distance(images, real, where)})
     values = {**found.as_dict(), "generated": str(generated), "reference": str(reference), "seed": seed}

@@ -71,6 +71,10 @@ def recon(
     patient_id: Annotated[
         Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
     ] = None,
+    keep_protocol: Annotated[
+        bool,
+        typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
+    ] = False,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -85,16 +89,16 @@ def recon(
     Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
     """
     with refusing():
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
         from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
-        from rsd_mri.training.fabric import resolve_device
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         options = ReconOptions(
             method.value, samples, seed, resolve_device(device.value),
@@ -103,7 +107,7 @@ def recon(
         known = None if calibration is None else read_calibration(calibration)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
-                scans, options, prior, delivery, chosen, lambda share, name: bar.update(share, detail=name), known
+                scans, options, prior, delivery, chosen, bar.progress, known
             )
         for failure in done.failures:
             say(f"Error: {failure}")
@@ -132,13 +136,13 @@ def calibrate(
     """
     with refusing():
         from rsd_mri.files import require_writable
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import find_prior
         from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
         from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
         from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
         from rsd_mri.reconstruction.reconstruct import ReconOptions
         from rsd_mri.scan.reading import read_scan
-        from rsd_mri.training.fabric import resolve_device
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
@@ -150,6 +154,6 @@ def calibrate(
         loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
         with Bar("calibrating") as bar:
             pairs = undersampled_pairs(map(read_scan, files), accel, seed)
-            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.update)
+            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.progress)
         write_calibration(out, found)
         result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

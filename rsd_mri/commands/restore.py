@@ -49,10 +49,10 @@ def restore(
     Example: rsd-mri restore photo.png --prior run --corruption noise --sigma 0.2
     """
     with refusing():
+        from rsd_mri.machine.device import resolve_device
         from rsd_mri.priors.prior import load_prior
         from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings
         from rsd_mri.reconstruction.pictures.restoration import restore_files
-        from rsd_mri.training.fabric import resolve_device
 
         if corruption is KindName.noise and not sigma:
             raise InputError("--corruption noise needs --sigma, the noise on the picture; images go from -1 to 1")
@@ -64,7 +64,7 @@ def restore(
         with Bar("restoring") as bar:
             done = restore_files(
                 pictures, loaded, degradation, samples, picture_settings(sampler.value, levels), out, mask, reference,
-                seed, lambda share, name: bar.update(share, detail=name),
+                seed, bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

@@ -88,9 +88,7 @@ def train(
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(
                 chosen, out, None if data is None else existing(data, "folder of prepared scans"), options,
-                lambda name, seen, total, losses: bar.update(
-                    seen / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items())
-                ),
+                bar.progress,
             )
         if done.pop("first"):
             lines = [f"trained {name}: {count} images" for name, count in done["images"].items()]

@@ -1,16 +1,41 @@
 """The corruption of a protocol's images."""
 
+from collections.abc import Callable
+from typing import Any
+
 from rsd_mri.corruption.corruption import Corruption
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.inpainting import BoxInpainting, RandomInpainting
 from rsd_mri.corruption.kernels import gaussian_kernel, motion_kernel
 from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.errors import InputError
-from rsd_mri.protocol import Protocol
+from rsd_mri.protocol import (
+    BoxInpaintingSettings,
+    GaussianBlurSettings,
+    MotionBlurSettings,
+    NoiseSettings,
+    Protocol,
+    RandomInpaintingSettings,
+    SuperResolutionSettings,
+    UndersamplingSettings,
+)
 from rsd_mri.randomness import generator
 
+Shape = tuple[int, int, int]
+LAWS: dict[type, Callable[[Any, Shape, int], Corruption]] = {
+    NoiseSettings: lambda s, shape, seed: Noise(shape, s.sigma),
+    RandomInpaintingSettings: lambda s, shape, seed: RandomInpainting(shape, s.p, s.delta, s.sigma),
+    BoxInpaintingSettings: lambda s, shape, seed: BoxInpainting(shape, s.box, sigma=s.sigma),
+    GaussianBlurSettings: lambda s, shape, seed: Blur(shape, gaussian_kernel(s.kernel_size, s.kernel_std), s.sigma),
+    MotionBlurSettings: lambda s, shape, seed: Blur(
+        shape, motion_kernel(s.kernel_size, generator(seed, "motion blur")), s.sigma
+    ),
+    SuperResolutionSettings: lambda s, shape, seed: SuperResolution(shape, s.factor, s.sigma),
+}
+"""What makes the corruption of each class of settings, for images of a shape (channel, y, x), from a seed."""
 
-def image_corruption(protocol: Protocol, image_shape: tuple[int, int, int]) -> Corruption:
+
+def image_corruption(protocol: Protocol, image_shape: Shape) -> Corruption:
     """Build the law that corrupts images; the kernel of a motion blur is drawn from the protocol's seed.
 
     Parameters
@@ -25,20 +50,10 @@ def image_corruption(protocol: Protocol, image_shape: tuple[int, int, int]) -> C
     InputError
         If the protocol is one of MRI, or a value of it does not fit the images.
     """
-    s = protocol.corruption
-    if s.kind == "noise":
-        return Noise(image_shape, s.sigma)
-    if s.kind == "random-inpainting":
-        return RandomInpainting(image_shape, s.p, s.delta, s.sigma)
-    if s.kind == "box-inpainting":
-        return BoxInpainting(image_shape, s.box, sigma=s.sigma)
-    if s.kind == "gaussian-blur":
-        return Blur(image_shape, gaussian_kernel(s.kernel_size, s.kernel_std), s.sigma)
-    if s.kind == "motion-blur":
-        return Blur(image_shape, motion_kernel(s.kernel_size, generator(protocol.seed, "motion blur")), s.sigma)
-    if s.kind == "super-resolution":
-        return SuperResolution(image_shape, s.factor, s.sigma)
-    raise InputError(
-        f"protocol '{protocol.name}': its corruption is {s.kind}, which acts on scans; give prepared scans, or "
-        "another corruption.kind"
-    )
+    settings = protocol.corruption
+    if isinstance(settings, UndersamplingSettings):
+        raise InputError(
+            f"protocol '{protocol.name}': its corruption is {settings.kind}, which acts on scans; give prepared scans, "
+            "or another corruption.kind"
+        )
+    return LAWS[type(settings)](settings, image_shape, protocol.seed)

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from rsd_mri.errors import InputError
@@ -27,6 +26,8 @@ def gaussian_kernel(size: int = 9, std: float = 2.0) -> Tensor:
     _check_size(size)
     if not std > 0:
         raise InputError(f"std: expected a positive width of the Gaussian kernel in pixels, got {std:g}")
+    from scipy.ndimage import gaussian_filter  # half a second, which no reconstruction of a scan needs
+
     point = torch.zeros(size, size, dtype=torch.float64)
     point[size // 2, size // 2] = 1
     return torch.from_numpy(gaussian_filter(point.numpy(), std)).float()

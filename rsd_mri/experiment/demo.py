@@ -11,8 +11,10 @@ import h5py
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.experiment.runs import simulated_data, train_run
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.image_quality import psnr, ssim
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.reconstruction.deliver import Delivery, deliver
 from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, reconstruct_scan
@@ -20,7 +22,7 @@ from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.fabric import TrainOptions, resolve_device
+from rsd_mri.training.fabric import TrainOptions
 
 SCAN_MATRIX = 96
 """The demonstration's scan is larger than what the networks were trained on."""
@@ -82,7 +84,7 @@ def demo_protocol(fast: bool) -> Protocol:
 
 
 def run_demo(
-    out: Path, fast: bool, device: str, seed: int, show: Callable[..., None], log: Callable[[str], None]
+    out: Path, fast: bool, device: str, seed: int, progress: Progress, log: Callable[[str], None]
 ) -> DemoResult:
     """Simulate, prepare, train, distil, generate, reconstruct, report.
 
@@ -94,8 +96,8 @@ def run_demo(
         The short version.
     device, seed
         As everywhere.
-    show
-        Progress: (share, step, detail).
+    progress
+        Told of each step.
     log
         Called with a line when a step is done.
     """
@@ -110,11 +112,8 @@ def run_demo(
         log(f"{name}: {done.seconds[name]:.1f} s")
         return value
 
-    def progress(name: str, images: int, total: int, losses: dict[str, float]) -> None:
-        show(images / total, name, "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-
     data = step(
-        "simulate and prepare", partial(simulated_data, protocol, out, seed, lambda share: show(share, "simulating"))
+        "simulate and prepare", partial(simulated_data, protocol, out, seed, progress.step("simulating"))
     )
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
         step(title, partial(train_run, protocol, run, data, TrainOptions(stage, device=device), progress))
@@ -124,7 +123,7 @@ def run_demo(
             f"generate with the {network}",
             partial(
                 generate_file, run, count, network, out / f"generated-{network}.h5", 16, 0.0, device, seed,
-                lambda share: show(share, "generating"), write_contact_sheet,
+                progress.step("generating"), write_contact_sheet,
             ),
         )
         done.generation[network] = made["seconds_per_image"]

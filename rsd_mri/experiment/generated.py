@@ -1,6 +1,5 @@
 """Sets of images that a run's networks make, and what its law makes of them: what comparisons start from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch.nn.functional import interpolate
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
@@ -21,8 +21,6 @@ from rsd_mri.rsd.sampling import timed
 
 TRUNCATED_AT = 0.2
 """Noise level at which the teacher's sampler is stopped where the data have no noise: that of the published scripts."""
-Tell = Callable[[str, float], None]
-"""(what is being done, share done)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class GeneratedSets:
 
 
 def generate_sets(
-    protocol: Protocol, run: Path, count: int, device: torch.device, tell: Tell, batch: int = 32
+    protocol: Protocol, run: Path, count: int, device: torch.device, progress: Progress, batch: int = 32
 ) -> GeneratedSets:
     """Generate with the networks of a run; the truncated samples come from the same trajectories as the full ones.
 
@@ -65,8 +63,8 @@ def generate_sets(
         Images per set.
     device
         Where to compute.
-    tell
-        Told of the progress.
+    progress
+        Told of each set.
     batch
         Images at a time.
     """
@@ -74,10 +72,10 @@ def generate_sets(
     corruption = load_law(run, student)
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
     sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
-    full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, tell)
+    full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)
     made, seconds = timed(
         lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
-        keys, batch, device, lambda share: tell("student", share),
+        keys, batch, device, progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
     return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
@@ -116,7 +114,7 @@ def _observed(corruption: Corruption, images: NDArray[Any], keys: list[Key]) -> 
 
 
 def _sample_teacher(
-    teacher: Prior, corruption: Corruption, keys: list[Key], sigma: float, batch: int, tell: Tell
+    teacher: Prior, corruption: Corruption, keys: list[Key], sigma: float, batch: int, progress: Progress
 ) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
     settings = teacher.protocol.sampler
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho).tolist()
@@ -132,7 +130,7 @@ def _sample_teacher(
         return sample_teacher(teacher.denoiser, corruption, part, settings, callback=keep)
 
     device = next(teacher.denoiser.parameters()).device
-    full, seconds = timed(sample, keys, batch, device, lambda share: tell("teacher", share))
+    full, seconds = timed(sample, keys, batch, device, progress.step("teacher"))
     # The first batch was sampled twice, to warm up.
     early = torch.cat(stopped[1:]).cpu().numpy() if stop + 1 < len(levels) else None
     return full, early, seconds

@@ -1,8 +1,6 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
@@ -29,14 +28,13 @@ from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 from rsd_mri.training.fabric import TrainOptions, make_fabric
-from rsd_mri.training.loop import Progress
 
 
 def simulated_data(
     protocol: Protocol,
     folder: Path,
     seed: int,
-    tell: Callable[[float], None],
+    progress: Progress,
     *,
     first: int = 0,
     volumes: int | None = None,
@@ -49,8 +47,8 @@ def simulated_data(
     ----------
     protocol, folder, seed
         What to simulate, where, and from which seed.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     first, volumes, noise, name
         Number of the first case, how many, their noise and their folder, where they are not those of training.
 
@@ -63,17 +61,16 @@ def simulated_data(
     raw = folder / name
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
-    for number, case in enumerate(range(first, first + volumes)):
+    for case, _ in progress.part(0.0, 0.5).each(range(first, first + volumes)):
         if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
             simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
-        tell((number + 1) / volumes / 2)
     prepared = folder / f"{name}-prepared"
-    prepare_folder(raw, prepared, protocol, progress=lambda done, total, entry: tell(0.5 + done / total / 2))
+    prepare_folder(raw, prepared, protocol, progress=progress.part(0.5, 1.0))
     return prepared
 
 
 def train_run(
-    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
@@ -97,9 +94,7 @@ def train_run(
         return {**done, "first": first}
     if data is None:
         if first:
-            simulated_data(
-                protocol, out, protocol.seed, lambda done: progress("simulating", int(done * 100), 100, {})
-            )
+            simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
         fabric.barrier()
         data = out / "simulated-prepared"
     # Restored whole: a band would end where the image goes on.
@@ -108,12 +103,11 @@ def train_run(
     slices = measured_slices(cut, scans)
     card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
     if options.stage == "denoiser":
-        tell = partial(_restoring, progress)
         # The first restores and stores; the others then read what it stored.
         if first:
-            restore(slices, protocol, out, tell, options.start)
+            restore(slices, protocol, out, progress.step("restoring"), options.start)
         fabric.barrier()
-        restored = restore(slices, protocol, out, tell, options.start)
+        restored = restore(slices, protocol, out, progress.step("restoring"), options.start)
         card["restored_by"] = protocol.denoiser.restored_by
         done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
     else:
@@ -125,11 +119,7 @@ def train_run(
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
-    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.corruption.shown)
-
-
-def _restoring(progress: Progress, done: float) -> None:
-    progress("restoring", int(done * 100), 100, {})
+    return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.undersampling.shown)
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
@@ -156,7 +146,7 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
 
 
 def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, tell: Callable[[float], None],
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
     start: Path | None = None,
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once for each prior.
@@ -179,18 +169,17 @@ def restore(
     if method == "posterior" and prior is None:
         prior = load_prior(folder, "denoiser")
     images = []
-    for i in range(len(slices)):
+    for i, _ in progress.each(range(len(slices))):
         one = slices.batch([i])
         assert isinstance(one.operator, Sense)  # noqa: S101 - for the type checker
         sigma = float(one.sigma)
         if prior is not None:
             key = [(protocol.seed, "restore", i)]
             images.append(
-                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), lambda share: None)[0]
+                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), SILENT)[0]
             )
         else:
             images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
-        tell((i + 1) / len(slices))
     stacked = torch.stack(images)
     save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked

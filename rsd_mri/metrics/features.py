@@ -15,6 +15,7 @@ from torch import Tensor
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.metrics.distribution import PrincipalFeatures
+from rsd_mri.progress import SILENT, Progress
 
 PRINCIPAL = "principal"
 INSTALL = 'pip install "rsd-mri[metrics]"'
@@ -37,7 +38,7 @@ class Extractor:
 
     def __call__(
         self, images: NDArray[Any], batch: int, device: torch.device,
-        tell: Callable[[float], None] = lambda share: None,
+        progress: Progress = SILENT,
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Features and logits of images [image, 3, y, x]: bytes, or magnitudes as they are (float32).
 
@@ -62,7 +63,7 @@ class Extractor:
             features.append(found.double().cpu().numpy())
             if classes is not None:
                 logits.append(classes.double().cpu().numpy())
-            tell(min(first + batch, len(images)) / len(images))
+            progress(min(first + batch, len(images)) / len(images))
         return np.concatenate(features), np.concatenate(logits) if logits else None
 
 

@@ -4,7 +4,6 @@ fastMRI scales PSNR and SSIM by the maximum of the whole target volume (Zbontar 
 1811.08839, section 5). A figure scaled by each slice's own maximum is another one; it is called `..._slices`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.progress import SILENT, Progress
 
 METRICS = ("nmse", "psnr", "ssim")
 TARGET_KEYS = ("reconstruction_rss", "reconstruction_esc")
@@ -65,7 +65,7 @@ def ssim_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.fl
 
 
 def evaluate_files(
-    targets: str | Path, predictions: str | Path, tell: Callable[[float], None] = lambda share: None
+    targets: str | Path, predictions: str | Path, progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Compare reconstructions with their targets, file by file.
 
@@ -76,8 +76,8 @@ def evaluate_files(
     predictions
         A file or a folder; `SCAN.h5` or `SCAN_recon.h5` belongs to the target `SCAN.h5`. Its data set is
         `reconstruction`.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def evaluate_files(
     """
     pairs, unused = match_files(Path(targets), Path(predictions))
     rows = []
-    for target_path, prediction_path in pairs:
+    for (target_path, prediction_path), _ in progress.each(pairs):
         target = _read(target_path, TARGET_KEYS)
         prediction = _read(prediction_path, ("reconstruction",))
         target, prediction = _cropped(target_path, target, prediction_path, prediction)
@@ -105,7 +105,6 @@ def evaluate_files(
                 "ssim": ssim(target, prediction),
             }
         )
-        tell(len(rows) / len(pairs))
     means = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}  # type: ignore[arg-type]
     return {**means, "files": rows, "unused": [path.name for path in unused]}
 

@@ -1,6 +1,5 @@
 """Generated images against real ones: distances, precision and recall, each with its interval."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.distribution import frechet_distance, frechet_interval, kernel_distance, precision_recall
 from rsd_mri.metrics.features import INSTALL, Extractor
+from rsd_mri.progress import SILENT, Progress
 
 FEWEST = 10
 BLOCK = 1000
@@ -61,7 +61,7 @@ class SetMetrics:
 
 def compare_sets(
     images: NDArray[Any], reference: NDArray[Any], extractor: Extractor, device: torch.device,
-    batch: int = 64, seed: int = 0, tell: Callable[[float], None] = lambda share: None,
+    batch: int = 64, seed: int = 0, progress: Progress = SILENT,
 ) -> SetMetrics:
     """Judge generated images by real ones.
 
@@ -79,7 +79,7 @@ def compare_sets(
         Where the features are computed, and how many images at a time.
     seed
         Of the order in which images are put into blocks.
-    tell
+    progress
         Told the share done.
 
     Raises
@@ -92,8 +92,8 @@ def compare_sets(
             f"expected at least {FEWEST} images in each set, got {len(images)} and {len(reference)}; generate more"
         )
     total = len(images) + len(reference)
-    real, _ = extractor(reference, batch, device, lambda share: tell(share * len(reference) / total))
-    fake, logits = extractor(images, batch, device, lambda share: tell((len(reference) + share * len(images)) / total))
+    real, _ = extractor(reference, batch, device, progress.part(0, len(reference) / total))
+    fake, logits = extractor(images, batch, device, progress.part(len(reference) / total, 1))
     if real.shape[1] != fake.shape[1]:
         raise InputError(
             f"{extractor.name}: {fake.shape[1]} features of the images but {real.shape[1]} of the reference; bring "

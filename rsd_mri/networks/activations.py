@@ -5,14 +5,14 @@ of the magnitude.
 """
 
 import math
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-
-from rsd_mri.networks import kernels
 
 
 class ComplexGroupNorm(nn.Module):
@@ -102,13 +102,14 @@ class _NormGate(torch.autograd.Function):
     """Norm and gate together: out = x f sigmoid(a s + b), f = gain / rms; only x is kept for the gradient.
 
     With q = f^2 |x|^2 and w = (1 + q)^(-1/2) the argument is s = q w, and ds/dq = w (1 + w^2) / 2. On a processor
-    the compiled `kernels` do the same.
+    the compiled `kernels` do the same, on a GPU `gpu_kernels`.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, groups: int, eps: float) -> Tensor:
-        if kernels.takes(x):
-            out, inverse = kernels.forward(x, gain, slope, offset, groups, eps)
+        compiled = _compiled(x)
+        if compiled is not None:
+            out, inverse = compiled.forward(x, gain, slope, offset, groups, eps)
         else:
             pair = _wide(x).unflatten(1, (2, -1))
             q = _power(pair)
@@ -125,9 +126,29 @@ class _NormGate(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gain, slope, offset, inverse = ctx.saved_tensors
-        method = kernels.backward if kernels.takes(x) else _gradients
+        compiled = _compiled(x)
+        method = _gradients if compiled is None else compiled.backward
         d_x, d_gain, d_slope, d_offset = method(grad, x, gain, slope, offset, inverse, ctx.groups)
         return d_x.to(x.dtype), d_gain, d_slope.sum(0), d_offset.sum(0), None, None
+
+
+def _compiled(x: Tensor) -> ModuleType | None:
+    """The compiled form of norm and gate for such maps, where there is one."""
+    from rsd_mri.networks import kernels  # the compiler is loaded with the first network that runs
+
+    if kernels.takes(x):
+        return kernels
+    return _gpu_kernels() if x.is_cuda and x.dtype != torch.float64 else None
+
+
+@lru_cache(maxsize=1)
+def _gpu_kernels() -> ModuleType | None:
+    """Triton comes with torch's builds for CUDA alone."""
+    try:
+        from rsd_mri.networks import gpu_kernels
+    except ImportError:
+        return None
+    return gpu_kernels
 
 
 def _gradients(

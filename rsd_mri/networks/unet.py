@@ -127,6 +127,8 @@ class UNet(nn.Module):
             condition = F.pixel_unshuffle(F.pad(condition.to(x.dtype), pad), fold)
         # Real parts stay first: a channel's pixels become neighbouring channels.
         h = F.pixel_unshuffle(F.pad(x, pad), fold)
+        if h.is_cuda:  # the layout of the matrix units; every layer keeps it
+            h = h.contiguous(memory_format=torch.channels_last)
         if self.condition_gain is not None:
             h = self.first(h) * (1 + self.condition_gain(condition).repeat(1, 2, 1, 1))
         elif condition is not None and self.condition_channels:

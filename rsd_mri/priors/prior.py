@@ -15,13 +15,13 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.networks import UNet
-from rsd_mri.protocol import Protocol, build
+from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
 
 
-@dataclass(frozen=True)
+@checked
 class Inputs:
     """What a network takes."""
 
@@ -170,4 +170,4 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
     if metadata.get("kind") != "bank":
         raise InputError(f"{path}: expected the coil maps of a run, found '{metadata.get('kind')}'")
     csm: Tensor = torch.view_as_complex(tensors["csm"].float().contiguous())
-    return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.corruption.shown)
+    return Undersampling(prior.protocol.mask, csm, tensors["sigma"], prior.protocol.undersampling.shown)

@@ -2,10 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
 from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
-from rsd_mri.results.reconstruction import Reconstruction
-from rsd_mri.scan.reading import read_scan
+from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.scan.reading import read_scans
+
+if TYPE_CHECKING:
+    from rsd_mri.results.dicom import Study
 
 FORMATS = ("h5", "nifti", "dicom", "png")
 
@@ -34,6 +38,8 @@ class Delivery:
     report: bool = False
     patient_id: str | None = None
     """For DICOM; nothing about the patient is written without it."""
+    keep_protocol: bool = False
+    """Write also the names of protocol and sequence, and when the series was measured."""
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.formats if f not in FORMATS]
@@ -82,7 +88,7 @@ def reconstruct_files(
     prior: Path | None,
     delivery: Delivery,
     prep: PrepSettings | None,
-    progress: Callable[[float, str], None],
+    progress: Progress,
     calibration: Calibration | None = None,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -96,27 +102,24 @@ def reconstruct_files(
     if options.method in LEARNED:
         loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
     done = Delivered()
-    for number, path in enumerate(scans):
-
-        def tell(index: int, count: int, share: float, number: int = number, name: str = path.name) -> None:
-            progress((number + (index + share) / count) / len(scans), name)
-
+    for path, part in progress.each(scans, lambda path: path.name):
         try:
             require_writable(delivery.folder(path))
-            scan = read_scan(path)
-            rec = reconstruct_scan(scan, options, loaded, prep, tell)
-            rec = with_package_interval(rec) if calibration is None else with_interval(rec, calibration)
-            comparisons = []
-            if delivery.report:
-                for other in ("cg-sense", "zero-filled"):
-                    if other != options.method:
-                        other_options = replace(options, method=other)  # type: ignore[arg-type]
-                        comparisons.append(reconstruct_scan(scan, other_options, None, prep))
-            files = deliver(rec, comparisons, delivery)
+            recs: list[Reconstruction] = []
+            comparisons: list[Reconstruction] = []
+            for scan, of_scan in part.each(read_scans(path)):
+                rec = reconstruct_scan(scan, options, loaded, prep, of_scan)
+                recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+                if delivery.report:
+                    for other in ("cg-sense", "zero-filled"):
+                        if other != options.method:
+                            other_options = replace(options, method=other)  # type: ignore[arg-type]
+                            comparisons.append(reconstruct_scan(scan, other_options, None, prep))
+            files = deliver_all(recs, comparisons, delivery)
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        done.written.append(_facts(path, rec, files))
+        done.written.append(_facts(path, recs, files))
     return done
 
 
@@ -154,31 +157,77 @@ def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Pri
     return load_prior(RECONSTRUCTION)
 
 
-def deliver(
-    rec: Reconstruction, comparisons: list[Reconstruction], delivery: Delivery, reference: np.ndarray | None = None
+def deliver_all(
+    recs: Sequence[Reconstruction], comparisons: Sequence[Reconstruction], delivery: Delivery
 ) -> list[Path]:
-    """Write a reconstruction in the formats asked for; the page shows the error where a reference is given."""
-    folder = delivery.folder(rec.source)
-    name = f"{rec.source.stem}_recon"
+    """Write the reconstructions of one scan: the frames of a stack of slices together, each stack by itself."""
+    study = None
+    if "dicom" in delivery.formats:
+        from rsd_mri.results.dicom import new_study
+
+        study = new_study(delivery.patient_id)
+    stacks = list(dict.fromkeys(rec.stack for rec in recs))
+    files: list[Path] = []
+    for number, stack in enumerate(stacks, start=1):
+        name = f"{recs[0].source.stem}_recon" + (f"_stack{number}" if len(stacks) > 1 else "")
+        frames = [rec for rec in recs if rec.stack == stack]
+        others = [rec for rec in comparisons if rec.stack == stack]
+        files += deliver(frames, others, delivery, name=name, study=study)
+    return files
+
+
+def deliver(
+    rec: Reconstruction | Sequence[Reconstruction],
+    comparisons: Sequence[Reconstruction],
+    delivery: Delivery,
+    reference: np.ndarray | None = None,
+    name: str | None = None,
+    study: "Study | None" = None,
+) -> list[Path]:
+    """Write a reconstruction, or all frames of one stack of slices, in the formats asked for.
+
+    Parameters
+    ----------
+    rec
+        One, or one of each frame.
+    comparisons
+        By other methods, for the page.
+    delivery
+        What to write, and where.
+    reference
+        The page shows the error against it.
+    name
+        Of the files, without their endings.
+    study
+        Of the DICOM files, where they share one with others.
+    """
+    frames = frames_of(rec)
+    if not delivery.keep_protocol:
+        frames = [replace(frame, facts=frame.facts.without_names()) for frame in frames]
+    folder = delivery.folder(frames[0].source)
+    name = name or f"{frames[0].source.stem}_recon"
     files: list[Path] = []
     if "h5" in delivery.formats:
-        files.append(write_reconstruction(folder / f"{name}.h5", rec))
-    if "png" in delivery.formats:
-        from rsd_mri.results.figures import write_png
-
-        files.append(write_png(folder / f"{name}.png", rec))
+        files.append(write_reconstruction(folder / f"{name}.h5", frames))
     if "nifti" in delivery.formats:
         from rsd_mri.results.nifti import write_nifti
 
-        files += write_nifti(folder, rec, name)
+        files += write_nifti(folder, frames, name)
     if "dicom" in delivery.formats:
         from rsd_mri.results.dicom import write_dicom
 
-        files += write_dicom(folder / f"{name}_dicom", rec, name, delivery.patient_id)
-    if delivery.report:
-        from rsd_mri.results.page import write_page
+        files += write_dicom(folder / f"{name}_dicom", frames, name, delivery.patient_id, study)
+    for number, frame in enumerate(frames, start=1):
+        part = f"{name}_frame{number:03d}" if len(frames) > 1 else name
+        if "png" in delivery.formats:
+            from rsd_mri.results.figures import write_png
 
-        files.append(write_page(folder / f"{name}.html", [rec, *comparisons], reference))
+            files.append(write_png(folder / f"{part}.png", frame))
+        if delivery.report:
+            from rsd_mri.results.page import write_page
+
+            others = [other for other in comparisons if other.frame == frame.frame]
+            files.append(write_page(folder / f"{part}.html", [frame, *others], reference))
     return files
 
 
@@ -189,19 +238,27 @@ def _listing(files: list[str]) -> list[str]:
     return [*others, *(f"{folder}{os.sep} ({n} DICOM file{'s' * (n > 1)})" for folder, n in count.items())]
 
 
-def _facts(path: Path, rec: Reconstruction, files: list[Path]) -> dict[str, Any]:
+def _facts(path: Path, recs: Sequence[Reconstruction], files: list[Path]) -> dict[str, Any]:
+    rec = recs[0]
+    residuals = np.concatenate([np.atleast_1d(one.residual) for one in recs])
+    seconds = np.concatenate([np.atleast_1d(one.seconds) for one in recs])
     return {
         "scan": str(path),
         "method": rec.method,
-        "acceleration": rec.acceleration,
+        "acceleration": float(np.mean([one.acceleration for one in recs])),
         "mask_source": rec.mask_source,
-        "residual": float(np.mean(rec.residual)),
-        "residual_per_slice": [float(r) for r in rec.residual],
-        "seconds_per_slice": float(np.mean(rec.seconds)),
+        "residual": float(np.mean(residuals)),
+        "residual_per_slice": [float(r) for r in residuals],
+        "seconds_per_slice": float(np.mean(seconds)),
+        "seconds": float(np.sum(seconds)),
+        "size": list(rec.magnitude.shape),
+        "voxel": None if rec.geometry.voxel_size is None else list(rec.geometry.voxel_size),
+        "frames": [one.frame for one in recs if one.stack == rec.stack],
+        "stacks": len({one.stack for one in recs}),
         "prior": rec.prior,
         "prior_hash": rec.prior_hash,
         "seed": rec.seed,
         "checks": rec.checks,
-        "notes": list(rec.notes),
+        "notes": list(dict.fromkeys(note for one in recs for note in one.notes)),
         "files": [str(f) for f in files],
     }

@@ -127,6 +127,6 @@ def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:
 
 
 def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
-    """Keep the centre of the last two axes."""
-    starts = [(n - wanted) // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]
+    """Keep the centre of the last two axes: pixel n // 2 becomes pixel wanted // 2."""
+    starts = [n // 2 - wanted // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]
     return array[..., starts[0] : starts[0] + size[0], starts[1] : starts[1] + size[1]]

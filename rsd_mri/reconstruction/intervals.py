@@ -6,7 +6,7 @@ which the standard deviation covers the wanted share of the body's pixels. Image
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rsd_mri.files import written_whole
 from rsd_mri.preparation.prepare import prepared_readout
 from rsd_mri.priors import PRIORS
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
@@ -125,7 +126,7 @@ def calibrate(
     coverage: float,
     options: ReconOptions,
     prior: Prior,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Progress = SILENT,
     confidence: float = 0.8,
 ) -> Calibration:
     """Reconstruct scans whose images are known, and compare error with standard deviation.
@@ -138,8 +139,8 @@ def calibrate(
         See `Calibration`.
     options, prior
         Of the reconstruction; it needs samples.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Raises
     ------
@@ -148,11 +149,8 @@ def calibrate(
     """
     pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     realised = []
-    for number, (scan, target) in enumerate(scans):
-        rec = reconstruct_scan(
-            scan, options, prior,
-            progress=lambda i, n, share, number=number: tell((number + (i + share) / n) / count),  # type: ignore[misc]
-        )
+    for (scan, target), part in progress.each(scans, count=count):
+        rec = reconstruct_scan(scan, options, prior, progress=part)
         assert rec.std is not None  # noqa: S101 - for the type checker; the posterior has one
         realised.append(rec.acceleration)
         pairs += list(zip(target, rec.magnitude, rec.std, strict=True))

@@ -15,6 +15,7 @@ from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
 from rsd_mri.reconstruction.classical.methods import cg_sense, l1_wavelet, total_variation, zero_filled
@@ -45,8 +46,6 @@ CLASSICAL: dict[str, Callable[[Sense, Tensor, float], Tensor]] = {
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
 variation (error 2.3 and 2.8 %), four levels from 0.05 gave 2.0 and 2.3 %, from 0.15 2.7 and 2.9; 24 levels 1.9, 2.1"""
-Progress = Callable[[int, int, float], None]
-"""(slice, slices, share of the slice done)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def reconstruct_scan(
     options: ReconOptions,
     prior: Prior | None = None,
     prep: PrepSettings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct every slice of a scan.
 
@@ -84,7 +83,7 @@ def reconstruct_scan(
     prep
         How to prepare; by default the package's settings.
     progress
-        Called as the work goes on.
+        Told the share done.
 
     Returns
     -------
@@ -106,26 +105,21 @@ def reconstruct_scan(
     # A generator knows one noise level: it cannot restore what the others are left out for.
     if options.held_out and learned and prior is not None and prior.kind != "generator":
         middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
-        options, prior, predicted = try_held_out(middle, scan.source.name, options, prior)
+        options, prior, predicted = try_held_out(middle, scan.key, options, prior)
     parts: list[FinishedSlice] = []
     prepared: list[PreparedSlice] = []
     for begin in range(0, scan.n_slices, batches.slices):
         chunk = range(begin, min(begin + batches.slices, scan.n_slices))
         prepared = [prepare_slice(scan, index, settings, volume) for index in chunk]
         begun = time.perf_counter()
-
-        def tell(share: float, first: int = begin, count: int = len(chunk)) -> None:
-            if progress is not None:
-                done = count * min(share, 1.0)
-                progress(first + min(int(done), count - 1), scan.n_slices, done - min(int(done), count - 1))
-
-        tell(0.0)
-        images = run_method(prepared, scan.source.name, begin, options, prior, batches, tell)
+        part = progress.part(begin / scan.n_slices, chunk.stop / scan.n_slices)
+        part(0.0)
+        images = run_method(prepared, scan.key, begin, options, prior, batches, part)
         if options.device.type == "cuda":
             torch.cuda.synchronize(options.device)
         seconds = (time.perf_counter() - begun) / len(chunk)
         parts += [finish(one, image, seconds) for one, image in zip(prepared, images, strict=True)]
-        tell(1.0)
+        part(1.0)
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
@@ -159,6 +153,9 @@ def reconstruct_scan(
         prior_hash=prior.sha256 if prior is not None and learned else None,
         seed=options.seed,
         geometry=scan.geometry,
+        facts=scan.facts,
+        frame=scan.frame,
+        stack=scan.stack,
         notes=tuple(notes),
         parameters=_parameters(options, prior if learned else None, volume),
     )
@@ -200,7 +197,7 @@ def run_method(
     options: ReconOptions,
     prior: Prior | None,
     batches: Batches,
-    tell: Callable[[float], None],
+    progress: Progress,
 ) -> list[Tensor]:
     """Run the method on prepared slices of one scan.
 
@@ -214,8 +211,8 @@ def run_method(
         As for `reconstruct_scan`.
     batches
         Samples at once.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Returns
     -------
@@ -233,15 +230,12 @@ def run_method(
         [(options.seed, name, first + i, k) for k in range(options.samples)] for i in range(len(prepared))
     ]
     if len(prepared) > 1:
-        flat = sample_posterior(prior, operator, kspace, sigma, sum(keys, []), options.posterior, tell)
+        flat = sample_posterior(prior, operator, kspace, sigma, sum(keys, []), options.posterior, progress)
         return list(flat.unflatten(0, (len(prepared), options.samples)))
     parts = []
     for begin in range(0, options.samples, batches.samples):
         some = keys[0][begin : begin + batches.samples]
-
-        def part(share: float, begin: int = begin, count: int = len(some)) -> None:
-            tell((begin + share * count) / options.samples)
-
+        part = progress.part(begin / options.samples, (begin + len(some)) / options.samples)
         parts.append(sample_posterior(prior, operator, kspace, sigma, some, options.posterior, part))
     return [torch.cat(parts)]
 
@@ -310,7 +304,7 @@ def try_held_out(
     keys = [(options.seed, name, "held out")]
 
     def sampled(short: Sense, y: Tensor) -> Tensor:
-        return sample_posterior(prior, short, y, sigma, keys, quick, lambda share: None, firsts.get(start))
+        return sample_posterior(prior, short, y, sigma, keys, quick, SILENT, firsts.get(start))
 
     found["held_out_error"] = error_of(sampled)
     return replace(options, posterior=settings), prior, {**found, "held_out_seconds": time.perf_counter() - begun}

@@ -1,7 +1,9 @@
 """Reconstructions as DICOM: a series each for magnitude, phase, standard deviation, interval and every sample."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,10 @@ from pydicom.uid import (
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of
+from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of_frames
 from rsd_mri.results.planes import is_known, plane, slice_step, voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.scan.facts import Facts
 
 
 def check_patient_id(text: str) -> None:
@@ -34,9 +37,13 @@ def check_patient_id(text: str) -> None:
 
 
 def write_dicom(
-    folder: str | Path, rec: Reconstruction, name: str | None = None, patient_id: str | None = None
+    folder: str | Path,
+    rec: Reconstruction | Sequence[Reconstruction],
+    name: str | None = None,
+    patient_id: str | None = None,
+    study: "Study | None" = None,
 ) -> list[Path]:
-    """Write DICOM files, one per slice, in one folder per series.
+    """Write DICOM files, one per slice, in one folder per series; frames follow each other in their series.
 
     Files are MR Image Storage where the scan's geometry is known. Where it is not, they are Secondary Capture
     without orientation, and say so: a viewer then prints no patient sides that could be wrong. All UIDs are
@@ -57,6 +64,8 @@ def write_dicom(
     patient_id
         Written as PatientID. Without it the study gets a new identifier of its own: archives refuse files without
         one, and one shared by all would bring different patients together.
+    study
+        What several reconstructions of one scan share; a study of its own where not given.
 
     Returns
     -------
@@ -68,35 +77,58 @@ def write_dicom(
     InputError
         If DICOM cannot hold `patient_id`.
     """
-    if patient_id is not None:
-        check_patient_id(patient_id)
-    study = _Study(generate_uid(), generate_uid(), datetime.now(), patient_id)
+    study = study or new_study(patient_id)
+    frames = frames_of(rec)
     written = []
-    for number, series in enumerate(series_of(rec), start=1):
-        uid, kind = generate_uid(), series.kind
-        for index, image in enumerate(series.volume):
-            dataset = _describe(rec, series, index)
-            study.put(dataset)
-            dataset.SeriesInstanceUID = uid
-            dataset.SeriesNumber, dataset.InstanceNumber = number, index + 1
-            put_pixels(dataset, image, series)
-            path = Path(folder) / kind / f"{name or rec.source.stem}_{index + 1:04d}.dcm"
-            with written_whole(path) as partial:
-                dataset.save_as(partial, enforce_file_format=True)
-            written.append(path)
+    uids: dict[str, tuple[str, int]] = {}
+    for place, (frame, several) in enumerate(zip(frames, series_of_frames(frames), strict=True)):
+        for series in several:
+            uid, number = uids.setdefault(series.kind, (generate_uid(), study.next_number()))
+            for index, image in enumerate(series.volume):
+                dataset = _describe(frame, series, index)
+                study.put(dataset)
+                if len(frames) > 1:
+                    _describe_frame(dataset, frame, place, len(frames))
+                instance = place * frame.n_slices + index + 1
+                dataset.SeriesInstanceUID = uid
+                dataset.SeriesNumber, dataset.InstanceNumber = number, instance
+                put_pixels(dataset, image, series)
+                path = Path(folder) / series.kind / f"{name or frame.source.stem}_{instance:04d}.dcm"
+                with written_whole(path) as partial:
+                    dataset.save_as(partial, enforce_file_format=True)
+                written.append(path)
     return written
 
 
+def new_study(patient_id: str | None = None) -> "Study":
+    """Begin a study: what all files written of one scan share.
+
+    Raises
+    ------
+    InputError
+        If DICOM cannot hold `patient_id`.
+    """
+    if patient_id is not None:
+        check_patient_id(patient_id)
+    return Study(generate_uid(), generate_uid(), datetime.now(), patient_id)
+
+
 @dataclass(frozen=True)
-class _Study:
-    """What all files of one reconstruction share."""
+class Study:
+    """What all files of one scan share."""
 
     uid: str
     frame: str
     written: datetime
     patient_id: str | None
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def next_number(self) -> int:
+        """Number of another series."""
+        return next(self._numbers)
 
     def put(self, dataset: Dataset) -> None:
+        """Write into a file what all of the study have."""
         dataset.StudyInstanceUID, dataset.StudyID = self.uid, "RSD-MRI"
         day, time = self.written.strftime("%Y%m%d"), self.written.strftime("%H%M%S")
         dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = day
@@ -150,13 +182,52 @@ def _describe(rec: Reconstruction, series: Series, index: int) -> Dataset:
         dataset.SliceThickness = decimal(across)
         dataset.SpacingBetweenSlices = decimal(float(np.linalg.norm(slice_step(rec.geometry))))
         dataset.PositionReferenceIndicator = ""
-        dataset.PatientPosition = ""
         dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
         dataset.ScanOptions, dataset.MRAcquisitionType = "", "2D"
-        dataset.EchoTime = dataset.EchoTrainLength = dataset.RepetitionTime = None
+        dataset.EchoTrainLength = None
+        dataset.PatientPosition = rec.facts.patient_position or ""
+        _put_facts(dataset, rec.facts)
     else:
         dataset.ConversionType, dataset.PatientOrientation = "SYN", ""
     return dataset
+
+
+def _put_facts(dataset: Dataset, facts: Facts) -> None:
+    """What the scan's header says of times, angles and names; required and empty where it says nothing."""
+
+    def first(values: tuple[float, ...]) -> str | None:
+        return decimal(values[0]) if values else None
+
+    dataset.EchoTime, dataset.RepetitionTime = first(facts.echo_times), first(facts.repetition_times)
+    for name, value in (
+        ("InversionTime", first(facts.inversion_times)),
+        ("FlipAngle", first(facts.flip_angles)),
+        ("MagneticFieldStrength", None if facts.field_strength is None else decimal(facts.field_strength)),
+        ("ImagingFrequency", None if facts.frequency is None else decimal(facts.frequency)),
+        ("ProtocolName", None if facts.protocol is None else facts.protocol[:64].replace("\\", "/")),
+        ("SequenceName", None if facts.sequence is None else facts.sequence[:16].replace("\\", "/")),
+        ("AcquisitionDate", _digits(facts.series_date, 8)),
+        ("AcquisitionTime", _digits(facts.series_time, 6)),
+    ):
+        if value is not None:
+            setattr(dataset, name, value)
+
+
+def _digits(text: str | None, count: int) -> str | None:
+    """A date or a time as DICOM writes it; None where it has not as many digits."""
+    digits = "".join(c for c in (text or "").split(".")[0] if c.isdigit())
+    return digits if len(digits) == count else None
+
+
+def _describe_frame(dataset: Dataset, rec: Reconstruction, place: int, count: int) -> None:
+    """Which of the frames this is: a temporal position, and the number of an echo where contrasts differ."""
+    words = ", ".join(f"{name} {number}" for name, number in rec.frame.items())
+    dataset.ImageComments = f"{dataset.ImageComments} Frame {place + 1} of {count}: {words}."
+    if "ImageOrientationPatient" in dataset:
+        dataset.TemporalPositionIdentifier, dataset.NumberOfTemporalPositions = place + 1, count
+        dataset.AcquisitionNumber = place + 1
+        if "contrast" in rec.frame:
+            dataset.EchoNumbers = rec.frame["contrast"] + 1
 
 
 def _derivation(rec: Reconstruction, series: Series, index: int) -> str:

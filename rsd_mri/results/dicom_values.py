@@ -1,5 +1,6 @@
 """How values are stored in DICOM: twelve bits, a scale that viewers can show, and the mapping to the scan's unit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +38,25 @@ class Series:
 
 
 def series_of(rec: Reconstruction) -> list[Series]:
-    """What there is to write. Image and samples share a slope, so that they can be compared."""
+    """What there is to write of one reconstruction."""
+    return series_of_frames([rec])[0]
+
+
+def series_of_frames(frames: Sequence[Reconstruction]) -> list[list[Series]]:
+    """What there is to write of each frame. Images and samples of all share a slope, so that they can be compared."""
+    brightest = max(float(rec.magnitude.max()) for rec in frames)
+    brightest = max([brightest, *(float(rec.samples.max()) for rec in frames if rec.samples is not None)])
+    white = max(upper_window(rec.magnitude) for rec in frames)
+    spread = {
+        kind: max((float(volume.max()) for rec in frames if (volume := getattr(rec, kind)) is not None), default=1.0)
+        for kind in ("std", "half_width")
+    }
+    return [_series(rec, brightest or 1.0, white, spread) for rec in frames]
+
+
+def _series(rec: Reconstruction, brightest: float, white: float, spread: dict[str, float]) -> list[Series]:
     samples = [] if rec.samples is None else list(rec.samples)
-    brightest = max(float(volume.max()) for volume in (rec.magnitude, *samples)) or 1.0
-    power, white = int(np.floor(np.log10(BRIGHTEST / brightest))), upper_window(rec.magnitude)
+    power = int(np.floor(np.log10(BRIGHTEST / brightest)))
     phase = np.angle(rec.image).astype(np.float32)
     series = [
         Series("magnitude", rec.magnitude, brightest / LARGEST, white, power),
@@ -48,7 +64,7 @@ def series_of(rec: Reconstruction) -> list[Series]:
     ]
     for kind, volume in (("std", rec.std), ("half_width", rec.half_width)):
         if volume is not None:
-            series.append(Series(kind, volume, float(volume.max() or 1) / LARGEST, upper_window(volume), power))
+            series.append(Series(kind, volume, (spread[kind] or 1.0) / LARGEST, upper_window(volume), power))
     for number, sample in enumerate(samples, start=1):
         series.append(Series(f"sample-{number:03d}", sample, brightest / LARGEST, white, power))
     return series

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
 # (data set, field of Reconstruction); the magnitude has the name that fastMRI's submissions have.
@@ -33,13 +35,16 @@ PER_SLICE = ("residual", "sigma", "seconds")
 PLAIN = ("method", "mask_source", "acceleration", "seed")
 
 
-def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
-    """Write a reconstruction as HDF5, whole or not at all.
+def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Reconstruction]) -> Path:
+    """Write a reconstruction, or all frames of one, as HDF5, whole or not at all.
 
     Data sets: `reconstruction` [slice, readout, phase_encode] float32, `reconstruction_complex`, `csm`,
     `mask`; for posterior methods `samples` [sample, slice, readout, phase_encode] and `std`; for learned ones
     `measured_part` and `prior_part`. Everything else is an attribute of the file; structured ones (`geometry`,
-    `notes`, `parameters`, `checks`) are JSON.
+    `notes`, `parameters`, `checks`, `facts`) are JSON.
+
+    Of several frames every array and every figure of a slice has the frame as its first axis, the mask only where it
+    changes; `frames` is a list of their counters, and the rest is that of the first.
 
     Returns
     -------
@@ -51,38 +56,54 @@ def write_reconstruction(path: str | Path, rec: Reconstruction) -> Path:
     InputError
         If the image holds values that are not finite, or nothing but zeros.
     """
-    path = Path(path)
-    _require_an_image(path, rec.magnitude)
+    path, frames = Path(path), frames_of(rec)
+    rec = frames[0]
+    for frame in frames:
+        _require_an_image(path, frame.magnitude)
     with written_whole(path) as partial, h5py.File(partial, "w") as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
-            value = getattr(rec, field)
-            if value is not None:
-                file.create_dataset(name, data=value)
+            if getattr(rec, field) is not None:
+                file.create_dataset(name, data=_stacked(field, [getattr(frame, field) for frame in frames]))
         for name in PLAIN:
             file.attrs[name] = getattr(rec, name)
         for name in PER_SLICE:
-            file.attrs[name] = np.asarray(getattr(rec, name))
+            file.attrs[name] = _stacked(name, [np.asarray(getattr(frame, name)) for frame in frames])
         file.attrs["source"] = rec.source.name
         file.attrs["source_path"] = str(rec.source)
         file.attrs["prior"] = rec.prior or ""
         file.attrs["prior_hash"] = rec.prior_hash or ""
         file.attrs["geometry"] = json.dumps(dataclasses.asdict(rec.geometry))
-        file.attrs["notes"] = json.dumps(rec.notes)
+        file.attrs["notes"] = json.dumps(list(dict.fromkeys(note for frame in frames for note in frame.notes)))
         file.attrs["checks"] = json.dumps(rec.checks)
         file.attrs["parameters"] = json.dumps(rec.parameters)
+        file.attrs["facts"] = json.dumps({k: v for k, v in dataclasses.asdict(rec.facts).items() if v})
+        file.attrs["stack"] = rec.stack
+        if len(frames) > 1:
+            file.attrs["frames"] = json.dumps([frame.frame for frame in frames])
         file.attrs["version"] = __version__
         file.attrs["not_for_diagnostic_use"] = True
         file.attrs["warning"] = NOT_FOR_DIAGNOSTIC_USE
     return path
 
 
-def read_reconstruction(path: str | Path) -> Reconstruction:
-    """Read what `write_reconstruction` wrote.
+def _stacked(name: str, values: list[NDArray[Any]]) -> NDArray[Any]:
+    """Values of frames along a first axis; those of one frame as they are, and a mask that does not change."""
+    if len(values) == 1 or (name == "mask" and all(np.array_equal(values[0], one) for one in values)):
+        return values[0]
+    if name == "csm":
+        # Frames may keep different numbers of virtual coils.
+        most = max(one.shape[1] for one in values)
+        values = [np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0), (0, 0))) for one in values]
+    return np.stack([np.broadcast_to(one, np.broadcast_shapes(*(v.shape for v in values))) for one in values])
+
+
+def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
+    """Read what `write_reconstruction` wrote: of several frames one.
 
     Raises
     ------
     InputError
-        If the file is missing, is not HDF5, or lacks a data set or attribute.
+        If the file is missing, is not HDF5, lacks a data set or attribute, or has no such frame.
     """
     path = Path(path)
     if not path.is_file():
@@ -99,6 +120,12 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
         values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
         values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
         attributes = dict(file.attrs)
+    labels = json.loads(attributes.get("frames", "[{}]"))
+    if not 0 <= frame < len(labels):
+        raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
+    if len(labels) > 1:
+        values = {k: v if k == "mask" and len(v) != len(labels) else v[frame] for k, v in values.items()}
+        attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
     return Reconstruction(
         **values,
         **{name: np.asarray(attributes[name]) for name in PER_SLICE},
@@ -110,6 +137,9 @@ def read_reconstruction(path: str | Path) -> Reconstruction:
         prior=str(attributes.get("prior", "")) or None,
         prior_hash=str(attributes.get("prior_hash", "")) or None,
         geometry=_geometry(str(attributes["geometry"])),
+        facts=_facts(str(attributes.get("facts", "{}"))),
+        frame=labels[frame],
+        stack=int(attributes.get("stack", 0)),
         notes=tuple(json.loads(attributes["notes"])),
         parameters=json.loads(attributes["parameters"]),
         checks=json.loads(attributes.get("checks", "{}")),
@@ -123,6 +153,11 @@ def _geometry(text: str) -> Geometry:
         values[name] = tuple(values[name]) if values[name] is not None else None
     values["positions"] = tuple(tuple(position) for position in values["positions"])
     return Geometry(**values)
+
+
+def _facts(text: str) -> Facts:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+    return Facts(**values)
 
 
 def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:

@@ -1,6 +1,7 @@
 """Reconstructions as NIfTI: magnitude, phase, standard deviation, interval and samples."""
 
 import gzip
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel
@@ -9,28 +10,41 @@ from numpy.typing import NDArray
 
 from rsd_mri.files import written_whole
 from rsd_mri.results.planes import affine_ras, is_known, voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.scan.scan import Geometry
 
 
-def write_nifti(folder: str | Path, rec: Reconstruction, name: str | None = None) -> list[Path]:
+def write_nifti(
+    folder: str | Path, rec: Reconstruction | Sequence[Reconstruction], name: str | None = None
+) -> list[Path]:
     """Write `NAME_magnitude.nii.gz`, `NAME_phase.nii.gz` [rad] and, where there are, `_std`, `_half_width`, `_samples`.
 
-    Voxel axes are (phase encode, readout, slice), and (sample) as the fourth of `_samples`. Where the scan's geometry
-    is incomplete the form codes are zero, which means that the orientation is unknown, and the description says so.
+    Voxel axes are (phase encode, readout, slice), then (frame) where there are several; that of samples comes last.
+    Where the scan's geometry is incomplete the form codes are zero, which means that the orientation is unknown, and
+    the description says so.
 
     Returns
     -------
     list of Path
         The files written.
     """
+    frames = frames_of(rec)
+    rec = frames[0]
     name = name or rec.source.stem
+
+    def over_frames(value: Callable[[Reconstruction], NDArray[np.generic] | None]) -> NDArray[np.generic] | None:
+        values = [value(frame) for frame in frames]
+        found = [v for v in values if v is not None]
+        if len(found) < len(frames):
+            return None
+        return found[0] if len(found) == 1 else np.stack(found, axis=3)
+
     volumes = {
-        "magnitude": rec.magnitude,
-        "phase": np.angle(rec.image).astype(np.float32),
-        "std": rec.std,
-        "half_width": rec.half_width,
-        "samples": None if rec.samples is None else np.moveaxis(rec.samples, 0, -1),
+        "magnitude": over_frames(lambda r: r.magnitude),
+        "phase": over_frames(lambda r: np.angle(r.image).astype(np.float32)),
+        "std": over_frames(lambda r: r.std),
+        "half_width": over_frames(lambda r: r.half_width),
+        "samples": over_frames(lambda r: None if r.samples is None else np.moveaxis(r.samples, 0, -1)),
     }
     written = []
     for kind, volume in volumes.items():
@@ -45,7 +59,7 @@ def write_nifti(folder: str | Path, rec: Reconstruction, name: str | None = None
 
 
 def nifti_image(volume: NDArray[np.generic], geometry: Geometry) -> nibabel.Nifti1Image:
-    """Wrap a volume [slice, readout, phase_encode] or [slice, readout, phase_encode, sample] with its place."""
+    """Wrap a volume [slice, readout, phase_encode], with axes of frames or samples behind these, with its place."""
     affine = affine_ras(geometry, len(volume), volume.shape[1:3])
     image = nibabel.Nifti1Image(np.moveaxis(volume, (0, 1, 2), (2, 1, 0)), affine)
     read, phase, across = voxel_size(geometry)

@@ -1,11 +1,13 @@
 """`Reconstruction`: the image, its uncertainty and where both came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
 
@@ -56,6 +58,12 @@ class Reconstruction:
     """SHA-256 of the prior's weights."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
+    facts: Facts = field(default_factory=Facts)
+    """What the scan's header says of times, angles and names."""
+    frame: dict[str, int] = field(default_factory=dict)
+    """Counters that tell this frame from the others of its file; empty where it is the only one."""
+    stack: int = 0
+    """Number of its stack of slices."""
     notes: tuple[str, ...] = ()
     """What a reader has to know: number of sets of maps and why, repairs, warnings."""
     parameters: dict[str, str | int | float] = field(default_factory=dict)
@@ -65,3 +73,17 @@ class Reconstruction:
     def n_slices(self) -> int:
         """Number of slices."""
         return self.magnitude.shape[0]
+
+
+def frames_of(one: "Reconstruction | Sequence[Reconstruction]") -> "list[Reconstruction]":
+    """Return a list of frames, also of one alone.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or they have not one size.
+    """
+    frames = [one] if isinstance(one, Reconstruction) else list(one)
+    if len({frame.magnitude.shape for frame in frames}) != 1:
+        raise ValueError(f"the frames must have one size, got {sorted({f.magnitude.shape for f in frames})}")
+    return frames

@@ -10,7 +10,7 @@ alpha = 1/2, with the exact fake score, its value is half the Fisher divergence 
 enters the fake score, is the full gradient of that value; it can be minimised by L-BFGS.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.objectives import compare, sid_loss
 
@@ -29,7 +30,6 @@ OperatorName = Literal["identity", "square", "wide", "masks"]
 OPERATORS: tuple[OperatorName, ...] = ("identity", "square", "wide", "masks")
 MASKS = 6
 
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def describe(model: LinearModel, u: Tensor) -> dict[str, Any]:
     return found
 
 
-def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = SILENT) -> dict[str, Any]:
     """Distil linear generators.
 
     Parameters
@@ -212,7 +212,7 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress | N
     cases
         What to run; `mini_cases()` by default.
     progress
-        Called with the share done.
+        Told the share done.
 
     Returns
     -------
@@ -226,11 +226,9 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress | N
     # The matrices are tiny: on a busy machine threads would wait for each other most of the time.
     torch.set_num_threads(1)
     try:
-        for case in cases:
+        for case, _ in progress.each(cases):
             model = LinearModel(case)
             rows.append({**vars(case), **describe(model, model.minimise())})
-            if progress is not None:
-                progress(len(rows) / len(cases))
     finally:
         torch.set_num_threads(threads)
     errors = [row["error"] for row in rows if "error" in row]

@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
 import numpy as np
@@ -15,10 +15,13 @@ from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.training.fabric import resolve_device
-from rsd_mri.training.loop import Picture
+
+if TYPE_CHECKING:
+    from rsd_mri.training.loop import Picture
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -33,7 +36,7 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
 
 def timed(
     sample: Callable[[list[Key]], Tensor], keys: list[Key], batch: int, device: torch.device,
-    progress: Callable[[float], None],
+    progress: Progress,
 ) -> tuple[np.ndarray, float]:
     """Sample in batches, after one to warm up.
 
@@ -48,7 +51,7 @@ def timed(
     device
         Waited for before the clock is read.
     progress
-        Called with the share done.
+        Told the share done.
 
     Returns
     -------
@@ -82,8 +85,8 @@ def generate_file(
     truncate: float,
     device: str,
     seed: int,
-    progress: Callable[[float], None],
-    picture: Picture,
+    progress: Progress,
+    picture: "Picture",
 ) -> dict[str, Any]:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 

@@ -13,13 +13,14 @@ from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.files import written_whole
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
-from rsd_mri.training.loop import LoopSettings, Picture, Progress, run_stage
+from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
 def train(
@@ -46,7 +47,7 @@ def train(
     options
         Device, precision, stages.
     progress
-        Called as training goes on.
+        Told as training goes on.
     card
         What is known of the data; stored with the weights.
     picture

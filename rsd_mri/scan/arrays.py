@@ -34,7 +34,7 @@ UNREADABLE = (
 FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
 
 
-def read_npy(path: Path, budget: int | None = None) -> Scan:
+def read_npy(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
     """Read `.npy` k-space, [coil, readout, phase_encode] or [slice, coil, readout, phase_encode].
 
     Raises
@@ -57,10 +57,10 @@ def read_npy(path: Path, budget: int | None = None) -> Scan:
         )
     notes = ("a bare array: image size, voxel size and noise are not known",)
     kspace = np.array(array[None] if array.ndim == 3 else array)
-    return assemble(path, "npy", kspace, notes=notes)
+    return (assemble(path, "npy", kspace, notes=notes),)
 
 
-def read_cfl(path: Path, budget: int | None = None) -> Scan:
+def read_cfl(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
     """Read BART's `.cfl` with its `.hdr` beside it.
 
     Of the dimensions, READ, PHS1, COIL and SLICE may be larger than 1; AVG is averaged; of TE, TIME, TIME2
@@ -104,7 +104,7 @@ def read_cfl(path: Path, budget: int | None = None) -> Scan:
         )
     rest = [i for i in range(len(axes)) if i not in wanted]
     kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
-    return assemble(path, "cfl", kspace, notes=tuple(notes))
+    return (assemble(path, "cfl", kspace, notes=tuple(notes)),)
 
 
 def _bart_shape(header: Path) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """From raw arrays and a header to a checked `Scan`: the last step of every reader."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.centre import find_peak, rolled
+from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.sizes import settle_sizes
+from rsd_mri.scan.windows import Window, settle_window
 
 MOST_COILS = 256
 LARGEST = 1e15
@@ -100,8 +105,40 @@ def assemble(
     geometry: Geometry | None = None,
     attributes: dict[str, str | int | float] | None = None,
     notes: tuple[str, ...] = (),
+    findings: tuple[Finding, ...] = (),
+    padding: Window | None = None,
+    padding_says: str = "file's padding",
+    target: tuple[int, int] | None = None,
+    frame: dict[str, int] | None = None,
+    stack: int = 0,
+    centred: bool = False,
 ) -> Scan:
-    """Check everything, settle mask and sizes, and build the `Scan`. Arrays win over the header.
+    """Check everything, settle axes, centre, sampling and sizes, and build the `Scan`. Arrays win over the header.
+
+    Parameters
+    ----------
+    path, form
+        The file and the name of its format.
+    kspace
+        [slice, coil, readout, phase_encode].
+    stored_mask, noise, calibration, attributes
+        As read.
+    header, header_text
+        Of the encoding.
+    geometry
+        Where the slices lie; the size of their voxels is settled here.
+    notes, findings
+        What the reader had to say.
+    padding
+        First and last-plus-one line that could be filled, where the reader knows better than the header.
+    padding_says
+        What the reader has it from.
+    target
+        (readout, phase_encode) of an image of the file's own.
+    frame, stack
+        As in `Scan`.
+    centred
+        Whether the reader has settled the centre of k-space.
 
     Raises
     ------
@@ -110,26 +147,45 @@ def assemble(
     """
     check_shape(kspace, path)
     found = list(notes)
+    header = header or Header()
+    settled: list[Finding] = []
+    if _swapped(header, kspace.shape):
+        kspace = kspace.swapaxes(-1, -2)
+        calibration = None if calibration is None else np.ascontiguousarray(calibration.swapaxes(-1, -2))
+        target = None if target is None else (target[1], target[0])
+        if stored_mask is not None and np.ndim(stored_mask) > 1:
+            stored_mask = np.swapaxes(stored_mask, -1, -2)
+        found.append("the header's sizes tell that readout and phase encode are swapped in the array; they were turned")
+        settled.append(Finding("axes", "slice, coil, phase encode, readout", "sizes in the header"))
     if kspace.dtype != np.complex64:
         found.append(f"kspace was {kspace.dtype} and is read as complex64")
         with np.errstate(over="ignore"):  # what overflows is found by check_values
             kspace = kspace.astype(np.complex64)
     kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
-    header = header or Header()
     found += _conflicts(header, kspace.shape)
+    off = (0, 0)
+    if not centred:
+        kspace, stored_mask, off, finding, said = _centred(kspace, stored_mask)
+        settled.append(finding)
+        found += said
     points = filled_points(kspace)
-    acquired_at, said = _acquired_at(header, points)
-    found += said
-    mask, source, more = settle_mask(kspace, points, stored_mask, acquired_at, path)
+    mask, source, more = settle_mask(kspace, points, stored_mask, path)
     found += more
-    image_size = None
-    if header.recon is not None:
-        wanted = (header.recon[0], header.recon[1])
-        image_size = (min(wanted[0], kspace.shape[2]), min(wanted[1], kspace.shape[3]))
-        if image_size != wanted:
-            found.append(f"the header asks for an image of {wanted}; k-space gives {image_size}")
-    return Scan(
+    acquired_at, readout_at, finding, said = _windows(header, mask, padding, padding_says, off)
+    found += said
+    settled.append(finding)
+    inside = mask[..., slice(*(acquired_at or (0, mask.shape[-1])))]
+    if mask.ndim == 2 and readout_at is not None:
+        inside = inside[slice(*readout_at)]
+    source = "full" if stored_mask is None and inside.all() else source
+    geometry = geometry or Geometry()
+    sizes = settle_sizes(
+        header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target,
+        fills=lambda axis, share: _fills(kspace, axis, share),
+    )  # fmt: skip
+    found += sizes.notes
+    scan = Scan(
         kspace=kspace,
         mask=mask,
         mask_source=source,
@@ -137,13 +193,159 @@ def assemble(
         format=form,
         noise=noise,
         calibration=calibration,
-        image_size=image_size,
+        image_size=sizes.image,
         acquired_at=acquired_at,
-        geometry=geometry or Geometry(voxel_size=header.voxel_size),
+        readout_at=readout_at,
+        geometry=_with_voxel(geometry, sizes.voxel, header),
         attributes=attributes or {},
         header=header_text,
-        notes=tuple(found),
+        notes=tuple(dict.fromkeys(found)),
+        facts=header.facts.of_contrast((frame or {}).get("contrast", 0)),
+        frame=frame or {},
+        stack=stack,
     )
+    kind, n_lines = "lines" if mask.ndim == 1 else "2-D pattern", int(np.atleast_2d(mask).any(axis=0).sum())
+    settled += [
+        Finding("sampling", "full" if source == "full" else kind,
+                {"file": "mask in the file", "zeros": "zeros of k-space", "full": "nothing is missing"}[source],
+                {"kind": "full" if source == "full" else kind, "source": source, "lines": n_lines}),
+        finding_of_acceleration(scan, finding.evidence),
+    ]  # fmt: skip
+    return replace(scan, findings=merged(usual_findings(scan), sizes.findings, settled, findings))
+
+
+def finding_of_acceleration(scan: Scan, evidence: str) -> Finding:
+    """How many points of k-space there are for each acquired."""
+    window = [list(w) if w else None for w in (scan.readout_at, scan.acquired_at)]
+    outside = "" if window == [None, None] else ", zero padding left out"
+    return Finding("acceleration", f"{scan.realised_acceleration:.2f}{outside}", evidence, scan.realised_acceleration)
+
+
+def usual_findings(scan: Scan) -> list[Finding]:
+    """Answers of every scan, where its reader has nothing better to say."""
+    voxel = scan.geometry.voxel_size
+    oriented = scan.geometry.slice_direction is not None
+    known = f"{len(scan.geometry.positions)} positions" if scan.geometry.positions else "not known"
+    noise, calibration = scan.noise, scan.calibration
+    return [
+        Finding("format", scan.format, "content of the file"),
+        Finding("frames", "one", "no counter or axis beyond the slices", 1),
+        Finding("slices", str(scan.n_slices), "", scan.n_slices),
+        Finding("axes", "slice, coil, readout, phase encode", "layout of the format"),
+        Finding("coils", str(scan.n_coils), "", scan.n_coils),
+        Finding("matrix", f"{scan.size[0]} x {scan.size[1]}", "size of k-space"),
+        Finding("voxel", "not known" if voxel is None else " x ".join(f"{v:.3g}" for v in voxel) + " mm"),
+        Finding("sampling", "lines" if scan.mask.ndim == 1 else "2-D pattern", scan.mask_source),
+        finding_of_acceleration(scan, "points over points acquired"),
+        Finding("sign", "plain transform", "arrays are taken as they are", "plain"),
+        Finding("noise", "no noise scan", "" if noise is None else "in the file") if noise is None else
+        Finding("noise", f"{noise.shape[1]} samples a coil", "in the file", {"samples": int(noise.shape[1])}),
+        Finding("calibration", "the scan's own centre", "no separate calibration scan") if calibration is None else
+        Finding("calibration", f"{calibration.shape[-2]} x {calibration.shape[-1]}, separate", "in the file",
+                {"readout": int(calibration.shape[-2]), "phase_encode": int(calibration.shape[-1])}),
+        Finding("geometry", known if oriented else "orientation not known", "directions and positions of the file"
+                if oriented else "the file has no directions"),
+    ]  # fmt: skip
+
+
+def _swapped(header: Header, shape: tuple[int, ...]) -> bool:
+    """Whether only a swap of the last two axes makes the array fit the header's matrix."""
+    if header.encoded is None:
+        return False
+    x, y = header.encoded[:2]
+    readout, phase = shape[-2:]
+    return x != y and phase == x != readout and abs(readout - y) <= 0.1 * y
+
+
+def _centred(
+    kspace: NDArray[np.complex64], mask: NDArray[Any] | None
+) -> tuple[NDArray[np.complex64], NDArray[Any] | None, tuple[int, int], Finding, list[str]]:
+    """Bring the peak of k-space to n // 2, and the mask with it."""
+    peak = find_peak(kspace)
+    middle = (kspace.shape[2] // 2, kspace.shape[3] // 2)
+    if peak.off == (0, 0):
+        where = f"the largest values lie at {peak.at}" if peak.clear else "no value stands out"
+        return kspace, mask, (0, 0), Finding("centre", f"{middle}", where, list(middle)), []
+    at = (middle[0] + peak.off[0], middle[1] + peak.off[1])
+    note = (
+        f"the echo lies at sample {at[0]}, line {at[1]} of k-space, not at its middle {middle}: it was brought there, "
+        "which takes a linear phase out of the image"
+    )
+    finding = Finding("centre", f"{at}, moved to {middle}", "the largest values of k-space", list(at))
+    if mask is not None and np.ndim(mask) >= 1:
+        mask = np.asarray(mask)
+        if mask.shape[-1] == kspace.shape[-1]:
+            mask = np.roll(mask, -peak.off[1], axis=-1)
+        if mask.ndim > 1 and mask.shape[-2] == kspace.shape[-2]:
+            mask = np.roll(mask, -peak.off[0], axis=-2)
+    return rolled(kspace, peak.off), mask, peak.off, finding, [note]
+
+
+def _windows(
+    header: Header, mask: NDArray[np.bool_], padding: Window | None, says: str, off: tuple[int, int]
+) -> tuple[Window | None, Window | None, Finding, list[str]]:
+    """Windows of lines and of samples that the scanner could fill."""
+    width = mask.shape[-1]
+    said, who = padding, says
+    if said is None and header.acquired_at is not None and header.encoded is not None:
+        # Lines are counted from the centre of k-space, wherever the array and the header disagree on its width.
+        shift = width // 2 - header.encoded[1] // 2
+        said, who = (header.acquired_at[0] + shift, header.acquired_at[1] + shift), "header"
+    said = None if said is None else (said[0] - off[1], said[1] - off[1])
+    lines = np.atleast_2d(mask).any(axis=0)
+    window, evidence, note = settle_window(lines, said, who)
+    notes = [] if note is None else [f"{note}; what is filled counts"]
+    rows, of_rows = None, ""
+    if mask.ndim == 2:
+        rows, of_rows, _ = settle_window(mask.any(axis=1), None)
+    words = [f"lines {window[0]} to {window[1] - 1}: {evidence}"] if window else []
+    words += [f"samples {rows[0]} to {rows[1] - 1}: {of_rows}"] if rows else []
+    return window, rows, Finding("sampling", "", "; ".join(words) or "points over points acquired"), notes
+
+
+def _spacing(geometry: Geometry, header: Header) -> float | None:
+    """Distance from slice to slice [mm]."""
+    points = np.asarray(geometry.positions, float)
+    if len(points) > 1:
+        step = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=1)))
+        if step > 0:
+            return step
+    return header.spacing if header.spacing and header.spacing > 0 else None
+
+
+def _with_voxel(geometry: Geometry, voxel: tuple[float, float, float] | None, header: Header) -> Geometry:
+    """Put the settled voxel in, and the gap between slices that follows from it."""
+    if voxel is None:
+        return replace(geometry, voxel_size=None)
+    spacing = _spacing(geometry, header)
+    gap = geometry.slice_gap
+    if spacing is not None and (len(geometry.positions) > 1 or not gap):
+        gap = spacing - voxel[2]
+    return replace(geometry, voxel_size=voxel, slice_gap=0.0 if gap < 1e-3 else float(gap))
+
+
+def _fills(kspace: NDArray[np.complex64], axis: int, share: float) -> bool:
+    """Whether the image shows more outside a central share of an axis than a hundredth of its energy.
+
+    The noise is taken from the quietest tenth of the axis.
+    """
+    import torch
+
+    from rsd_mri.operators.fourier import ifft1c
+
+    middle = kspace[kspace.shape[0] // 2]
+    other = 2 if axis == 0 else 1
+    # The strongest lines across the axis show the object; an aliased axis is no trouble along the other.
+    power = (np.abs(middle) ** 2).sum(axis=(0, 3 - other))
+    strongest = np.sort(np.argsort(power)[-16:])
+    lines = torch.from_numpy(np.ascontiguousarray(np.moveaxis(middle.take(strongest, axis=other), other, 0)))
+    profile = ifft1c(lines, dim=-1).abs().square().sum(dim=(0, 1)).numpy()
+    n = len(profile)
+    inside = slice(n // 2 - round(share * n / 2), n // 2 + round(share * n / 2))
+    floor = float(np.sort(profile)[: max(n // 10, 1)].mean())
+    signal = np.maximum(profile - 2 * floor, 0)
+    outside = signal.sum() - signal[inside].sum()
+    return bool(outside > 0.01 * signal.sum())
 
 
 def _conflicts(header: Header, shape: tuple[int, ...]) -> list[str]:
@@ -159,23 +361,3 @@ def _conflicts(header: Header, shape: tuple[int, ...]) -> list[str]:
     if header.trajectory not in (None, "cartesian", "epi"):
         said.append(f"the header says a {header.trajectory} trajectory; k-space is taken as Cartesian")
     return said
-
-
-def _acquired_at(header: Header, points: NDArray[np.bool_]) -> tuple[tuple[int, int] | None, list[str]]:
-    """Lines the scanner could fill, checked against what is filled; None for all of them."""
-    said = header.acquired_at
-    if said is None or header.encoded is None:
-        return None, []
-    width = points.shape[-1]
-    # Lines are counted from the centre of k-space, wherever the array and the header disagree on its width.
-    shift = width // 2 - header.encoded[1] // 2
-    first, stop = said[0] + shift, said[1] + shift
-    if first < 0 or stop > width or first >= stop:
-        return None, [f"the header says lines {first}..{stop - 1} of {width}; all lines are taken as fillable"]
-    filled = np.flatnonzero(points.any(axis=(0, 1)))
-    if filled[0] < first or filled[-1] >= stop:
-        return None, [
-            f"the header says lines {first}..{stop - 1}, k-space is filled at {filled[0]}..{filled[-1]}; "
-            "all lines are taken as fillable"
-        ]
-    return (None if (first, stop) == (0, width) else (first, stop)), []

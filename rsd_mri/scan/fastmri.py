@@ -18,11 +18,12 @@ from rsd_mri.scan.assembly import assemble
 from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text
 from rsd_mri.scan.header import Header, format_header, parse_header
 from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.sizes import settle_sizes
 
 DIRECTIONS = ("read_direction", "phase_direction", "slice_direction")
 
 
-def read_fastmri(path: Path, budget: int | None = None) -> Scan:
+def read_fastmri(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
     """Read a scan in fastMRI's layout (train, val and test files, multi-coil and single-coil).
 
     Raises
@@ -56,7 +57,9 @@ def read_fastmri(path: Path, budget: int | None = None) -> Scan:
         attributes, said = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
         notes += said
         header = Header() if text is None else parse_header(text, path)
-        geometry = _read_geometry(file, header, path)
+        geometry = _read_geometry(file, path)
+        target = dataset(file, "reconstruction_rss", path)
+        size = None if target is None or len(target.shape or ()) < 2 else (int(target.shape[-2]), int(target.shape[-1]))
     if text is None:
         notes.append("there is no ismrmrd_header; the image size is taken from k-space")
     if kspace.ndim == 3:
@@ -64,12 +67,18 @@ def read_fastmri(path: Path, budget: int | None = None) -> Scan:
         kspace = kspace[:, None]
     if header.patient and "patient_id" not in attributes:
         attributes["patient_id"] = header.patient
-    return assemble(
+    return (assemble(
         path, "fastmri", kspace, stored_mask=mask, header=header, header_text=text, geometry=geometry,
         noise=_fitting(extra, "noise", (kspace.shape[1], -1), notes),
         calibration=_fitting(extra, "calibration", (*kspace.shape[:2], -1, -1), notes),
-        attributes=attributes, notes=tuple(notes),
-    )  # fmt: skip
+        attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
+    ),)  # fmt: skip
+
+
+def _padding(attributes: Mapping[str, str | int | float]) -> tuple[int, int] | None:
+    """First and last-plus-one line that was filled, where attributes say so."""
+    left, right = attributes.get("padding_left"), attributes.get("padding_right")
+    return (int(left), int(right)) if isinstance(left, int) and isinstance(right, int) else None
 
 
 def _fitting(
@@ -86,8 +95,8 @@ def _fitting(
     return np.ascontiguousarray(array, dtype=np.complex64)
 
 
-def _read_geometry(file: h5py.File, header: Header, path: Path) -> Geometry:
-    """Geometry from the header, and from the attributes that `write_fastmri` adds."""
+def _read_geometry(file: h5py.File, path: Path) -> Geometry:
+    """Directions and positions from the attributes that `write_fastmri` adds."""
 
     def numbers(name: str, *shape: int) -> NDArray[np.float64] | None:
         if name not in file.attrs:
@@ -105,7 +114,6 @@ def _read_geometry(file: h5py.File, header: Header, path: Path) -> Geometry:
     }
     positions, gap = numbers("positions", -1, 3), numbers("slice_gap")
     return Geometry(
-        voxel_size=header.voxel_size,
         slice_gap=0.0 if gap is None else float(gap),
         positions=() if positions is None else tuple((float(x), float(y), float(z)) for x, y, z in positions),
         **directions,
@@ -189,6 +197,10 @@ def header_of(scan: Scan) -> str:
         own.encoded == new.encoded
         and own.recon == new.recon
         and own.acquired_at == new.acquired_at
-        and (scan.geometry.voxel_size is None or own.voxel_size is not None)
+        and _voxels_agree(settle_sizes(own, scan.size).voxel, scan.geometry.voxel_size)
     )
     return scan.header if same else made
+
+
+def _voxels_agree(one: tuple[float, float, float] | None, other: tuple[float, float, float] | None) -> bool:
+    return other is None or (one is not None and np.allclose(one, other, rtol=1e-3))

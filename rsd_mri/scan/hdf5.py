@@ -125,10 +125,18 @@ def read_text(data: h5py.Dataset, field: str, path: Path) -> str:
     if data.shape == (1,) and data.dtype.itemsize < 1 << 24:
         value = data[0]
     if isinstance(value, np.bytes_ | bytes) and len(value) < 1 << 24:
-        return bytes(value).decode("utf-8")
+        return decoded(bytes(value))
     if isinstance(value, str):
         return value
     raise InputError(f"{path}: {field} is not text; expected the ISMRMRD header as XML")
+
+
+def decoded(value: bytes) -> str:
+    """Text of UTF-8, or of Latin-1 as older converters write it, whose bytes are hardly ever valid UTF-8."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def plain_attributes(

@@ -1,17 +1,18 @@
 """The ISMRMRD header (XML): what it says of the acquisition, and how one is written."""
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.facts import Facts
 
 NAMESPACE = "http://www.ismrm.org/ISMRMRD"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an ISMRMRD header says of the first encoding; None where it says nothing usable."""
+    """What an ISMRMRD header says of an encoding; None where it says nothing usable."""
 
     encoded: tuple[int, int, int] | None = None
     """Encoded matrix (readout, phase encode, partition or slice)."""
@@ -37,6 +38,24 @@ class Header:
     """Equivalent noise bandwidth of the receiver, relative to its sampling bandwidth."""
     patient: str | None = None
     """Patient identifier."""
+    vendor: str | None = None
+    """Who built the scanner."""
+    description: str | None = None
+    """Identifier of the trajectory's description, such as `ConventionalEPI`."""
+    parameters: dict[str, float] = field(default_factory=dict)
+    """Numbers of the trajectory's description (ramp and flat-top times, ...) and user parameters, by name."""
+    thickness: float | None = None
+    """Slice thickness where it is said apart from the fields of view [mm]."""
+    spacing: float | None = None
+    """Distance from slice to slice where the header says it [mm]."""
+    facts: Facts = field(default_factory=Facts)
+    """What does not change how the data are read."""
+    further: tuple["Header", ...] = ()
+    """The encodings after the first, as in a file whose calibration lines have an encoding of their own."""
+
+    def encoding(self, number: int) -> "Header":
+        """What the header says of an encoding; the first where there are not as many."""
+        return self.further[number - 1] if 0 < number <= len(self.further) else self
 
     @property
     def acquired_at(self) -> tuple[int, int] | None:
@@ -46,14 +65,6 @@ class Header:
         _, last, centre = self.lines
         first = self.encoded[1] // 2 - centre
         return first, first + last + 1
-
-    @property
-    def voxel_size(self) -> tuple[float, float, float] | None:
-        """Size of a voxel [mm]."""
-        for fov, matrix in ((self.encoded_fov, self.encoded), (self.recon_fov, self.recon)):
-            if fov and matrix and min(fov) > 0:
-                return (fov[0] / matrix[0], fov[1] / matrix[1], fov[2] / matrix[2])
-        return None
 
 
 def parse_header(text: str, path: Path) -> Header:
@@ -76,47 +87,119 @@ def parse_header(text: str, path: Path) -> Header:
         if isinstance(node.tag, str):
             node.tag = node.tag.rpartition("}")[2]
 
-    def number(where: str, kind: type) -> float | None:
-        value = root.findtext(where)
-        if value is None or not value.strip():
-            return None
-        try:
-            found = float(value)
-            if found != found or abs(found) > 1e9 or (kind is int and found != int(found)):
-                raise ValueError
-        except ValueError:
-            raise InputError(
-                f"{path}: ismrmrd_header field {where} is {value.strip()[:40]!r}; expected a number"
-            ) from None
-        return kind(found)
-
-    def triple(where: str, kind: type, names: str = "x y z") -> tuple | None:
-        values = tuple(number(f"{where}/{name}", kind) for name in names.split())
-        return None if None in values else values
-
-    def matrix(where: str) -> tuple | None:
-        values = triple(where, int)
-        if values is not None and min(values) < 1:
-            raise InputError(f"{path}: ismrmrd_header field {where} is {values}; expected positive sizes")
-        return values
-
-    def limits(where: str) -> tuple | None:
-        return triple(f"encoding/encodingLimits/{where}", int, "minimum maximum center")
-
-    slices, coils = limits("slice"), number("acquisitionSystemInformation/receiverChannels", int)
-    return Header(
-        encoded=matrix("encoding/encodedSpace/matrixSize"),
-        recon=matrix("encoding/reconSpace/matrixSize"),
-        encoded_fov=triple("encoding/encodedSpace/fieldOfView_mm", float),
-        recon_fov=triple("encoding/reconSpace/fieldOfView_mm", float),
-        lines=limits("kspace_encoding_step_1"),
-        partitions=limits("kspace_encoding_step_2"),
+    slices = _limits(root.find("encoding/encodingLimits"), "slice", path)
+    coils = _number(root, "acquisitionSystemInformation/receiverChannels", int, path)
+    sequence = root.find("sequenceParameters")
+    encodings = root.findall("encoding") or [ElementTree.Element("encoding")]
+    shared = Header(
         slices=None if slices is None else slices[1] + 1,
         coils=None if coils is None else int(coils),
-        trajectory=(root.findtext("encoding/trajectory") or "").strip().lower() or None,
-        calibration_mode=(root.findtext("encoding/parallelImaging/calibrationMode") or "").strip().lower() or None,
-        noise_bandwidth=number("acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float),
-        patient=(root.findtext("subjectInformation/patientID") or "").strip() or None,
+        noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float, path),
+        patient=_text(root, "subjectInformation/patientID"),
+        vendor=_text(root, "acquisitionSystemInformation/systemVendor"),
+        parameters=_parameters(root.find("userParameters")),
+        thickness=None if sequence is None else _number(sequence, "sliceThickness", float, path),
+        spacing=None if sequence is None else _number(sequence, "spacingBetweenSlices", float, path),
+        facts=_facts(root, path),
+    )
+    first, *others = [_encoding(shared, one, path) for one in encodings]
+    return replace(first, further=tuple(others))
+
+
+def _text(root: ElementTree.Element, where: str) -> str | None:
+    return (root.findtext(where) or "").strip() or None
+
+
+def _number(root: ElementTree.Element, where: str, kind: type, path: Path) -> float | None:
+    """Return a number; one that should be whole is rounded, as converters write 35.9996 for 36."""
+    value = root.findtext(where)
+    if value is None or not value.strip():
+        return None
+    try:
+        found = float(value)
+        if found != found or abs(found) > 1e9 or (kind is int and abs(found - round(found)) > 0.01):
+            raise ValueError
+    except ValueError:
+        where = where if where.startswith(("encoding", "acq")) else f"{root.tag}/{where}"
+        raise InputError(
+            f"{path}: ismrmrd_header field {where} is {value.strip()[:40]!r}; expected a number"
+        ) from None
+    return round(found) if kind is int else found
+
+
+def _triple(root: ElementTree.Element, where: str, kind: type, path: Path, names: str = "x y z") -> tuple | None:
+    values = tuple(_number(root, f"{where}/{name}", kind, path) for name in names.split())
+    return None if None in values else values
+
+
+def _limits(limits: ElementTree.Element | None, name: str, path: Path) -> tuple | None:
+    return None if limits is None else _triple(limits, name, int, path, "minimum maximum center")
+
+
+def _encoding(shared: Header, one: ElementTree.Element, path: Path) -> Header:
+    """What one `encoding` says, and what the header says of all of them."""
+
+    def matrix(where: str) -> tuple | None:
+        values = _triple(one, where, int, path)
+        if values is not None and min(values) < 1:
+            raise InputError(f"{path}: ismrmrd_header field encoding/{where} is {values}; expected positive sizes")
+        return values
+
+    limits = one.find("encodingLimits")
+    mode = (_text(one, "parallelImaging/calibrationMode") or "").lower() or None
+    return replace(
+        shared,
+        encoded=matrix("encodedSpace/matrixSize"),
+        recon=matrix("reconSpace/matrixSize"),
+        encoded_fov=_triple(one, "encodedSpace/fieldOfView_mm", float, path),
+        recon_fov=_triple(one, "reconSpace/fieldOfView_mm", float, path),
+        lines=_limits(limits, "kspace_encoding_step_1", path),
+        partitions=_limits(limits, "kspace_encoding_step_2", path),
+        trajectory=(_text(one, "trajectory") or "").lower() or None,
+        calibration_mode=mode,
+        description=_text(one, "trajectoryDescription/identifier"),
+        parameters={**shared.parameters, **_parameters(one.find("trajectoryDescription"))},
+    )
+
+
+def _parameters(group: ElementTree.Element | None) -> dict[str, float]:
+    """Numbers of `userParameterLong` and `userParameterDouble`, by name; what is no number is left out."""
+    found: dict[str, float] = {}
+    for one in [] if group is None else [*group.iter("userParameterLong"), *group.iter("userParameterDouble")]:
+        name, value = _text(one, "name"), _text(one, "value")
+        try:
+            found[str(name)] = float(str(value))
+        except ValueError:
+            continue
+    return found
+
+
+def _facts(root: ElementTree.Element, path: Path) -> Facts:
+    def numbers(name: str) -> tuple[float, ...]:
+        found = []
+        for one in root.findall(f"sequenceParameters/{name}"):
+            try:
+                found.append(float(one.text or ""))
+            except ValueError:
+                continue
+        return tuple(value for value in found if 0 <= value < 1e9)
+
+    field_strength = _number(root, "acquisitionSystemInformation/systemFieldStrength_T", float, path)
+    frequency = _number(root, "experimentalConditions/H1resonanceFrequency_Hz", float, path)
+    return Facts(
+        echo_times=numbers("TE"),
+        repetition_times=numbers("TR"),
+        inversion_times=numbers("TI"),
+        flip_angles=numbers("flipAngle_deg"),
+        field_strength=field_strength if field_strength is not None and 0 < field_strength < 30 else None,
+        frequency=frequency / 1e6 if frequency and frequency > 0 else None,
+        vendor=_text(root, "acquisitionSystemInformation/systemVendor"),
+        model=_text(root, "acquisitionSystemInformation/systemModel"),
+        patient_position=_text(root, "measurementInformation/patientPosition"),
+        sequence=_text(root, "measurementInformation/sequenceName") or _text(root, "sequenceParameters/sequence_type"),
+        protocol=_text(root, "measurementInformation/protocolName"),
+        series_date=_text(root, "measurementInformation/seriesDate"),
+        series_time=_text(root, "measurementInformation/seriesTime"),
     )
 
 

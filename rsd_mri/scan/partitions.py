@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.sizes import in_millimetres, settle_sizes
 
 Triple = tuple[float, float, float]
 
@@ -37,33 +38,37 @@ def to_slices(
     from rsd_mri.operators.fourier import ifft1c
 
     n = kspace.shape[2]
-    kept = min(header.recon[0], n) if header.recon else n
+    fov, wanted, _ = in_millimetres(header)
+    # The same settling as for a 2-D array, of the readout alone.
+    sizes = settle_sizes(header, (n, kspace.shape[3]))
+    kept = n if sizes.image is None else sizes.image[0]
+    step = None if sizes.voxel is None else sizes.voxel[0]
     start = n // 2 - kept // 2
     hybrid = ifft1c(torch.from_numpy(kspace), dim=2)[:, :, start : start + kept]
     slices = np.ascontiguousarray(hybrid.permute(2, 1, 3, 0).numpy())
-    fov = header.encoded_fov
     turned = replace(
         header,
         encoded=None if header.encoded is None else (*header.encoded[1:], kept),
         recon=None if header.recon is None else (*header.recon[1:], kept),
-        encoded_fov=None if fov is None else (fov[1], fov[2], fov[0] * kept / n),
-        recon_fov=None,
+        encoded_fov=None if fov is None or step is None else (fov[1], fov[2], step),
+        recon_fov=None if wanted is None or step is None else (wanted[1], wanted[2], step),
         lines=header.partitions,
         partitions=None,
         slices=None,
+        thickness=step,
+        spacing=None,
     )
-    return slices, turned, _turn(geometry, kept, turned.voxel_size)
+    return slices, turned, _turn(geometry, kept, step)
 
 
-def _turn(geometry: Geometry, n_slices: int, voxel: Triple | None) -> Geometry:
+def _turn(geometry: Geometry, n_slices: int, step: float | None) -> Geometry:
     """Geometry of the slices across the readout."""
     positions: tuple[Triple, ...] = ()
-    if geometry.positions and geometry.read_direction is not None and voxel is not None:
-        steps = (np.arange(n_slices) - n_slices // 2)[:, None] * voxel[2]
+    if geometry.positions and geometry.read_direction is not None and step is not None:
+        steps = (np.arange(n_slices) - n_slices // 2)[:, None] * step
         points = np.asarray(geometry.positions[0]) + steps * np.asarray(geometry.read_direction)
         positions = tuple((float(x), float(y), float(z)) for x, y, z in points)
     return Geometry(
-        voxel_size=voxel,
         read_direction=geometry.phase_direction,
         phase_direction=geometry.slice_direction,
         slice_direction=geometry.read_direction,

@@ -1,5 +1,6 @@
 """`read_scan`: any scan, recognised by what is in the file and not by its name."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -100,8 +101,8 @@ def _dicom_images(folder: Path) -> bool:
     return False
 
 
-def read_scan(path: str | Path, budget: int | None = None) -> Scan:
-    """Read one scan: fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr, or `.npy`.
+def read_scans(path: str | Path, budget: int | None = None) -> tuple[Scan, ...]:
+    """Read every frame of every stack of slices of a file: fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr, or `.npy`.
 
     Parameters
     ----------
@@ -112,8 +113,9 @@ def read_scan(path: str | Path, budget: int | None = None) -> Scan:
 
     Returns
     -------
-    Scan
-        With every repair and every conflict found in `notes`.
+    tuple of Scan
+        Frames (contrasts, phases, repetitions, sets) of the first stack (slices of one orientation, or a slab), then
+        those of the next; with every repair and every conflict found in `notes`.
 
     Raises
     ------
@@ -122,6 +124,26 @@ def read_scan(path: str | Path, budget: int | None = None) -> Scan:
     """
     path = Path(path)
     return READERS[recognise(path)](path, budget)
+
+
+def read_scan(path: str | Path, budget: int | None = None) -> Scan:
+    """Read the first frame of the first stack of a file; a note says what else there is. See `read_scans`.
+
+    Raises
+    ------
+    InputError
+        As `read_scans`.
+    """
+    first, *others = read_scans(path, budget)
+    if not others:
+        return first
+    stacks = len({scan.stack for scan in (first, *others)})
+    names = ", ".join(first.frame) or "stack"
+    note = (
+        f"the first of {len(others) + 1} volumes of the file is shown ({stacks} stack{'s' * (stacks > 1)}; "
+        f"frames by {names}); read_scans gives all"
+    )
+    return replace(first, notes=(*first.notes, note))
 
 
 def find_scans(folder: str | Path) -> list[Path]:

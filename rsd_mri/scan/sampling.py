@@ -119,7 +119,6 @@ def settle_mask(
     kspace: NDArray[np.complex64],
     points: NDArray[np.bool_],
     stored: NDArray | None,
-    acquired_at: tuple[int, int] | None,
     path: Path,
 ) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     """Decide the mask of a scan: the stored one, else the zeros of k-space; zero k-space outside it in place.
@@ -136,8 +135,7 @@ def settle_mask(
     """
     if stored is None:
         mask, notes = find_mask(points, path)
-        first, stop = acquired_at or (0, kspace.shape[-1])
-        return mask, "full" if mask[..., first:stop].all() else "zeros", notes
+        return mask, "full" if mask.all() else "zeros", notes
     mask = check_mask(stored, kspace, path)
     found = points.any(axis=0)
     notes_: list[str] = []
@@ -196,3 +194,12 @@ def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tupl
             window[axis] -= 1
             growing.remove(axis)
     return window[0], window[1]
+
+
+def contiguous_centre(lines: NDArray[np.bool_]) -> int:
+    """Width of the block of lines around index n // 2; a width w starts at n // 2 - w // 2."""
+    middle = lines.size // 2
+    below, above = lines[:middle][::-1], lines[middle:]
+    low = len(below) if below.all() else int(below.argmin())
+    high = len(above) if above.all() else int(above.argmin())
+    return 2 * low + 1 if high > low else 2 * high

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.facts import Facts
+from rsd_mri.scan.findings import Finding
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -41,7 +44,7 @@ class Scan:
     source: Path
     """The file it was read from."""
     format: str
-    """`fastmri`, `ismrmrd`, `cfl`, `npy` or `simulated`."""
+    """`fastmri`, `ismrmrd`, `cfl`, `npy`, `simulated`, or the name of another reader's format."""
     noise: NDArray[np.complex64] | None = None
     """Noise-only samples [coil, sample], in the unit of `kspace` after its receiver bandwidth; or None."""
     calibration: NDArray[np.complex64] | None = None
@@ -50,6 +53,8 @@ class Scan:
     """(readout, phase_encode) of the image wanted, where the header gives one; else the k-space size."""
     acquired_at: tuple[int, int] | None = None
     """First and last-plus-one phase-encode line the scanner could fill; outside lies zero padding."""
+    readout_at: tuple[int, int] | None = None
+    """The same of the readout's samples."""
     geometry: Geometry = field(default_factory=Geometry)
     attributes: dict[str, str | int | float] = field(default_factory=dict)
     """What the file says about itself (acquisition, patient_id, max, norm, ...), as read."""
@@ -57,6 +62,14 @@ class Scan:
     """The ISMRMRD XML header, where there is one."""
     notes: tuple[str, ...] = ()
     """Every conflict found and every repair made while reading, one sentence each."""
+    findings: tuple[Finding, ...] = ()
+    """How each question about the scan was settled, and by what evidence."""
+    facts: Facts = field(default_factory=Facts)
+    """What the header says of times, angles and names."""
+    frame: dict[str, int] = field(default_factory=dict)
+    """Counters that tell this frame from the others of its file (`contrast`, `phase`, `repetition`, `set`, ...)."""
+    stack: int = 0
+    """Number of its stack of slices: of those of one orientation, or of its slab."""
 
     def __post_init__(self) -> None:
         if self.kspace.ndim != 4:
@@ -83,7 +96,16 @@ class Scan:
     def realised_acceleration(self) -> float:
         """Points of k-space (without zero padding) over points acquired."""
         first, stop = self.acquired_at or (0, self.mask.shape[-1])
-        return (self.mask[..., first:stop].size) / max(int(self.mask.sum()), 1)
+        inside = self.mask[..., first:stop]
+        if inside.ndim == 2 and self.readout_at is not None:
+            inside = inside[slice(*self.readout_at)]
+        return inside.size / max(int(inside.sum()), 1)
+
+    @property
+    def key(self) -> str:
+        """What its random draws are keyed by: the file's name, and stack and frame where there are several."""
+        parts = [f"stack {self.stack}"] if self.stack else []
+        return " ".join([self.source.name, *parts, *(f"{name} {number}" for name, number in self.frame.items())])
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.kspace.shape))

@@ -1,12 +1,12 @@
 """A folder of simulated scans in fastMRI's layout."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rsd_mri.errors import InputError
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan import write_fastmri
@@ -29,7 +29,7 @@ def simulate_folder(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     first: int = 0,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Progress = SILENT,
 ) -> list[Path]:
     """Simulate scans and write them as HDF5 files in fastMRI's layout.
 
@@ -56,8 +56,8 @@ def simulate_folder(
         As `simulate_scan` takes them.
     first
         Number of the first case, for more scans of the same seed.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Returns
     -------
@@ -78,12 +78,12 @@ def simulate_folder(
         mask = MaskSettings(acceleration=acceleration)
     settings = replace(DataSettings(), slices=slices, matrix=size[0], coils=coils, noise=noise)
     paths = []
-    for case in range(first, first + volumes):
+    for case, part in progress.each(range(first, first + volumes)):
         pattern = None if mask is None else draw_mask(mask, size, generator(seed, case, "mask"))
         scan, image = simulate_scan(
             settings, seed, case,
             size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
-            tell=lambda share, case=case: tell((case - first + share) / volumes),  # type: ignore[misc]
+            progress=part,
         )  # fmt: skip
         path = Path(out) / f"brain_{seed}_{case:04d}.h5"
         paths.append(write_fastmri(path, scan, reconstruction_rss=np.abs(image)))

@@ -1,7 +1,6 @@
 """Simulated scans: an anatomy, a contrast, coils and noise give a `Scan`."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.operators import fft2c
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import SamplingPattern
@@ -210,7 +210,7 @@ def simulate_scan(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Progress = SILENT,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a scan of a head that only this seed and case give.
 
@@ -233,8 +233,8 @@ def simulate_scan(
         0 for white noise; about 0.3 for coils as they are before prewhitening.
     pattern
         What is acquired; everything where not given.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Returns
     -------
@@ -266,12 +266,11 @@ def simulate_scan(
     )  # fmt: skip
     mask = torch.ones(size[1], dtype=torch.bool) if pattern is None else pattern.mask
     kspace, images = [], []
-    for index in range(settings.slices):
+    for index, _ in progress.each(range(settings.slices)):
         clean, _, image = simulate_slice(head, index, size, fov)
         noise = head.coils.noise(size, generator(seed, case, index, "noise"))
         kspace.append((clean + settings.noise * noise) * mask)
         images.append(image)
-        tell((index + 1) / settings.slices)
     samples = settings.noise * head.coils.noise((NOISE_SAMPLES,), generator(seed, case, "noise scan"))
     prefix = _PREFIX[head.plane]
     return Scan(

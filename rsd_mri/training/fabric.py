@@ -13,6 +13,7 @@ from lightning_fabric.plugins.precision import MixedPrecision
 from lightning_fabric.strategies import DDPStrategy
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.device import resolve_device
 
 PRECISIONS: dict[str, torch.dtype | None] = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}
 """What the networks compute in; FFTs and data consistency are always complex64."""
@@ -100,20 +101,3 @@ def _processes(options: TrainOptions) -> tuple[int, int]:
             f"{world // local} nodes; leave the two options out"
         )
     return local, world // local
-
-
-def resolve_device(name: str) -> torch.device:
-    """Device for a name; `auto` takes CUDA, then the CPU (Apple's MPS lacks complex FFTs: ask for it by name).
-
-    Raises
-    ------
-    InputError
-        If the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name, False):
-        have = ", ".join(n for n, ok in there.items() if ok)
-        raise InputError(f"--device {name}: not available here; there is {have}")
-    return torch.device(name)

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import remove_partial
+from rsd_mri.progress import Progress
 from rsd_mri.randomness import key
 from rsd_mri.training.ema import update_average
 from rsd_mri.training.log import MetricsLog, require_tensorboard
@@ -19,8 +20,6 @@ from rsd_mri.training.stage import Stage
 from rsd_mri.training.state import Best, restore_state, save_state
 from rsd_mri.training.tally import Tally
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
-"""(stage, images seen, images in all, latest losses)."""
 Picture = Callable[[Path, Any], object]
 """(PNG file, magnitudes [image, y, x]): writes a contact sheet."""
 
@@ -71,7 +70,7 @@ def run_stage(
     identity
         What a checkpoint must agree with to be continued (protocol hash, data hash).
     progress
-        Called a few times a second at most, in the first process.
+        Told of the stage and its losses a few times a second at most, in the first process.
     picture
         Writes sample grids; none without it.
 
@@ -117,7 +116,8 @@ def run_stage(
         if images - logged >= settings.log_images or last:
             values, logged = tally.take(fabric), images
             if first:
-                progress(stage.name, images, settings.images, {k: v for k, v in values.items() if "sigma" not in k})
+                latest = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if "sigma" not in name)
+                progress.step(stage.name)(images / settings.images, latest)
         if stage.judged_every and (_passes(images, stage.batch, stage.judged_every) or last):
             distance = stage.judge(fabric)
             values["proximal distance"] = distance

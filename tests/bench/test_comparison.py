@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from rsd_mri.bench.comparison import FIRST_HELD_OUT, held_out_images
 from rsd_mri.commands.bench import bench
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import Protocol, build
 
 TINY = {
@@ -62,7 +63,7 @@ def test_bench_walks_the_whole_path(tmp_path, corruption, source):
 
 def test_held_out_scans_are_not_those_of_training(tmp_path):
     recipe = build(Protocol, TINY, "tiny")
-    images = held_out_images(recipe, tmp_path, 30, lambda *_: None)
+    images = held_out_images(recipe, tmp_path, 30, SILENT)
     assert images.shape == (30, 24, 24) and np.iscomplexobj(images)
     assert sorted(p.name for p in (tmp_path / "held-out").glob("*.h5")) == [
         f"brain_0_{FIRST_HELD_OUT + i:04d}.h5" for i in range(2)

@@ -13,6 +13,7 @@ from rsd_mri.commands.bench import bench
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
@@ -27,7 +28,7 @@ def run(tmp_path_factory):
         "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
         "network": {"field": "real", "channels": 4, "multipliers": [1, 2]}, "teacher": {"images": 4, "batch": 2},
     }, "tiny")
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), lambda *_: None)
+    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
     return folder
 
 

@@ -15,6 +15,7 @@ from rsd_mri.bench.recon import Result, full_scans, rival_for, simulated_heads, 
 from rsd_mri.commands.bench import bench
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.simulation import draw_head, simulate_slice
 
@@ -26,7 +27,7 @@ def small():
 
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
-    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, lambda share, what: None, (2.0,), ()))
+    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), ()))
     done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--rival-minutes", "0", "--json"])
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -81,7 +82,7 @@ def test_deepinv_is_given_our_operator(small):
 def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
     pytest.importorskip("deepinv")
     told = []
-    args = tmp_path, (64, 40), 0.1, 0, lambda share, what: told.append(what), (2.0,), 1
+    args = tmp_path, (64, 40), 0.1, 0, Progress(lambda share, name, detail: told.append(detail)), (2.0,), 1
     peer, said = rival_for(*args)
     assert told[-1] == "training the rival" and "0.1 minutes" in said
     one = prepared(small[0][0])
@@ -100,7 +101,7 @@ def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
 
 def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(rival, "DEEPINV_ABSENT", "deepinv is not installed")
-    peer, said = rival_for(tmp_path, (64, 40), 1.0, 0, lambda share, what: None)
+    peer, said = rival_for(tmp_path, (64, 40), 1.0, 0, SILENT)
     assert "not installed" in peer.absent and not said
 
 

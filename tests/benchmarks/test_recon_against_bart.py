@@ -9,6 +9,7 @@ import pytest
 
 from rsd_mri.bench.recon import all_peers, simulated_heads
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import undersampled
@@ -34,7 +35,7 @@ def test_learned_methods_against_bart_pics(method, benchmark, prepared):
     options = ReconOptions(method, samples=1)
 
     def ours():
-        return run_method([prepared], "bench", 0, options, prior, Batches(1, 1, 0), lambda share: None)
+        return run_method([prepared], "bench", 0, options, prior, Batches(1, 1, 0), SILENT)
 
     theirs = []
 

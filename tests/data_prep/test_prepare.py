@@ -12,6 +12,7 @@ from data_prep import PreparedDataset, prepare_folder, read_manifest
 from data_prep.volume import settings_for_scan
 from rsd_mri.errors import InputError
 from rsd_mri.preparation import calibrate_volume, prepare_slice
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, PrepSettings, Protocol
 from rsd_mri.scan import read_scan, write_fastmri
 from rsd_mri.simulation import simulate_scan
@@ -51,8 +52,8 @@ def same_content(a, b):
 
 def test_content_is_what_prepare_slice_gives(folder, tmp_path):
     calls = []
-    manifest = prepare_folder(folder, None, PROTOCOL, progress=lambda *seen: calls.append(seen[:2]))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    manifest = prepare_folder(folder, None, PROTOCOL, progress=Progress.of(calls.append))
+    assert calls == [1 / 3, 2 / 3, 1]
     assert manifest.failed == ()
     assert manifest.out == tmp_path / "raw-prepared"
     scan = read_scan(folder / "1.h5")

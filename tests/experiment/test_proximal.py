@@ -18,6 +18,7 @@ from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.experiment.proximal import ProximalDistance, proximal_distance, split_items
 from rsd_mri.priors.prior import load_prior
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import MonitorSettings, Protocol
 from rsd_mri.training import loop
 from rsd_mri.training.state import CHANCE
@@ -138,12 +139,12 @@ def test_the_best_so_far_survives_a_kill(slices, tmp_path, stage, monkeypatch):
         for name in ("teacher.safetensors", "checkpoint/teacher.safetensors"):
             (tmp_path / "killed" / name).unlink()
 
-    def progress(name, seen, total, losses):
-        if name == stage and seen == 12:
+    def show(share, name, detail):
+        if name == stage and share == 12 / {"teacher": 24, "generator": 16}[stage]:
             raise Killed
 
     with pytest.raises(Killed):
-        run(slices, tmp_path / "killed", JUDGED, stage=stage, progress=progress, checkpoint_seconds=0.0)
+        run(slices, tmp_path / "killed", JUDGED, stage=stage, progress=Progress(show), checkpoint_seconds=0.0)
     run(slices, tmp_path / "killed", JUDGED)
     for name in ("teacher", "generator"):
         a, b = (load_file(tmp_path / n / f"{name}.safetensors") for n in ("whole", "killed"))

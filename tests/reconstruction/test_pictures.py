@@ -14,7 +14,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.operators import Identity
 from rsd_mri.priors.prior import Inputs
-from rsd_mri.protocol import CorruptionSettings, NetworkSettings, Protocol, TeacherSettings, build
+from rsd_mri.progress import SILENT
+from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, picture_settings, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
@@ -36,7 +37,7 @@ class GaussianPrior:
     kind = "teacher"
     inputs = Inputs((1, 16, 16), 0, 0)
     protocol = Protocol(
-        corruption=CorruptionSettings(kind="noise"), teacher=TeacherSettings(sigma_data=SD),
+        corruption=NoiseSettings(), teacher=TeacherSettings(sigma_data=SD),
         network=NetworkSettings(field="real"),
     )
     card = {"hidden_error": 0.0}  # noqa: RUF012
@@ -99,7 +100,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="1 channels cannot restore a picture of 3"):
         law_of(law, (3, 16, 16))
     blurred = GaussianPrior()
-    object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=CorruptionSettings(kind="gaussian-blur")))
+    object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=GaussianBlurSettings()))
     with pytest.raises(InputError, match="models gaussian-blur measurements"):
         law_of(blurred, (1, 16, 16))
 
@@ -118,7 +119,7 @@ def run(request, tmp_path_factory):
         "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
         "network": {"field": "real", "channels": 4, "multipliers": [1, 2]}, "teacher": {"images": 4, "batch": 2},
     }, "tiny")
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), lambda *_: None)
+    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
     return folder
 
 

@@ -11,6 +11,7 @@ from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.networks import UNet
 from rsd_mri.operators import sense_operator
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction import reconstruct
@@ -104,7 +105,7 @@ def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(pri
         monkeypatch.setattr(reconstruct, "plan_batches", lambda *_, batches=batches: batches)
         shares = []
         options = ReconOptions(samples=3, posterior=PosteriorSettings(levels=3), held_out=False)
-        rec = reconstruct_scan(scan, options, prior, progress=lambda i, n, s, kept=shares: kept.append((i + s) / n))
+        rec = reconstruct_scan(scan, options, prior, progress=Progress.of(shares.append))
         images.append(rec.samples)
         assert shares == sorted(shares)
         assert shares[-1] == pytest.approx(1.0)
@@ -117,7 +118,7 @@ def test_unknown_noise_does_not_break_the_samplers(prior):
     image = torch.randn(1, 48, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     for sampler in ("diffpir", "annealing", "langevin"):
         settings = PosteriorSettings.of(sampler, levels=3)
-        out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, lambda share: None)
+        out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, SILENT)
         assert torch.isfinite(torch.view_as_real(out)).all()
         assert (operator(out) - operator(image)).abs().mean() < 0.02
 

@@ -9,6 +9,7 @@ from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
 from rsd_mri.priors.prior import Inputs, build_denoiser, load_prior, save_prior
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, one_step, sample_posterior, start_of
 from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
@@ -43,36 +44,36 @@ def test_patch_larger_than_the_image_is_cut():
 
 def test_run_resumes_and_its_prior_reconstructs(tmp_path):
     options = TrainOptions(device="cpu")
-    done = train_denoiser(images(), PROTOCOL, tmp_path, options, lambda *_: None, {"data": "test"})
+    done = train_denoiser(images(), PROTOCOL, tmp_path, options, SILENT, {"data": "test"})
     assert done["images"] == {"denoiser": 16}
-    assert train_denoiser(images(), PROTOCOL, tmp_path, options, lambda *_: None, {})["images"] == {"denoiser": 0}
+    assert train_denoiser(images(), PROTOCOL, tmp_path, options, SILENT, {})["images"] == {"denoiser": 0}
     prior = load_prior(tmp_path)
     assert prior.kind == "denoiser"
     csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)
     operator = sense_operator(csm, torch.arange(20) % 2 == 0)
     kspace = operator(images()[:1])
     settings = PosteriorSettings(levels=3)
-    both = sample_posterior(prior, operator, kspace, 0.1, [(0, 1), (0, 2)], settings, lambda share: None)
-    alone = sample_posterior(prior, operator, kspace, 0.1, [(0, 2)], settings, lambda share: None)
+    both = sample_posterior(prior, operator, kspace, 0.1, [(0, 1), (0, 2)], settings, SILENT)
+    alone = sample_posterior(prior, operator, kspace, 0.1, [(0, 2)], settings, SILENT)
     assert both.shape == (2, 24, 20)
     assert torch.allclose(both[1], alone[0], atol=1e-4)  # a sample does not depend on those beside it
     assert one_step(prior, operator, kspace, 0.1).shape == (1, 24, 20)
 
 
 def test_two_sets_of_maps(tmp_path):
-    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), lambda *_: None, {})
+    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), SILENT, {})
     prior = load_prior(tmp_path)
     csm = torch.randn(1, 2, 3, 24, 20, dtype=torch.complex64, generator=torch.Generator().manual_seed(1)) / 3
     operator = sense_operator(csm, torch.arange(20) % 2 == 0)
     kspace = operator(torch.stack([images()[0], 0.2 * images()[1]])[None])
-    out = sample_posterior(prior, operator, kspace, 0.1, [(0, 1)], PosteriorSettings(levels=3), lambda share: None)
+    out = sample_posterior(prior, operator, kspace, 0.1, [(0, 1)], PosteriorSettings(levels=3), SILENT)
     assert out.shape == (1, 2, 24, 20)
     assert one_step(prior, operator, kspace, 0.1).shape == (1, 2, 24, 20)
 
 
 def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
     """A denoiser alone starts from total variation; beside a teacher both one-step and start are the teacher's."""
-    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), lambda *_: None, {})
+    train_denoiser(images(), PROTOCOL, tmp_path, TrainOptions(device="cpu"), SILENT, {})
     assert load_prior(tmp_path).teacher is None
     assert start_of(PosteriorSettings(), load_prior(tmp_path)) == "tv"
     network = build_denoiser(PROTOCOL, Inputs())
@@ -92,10 +93,10 @@ def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
 
 def test_a_new_denoiser_starts_from_earlier_weights(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    train_denoiser(images(), PROTOCOL, first, TrainOptions(device="cpu"), lambda *_: None, {})
+    train_denoiser(images(), PROTOCOL, first, TrainOptions(device="cpu"), SILENT, {})
     still = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, learning_rate=0.0))
     options = TrainOptions(device="cpu", start=first)
-    train_denoiser(images(), still, second, options, lambda *_: None, {})
+    train_denoiser(images(), still, second, options, SILENT, {})
     ours, theirs = (load_prior(run).denoiser.state_dict() for run in (first, second))
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in ours)
     with pytest.raises(InputError, match="holds a denoiser"):

@@ -17,6 +17,7 @@ from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.priors.prior import Inputs, build_denoiser
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import MonitorSettings, NetworkSettings
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import TeacherStage
@@ -92,7 +93,7 @@ def test_drawing_ahead_changes_nothing(slices, tmp_path):
 
             stage = make(data, fabric)
             folder = tmp_path / f"{stage.name}-{ahead}"
-            run_stage(stage, fabric, folder, LoopSettings(12, ahead=ahead), {}, lambda *_: None)
+            run_stage(stage, fabric, folder, LoopSettings(12, ahead=ahead), {}, SILENT)
         found.append(kept)
     assert all(torch.equal(a, b) for i in (0, 1) for a, b in zip(found[0][i], found[1][i], strict=True))
 

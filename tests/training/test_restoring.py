@@ -8,6 +8,7 @@ import torch
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.runs import restore
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
+from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
 
 PROTOCOL = Protocol(
@@ -59,6 +60,6 @@ def test_restored_once_and_anew_under_another_prior(tmp_path):
 def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):
     slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
     run = prior(tmp_path, 0)
-    first = restore(slices, PROTOCOL, run, lambda share: None)
+    first = restore(slices, PROTOCOL, run, SILENT)
     prior(tmp_path, 1)  # the round that these restorations trained
-    assert torch.equal(restore(slices, PROTOCOL, run, lambda share: None), first)
+    assert torch.equal(restore(slices, PROTOCOL, run, SILENT), first)

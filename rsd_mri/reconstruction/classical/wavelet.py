@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import numpy as np
-import pywt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -77,6 +76,8 @@ def soft_threshold(planes: Tensor, amount: Tensor) -> Tensor:
 @lru_cache(maxsize=8)
 def _kernels(wavelet: str) -> Tensor:
     """Kernels [4, 1, n, n]: coarse, then detail along phase encode, readout and both."""
+    import pywt  # only here
+
     low, high = (np.array(f)[::-1] for f in pywt.Wavelet(wavelet).filter_bank[:2])
     kernels = [np.outer(rows, columns) for rows in (low, high) for columns in (low, high)]
     return torch.from_numpy(np.stack(kernels)[:, None]).float()

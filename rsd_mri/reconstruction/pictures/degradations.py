@@ -14,6 +14,7 @@ from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.errors import InputError
 from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperator, PixelMask
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.learned import (
     GUIDED,
@@ -25,7 +26,7 @@ from rsd_mri.reconstruction.posterior.learned import (
     keyed_noise,
     sample_problem,
 )
-from rsd_mri.reconstruction.posterior.problem import Denoise, Problem, Tell
+from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
 from rsd_mri.reconstruction.posterior.samplers import diffpir
 
 Kind = Literal["noise", "inpainting", "gaussian-blur", "super-resolution"]
@@ -107,7 +108,7 @@ def picture_settings(sampler: Sampler, levels: int | None = None) -> PosteriorSe
 
 def restore(
     prior: Prior, picture: Tensor, degradation: Degradation, seen: Tensor | None, keys: Sequence[Key],
-    settings: PosteriorSettings, tell: Tell = lambda share: None,
+    settings: PosteriorSettings, progress: Progress = SILENT,
 ) -> Tensor:
     """Draw one posterior sample of the image per key.
 
@@ -129,8 +130,8 @@ def restore(
         One per sample.
     settings
         Sampler and levels.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
 
     Returns
     -------
@@ -153,7 +154,7 @@ def restore(
     floor = floor_of(prior)
     problem = Problem(
         operator, y, max(degradation.sigma, ROUNDING, SMALLEST_LEVEL), law_denoiser(prior, law, keys),
-        keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, tell,
+        keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, progress,
     )
     lowest = max(settings.sigma_min, float(law.draw(keys)[1].max()))
     if degradation.kind == "noise" and degradation.sigma <= lowest and floor == 0:

@@ -1,7 +1,7 @@
 """`restore` from the command's point of view: picture files in, restored pictures out."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
 
@@ -46,7 +47,7 @@ class Restored:
 def restore_files(
     pictures: Sequence[Path], prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings,
     out: Path | None, mask: Path | None = None, reference: Path | None = None, seed: int = 0,
-    tell: Callable[[float, str], None] = lambda share, name: None,
+    progress: Progress = SILENT,
 ) -> Restored:
     """Restore each picture; one that fails does not stop the others.
 
@@ -69,18 +70,14 @@ def restore_files(
         The true picture, or a folder with one of each picture's name.
     seed
         Of the samples.
-    tell
+    progress
         Told the share done and the picture's name.
     """
     done = Restored()
-    for number, path in enumerate(pictures):
-
-        def progress(share: float, number: int = number, name: str = path.name) -> None:
-            tell((number + share) / len(pictures), name)
-
+    for path, part in progress.each(pictures, lambda path: path.name):
         try:
             done.written.append(
-                _restore_file(path, prior, degradation, samples, settings, out, mask, reference, seed, progress)
+                _restore_file(path, prior, degradation, samples, settings, out, mask, reference, seed, part)
             )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
@@ -89,7 +86,7 @@ def restore_files(
 
 def _restore_file(
     path: Path, prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings, out: Path | None,
-    mask: Path | None, reference: Path | None, seed: int, tell: Callable[[float], None],
+    mask: Path | None, reference: Path | None, seed: int, progress: Progress,
 ) -> dict[str, Any]:
     channels = (prior.inputs.image_shape or (3,))[0]
     picture = read_picture(path, channels)
@@ -99,7 +96,7 @@ def _restore_file(
     keys = [(seed, "restore", path.stem, i) for i in range(samples)]
     made = restore(
         prior, torch.from_numpy(picture).to(device), degradation, None if seen is None else torch.from_numpy(seen),
-        keys, settings, tell,
+        keys, settings, progress,
     )
     found: NDArray[np.float32] = made.cpu().numpy()
     if not np.isfinite(found).all():

@@ -14,11 +14,12 @@ from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import Progress
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.methods import cg_sense, total_variation, zero_filled
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.noise_space import noise_space_langevin
-from rsd_mri.reconstruction.posterior.problem import Denoise, Noise, Problem, Tell
+from rsd_mri.reconstruction.posterior.problem import Denoise, Noise, Problem
 from rsd_mri.reconstruction.posterior.samplers import (
     decoupled_annealing,
     diffpir,
@@ -161,7 +162,7 @@ def sample_posterior(
     sigma: float,
     keys: Sequence[Key],
     settings: PosteriorSettings,
-    tell: Tell,
+    progress: Progress,
     first: Tensor | None = None,
 ) -> Tensor:
     """Draw one posterior sample per key.
@@ -178,8 +179,8 @@ def sample_posterior(
         One per sample; as many for each slice, all of the first slice first.
     settings
         Sampler and levels.
-    tell
-        Called with the share done.
+    progress
+        Told the share done.
     first
         What the settings' start makes of this k-space, [slice, (set,) readout, phase_encode], where that is known.
 
@@ -201,7 +202,7 @@ def sample_posterior(
     problem = Problem(
         operator, kspace, sigma, prior_denoiser(prior, operator, keys), keyed_noise(keys),
         torch.cat([first.expand(n, *first.shape[1:]) for first in firsts]), prior.protocol.teacher.sigma_data,
-        floor_of(prior), tell,
+        floor_of(prior), progress,
     )
     if settings.sampler == "noise-space":
         # The generator is the denoiser of its one noise level, under one further-corrupted operator per chain.

@@ -64,7 +64,7 @@ def noise_space_langevin(
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * gradient.abs().square()
         z = z - rate * (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-12)
-        problem.tell(step / total)
+        problem.progress(step / total)
     value, gradient = potential(z)
     # Half the inverse of the steepest curvature there can be, were G of norm one.
     log_size = torch.full_like(value, 1 / (2 * (1 + problem.precision))).log()
@@ -80,6 +80,6 @@ def noise_space_langevin(
         value, gradient = torch.where(taken, new_value, value), torch.where(taken, new_gradient, gradient)
         if step < SETTLING * steps:
             log_size = log_size + (step + 1) ** -0.3 * (chance - ACCEPTED)
-        problem.tell((warm + step + 1) / total)
+        problem.progress((warm + step + 1) / total)
     with torch.no_grad():
         return make(z)

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators import LinearOperator
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]
 """(noisy images [item, ...], noise level [item], step) to the estimated clean images."""
 Noise = Callable[[int, str, Tensor], Tensor]
 """(step, what for, an array of the wanted shape) to standard normal noise, keyed per item."""
-Tell = Callable[[float], None]
-"""Called with the share done."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Problem:
     floor: float = 0.0
     """Root mean square error that the denoiser makes at any level, because it is shown less than the whole image.
     Its estimate is trusted no further; 0 for a denoiser of whole images."""
-    tell: Tell = lambda share: None  # noqa: E731 - a default that does nothing
+    progress: Progress = SILENT
 
     @property
     def precision(self) -> float:

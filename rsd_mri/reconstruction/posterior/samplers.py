@@ -49,7 +49,7 @@ def diffpir(
         variance = (width * t) ** 2 + problem.floor**2
         right = problem.precision * problem.seen + estimate / variance
         image = problem.solve(right, variance, estimate, iterations, tolerance)
-        problem.tell((step + 1) / len(levels))
+        problem.progress((step + 1) / len(levels))
     return image
 
 
@@ -106,7 +106,7 @@ def decoupled_annealing(
             right = right + problem.precision**0.5 * problem.data_noise(step, "data")
             right = right + problem.noise(step, "prior", estimate) * (r2.sqrt() / trust)
         clean = problem.solve(right, trust, estimate, iterations, tolerance)
-        problem.tell((step + 1) / (last + 1))
+        problem.progress((step + 1) / (last + 1))
     return clean
 
 
@@ -191,7 +191,7 @@ def preconditioned_langevin(
             score = (problem.estimate(x, t, step) - x) / t**2
             x = x + solve(step_size * (pull(x) + score) + spread * coloured(step, "walk", t), t)
             step += 1
-            problem.tell(step / total)
+            problem.progress(step / total)
     return x
 
 
@@ -231,7 +231,7 @@ def guided(problem: Problem, levels: Tensor, weight: float = 1.0, stochastic: bo
             x = x + share * (estimate - x) - (1 if stochastic else 2) * weight * gradient
             if stochastic and after:
                 x = x + variance**0.5 * problem.noise(step, "diffusion", x)
-        problem.tell((step + 1) / len(levels))
+        problem.progress((step + 1) / len(levels))
     return x.detach()
 
 

@@ -1,0 +1,121 @@
+"""A protocol: all that pins an experiment, and its text."""
+
+import dataclasses
+import hashlib
+from dataclasses import field
+from typing import Any
+
+import yaml
+
+from rsd_mri.errors import InputError, alike
+from rsd_mri.protocol.checked import Integer, checked
+from rsd_mri.protocol.corruptions import EARLIER, CorruptionSettings, UndersamplingSettings
+from rsd_mri.protocol.reading import build
+from rsd_mri.protocol.sentences import members, names
+from rsd_mri.protocol.settings import (
+    DataSettings,
+    DenoiserSettings,
+    DistillationSettings,
+    MaskSettings,
+    MonitorSettings,
+    NetworkSettings,
+    PrepSettings,
+    SamplerSettings,
+    TeacherSettings,
+)
+
+
+@checked
+class Protocol:
+    """An experiment: acquisition, preparation, networks, training, sampling.
+
+    Its full text is stored in everything that is made with it.
+    """
+
+    name: str = "unnamed"
+    description: str = ""
+    seed: Integer = 0
+    corruption: CorruptionSettings = field(default_factory=UndersamplingSettings)
+    mask: MaskSettings = field(default_factory=MaskSettings)
+    prep: PrepSettings = field(default_factory=PrepSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    distillation: DistillationSettings = field(default_factory=DistillationSettings)
+    denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+
+    @property
+    def undersampling(self) -> UndersamplingSettings:
+        """The corruption, where it is that of MRI.
+
+        Raises
+        ------
+        InputError
+            If it is another.
+        """
+        if not isinstance(self.corruption, UndersamplingSettings):
+            raise InputError(
+                f"protocol '{self.name}': its corruption is {self.corruption.kind}, which acts on images; for scans "
+                "take a protocol of undersampling"
+            )
+        return self.corruption
+
+    def to_yaml(self) -> str:
+        """Write every value, defaults included."""
+        return _text(_plain(self))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the full text, by which a checkpoint knows its protocol.
+
+        The corruption stands in it as earlier versions wrote it, with the settings of all kinds: their runs continue.
+        """
+        values = _plain(self)
+        values["corruption"] = {**EARLIER, **values["corruption"]}
+        return hashlib.sha256(_text(values).encode()).hexdigest()
+
+    def with_values(self, assignments: dict[str, str]) -> "Protocol":
+        """Return a copy with dotted keys set from text, as `--set key=value` gives them.
+
+        Where `corruption.kind` is set, what the new kind does not have is left behind.
+
+        Raises
+        ------
+        InputError
+            If a key is unknown or a value does not fit.
+        """
+        tree = _plain(self)
+        values = {dotted: _parsed(dotted, text) for dotted, text in assignments.items()}
+        if (kind := members(CorruptionSettings).get(str(values.get("corruption.kind")))) is not None:
+            tree["corruption"] = {k: v for k, v in tree["corruption"].items() if k in names(kind)}
+        for dotted, value in values.items():
+            *parents, last = dotted.split(".")
+            branch = tree
+            for name in parents:
+                if not isinstance(branch.get(name), dict):
+                    known = list(branch)
+                    raise InputError(
+                        f"--set {dotted}: unknown key '{name}'; known keys: {', '.join(known)}{alike(name, known)}"
+                    )
+                branch = branch[name]
+            branch[last] = value
+        return build(Protocol, tree, "--set")
+
+
+def _parsed(dotted: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {dotted}: {text!r} is not a YAML value") from error
+
+
+def _text(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _plain(settings: Any) -> Any:
+    if dataclasses.is_dataclass(settings):
+        return {f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+    return list(settings) if isinstance(settings, tuple) else settings

@@ -1,0 +1,83 @@
+"""Where the centre of k-space is: the largest values against what headers and records say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOOKED_AT = 4
+"""Slices looked at."""
+NEAR = 2
+"""Distance in which a peak is where it should be [points]: phase over the object moves it by as much."""
+WEAKER = 4.0
+"""The peak's energy over that at the expected place from which the place is doubted."""
+CLEAR = 20.0
+"""The peak's energy over the typical one from which it is a peak at all."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The largest values of k-space."""
+
+    at: tuple[int, int]
+    """(readout, phase encode)."""
+    off: tuple[int, int]
+    """Distance from n // 2, zero where it is within what phase over the object explains."""
+    clear: bool
+    """Whether it stands out of the rest."""
+
+
+def find_peak(kspace: NDArray[np.complex64], looked_at: Sequence[int] | None = None) -> Peak:
+    """Find the peak of k-space [slice, coil, readout, phase_encode], over coils and a few slices (or those given)."""
+    n_slices, _, readout, phase = kspace.shape
+    energy = np.zeros((readout, phase))
+    spread = np.unique(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int))
+    for index in spread if looked_at is None else looked_at:
+        one = kspace[index]
+        # Each slice counts alike, or one bright slice would decide alone.
+        power = np.einsum("cyx,cyx->yx", one.real, one.real) + np.einsum("cyx,cyx->yx", one.imag, one.imag)
+        top = float(power.max())
+        if np.isfinite(top) and top > 0:
+            energy += power.astype(np.float64) / top
+    row, column = (int(i) for i in np.unravel_index(int(energy.argmax()), energy.shape))
+    measured = energy[energy > 0]
+    if measured.size < 16 or min(readout, phase) < 16:
+        return Peak((row, column), (0, 0), False)
+    peak = float(energy.max())
+    rows, columns = (slice(max(n // 2 - NEAR, 0), n // 2 + NEAR + 1) for n in (readout, phase))
+    clear = peak > CLEAR * float(np.median(measured))
+    off = []
+    # Along one axis the other's peak is kept, so that each is judged alone.
+    for place, n, line in ((row, readout, energy[rows, column]), (column, phase, energy[row, columns])):
+        doubted = clear and abs(place - n // 2) > NEAR and peak > WEAKER * float(line.max())
+        off.append(place - n // 2 if doubted else 0)
+    return Peak((row, column), (off[0], off[1]), clear)
+
+
+def find_peak_of_volume(kspace: NDArray[np.complex64]) -> tuple[Peak, int, int]:
+    """Find the peak of a 3-D k-space [partition, coil, readout, phase_encode].
+
+    Returns
+    -------
+    peak
+        Within the partition that holds it.
+    partition
+        That partition.
+    off
+        Its distance from n // 2, zero where that is within what phase over the object explains.
+    """
+    power = np.array([float(np.square(one.view(np.float32), dtype=np.float64).max()) for one in kspace])
+    place, middle = int(power.argmax()), len(power) // 2
+    peak = find_peak(kspace, [place])
+    near = float(power[max(middle - NEAR, 0) : middle + NEAR + 1].max())
+    doubted = peak.clear and abs(place - middle) > NEAR and power[place] > WEAKER * near
+    return peak, place, place - middle if doubted else 0
+
+
+def rolled(kspace: NDArray[np.complex64], off: tuple[int, int]) -> NDArray[np.complex64]:
+    """Bring what lies `off` from n // 2 there: takes a linear phase out of the image and changes nothing else."""
+    for axis, distance in zip((-2, -1), off, strict=True):
+        if distance:
+            kspace = np.roll(kspace, -distance, axis=axis)
+    return kspace

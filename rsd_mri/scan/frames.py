@@ -1,0 +1,144 @@
+"""Frames of a measurement: contrasts, phases, repetitions and sets; and lines that were measured more than once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.scan.placement import lines_of
+from rsd_mri.scan.records import COUNTERS, PLACES, Records
+
+MOST_FRAMES = 4096
+INCOMPLETE = 0.5
+"""A frame with fewer records than this share of the usual number was broken off."""
+BRIGHT = 0.02
+"""Share of the points, the largest, at which repeated lines are compared."""
+DISAGREE = 0.05
+"""Energy of the difference of two repeated lines over their own, from which they are no repetitions of each other: a
+tenth in amplitude and 12 degrees in phase together are less."""
+ABOVE_NOISE = 4.0
+"""And over what noise alone explains."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Records of one frame."""
+
+    label: dict[str, int]
+    """The counters that tell it from others; empty where there is one frame only."""
+    chosen: NDArray[np.intp]
+    """Indices of its records."""
+
+
+def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Frame, ...], tuple[str, ...]]:
+    """Split imaging records by the counters that vary, and repeated lines that are not alike.
+
+    Parameters
+    ----------
+    records
+        Of the measurement.
+    image
+        Indices of the imaging records of one stack.
+    """
+    idx = records.head["idx"][image]
+    names = [name for name in COUNTERS if len(np.unique(idx[name])) > 1]
+    frames = [Frame({}, image)]
+    if names:
+        table = np.stack([idx[name].astype(int) for name in names], axis=1)
+        labels, which = np.unique(table, axis=0, return_inverse=True)
+        frames = [
+            Frame({name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number])
+            for number, label in enumerate(labels)
+        ]
+    notes = []
+    usual = float(np.median([len(f.chosen) for f in frames]))
+    whole = [f for f in frames if len(f.chosen) >= INCOMPLETE * usual]
+    if len(whole) < len(frames):
+        left = [f.label for f in frames if len(f.chosen) < INCOMPLETE * usual]
+        words = "; ".join(", ".join(f"{k} {v}" for k, v in one.items()) for one in left[:3])
+        notes.append(f"{len(left)} frames hold less than half of the usual number of lines and were left out ({words})")
+    found = []
+    for frame in whole:
+        repeats, said = _split_repeats(records, frame)
+        found += repeats
+        notes += said
+    # Every frame has the same counters, also where the lines of some only were not alike.
+    names = list(dict.fromkeys(name for frame in found for name in frame.label))
+    found = [Frame({name: frame.label.get(name, 0) for name in names}, frame.chosen) for frame in found]
+    return tuple(found), tuple(dict.fromkeys(notes))
+
+
+def _split_repeats(records: Records, frame: Frame) -> tuple[list[Frame], list[str]]:
+    """Keep repeated lines together where they agree within noise; else give each repetition a frame of its own."""
+    idx = records.head["idx"][frame.chosen]
+    line, partition, counter = (idx[name].astype(np.int64) for name in PLACES)
+    keys = (line << 32) + (partition << 16) + counter
+    turn = _occurrence(keys)
+    if turn.max() == 0:
+        return [frame], []
+    averages = idx["average"].astype(int)
+    # The counter of averages tells repetitions apart better than the order, where it does at all.
+    by_counter = len(np.unique(averages)) > 1 and _occurrence(keys * 65536 + averages).max() == 0
+    group = averages if by_counter else turn
+    worst = _disagreement(records, frame.chosen, keys, group, records.head["idx"]["slice"][frame.chosen])
+    if worst is None or worst < DISAGREE:
+        return [frame], []
+    name = "average" if by_counter else "repeat"
+    numbers = np.unique(group)
+    note = (
+        f"lines measured {len(numbers)} times disagree beyond their noise (difference {100 * worst:.0f} % in energy): "
+        f"{'the averages' if by_counter else 'echoes without a counter, it seems; they'} were not averaged but kept "
+        f"apart as {len(numbers)} frames"
+    )
+    return [Frame({**frame.label, name: int(n)}, frame.chosen[group == n]) for n in numbers], [note]
+
+
+def _occurrence(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each key came before."""
+    order = np.argsort(keys, kind="stable")
+    sorted_keys = keys[order]
+    starts = np.r_[True, sorted_keys[1:] != sorted_keys[:-1]]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))
+    count: NDArray[np.int64] = np.empty(len(keys), np.int64)
+    count[order] = np.arange(len(keys)) - first
+    return count
+
+
+def _disagreement(
+    records: Records,
+    chosen: NDArray[np.intp],
+    keys: NDArray[np.int64],
+    group: NDArray[np.int64],
+    slices: NDArray[np.uint16],
+) -> float | None:
+    """Largest difference between repetitions of one slice, as energy over their own at the brightest points.
+
+    None where it is within the noise.
+    """
+    several = np.unique(keys, return_counts=True)
+    repeated = np.isin(keys, several[0][several[1] > 1])
+    if not repeated.any():
+        return None
+    counters = np.unique(slices[repeated])
+    looked = repeated & (slices == counters[len(counters) // 2])
+    samples = {index: kept for index, kept, _ in lines_of(records, chosen[looked])}
+    first: dict[int, tuple[int, NDArray[np.complex64]]] = {}
+    pairs: dict[int, list[tuple[NDArray[np.complex64], NDArray[np.complex64]]]] = {}
+    for index, key, number in zip(chosen[looked], keys[looked], group[looked], strict=True):
+        line = samples[int(index)]
+        if int(key) not in first:
+            first[int(key)] = (int(number), line)
+        elif first[int(key)][1].shape == line.shape and first[int(key)][0] != number:
+            pairs.setdefault(int(number), []).append((first[int(key)][1], line))
+    worst = 0.0
+    for some in pairs.values():
+        a, b = (np.concatenate([np.ravel(pair[side]) for pair in some]) for side in (0, 1))
+        difference, own = np.abs(a - b) ** 2, (np.abs(a) ** 2 + np.abs(b) ** 2) / 2
+        count = max(int(BRIGHT * len(own)), 16)
+        bright = np.argpartition(own, -min(count, len(own)))[-min(count, len(own)) :]
+        quiet = np.argpartition(own, len(own) // 2)[: len(own) // 2]
+        noise = float(difference[quiet].mean())
+        found = float(difference[bright].mean())
+        if found > ABOVE_NOISE * noise:
+            worst = max(worst, found / max(float(own[bright].mean()), 1e-30))
+    return worst or None

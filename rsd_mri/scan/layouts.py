@@ -1,0 +1,155 @@
+"""Arrays of k-space with any axes, as data sets and MATLAB files hold them, to scans: one for each frame."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.axes import Axes, arranged, named, settle_axes
+from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
+from rsd_mri.scan.scan import Scan
+
+LAYOUTS = {
+    3: ("coil", "readout", "phase"),
+    4: ("slice", "coil", "readout", "phase"),
+}
+"""Usual axes of a bare array."""
+ALIKE = 0.3
+"""Difference of averages, relative to their size, from which they are not averaged."""
+CORE = 0.99
+"""Quantile of the energy of the points at which averages are compared."""
+
+
+def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
+    """Settle the axes of an array: as asked, or by the numbers against the usual order.
+
+    Raises
+    ------
+    InputError
+        If there is no usual order for so many axes, or the axes asked for do not fit.
+    """
+    if asked is not None:
+        return named(asked, array.shape, path)
+    usual = LAYOUTS.get(array.ndim) if usual is None else tuple(usual)
+    if usual is None or len(usual) != array.ndim:
+        raise InputError(
+            f"{path}: the array has shape {list(array.shape)}; expected [coil, readout, phase_encode] or "
+            "[slice, coil, readout, phase_encode]: name its axes, as in --axes slice,readout,phase,echo,coil"
+        )
+    return settle_axes(array, tuple(usual))
+
+
+def scans_of_array(
+    path: Path,
+    form: str,
+    array: NDArray,
+    axes: Axes,
+    *,
+    notes: tuple[str, ...] = (),
+    bare: bool = True,
+    stored_mask: NDArray[Any] | None = None,
+    **further: Any,
+) -> tuple[Scan, ...]:
+    """Scans of an array whose axes are settled, one for each frame; averages are averaged.
+
+    Parameters
+    ----------
+    path, form
+        The file and the name of its format.
+    array
+        Complex.
+    axes
+        Of the array.
+    notes
+        What the reader had to say.
+    bare
+        Whether nothing says where zero frequency and the image begin: then the numbers are asked.
+    stored_mask
+        As read; of one axis more than the other masks where it changes over the frames.
+    **further
+        For `assemble`.
+
+    Raises
+    ------
+    InputError
+        If the arrays are no k-space.
+    """
+    kspace, frames = arranged(array, axes)
+    if axes.evidence != "the format's own order":
+        notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
+    if axes.doubt is not None:
+        notes = (*notes, f"{axes.doubt}: --axes names them")
+    findings = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    if "average" in frames:
+        mean, said = averaged(kspace, frames.index("average"))
+        notes = (*notes, *said)
+        if mean is not None:
+            kspace, frames = mean, tuple(name for name in frames if name != "average")
+    sizes = kspace.shape[: len(frames)]
+    several = [name for name, n in zip(frames, sizes, strict=True) if n > 1]
+    if several:
+        words = ", ".join(f"{n} of {name}" for name, n in zip(frames, sizes, strict=True) if n > 1)
+        findings = (*findings, Finding("frames", words, "axes of the array", int(np.prod(sizes))))
+    scans = []
+    for place in product(*map(range, sizes)):
+        one, said = np.ascontiguousarray(kspace[place]), ()
+        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= 16 and _finite(one):
+            origin = find_origin(one)
+            if not origin.usual:
+                one, said = moved_to_middle(one, origin), in_words(origin)
+        label = {name: i for name, i, n in zip(frames, place, sizes, strict=True) if n > 1}
+        mask = stored_mask
+        if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
+            mask = mask[place]
+        words = {"notes": (*notes, *said), "findings": findings}
+        scans.append(assemble(path, form, one, stored_mask=mask, frame=label, **words, **further))
+    return tuple(scans)
+
+
+def _finite(kspace: NDArray) -> bool:
+    return bool(np.isfinite(kspace.ravel()[:: max(kspace.size // 65536, 1)]).all())
+
+
+def averaged(kspace: NDArray, axis: int) -> tuple[NDArray | None, tuple[str, ...]]:
+    """Mean over an axis of averages, at each point of those that measured it.
+
+    Parameters
+    ----------
+    kspace
+        [..., slice, coil, readout, phase_encode].
+    axis
+        That of the averages, one of the first.
+
+    Returns
+    -------
+    mean
+        Without the axis; None where the averages disagree around the centre of k-space, by motion or a phase of their
+        own: they would blur or cancel the image.
+    notes
+        One sentence.
+    """
+    moved = np.moveaxis(kspace, axis, 0)
+    if len(moved) == 1:
+        return moved[0], ()
+    total = np.zeros(moved.shape[1:], kspace.dtype)
+    count = np.zeros((*moved.shape[1:-3], 1, *moved.shape[-2:]), np.float32)
+    for one in moved:
+        total += one
+        count += (one != 0).any(axis=-3, keepdims=True)
+    mean = total / np.maximum(count, 1)
+    power = np.where(count > 1, (np.abs(mean) ** 2).sum(axis=-3, keepdims=True), 0)
+    if power.any():
+        core = power >= np.quantile(power[power > 0], CORE)
+        off = sum(float((np.abs((one - mean) * core * (one != 0)) ** 2).sum()) for one in moved)
+        size = sum(float((np.abs(one * core) ** 2).sum()) for one in moved)
+        if off > ALIKE**2 * size:
+            share = np.sqrt(off / max(size, 1e-300))
+            return None, (f"the {len(moved)} averages disagree by {share:.0%} and were not averaged: an image of each",)
+    uneven = "" if (count == len(moved)).all() else ", each point over those that measured it"
+    return mean, (f"{len(moved)} averages were averaged{uneven}",)

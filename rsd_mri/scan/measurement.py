@@ -1,0 +1,194 @@
+"""From the records of a measurement to its scans: every stack of slices, every frame."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.assembly import assemble, check_values
+from rsd_mri.scan.findings import Finding, merged
+from rsd_mri.scan.frames import Frame, settle_frames
+from rsd_mri.scan.hdf5 import check_size
+from rsd_mri.scan.header import Header
+from rsd_mri.scan.noise_records import averaged, noise_of
+from rsd_mri.scan.partitions import to_slices
+from rsd_mri.scan.placement import Filled, Grid, fillable, place, settle_centre, settle_grid, turn_filled
+from rsd_mri.scan.places import Stack, settle_stacks
+from rsd_mri.scan.records import Records
+from rsd_mri.scan.reference import calibration_of
+from rsd_mri.scan.roles import Roles, settle_roles
+from rsd_mri.scan.sampling import contiguous_centre
+from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.sign import settle_sign
+from rsd_mri.scan.windows import Window
+
+MOST_EMPTY = 200
+"""Largest plausible ratio of the points of k-space to those measured."""
+ENOUGH_CENTRE = 8
+"""Lines of a fully sampled centre from which a frame calibrates itself."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What holds for all stacks and frames of a measurement."""
+
+    records: Records
+    roles: Roles
+    header: Header
+    """Of the image's encoding."""
+    turned: bool
+    noise: NDArray[np.complex64] | None
+    """[coil, sample], of lines measured once."""
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    budget: int | None
+
+
+def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
+    """Turn Cartesian records into scans: slices, or 3-D volumes, which become slices across their readout.
+
+    Noise records give `noise`, scaled to the bandwidth of the imaging lines. Lines for calibration only give
+    `calibration`, or belong to k-space where the header calls them embedded. Lines measured several times are averaged
+    where they agree. Readout oversampling stays.
+
+    Parameters
+    ----------
+    records
+        Of one measurement.
+    budget
+        Bytes that k-space may take.
+
+    Returns
+    -------
+    tuple of Scan
+        One for each frame (contrast, phase, repetition, set) of each stack (slices of one orientation, slab), stacks
+        first.
+
+    Raises
+    ------
+    InputError
+        If the records are not Cartesian, damaged, or hold no image.
+    """
+    roles = settle_roles(records)
+    header = records.header.encoding(roles.space)
+    if header.trajectory not in (None, "cartesian", "epi"):
+        raise InputError(f"{records.source}: trajectory is {header.trajectory}; expected cartesian")
+    image = roles.of("image")
+    head = records.head[image]
+    steps = head["idx"]["kspace_encode_step_2"]
+    volume = bool(steps.min() != steps.max())
+    stacks, said = settle_stacks(head, volume)
+    turned, sign, warned = settle_sign(header.vendor, stacks[0].geometry.slice_direction is not None)
+    noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]))
+    findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
+    settled = Settled(
+        records, roles, header, turned, noise, tuple(findings),
+        (*records.notes, *roles.notes, *said, *warned, *noise_notes), budget,
+    )  # fmt: skip
+    found: list[Scan] = []
+    for number, stack in enumerate(stacks):
+        frames = _frames(settled, stack, image[np.isin(head["idx"]["slice"], stack.slices)], number)
+        found += _with_shared_calibration(frames)
+    return tuple(found)
+
+
+def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int) -> list[Scan]:
+    """Every frame of one stack."""
+    records, header = settled.records, settled.header
+    grid, notes = settle_grid(records, image, header, stack.slices)
+    frames, of_frames = settle_frames(records, image)
+    notes += of_frames
+    check_size(records.source, "k-space", (len(frames), *grid.shape), 8, settled.budget)
+    measured = int(records.head["number_of_samples"][image].astype(np.int64).sum()) * grid.n_coils
+    if len(frames) * np.prod(grid.shape, dtype=float) > MOST_EMPTY * measured:
+        raise InputError(
+            f"{records.source}: header and counters ask for k-space of {list(grid.shape)}, but only {measured} points "
+            "were measured; the file is damaged: convert the raw data again"
+        )
+    filled = place(records, frames[0].chosen, grid)
+    check_values(filled.kspace, records.source)
+    moved, centre, said = settle_centre(filled, grid)
+    notes += said
+    if moved != grid:
+        grid = moved
+        filled = place(records, frames[0].chosen, grid)
+    findings = [centre, Finding("slices", str(len(stack.slices)), stack.sorted_by, len(stack.slices))]
+    if len(frames) > 1:
+        names = ", ".join(f"{len({f.label[n] for f in frames})} of {n}" for n in frames[0].label)
+        labels = [f.label for f in frames]
+        findings.append(Finding("frames", f"{len(frames)}: {names}", "counters of the records", labels))
+    found = []
+    for index, frame in enumerate(frames):
+        filled = filled if index == 0 else place(records, frame.chosen, grid)
+        found.append(_scan(settled, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
+    return found
+
+
+def _scan(
+    settled: Settled,
+    stack: Stack,
+    grid: Grid,
+    frame: Frame,
+    filled: Filled,
+    notes: tuple[str, ...],
+    findings: tuple[Finding, ...],
+    number: int,
+) -> Scan:
+    """One frame of one stack."""
+    records, header, volume = settled.records, settled.header, grid.n_partitions is not None
+    window: Window | None = fillable(grid, header)
+    calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned)
+    notes, findings = (*notes, *said), (*findings, *([] if found is None else [found]))
+    noise = settled.noise
+    if noise is not None:
+        noise, said = averaged(noise, filled.count)
+        notes = (*notes, *said)
+    if settled.turned:
+        filled, window = turn_filled(filled, window, volume)
+    kspace, geometry = filled.kspace, stack.geometry
+    if volume:
+        notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
+        check_values(kspace, records.source)
+        kspace, header, geometry = to_slices(kspace, header, geometry)
+    return assemble(
+        records.source,
+        records.format,
+        kspace,
+        header=header,
+        header_text=records.text,
+        noise=noise,
+        calibration=calibration,
+        geometry=geometry,
+        attributes={**records.attributes, **({"patient_id": header.patient} if header.patient else {})},
+        notes=(*settled.notes, *notes),
+        findings=merged(settled.findings, findings),
+        padding=window,
+        padding_says="header",
+        frame=frame.label,
+        stack=number,
+        centred=True,
+    )
+
+
+def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:
+    """Give frames without a fully sampled centre that of all frames together, as undersampling over time leaves it."""
+    if len(scans) < 2 or scans[0].mask.ndim != 1 or scans[0].calibration is not None:
+        return scans
+    if all(contiguous_centre(scan.mask) >= ENOUGH_CENTRE for scan in scans):
+        return scans
+    count = np.sum([scan.mask for scan in scans], axis=0)
+    width = contiguous_centre(count > 0)
+    if width < ENOUGH_CENTRE:
+        return scans
+    middle = len(count) // 2
+    window = slice(middle - width // 2, middle - width // 2 + width)
+    mean = np.zeros(scans[0].kspace[..., window].shape, np.complex64)
+    for scan in scans:
+        mean += scan.kspace[..., window]
+    mean /= count[window]
+    note = f"the frames have no fully sampled centre each; the coil maps are those of the {len(scans)} frames together"
+    finding = Finding("calibration", f"{width} lines", "mean over the frames", {"phase_encode": width})
+    return [
+        replace(s, calibration=mean, notes=(*s.notes, note), findings=merged(s.findings, [finding])) for s in scans
+    ]

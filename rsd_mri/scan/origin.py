@@ -1,0 +1,105 @@
+"""Arrays whose zero frequency, or whose image, begins at index 0: transforms without a shift put them there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CORNER = 2
+"""Distance from index 0 within which the peak of k-space counts as being there."""
+BEYOND = 3 * np.pi / 4
+"""Angle of the image's centre of mass, taken around the field of view, from which it lies across the border."""
+CERTAIN = 0.25
+"""Length of the mean direction from which it is one; 0 is an image that fills the field of view evenly."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an array begins."""
+
+    frequency: tuple[bool, bool]
+    """Whether zero frequency lies at index 0 of readout and phase encode."""
+    image: tuple[bool, bool]
+    """Whether the image lies across the border along readout and phase encode."""
+
+    @property
+    def usual(self) -> bool:
+        """Both lie in the middle."""
+        return not any(self.frequency + self.image)
+
+
+def find_origin(kspace: NDArray[np.complex64]) -> Origin:
+    """Look where the largest values of k-space lie, and then where the object does.
+
+    Parameters
+    ----------
+    kspace
+        [slice, coil, readout, phase_encode].
+    """
+    energies = [float((np.abs(one[:, ::4, ::4]) ** 2).sum()) for one in kspace]
+    one = kspace[int(np.argmax(energies))]
+    power = (np.abs(one).astype(np.float64) ** 2).sum(axis=0)
+    peak = np.unravel_index(int(power.argmax()), power.shape)
+    at_corner = [min(int(p), n - int(p)) <= CORNER and n >= 16 for p, n in zip(peak, power.shape, strict=True)]
+    # Both or none: a peak at one end of one axis only is an echo out of place.
+    frequency = (True, True) if all(at_corner) else (False, False)
+    moved = np.fft.fftshift(one, axes=(-2, -1)) if all(at_corner) else one
+    image = (np.abs(_image(moved)) ** 2).sum(axis=0)
+    image = np.maximum(image - 2 * np.median(image), 0)
+    certain, likely = [], []
+    for axis in (0, 1):
+        profile = image.sum(axis=1 - axis)
+        n = len(profile)
+        angles = 2 * np.pi * (np.arange(n) - n // 2) / n
+        mean = (profile * np.exp(1j * angles)).sum() / max(profile.sum(), 1e-300)
+        certain.append(bool(abs(mean) > CERTAIN and abs(np.angle(mean)) > BEYOND))
+        width = max(n // 8, 1)
+        border, middle = (np.roll(profile, -c)[:width].sum() for c in (-(width // 2), n // 2 - width // 2))
+        likely.append(bool(border > middle))
+    # Transforms without shifts are so along both axes: where one is certain, less is asked of the other.
+    across = (likely[0] or certain[0], likely[1] or certain[1]) if any(certain) else (False, False)
+    return Origin(frequency, across)
+
+
+def _image(kspace: NDArray) -> NDArray:
+    import torch
+
+    from rsd_mri.operators.fourier import ifft2c
+
+    return ifft2c(torch.from_numpy(np.ascontiguousarray(kspace))).numpy()
+
+
+def moved_to_middle(kspace: NDArray[np.complex64], origin: Origin) -> NDArray[np.complex64]:
+    """Bring zero frequency and image to index n // 2; noise stays as it is.
+
+    Parameters
+    ----------
+    kspace
+        [..., readout, phase_encode].
+    origin
+        Of this array.
+    """
+    for axis, (frequency, image) in zip((-2, -1), zip(origin.frequency, origin.image, strict=True), strict=True):
+        n = kspace.shape[axis]
+        if frequency:
+            kspace = np.fft.fftshift(kspace, axes=axis)
+        if image:
+            # A shift of the image by n // 2 is a phase in k-space.
+            turn = np.exp(-2j * np.pi * (np.arange(n) - n // 2) * (n // 2) / n).astype(np.complex64)
+            kspace = kspace * (turn if axis == -1 else turn[:, None])
+    return kspace
+
+
+def in_words(origin: Origin) -> tuple[str, ...]:
+    """What was found, one sentence each."""
+    names = ("readout", "phase encode")
+    said = []
+    if any(origin.frequency):
+        said.append("zero frequency lies at index 0 of k-space and was moved to the middle")
+    along = [name for name, yes in zip(names, origin.image, strict=True) if yes]
+    if along:
+        said.append(
+            f"the object lies across the border of the field of view along {' and '.join(along)}, as after a transform "
+            "without shifts: it was moved by half the field of view"
+        )
+    return tuple(said)

@@ -1,0 +1,255 @@
+"""Records put into k-space by their counters, around the centre of k-space."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.centre import find_peak, find_peak_of_volume
+from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.header import Header
+from rsd_mri.scan.records import REVERSE, Records, flagged
+from rsd_mri.scan.sign import turn
+from rsd_mri.scan.windows import Window, turned
+
+CENTRE_LINE, CENTRE_PARTITION = 5, 6
+"""Numbers of `idx.user` in which converters of Siemens data keep the centre of k-space."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Size and centre of the k-space that records are put into."""
+
+    slices: tuple[int, ...]
+    """Slice counters in the order of space; in a 3-D acquisition that of its slab."""
+    n_coils: int
+    readout: int
+    phase: int
+    line_centre: int
+    """Line counter at index phase // 2."""
+    n_partitions: int | None = None
+    partition_centre: int = 0
+    """Central counter of the second phase encode in a 3-D acquisition, where partitions count as slices."""
+    shift: int = 0
+    """Samples by which readouts are moved beyond what `center_sample` asks for."""
+    lines: tuple[int, int] = (0, 0)
+    """Smallest and largest line counter."""
+    partitions: tuple[int, int] = (0, 0)
+    """The same of partitions."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[slice or partition, coil, readout, phase_encode]."""
+        return (self.n_partitions or len(self.slices), self.n_coils, self.readout, self.phase)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """K-space of one frame."""
+
+    kspace: NDArray[np.complex64]
+    """[slice, coil, readout, phase_encode]."""
+    count: NDArray[np.int32]
+    """Times measured, [slice, phase_encode]."""
+    notes: tuple[str, ...] = ()
+
+
+def settle_grid(
+    records: Records, image: NDArray[np.intp], header: Header, slices: tuple[int, ...]
+) -> tuple[Grid, list[str]]:
+    """Size of k-space from the header, or from the records where these need more.
+
+    Raises
+    ------
+    InputError
+        If a record keeps no sample.
+    """
+    head, notes = records.head[image], []
+    used = head["number_of_samples"].astype(int) - head["discard_pre"] - head["discard_post"]
+    if used.min() < 1:
+        raise InputError(f"{records.source}: a record keeps {used.min()} samples; expected at least one")
+    readout, phase = (header.encoded or (int(used.max()), 0))[:2]
+    if used.max() > readout:
+        notes.append(f"the header says {readout} readout samples, the records have {used.max()}")
+        readout = int(used.max())
+    elif header.recon and used.min() == used.max() == header.recon[0] < readout and _symmetric(head):
+        # Whether these are coarse lines of the encoded field of view or whole ones of the recon's is settled later.
+        readout = int(used.max())
+    steps = head["idx"]["kspace_encode_step_1"].astype(int)
+    low, high = int(steps.min()), int(steps.max())
+    centre = header.lines[2] if header.lines else (phase or high + 1) // 2
+    own = _own_centre(head, CENTRE_LINE)
+    if own is not None and low <= own <= high and own != centre:
+        notes.append(f"the header puts the centre of k-space at line {centre}, the records at {own}: theirs is taken")
+        centre = own
+    grid = Grid(slices, int(head["active_channels"][0]), readout, phase, centre, lines=(low, high))
+    grid, said = _wide_enough(grid)
+    partitions = head["idx"]["kspace_encode_step_2"].astype(int)
+    if partitions.min() != partitions.max():
+        n_partitions = max((header.encoded or (0, 0, 0))[2], int(partitions.max()) + 1)
+        middle = header.partitions[2] if header.partitions else n_partitions // 2
+        own = _own_centre(head, CENTRE_PARTITION)
+        if own is not None and partitions.min() <= own <= partitions.max():
+            middle = own
+        need = 2 * max(middle - int(partitions.min()), int(partitions.max()) - middle + 1)
+        n_partitions = need if need - 1 > n_partitions else n_partitions
+        bounds = (int(partitions.min()), int(partitions.max()))
+        grid = replace(grid, n_partitions=n_partitions, partition_centre=middle, partitions=bounds)
+    return grid, notes + said
+
+
+def _symmetric(head: NDArray[np.void]) -> bool:
+    """Whether the echo is said to lie in the middle of every record."""
+    kept = head["number_of_samples"].astype(int) - head["discard_pre"] - head["discard_post"]
+    return bool((np.abs(head["center_sample"].astype(int) - head["discard_pre"] - kept // 2) <= 1).all())
+
+
+def _own_centre(head: NDArray[np.void], number: int) -> int | None:
+    """The centre that the records themselves say, where they all say the same."""
+    if "user" not in (head["idx"].dtype.names or ()):
+        return None
+    said = np.unique(head["idx"]["user"][:, number])
+    return int(said[0]) if len(said) == 1 and said[0] > 0 else None
+
+
+def _wide_enough(grid: Grid) -> tuple[Grid, list[str]]:
+    """Widen a grid in which the lines have no room around their centre."""
+    low, high = grid.lines
+    need = 2 * max(grid.line_centre - low, high - grid.line_centre + 1)
+    if grid.phase and need - 1 <= grid.phase:
+        return grid, []
+    said = [f"the header says {grid.phase} lines, the records need {need}"] if grid.phase else []
+    return replace(grid, phase=need), said
+
+
+def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
+    """Put records into k-space; what was measured several times is averaged.
+
+    Parameters
+    ----------
+    records
+        All of them.
+    chosen
+        Indices of those of one frame of one stack.
+    grid
+        Where they go.
+    """
+    head = records.head
+    kspace: NDArray[np.complex64] = np.zeros(grid.shape, np.complex64)
+    count: NDArray[np.int32] = np.zeros((grid.shape[0], grid.phase), np.int32)
+    moved = outside = 0
+    for index, kept, centre in lines_of(records, chosen):
+        wanted = grid.readout // 2 - centre - grid.shift
+        start = min(max(wanted, 0), grid.readout - kept.shape[1])
+        # One sample is the usual disagreement on where an even readout has its centre.
+        moved += abs(wanted - start) > 1
+        line = grid.phase // 2 + int(head["idx"]["kspace_encode_step_1"][index]) - grid.line_centre
+        where = _slice_of(head[index], grid)
+        if not 0 <= line < grid.phase or not 0 <= where < grid.shape[0] or kept.shape[0] != grid.n_coils or start < 0:
+            outside += 1
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):  # found by the checks of values
+            kspace[where, :, start : start + kept.shape[1], line] += kept
+        count[where, line] += 1
+    notes = []
+    if moved:
+        notes.append(f"center_sample of {moved} records lies outside the readout; they were moved inside")
+    if outside:
+        notes.append(f"{outside} records lie outside k-space or have other coils and were left out")
+    most = int(count.max())
+    if most > 1:
+        notes.append(f"lines measured up to {most} times were averaged")
+        kspace /= np.maximum(count, 1)[:, None, None, :]
+    return Filled(kspace, count, tuple(notes))
+
+
+def lines_of(records: Records, chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64], int]]:
+    """Index, samples [coil, sample] and central sample of records, discarded ones cut off and reversed ones turned."""
+    head = records.head
+    reverse = flagged(head, REVERSE)
+    for index, samples in records.samples(chosen):
+        pre, stop = int(head["discard_pre"][index]), samples.shape[1] - int(head["discard_post"][index])
+        kept, centre = samples[:, pre:stop], int(head["center_sample"][index]) - pre
+        if reverse[index]:
+            kept, centre = kept[:, ::-1], kept.shape[1] - 1 - centre
+        yield index, kept, centre
+
+
+def _slice_of(one: np.void, grid: Grid) -> int:
+    if grid.n_partitions is not None:
+        return grid.n_partitions // 2 + int(one["idx"]["kspace_encode_step_2"]) - grid.partition_centre
+    counter = int(one["idx"]["slice"])
+    return grid.slices.index(counter) if counter in grid.slices else -1
+
+
+def settle_centre(filled: Filled, grid: Grid) -> tuple[Grid, Finding, list[str]]:
+    """Check where the largest values of k-space lie against where headers and records put its centre.
+
+    Returns
+    -------
+    grid
+        With the centre where it was found; the records have to be placed again where it is another one.
+    finding, notes
+        What was found.
+    """
+    beyond = 0
+    if grid.n_partitions is None:
+        peak = find_peak(filled.kspace)
+    else:
+        peak, _, beyond = find_peak_of_volume(filled.kspace)
+    line = grid.line_centre + peak.at[1] - grid.phase // 2
+    if peak.off == (0, 0) and not beyond:
+        words = f"largest values at line {line}" if peak.clear else "no value stands out"
+        finding = Finding("centre", f"line {grid.line_centre}", f"header and records; {words}", grid.line_centre)
+        return grid, finding, []
+    said = []
+    found = grid
+    if peak.off[1]:
+        said.append(f"the centre of k-space is at line {line}, where its largest values are, not at {grid.line_centre}")
+        found, _ = _wide_enough(replace(found, line_centre=line))
+    if peak.off[0]:
+        said.append(f"the echo lies {peak.off[0]:+d} samples from where the records put it; the lines were moved")
+        found = replace(found, shift=grid.shift + peak.off[0])
+    if beyond and grid.n_partitions is not None:
+        centre = grid.partition_centre + beyond
+        said.append(f"the centre of k-space is at partition {centre}, where its largest values are, not at "
+                    f"{grid.partition_centre}")  # fmt: skip
+        low, high = grid.partitions
+        need = 2 * max(centre - low, high - centre + 1)
+        n = need if need - 1 > grid.n_partitions else grid.n_partitions
+        found = replace(found, partition_centre=centre, n_partitions=n)
+    finding = Finding("centre", f"line {found.line_centre}, echo moved by {-peak.off[0]} samples",
+                      "largest values of k-space", found.line_centre)  # fmt: skip
+    return found, finding, said
+
+
+def fillable(grid: Grid, header: Header) -> Window:
+    """First and last-plus-one index that the header's limits or the records allow: of lines, in 3-D of partitions."""
+    if grid.n_partitions is None:
+        (low, high), limits, n, centre = grid.lines, header.lines, grid.phase, grid.line_centre
+    else:
+        (low, high), limits, n, centre = grid.partitions, header.partitions, grid.n_partitions, grid.partition_centre
+    if limits is not None and limits[0] <= low and high <= limits[1]:
+        low, high = limits[0], limits[1]
+    return max(n // 2 + low - centre, 0), min(n // 2 + high - centre + 1, n)
+
+
+def turn_filled(filled: Filled, window: Window | None, volume: bool) -> tuple[Filled, Window | None]:
+    """Reverse all encoded axes: the other sign of the Fourier transform.
+
+    Index 0 of an even axis, which has no partner, is dropped where the axis ends long before its other end: it would
+    stand alone there.
+    """
+    kspace, count = filled.kspace, filled.count
+    axes: tuple[int, ...] = (2, 3, 0) if volume else (2, 3)
+    lines = count.any(axis=0)
+    n = len(lines)
+    places = np.flatnonzero(lines)
+    gaps = np.diff(places) - 1
+    if n % 2 == 0 and lines[0] and n - 1 - places[-1] > 2 * (int(gaps.max()) if len(gaps) else 0) + 2:
+        kspace[..., 0], count[:, 0] = 0, 0
+    turn(kspace, axes)
+    turn(count, (1, 0) if volume else (1,))
+    return Filled(kspace, count, filled.notes), turned(window, len(kspace) if volume else n)

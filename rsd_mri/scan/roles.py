@@ -1,0 +1,102 @@
+"""What each record is: a line of the image, of a calibration, noise, phase correction, or none of these."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.errors import InputError
+from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, PHASE_CORRECTION, Records
+
+MOST_COILS = 256
+SKIPPED = {
+    23: "navigator",
+    24: "phase correction",
+    26: "feedback",
+    27: "dummy",
+    28: "feedback",
+    29: "surface-coil correction",
+    30: "phase stabilisation",
+    31: "phase stabilisation",
+}
+"""Flag numbers (counted from 1) of records that are not lines of k-space."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the records of a measurement are."""
+
+    kinds: NDArray[np.str_]
+    """`image`, `calibration`, `noise`, `phase correction` or `skipped`, a word for each record."""
+    n_coils: int
+    """Of the image's records."""
+    space: int
+    """Number of the image's encoding."""
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def of(self, kind: str) -> NDArray[np.intp]:
+        """Indices of the records of a kind."""
+        return np.flatnonzero(self.kinds == kind)
+
+
+def settle_roles(records: Records) -> Roles:
+    """Say what each record is, by its flags, its encoding and its number of coils.
+
+    Raises
+    ------
+    InputError
+        If no record is a line of the image.
+    """
+    head, notes = records.head, []
+    kinds: NDArray[np.str_] = np.full(len(head), "image", dtype="U16")
+    both = records.flagged(CALIBRATION_AND_IMAGING)
+    only = records.flagged(CALIBRATION) & ~both
+    if only.any() and records.header.calibration_mode == "embedded":
+        notes.append(f"{int(only.sum())} embedded calibration lines are part of k-space")
+    elif only.any():
+        kinds[only] = "calibration"
+    for flag, what in SKIPPED.items():
+        chosen = records.flagged(flag)
+        if chosen.any():
+            kinds[chosen] = "phase correction" if flag == PHASE_CORRECTION else "skipped"
+            notes.append(f"{int(chosen.sum())} {what} records were left out")
+    kinds[records.flagged(NOISE)] = "noise"
+    if not (kinds == "image").any():
+        raise InputError(f"{records.source}: no imaging record among {len(head)}; expected lines of k-space")
+    space = _space(head, kinds, notes)
+    n_coils, finding = _coils(records, kinds, notes)
+    return Roles(kinds, n_coils, space, (finding,), tuple(notes))
+
+
+def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) -> int:
+    """Number of the encoding that is the image's: the first that has lines of one."""
+    spaces = head["encoding_space_ref"]
+    image = kinds == "image"
+    space = int(spaces[image].min())
+    other = image & (spaces != space)
+    if other.any():
+        kinds[other] = "skipped"
+        notes.append(f"{int(other.sum())} records of another encoding were left out")
+    return space
+
+
+def _coils(records: Records, kinds: NDArray[np.str_], notes: list[str]) -> tuple[int, Finding]:
+    """Number of coils of the image: where two arrays took turns, that of the larger one."""
+    image = np.flatnonzero(kinds == "image")
+    counts = records.head["active_channels"][image]
+    coils = np.unique(counts)
+    if not 1 <= coils[-1] <= MOST_COILS:
+        raise InputError(
+            f"{records.source}: active_channels is {coils[:8].tolist()}; expected a number of coils up to {MOST_COILS}"
+        )
+    n_coils = int(coils[-1])
+    if len(coils) > 1:
+        left = image[counts != n_coils]
+        kinds[left] = "skipped"
+        others = ", ".join(str(n) for n in coils[:-1])
+        notes.append(
+            f"{len(left)} records of another coil array ({others} coils) were left out; that of {n_coils} coils is kept"
+        )
+    return n_coils, Finding("coils", str(n_coils), "active channels of the imaging records", n_coils)
