@@ -157,4 +157,9 @@ def background_covariance(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.co
         # Every position has as many lines as the others, so it counts for its share of them.
         covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
+<<<<<<< HEAD
     return covariance / max(sound.mean(), 1 / len(sound))
+=======
+    found: NDArray[np.complex128] = covariance / filled_readout(scan).mean()
+    return found
+>>>>>>> nouns

@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 
 import os
 import sys
+from dataclasses import asdict
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -214,10 +215,10 @@ def generate(
             )
         result(
             [
-                f"{count} images in {target}, contact sheet in {made['sheet']}, "
-                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            made, json,
+            asdict(made), json,
         )
 
 
