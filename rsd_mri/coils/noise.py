@@ -117,7 +117,7 @@ def sound_readout(scan: Scan) -> NDArray[np.bool_]:
     counts = looked_at.sum(axis=1) * scan.n_coils * scan.n_slices
     places = np.flatnonzero(sound)
     reach = round(BAD_SHARE * len(places))
-    good = sound.copy()
+    good: NDArray[np.bool_] = sound.copy()
     for inwards in (places, places[::-1]):
         further = inwards[reach : 3 * reach + 1]
         further = further[counts[further] > 0]
@@ -157,9 +157,5 @@ def background_covariance(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.co
         # Every position has as many lines as the others, so it counts for its share of them.
         covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
-<<<<<<< HEAD
-    return covariance / max(sound.mean(), 1 / len(sound))
-=======
-    found: NDArray[np.complex128] = covariance / filled_readout(scan).mean()
-    return found
->>>>>>> nouns
+    whole: NDArray[np.complex128] = covariance / max(float(sound.mean()), 1 / len(sound))
+    return whole

@@ -117,7 +117,8 @@ def _white_covariance(whitened: NDArray[np.complex128], width: int, number: int)
     levels = own * added / np.maximum(held, 1e-3 * added)
     chosen = int(np.flatnonzero(levels <= TOLERANCE * levels.min())[-1])
     null = vectors[:, : counts[chosen]]
-    power = np.diag(values[: counts[chosen]] * added / max(float(held[chosen]), 1e-3 * added))
+    shares = values[: counts[chosen]] * added / max(float(held[chosen]), 1e-3 * added)
+    power = np.diag(shares).astype(np.complex128)
     return _explain(null, power, n_coils, float(levels[chosen]))
 
 
@@ -129,7 +130,8 @@ def _explain(
 
     def back(inner: NDArray[np.complex128]) -> NDArray[np.complex128]:
         full = (null @ inner @ null.conj().T).reshape(n_coils, side, n_coils, side)
-        return np.einsum("apbp->ab", full)
+        traced: NDArray[np.complex128] = np.einsum("apbp->ab", full)
+        return traced
 
     def normal_equations(covariance: NDArray[np.complex128]) -> NDArray[np.complex128]:
         parts = np.tensordot(covariance, null.reshape(n_coils, side, -1), 1).reshape(len(null), -1)
@@ -148,4 +150,5 @@ def _explain(
         direction = residual + energy / before * direction
     values, vectors = np.linalg.eigh((found + found.conj().T) / 2)
     # One round may take a combination of coils neither to zero nor away.
-    return (vectors * np.clip(values, 0.3 * level, 3 * level)) @ vectors.conj().T
+    bounded: NDArray[np.complex128] = (vectors * np.clip(values, 0.3 * level, 3 * level)) @ vectors.conj().T
+    return bounded

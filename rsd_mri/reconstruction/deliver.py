@@ -17,7 +17,7 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
@@ -181,7 +181,7 @@ def reconstruct_files(
             for scan, of_scan in part.each(read_scans(path)):
                 ready = PreparedScan.of(scan, prep)
                 rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
-                recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+                recs.append(with_own_interval(rec) if calibration is None else with_interval(rec, calibration))
                 comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
             files = deliver_all(recs, comparisons, delivery)
         except InputError as error:
