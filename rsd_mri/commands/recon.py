@@ -68,6 +68,10 @@ def recon(
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Print the worst change within the noise, of the middle slice: six more runs."),
+    ] = False,
     protocol: ProtocolOption = None,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
@@ -94,8 +98,8 @@ def recon(
         known = None if calibration is None else read_calibration(calibration)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
-                scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                progress=bar.progress,
+                scans, how, delivery, seed=seed, device=on, held_out=held_out, stress=stress, prep=chosen,
+                calibration=known, progress=bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

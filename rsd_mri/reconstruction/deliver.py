@@ -20,6 +20,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.reconstruction.stress import stress_of
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.scan.reading import read_scans
@@ -150,6 +151,7 @@ def reconstruct_files(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    stress: bool = False,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
     progress: Progress = SILENT,
@@ -164,6 +166,8 @@ def reconstruct_files(
         As `reconstruct_scan` takes them.
     delivery
         What to write, and where.
+    stress
+        Look for the worst change of k-space within the noise, in the middle slice.
     prep
         How to prepare; by default the package's settings.
     calibration
@@ -181,6 +185,9 @@ def reconstruct_files(
             for scan, of_scan in part.each(read_scans(path)):
                 ready = PreparedScan.of(scan, prep)
                 rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
+                if stress:
+                    worst = stress_of(method, ready.middle, ready.scan.key, seed, device)
+                    rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
                 recs.append(with_own_interval(rec) if calibration is None else with_interval(rec, calibration))
                 comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
             files = deliver_all(recs, comparisons, delivery)

@@ -37,6 +37,17 @@ class Stress:
     perturbation: Tensor
     """The worst one found, k-space [1, coil, readout, phase_encode]."""
 
+    def checks(self) -> dict[str, float]:
+        """As they are stored with a reconstruction."""
+        return {"stress_factor": self.factor, "stress_worst": self.worst, "stress_typical": self.typical}
+
+    def note(self) -> str:
+        """One sentence."""
+        return (
+            f"Worst case: the change of k-space of the noise's size that was found to change the image most changes it "
+            f"by {self.worst:.1%}, {self.factor:.1f} times as much as noise does ({self.typical:.1%})"
+        )
+
 
 def worst_case(
     operator: Sense, kspace: Tensor, sigma: float, reconstruct: Callable[[Tensor], Tensor], seed: Sequence[int | str],
