@@ -3,8 +3,6 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
-import os
-import sys
 from dataclasses import asdict
 from enum import Enum
 from json import dumps
@@ -19,19 +17,29 @@ from rsd_mri.commands.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.commands.doctor import doctor
 from rsd_mri.commands.evaluate import evaluate
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
+    SchedulerOption,
     SeedOption,
     SetOption,
+    ShardOption,
+    WorkersOption,
+    answers_of,
     existing,
     protocol_of,
+    shard_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
+from rsd_mri.machine import interrupts, threads
 
 app = typer.Typer(
     help="Generative models for multi-coil MRI, learned from undersampled and noisy scans only. "
@@ -49,6 +57,9 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
+app.command()(openrecon)
 
 
 class Network(str, Enum):
@@ -108,10 +119,13 @@ def prep(
     out: Annotated[Optional[Path], typer.Option(help="Default: SRC with -prepared added.")] = None,
     protocol: ProtocolOption = None,
     assignments: SetOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None,
-    shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    shard: ShardOption = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
@@ -137,8 +151,8 @@ def prep(
         with Bar("preparing") as bar:
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
-                _parse_shard(shard), dry_run,
-                bar.progress,
+                shard_of(shard), dry_run,
+                bar.progress, answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -158,18 +172,12 @@ def prep(
             raise typer.Exit(1 if counts["volumes_done"] else 2)
 
 
-def _parse_shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    part, slash, whole = text.partition("/")
-    if not (slash and part.isdigit() and whole.isdigit()):
-        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
-    return int(part), int(whole)
-
-
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A scan in any format.")],
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -179,7 +187,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"))
+        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
         result(found.lines(), found.as_dict(), json)
 
 
@@ -271,11 +279,5 @@ def demo(
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
-    # Threads that spin for long while they wait bring a machine that does other work to a halt. Read by GNU OpenMP
-    # when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    try:
-        app()
-    except KeyboardInterrupt:
-        say("stopped")
-        sys.exit(130)
+    threads.begin()
+    interrupts.run(app)

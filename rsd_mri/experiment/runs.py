@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commones
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.restoring import restore
-from rsd_mri.files import written_whole
+from rsd_mri.files import claimed, written_whole
 from rsd_mri.priors.card import Card
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, Protocol
@@ -109,6 +109,13 @@ def train_run(
         Images seen in this call, and the files written.
     """
     fabric = make_fabric(options)
+    with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
+        return _train_run(protocol, out, data, options, progress, fabric)
+
+
+def _train_run(
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> Trained:
     first = fabric.is_global_zero
     rounds: Trained | None = None
     if protocol.corruption.kind != "undersampling":

@@ -1,6 +1,9 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -13,12 +16,12 @@ from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
-from rsd_mri.files import sha256
+from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
 from rsd_mri.panel import panel
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
-from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
+from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
 
@@ -73,6 +76,10 @@ class Prior:
             *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
         ]
         return panel(repr(self), rows)
+
+    def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
+        """In another process it is read from its file, once for all jobs."""
+        return _again, (self.path, self.kind, self.sha256, self.teacher)
 
     def to(self, device: torch.device) -> "Prior":
         """Move the networks to a device."""
@@ -143,7 +150,10 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
             if not any((path.parent / name).is_file() for name in marks):
                 raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
-    tensors, metadata = load_tensors(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights written by 'rsd-mri train'")
+    content = read_whole(path)  # once: the hash is of the weights that are used
+    tensors, metadata = parse_tensors(content, path)
     found = metadata.get("kind")
     if found not in KINDS or "protocol" not in metadata:
         raise InputError(f"{path}: not a prior of rsd-mri; expected a run folder or its teacher or generator file")
@@ -154,7 +164,20 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, inputs, protocol, Card.of(metadata.get("card", {})), path, sha256(path), teacher)
+    card, digest = Card.of(metadata.get("card", {})), hashlib.sha256(content).hexdigest()
+    return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
+
+
+@lru_cache(maxsize=4)
+def _of_file(path: Path, kind: str, digest: str) -> Prior:
+    loaded = load_prior(path, kind)
+    if loaded.sha256 != digest:
+        raise InputError(f"{path}: was changed since the command began; run it again")
+    return loaded
+
+
+def _again(path: Path, kind: str, digest: str, teacher: Prior | None) -> Prior:
+    return replace(_of_file(path, kind, digest), teacher=teacher)
 
 
 BANK = "sensitivities.safetensors"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction, frames_of
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
@@ -60,7 +60,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
     rec = frames[0]
     for frame in frames:
         _require_an_image(path, frame.magnitude)
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(path) as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
             if getattr(rec, field) is not None:
                 file.create_dataset(name, data=_stacked(field, [getattr(frame, field) for frame in frames]))

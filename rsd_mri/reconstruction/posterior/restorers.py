@@ -11,6 +11,7 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.machine.device import quick_products
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
@@ -65,7 +66,8 @@ class _Bound:
         condition = Condition(sampling=features)
 
         def part(image: Tensor, window: Window) -> Tensor:
-            estimate = self.prior.denoiser(_turned(window.cut(image), way), t, condition)
+            with quick_products(u.device):
+                estimate = self.prior.denoiser(_turned(window.cut(image), way), t, condition)
             return window.paste(_turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
 
         parts = [part(sets[:, m], window) for m, window in enumerate(self.windows)]
