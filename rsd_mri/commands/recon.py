@@ -82,6 +82,10 @@ def recon(
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Print the worst change within the noise, of the middle slice: six more runs."),
+    ] = False,
     protocol: ProtocolOption = None,
     workers: WorkersOption = 1,
     scheduler: SchedulerOption = None,
@@ -119,12 +123,12 @@ def recon(
             if workers > 1 or scheduler or part or any(path.is_dir() for path in scans):
                 from rsd_mri.reconstruction.many import Scale, reconstruct_many
 
-                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers)
+                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress)
                 done = reconstruct_many(scans, task, Scale(workers, scheduler, part, fresh), bar.progress)
             else:
                 done = reconstruct_files(
                     scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                    answers=answers, progress=bar.progress,
+                    answers=answers, stress=stress, progress=bar.progress,
                 )
         for failure in done.failures:
             say(f"Error: {failure}")

@@ -18,10 +18,11 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.reconstruction.stress import stress_of
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
@@ -166,6 +167,7 @@ def reconstruct_files(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    stress: bool = False,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
     answers: Answers = NONE,
@@ -181,6 +183,8 @@ def reconstruct_files(
         As `reconstruct_scan` takes them.
     delivery
         What to write, and where.
+    stress
+        Look for the worst change of k-space within the noise, in the middle slice.
     prep
         How to prepare; by default the package's settings.
     calibration
@@ -194,7 +198,8 @@ def reconstruct_files(
         delivery.archive.check()
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
-        done.add(attempt(Task(path, method, delivery, seed, device, held_out, prep, calibration, answers), part))
+        task = Task(path, method, delivery, seed, device, held_out, prep, calibration, answers, stress)
+        done.add(attempt(task, part))
     return done
 
 
@@ -211,6 +216,7 @@ class Task:
     prep: PrepSettings | None = None
     calibration: Calibration | None = None
     answers: Answers = NONE
+    stress: bool = False
 
     @property
     def target(self) -> Path:
@@ -244,8 +250,11 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
         rec = reconstruct_scan(
             ready, method, seed=task.seed, device=device, held_out=task.held_out, progress=of_scan
         )
+        if task.stress:
+            worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
+            rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
         known = task.calibration
-        recs.append(with_package_interval(rec) if known is None else with_interval(rec, known))
+        recs.append(with_own_interval(rec) if known is None else with_interval(rec, known))
         comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
     return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 
