@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -186,7 +187,7 @@ def _slices(scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]) -> 
 
 def _append(file: h5py.File, row: int, index: int, one: PreparedSlice, n_slices: int) -> None:
     """Add a slice to the growing data sets, so that only one is held in memory."""
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, NDArray[Any]] = {
         "kspace": one.kspace,
         "csm": one.csm,
         "image": one.image,

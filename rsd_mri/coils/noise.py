@@ -138,4 +138,5 @@ def background_covariance(scan: Scan) -> NDArray[np.complex128]:
         # Every position has as many lines as the others, so it counts for its share of them.
         covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
-    return covariance / filled_readout(scan).mean()
+    found: NDArray[np.complex128] = covariance / filled_readout(scan).mean()
+    return found

@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
-from rsd_mri.coils.acs import MIN_CENTRE
+from rsd_mri.coils.acs import MIN_CENTRE, prepared_readout
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.preparation.prepare import prepared_readout
 from rsd_mri.priors import PRIORS
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import MaskSettings

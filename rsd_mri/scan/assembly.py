@@ -297,12 +297,12 @@ def _windows(
         shift = width // 2 - header.encoded[1] // 2
         said, who = (header.acquired_at[0] + shift, header.acquired_at[1] + shift), "header"
     said = None if said is None else (said[0] - off[1], said[1] - off[1])
-    lines = np.atleast_2d(mask).any(axis=0)
+    lines = np.asarray(np.atleast_2d(mask).any(axis=0))
     window, evidence, note = settle_window(lines, said, who)
     notes = [] if note is None else [f"{note}; what is filled counts"]
     rows, of_rows = None, ""
     if mask.ndim == 2:
-        rows, of_rows, _ = settle_window(mask.any(axis=1), None)
+        rows, of_rows, _ = settle_window(np.asarray(mask.any(axis=1)), None)
     words = [f"lines {window[0]} to {window[1] - 1}: {evidence}"] if window else []
     words += [f"samples {rows[0]} to {rows[1] - 1}: {of_rows}"] if rows else []
     return window, rows, Finding("sampling", "", "; ".join(words) or "points over points acquired"), notes

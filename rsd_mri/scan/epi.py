@@ -49,7 +49,8 @@ class Readout:
         inside = begin[:, None] + self.dwell * (np.arange(fine) + 0.5) / fine
         places = np.interp(inside, edges, travelled).mean(axis=1) - centre
         ends = np.interp([self.delay, self.delay + n * self.dwell], edges, travelled)
-        return places / (ends[1] - ends[0]) * n
+        found: NDArray[np.float64] = places / (ends[1] - ends[0]) * n
+        return found
 
 
 def readout_timing(header: Header) -> Readout | None:
@@ -92,12 +93,14 @@ def regridding(
     model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
     even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
-    return (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    found: NDArray[np.complex64] | None = (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    return found
 
 
 def regridded(samples: NDArray[np.complex64], matrix: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Samples [coil, sample] in the order of time at even steps of k-space."""
-    return samples @ matrix.T
+    found: NDArray[np.complex64] = samples @ matrix.T
+    return found
 
 
 def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -111,7 +114,7 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
@@ -138,7 +141,8 @@ def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
     rest = np.angle(ratio * np.exp(-1j * (slope * x + constant)))
     weight = np.abs(ratio)
     fit = np.polyfit(x, rest, 1, w=np.sqrt(weight / max(weight.max(), 1e-30)))
-    return (slope + fit[0]) * x + constant + fit[1]
+    found: NDArray[np.float64] = (slope + fit[0]) * x + constant + fit[1]
+    return found
 
 
 def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -151,7 +155,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear, the constant within a quarter turn of zero at the signal's centre.
     """
     power: NDArray[np.float64] = np.zeros((len(forward), forward.shape[2], forward.shape[3]))
@@ -175,7 +179,8 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         best = min(((d, c) for d in delays for c in constants), key=lambda pair: rough(*pair))
         width = (width[0] / 3, width[1] / 3)
     constant = (best[1] + np.pi / 2) % np.pi - np.pi / 2
-    return 2 * np.pi * best[0] * (x - middle) / n + constant
+    found: NDArray[np.float64] = 2 * np.pi * best[0] * (x - middle) / n + constant
+    return found
 
 
 def turned(kspace: NDArray[np.complex64], phase: NDArray[np.float64]) -> NDArray[np.complex64]:

@@ -7,6 +7,7 @@ positions of the slices as attributes.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -108,7 +109,7 @@ def _padding(attributes: Mapping[str, str | int | float]) -> tuple[int, int] | N
 
 
 def _fitting(
-    extra: dict[str, NDArray], name: str, shape: tuple[int, ...], notes: list[str]
+    extra: dict[str, NDArray[Any]], name: str, shape: tuple[int, ...], notes: list[str]
 ) -> NDArray[np.complex64] | None:
     """Return an optional array if it fits the scan (-1 is any size); else note that it was left out."""
     array = extra.get(name)
@@ -181,8 +182,8 @@ def write_fastmri(
         "mask": None if scan.mask_source == "full" else scan.mask,
     }
     with written_hdf5(path) as file:
-        for name, array in first + [(k, v) for k, v in optional.items() if v is not None]:
-            array = np.asarray(array)
+        for name, value in first + [(k, v) for k, v in optional.items() if v is not None]:
+            array: NDArray[Any] = np.asarray(value)
             if array.dtype.kind in "cf":
                 array = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32, copy=False)
             chunks = (1, *array.shape[1:]) if array.ndim > 2 else array.shape
@@ -194,8 +195,8 @@ def write_fastmri(
                 "max": float(np.max(reconstruction_rss)),
                 "norm": float(np.linalg.norm(reconstruction_rss)),
             }
-        for key, value in values.items():
-            file.attrs[key] = value
+        for key, attribute in values.items():
+            file.attrs[key] = attribute
         for name in DIRECTIONS:
             direction = getattr(scan.geometry, name)
             if direction is not None:

@@ -29,7 +29,7 @@ CORE = 0.99
 """Quantile of the energy of the points at which averages are compared."""
 
 
-def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
+def axes_of(array: NDArray[Any], usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
     """Settle the axes of an array: as asked, or by the numbers against the usual order.
 
     Raises
@@ -51,7 +51,7 @@ def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path
 def scans_of_array(
     path: Path,
     form: str,
-    array: NDArray,
+    array: NDArray[Any],
     axes: Axes,
     *,
     notes: tuple[str, ...] = (),
@@ -144,7 +144,7 @@ def _plausible(array: NDArray) -> bool:
         return all(bool(np.max(part, initial=0) < LARGEST and np.min(part, initial=0) > -LARGEST) for part in parts)
 
 
-def averaged(kspace: NDArray, axis: int) -> tuple[NDArray | None, tuple[str, ...]]:
+def averaged(kspace: NDArray[Any], axis: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Mean over an axis of averages, at each point of those that measured it.
 
     Parameters

@@ -1,6 +1,7 @@
 """Arrays whose zero frequency, or whose image, begins at index 0: transforms without a shift put them there."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     return Origin(frequency, across)
 
 
-def _image(kspace: NDArray) -> NDArray:
+def _image(kspace: NDArray[Any]) -> NDArray[Any]:
     import torch
 
     from rsd_mri.operators.fourier import ifft2c
