@@ -125,7 +125,8 @@ def train_run(
         data = out / "simulated-prepared"
     if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
         clock = Clock(options)
-        rounds = denoiser_rounds(protocol, out, data, clock.share(1 if options.stage == "denoiser" else 2), progress, fabric)
+        share = clock.share(1 if options.stage == "denoiser" else 2)
+        rounds = denoiser_rounds(protocol, out, data, share, progress, fabric)
         if options.stage == "denoiser":
             return {**rounds, "first": first}
         options = replace(clock.share(1), stage="generator")
