@@ -1,5 +1,7 @@
 """The calibration region: finding the fully sampled centre, and cutting it out of k-space."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ def centre_slice(n: int, width: int) -> slice:
     return slice(start, start + width)
 
 
-def centre(array: NDArray, size: tuple[int, int]) -> NDArray:
+def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
     return array[..., centre_slice(array.shape[-2], size[0]), centre_slice(array.shape[-1], size[1])]
 

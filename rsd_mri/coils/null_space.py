@@ -72,7 +72,8 @@ def _neighbourhoods(part: NDArray[np.complexfloating], width: int, rows: slice) 
     for one in blocks.transpose(0, 2, 3, 1, 4, 5):
         samples = one.reshape(-1, n_columns)[rows].astype(np.complex128)
         moments += samples.T @ samples.conj() / len(samples)
-    return moments / len(part)
+    moments /= len(part)
+    return moments
 
 
 def _relations(
@@ -92,4 +93,5 @@ def _solve(products: NDArray[np.complex128], targets: NDArray[np.complex128]) ->
     n_coils = int(np.sqrt(len(targets)))
     ridge = 1e-9 * np.trace(products).real / len(products) * np.eye(len(products))
     found = np.linalg.solve(products + ridge, targets).reshape(n_coils, n_coils)
-    return (found + found.conj().T) / 2
+    made: NDArray[np.complex128] = (found + found.conj().T) / 2
+    return made

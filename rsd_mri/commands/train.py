@@ -93,9 +93,10 @@ def train(
                 chosen, out, None if data is None else existing(data, "folder of prepared scans"), options,
                 bar.progress,
             )
-        if done.pop("first"):
-            lines = [f"trained {name}: {count} images" for name, count in done["images"].items()]
-            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], {**done, "out": str(out)}, json)
+        if done.first:
+            lines = [f"trained {name}: {count} images" for name, count in done.images.items()]
+            values = {"images": done.images, "files": done.files, "out": str(out)}
+            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], values, json)
 
 
 def _first_process() -> bool:

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.priors.prior import Prior, data_law, load_law, load_prior
+from rsd_mri.priors.prior import Prior, data_corruption, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
@@ -70,7 +70,7 @@ def generate_sets(
         Images at a time.
     """
     teacher, student = (load_prior(run, kind).to(device) for kind in (protocol.distillation.teacher, "generator"))
-    corruption, law = load_law(run, student), data_law(run, student)
+    corruption, law = load_corruption(run, student), data_corruption(run, student)
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
     sigma = float(law.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
     full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)

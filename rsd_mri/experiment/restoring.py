@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from rsd_mri.datasets.slices import UndersampledSlices
-from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior, load_prior
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
 BATCHES = {"cpu": 16, "cuda": 512}
@@ -58,14 +59,9 @@ def _restored(
     slices: UndersampledSlices, chosen: range, protocol: Protocol, prior: Prior | None, device: torch.device
 ) -> Tensor:
     """A batch of slices, restored."""
-    batch = slices.batch(chosen).to(device)
-    assert isinstance(batch.operator, Sense)  # noqa: S101 - for the type checker
-    if prior is None:
-        method = l1_wavelet if protocol.denoiser.restored_by == "l1-wavelet" else total_variation
-        images = method(batch.operator, batch.y, batch.sigma)
-    else:
-        keys = [(protocol.seed, "restore", i) for i in chosen]
-        settings = PosteriorSettings.of("diffpir", protocol.denoiser.levels)
-        images = sample_posterior(prior, batch.operator, batch.y, batch.sigma, keys, settings, SILENT)
+    operator, y, sigma = slices.measured(chosen, device)
+    sampler = SAMPLERS["diffpir"].with_levels(protocol.denoiser.levels)
+    method: Method = CLASSICAL[protocol.denoiser.restored_by] if prior is None else Posterior(prior, sampler, 1)
+    images = method.run(operator, y, sigma, [(protocol.seed, "restore", i) for i in chosen])
     # An image that is learned whole ends where its maps end.
-    return images if protocol.denoiser.patch else slices.corruption.project(images, batch.operator)
+    return images if protocol.denoiser.patch else slices.corruption.project(images, operator)

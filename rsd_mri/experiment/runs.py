@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,12 @@ from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commones
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.restoring import restore
-from rsd_mri.files import written_whole
+from rsd_mri.files import claimed, written_whole
+from rsd_mri.priors.card import Card
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
-from rsd_mri.rsd.train import train, train_denoiser
+from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.fabric import Clock, TrainOptions, make_fabric
 
@@ -97,27 +98,34 @@ def processes(jobs: int) -> Iterator[tuple[int, Callable[..., Iterable[Any]]]]:
 
 def train_run(
     protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
-) -> dict[str, Any]:
+) -> Trained:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
     Of several processes the first simulates, prepares and restores; the others wait for it.
 
     Returns
     -------
-    dict
-        As of `train`, and `first`: whether this is the first of all processes.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = make_fabric(options)
-    first, rounds = fabric.is_global_zero, None
+    with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
+        return _train_run(protocol, out, data, options, progress, fabric)
+
+
+def _train_run(
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> Trained:
+    first = fabric.is_global_zero
+    rounds: Trained | None = None
     if protocol.corruption.kind != "undersampling":
         if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
         pictures = corrupted_images(protocol, data)
         source = protocol.data.source if data is None else data.name
-        card = {"data": source, "images": len(pictures), "corruption": asdict(protocol.corruption)}
+        card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
-        done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-        return {**done, "first": first}
+        return train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
     if data is None:
         if first:
             simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
@@ -125,19 +133,17 @@ def train_run(
         data = out / "simulated-prepared"
     if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
         clock = Clock(options)
-        share = clock.share(1 if options.stage == "denoiser" else 2)
-        rounds = denoiser_rounds(protocol, out, data, share, progress, fabric)
+        timed = clock.share(1 if options.stage == "denoiser" else 2)
+        rounds = denoiser_rounds(protocol, out, data, timed, progress, fabric)
         if options.stage == "denoiser":
-            return {**rounds, "first": first}
+            return rounds
         options = replace(clock.share(1), stage="generator")
     scans = PreparedDataset(data)
     slices = measured_slices(protocol, scans)
-    card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
+    card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
     monitor = proximal_distance(slices, protocol)
     done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-    if rounds is not None:
-        done = {"images": {**rounds["images"], **done["images"]}, "files": [*rounds["files"], *done["files"]]}
-    return {**done, "first": first}
+    return done if rounds is None else rounds.and_then(done)
 
 
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
@@ -148,7 +154,7 @@ def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSl
 
 def denoiser_rounds(
     protocol: Protocol, out: Path, data: Path, options: TrainOptions, progress: Progress, fabric: Fabric
-) -> dict[str, Any]:
+) -> Trained:
     """Expectation maximisation: restore the training slices, learn their law, restore them again under it.
 
     Of several rounds each has a folder `round-N` in the run, and is not done twice; the last one's denoiser is the
@@ -156,12 +162,12 @@ def denoiser_rounds(
 
     Returns
     -------
-    dict
-        As of `train_denoiser`, the images of all rounds together.
+    Trained
+        Images of all rounds together.
     """
     # Restored whole: a band would end where the image goes on.
     slices = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
-    card = {"data": data.name, **describe(slices), "matrix": list(slices.size)}
+    card = replace(described(slices), data=data.name, matrix=slices.size)
     tell = progress.step("restoring")
     start, images, folder = options.start, 0, out
     clock = Clock(options)
@@ -177,16 +183,16 @@ def denoiser_rounds(
             restore(slices, recipe, folder, tell, start, fabric.device)
         fabric.barrier()
         restored = restore(slices, recipe, folder, tell, start, fabric.device)
-        said = {**card, "restored_by": restored_by, "round": number}
+        said = replace(card, restored_by=restored_by, round=number)
         begin = replace(clock.share(protocol.denoiser.rounds + 1 - number), start=start)
         done = train_denoiser(restored, recipe, folder, begin, progress, said, write_contact_sheet, fabric)
-        start, images = folder, images + done["images"]["denoiser"]
+        start, images = folder, images + done.images["denoiser"]
     result = out / "denoiser.safetensors"
     if folder != out and fabric.is_global_zero:
         with written_whole(result) as partial_file:
             shutil.copyfile(folder / result.name, partial_file)
     fabric.barrier()
-    return {"images": {"denoiser": images}, "files": [str(result)]}
+    return Trained({"denoiser": images}, [str(result)], fabric.is_global_zero)
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
@@ -212,17 +218,17 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
     return CorruptedImages(images, image_corruption(protocol, (channels, height, width)), protocol.seed)
 
 
-def describe(slices: UndersampledSlices) -> dict[str, Any]:
+def described(slices: UndersampledSlices) -> Card:
     """The card's facts on the training data: what a scan is compared with before it is reconstructed."""
     corruption = slices.corruption
     sigma = corruption.sigma.numpy()
-    return {
-        "slices": len(slices),
-        "slices_of_other_sizes_left_out": slices.left_out,
-        "coils": int(corruption.bank.shape[1]),
-        "acceleration": corruption.mask.acceleration,
-        "mask": corruption.mask.kind,
-        "acs_lines": corruption.mask.acs_lines,
-        "sigma_median": float(np.median(sigma)),
-        "sigma_range": [float(sigma.min()), float(sigma.max())],
-    }
+    return Card(
+        slices=len(slices),
+        slices_of_other_sizes_left_out=slices.left_out,
+        coils=int(corruption.bank.shape[1]),
+        acceleration=corruption.mask.acceleration,
+        mask=corruption.mask.kind,
+        acs_lines=corruption.mask.acs_lines,
+        sigma_median=float(np.median(sigma)),
+        sigma_range=(float(sigma.min()), float(sigma.max())),
+    )

@@ -80,7 +80,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         raise InputError(f"{scan.source}: kspace: the centre is zero in all slices; nothing to prepare")
     covariance, noise_source = scan_noise(scan)
     if covariance is None:
-        whiten, unwhiten = np.eye(scan.n_coils), np.eye(scan.n_coils)
+        whiten = unwhiten = np.eye(scan.n_coils, dtype=np.complex128)
     else:
         whiten, unwhiten = whitening_matrix(covariance)
     whitened = np.einsum("vc,scyx->svyx", whiten, raw)

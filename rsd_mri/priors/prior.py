@@ -1,8 +1,8 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -14,10 +14,12 @@ from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
-from rsd_mri.files import sha256
+from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
+from rsd_mri.panel import panel
+from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
-from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
+from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
 
@@ -51,12 +53,27 @@ class Prior:
     """`teacher`, `generator` or `denoiser` (of whole images)."""
     inputs: Inputs
     protocol: Protocol
-    card: dict[str, Any]
-    """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
+    card: Card
+    """What it was trained on."""
     path: Path
     sha256: str
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
+
+    def __repr__(self) -> str:
+        return f"<Prior {self.path.name} {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        settings = self.protocol.network
+        rows = [
+            ("Kind", {"denoiser": "denoiser of whole images"}.get(self.kind, self.kind)),
+            ("File", str(self.path)),
+            ("SHA-256", self.sha256),
+            ("Protocol", f"{self.protocol.name}: {self.protocol.description}"),
+            ("Network", ", ".join(f"{name} {value}" for name, value in asdict(settings).items())),
+            *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
+        ]
+        return panel(repr(self), rows)
 
     def to(self, device: torch.device) -> "Prior":
         """Move the networks to a device."""
@@ -92,10 +109,10 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
 
 
 def save_prior(
-    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: dict[str, Any]
+    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card
 ) -> None:
     """Write weights, protocol and card to one safetensors file."""
-    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card}
+    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card.as_dict()}
     save_tensors(path, module.state_dict(), metadata)
 
 
@@ -127,7 +144,10 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
             if not any((path.parent / name).is_file() for name in marks):
                 raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
-    tensors, metadata = load_tensors(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights written by 'rsd-mri train'")
+    content = read_whole(path)  # once: the hash is of the weights that are used
+    tensors, metadata = parse_tensors(content, path)
     found = metadata.get("kind")
     if found not in KINDS or "protocol" not in metadata:
         raise InputError(f"{path}: not a prior of rsd-mri; expected a run folder or its teacher or generator file")
@@ -138,20 +158,21 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path), teacher)
+    card, digest = Card.of(metadata.get("card", {})), hashlib.sha256(content).hexdigest()
+    return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
 
 
 BANK = "sensitivities.safetensors"
 
 
-def save_law(folder: Path, corruption: Corruption) -> None:
+def save_corruption(folder: Path, corruption: Corruption) -> None:
     """Store what generation needs beside the protocol: the coil maps and noise levels of MRI, nothing for images."""
     if isinstance(corruption, Undersampling):
         tensors = {"csm": torch.view_as_real(corruption.bank), "sigma": corruption.sigma}
         save_tensors(folder / BANK, tensors, {"kind": "bank"})
 
 
-def load_law(folder: Path, prior: Prior) -> Corruption:
+def load_corruption(folder: Path, prior: Prior) -> Corruption:
     """What a run's network is told, and its images are seen through: the law of the data, or nothing of whole images.
 
     Raises
@@ -160,20 +181,20 @@ def load_law(folder: Path, prior: Prior) -> Corruption:
         If the coil maps of an MRI run are missing or the file is of another kind.
     """
     if prior.inputs != WHOLE_IMAGES:
-        return data_law(folder, prior)
-    matrix = prior.card.get("matrix")
+        return data_corruption(folder, prior)
+    matrix = prior.card.matrix
     if not matrix:
         raise InputError(f"{prior.path}: does not say of what size its images are; train it again")
-    return Noise((int(matrix[0]), int(matrix[1])), 0.0, torch.complex64)
+    return Noise(matrix, 0.0, torch.complex64)
 
 
-def data_law(folder: Path, prior: Prior) -> Corruption:
+def data_corruption(folder: Path, prior: Prior) -> Corruption:
     """The law of the measurements that a run was trained on.
 
     Raises
     ------
     InputError
-        As for `load_law`.
+        As for `load_corruption`.
     """
     if len(prior.inputs.image_shape) == 3:
         channels, height, width = prior.inputs.image_shape

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import gzip
 import html
-import io
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.files import written_whole
+from rsd_mri.panel import data_uri
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
 from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.display import mask_picture
 
 SCRIPTS = ("volumes", "planes", "panel", "viewer")
 """The page's own script, in the order in which one part uses another."""
@@ -67,12 +68,12 @@ def write_page(
     if len(shapes) != 1:
         raise ValueError(f"the volumes of one page must have one size, got {sorted(shapes)}")
     text = Template(_part("page.html")).substitute(
-        title=html.escape(f"{rec.source.name}: {facts.METHODS.get(rec.method, rec.method)}"),
+        title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
         never=NOT_FOR_DIAGNOSTIC_USE,
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
         acquisition=_table(facts.acquisition(rec)),
-        mask=data_uri(facts.mask_picture(rec.mask)),
+        mask=data_uri(mask_picture(rec.mask)),
         methods=_table(facts.methods(recs, reference), header=True),
         sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
@@ -105,10 +106,10 @@ class Volume:
 def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> list[Volume]:
     """List what there is to see, in the order of the panels: image, comparison, std, difference, the rest."""
     main, *others = recs
-    title = facts.METHODS.get(main.method, main.method)
+    title = main.title or main.method
     first = [Volume(title, "image", "The reconstruction reported.", main.magnitude)]
     compared = [
-        Volume(facts.METHODS.get(rec.method, rec.method), "image", "For comparison.", rec.magnitude) for rec in others
+        Volume(rec.title or rec.method, "image", "For comparison.", rec.magnitude) for rec in others
     ]
     if reference is not None:
         compared.append(Volume("Reference", "image", "The fully sampled image.", reference))
@@ -193,13 +194,6 @@ def _nifti(values: NDArray[np.floating], rec: Reconstruction) -> str:
     image = nifti_image(values.astype(np.float32), rec.geometry)
     image.set_data_dtype(np.int16)
     return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
-
-
-def data_uri(picture: Any) -> str:
-    """A PIL image as text that an `img` element shows."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:

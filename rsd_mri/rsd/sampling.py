@@ -3,10 +3,10 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,14 +14,29 @@ from torch import Tensor
 from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
     from rsd_mri.training.loop import Picture
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images that were written."""
+
+    out: str
+    sheet: str
+    """Contact sheet beside them."""
+    images: int
+    seconds_per_image: float
+    network: str
+    network_calls: int
+    """Per image."""
+    seed: int
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -104,15 +119,15 @@ def generate_file(
     seed: int,
     progress: Progress,
     picture: "Picture",
-) -> dict[str, Any]:
+) -> Generated:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
     Images are keyed by (seed, number): the batch size does not change them. The time per image is that of `timed`.
 
     Returns
     -------
-    dict
-        `out`, `sheet`, `images`, `seconds_per_image`, `network_calls`, `seed`.
+    Generated
+        Where they are, and what they cost.
 
     Raises
     ------
@@ -122,7 +137,7 @@ def generate_file(
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
     prior = network_of(run, network).to(resolve_device(device))
-    corruption = load_law(run, prior)
+    corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(
         lambda part: sample_prior(prior, corruption, part, truncate), keys, batch,
@@ -131,7 +146,7 @@ def generate_file(
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
     calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
-    with written_whole(out) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
         file.attrs.update(
             method=network, prior=str(prior.path), prior_hash=prior.sha256, seed=seed, version=__version__,
@@ -140,10 +155,7 @@ def generate_file(
         )
     sheet = out.with_suffix(".png")
     picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
-    return {
-        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds,
-        "network": network, "network_calls": calls, "seed": seed,
-    }
+    return Generated(str(out), str(sheet), count, seconds, network, calls, seed)
 
 
 def _wait(device: torch.device) -> None:

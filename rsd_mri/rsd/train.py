@@ -1,7 +1,7 @@
 """Train a run: teacher, then generator, in one folder."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
+from rsd_mri.priors.card import Card
+from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
@@ -28,17 +29,33 @@ from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training did."""
+
+    images: dict[str, int]
+    """Stage to the images it saw in this call."""
+    files: list[str]
+    """Weights that were written."""
+    first: bool = True
+    """Whether this is the first of all processes, which alone has something to say."""
+
+    def and_then(self, other: "Trained") -> "Trained":
+        """Add a training that followed this one."""
+        return Trained({**self.images, **other.images}, [*self.files, *other.files], self.first)
+
+
 def train(
     data: Data,
     protocol: Protocol,
     folder: Path,
     options: TrainOptions,
     progress: Progress,
-    card: dict[str, Any],
+    card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train what is missing of a run.
 
     Parameters
@@ -64,8 +81,8 @@ def train(
 
     Returns
     -------
-    dict
-        `images` seen in this call per stage, and the `files` written.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = fabric or make_fabric(options)
     stages = ("teacher", "generator") if options.stage == "all" else (options.stage,)
@@ -77,7 +94,7 @@ def train(
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
-        save_law(folder, data.corruption)
+        save_corruption(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
     clock = Clock(options)
@@ -96,7 +113,7 @@ def train(
             loop = loop_settings(protocol.distillation, timed, fabric)
         seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
-    return {"images": seen, "files": files}
+    return Trained(seen, files, fabric.is_global_zero)
 
 
 def distilled_in(protocol: Protocol, law: Corruption) -> Corruption:
@@ -120,10 +137,10 @@ def train_denoiser(
     folder: Path,
     options: TrainOptions,
     progress: Progress,
-    card: dict[str, Any],
+    card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train the reconstruction prior on restored training scans.
 
     Parameters
@@ -160,7 +177,7 @@ def train_denoiser(
         "data": data.identity,
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
-    return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
+    return Trained({"denoiser": seen}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
 
 
 def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:
@@ -180,7 +197,7 @@ def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOpt
 
 def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
     """Set a network to the precision and the use of memory that the options ask for."""
-    denoiser.half = PRECISIONS[options.precision]
+    denoiser.autocast_to = PRECISIONS[options.precision]
     denoiser.network.checkpointing = options.checkpoint_activations
     return denoiser
 
@@ -207,10 +224,10 @@ def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
 
 
 def _finish(
-    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: dict[str, Any], module: nn.Module,
+    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: Card, module: nn.Module,
     found: dict[str, float],
 ) -> None:
-    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, {**card, **found})
+    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, card.with_found(found))
 
 
 def _start_over(folder: Path, stages: tuple[str, ...]) -> None:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.centre import find_peak, rolled
+from rsd_mri.scan.edges import without_foreign_samples
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -163,6 +165,8 @@ def assemble(
             kspace = kspace.astype(np.complex64)
     kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
+    found += without_foreign_samples(kspace)
+    found += silent_in_words(noise, kspace)
     found += _conflicts(header, kspace.shape)
     off = (0, 0)
     if not centred:

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import assemble
-from rsd_mri.scan.axes import Axes, arranged, named, settle_axes
+from rsd_mri.scan.axes import ASKED, OWN_ORDER, PARTITION, SMALLEST, Axes, arranged, is_partitioned, named, settle_axes
+from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.header import Header
 from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
-from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.partitions import to_slices
+from rsd_mri.scan.scan import Geometry, Scan
 
 LAYOUTS = {
     3: ("coil", "readout", "phase"),
@@ -54,6 +57,7 @@ def scans_of_array(
     notes: tuple[str, ...] = (),
     bare: bool = True,
     stored_mask: NDArray[Any] | None = None,
+    header: Header | None = None,
     **further: Any,
 ) -> tuple[Scan, ...]:
     """Scans of an array whose axes are settled, one for each frame; averages are averaged.
@@ -72,6 +76,8 @@ def scans_of_array(
         Whether nothing says where zero frequency and the image begin: then the numbers are asked.
     stored_mask
         As read; of one axis more than the other masks where it changes over the frames.
+    header
+        What a header says.
     **further
         For `assemble`.
 
@@ -81,11 +87,11 @@ def scans_of_array(
         If the arrays are no k-space.
     """
     kspace, frames = arranged(array, axes)
-    if axes.evidence != "the format's own order":
+    if axes.evidence != OWN_ORDER:
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
-    findings = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
     if "average" in frames:
         mean, said = averaged(kspace, frames.index("average"))
         notes = (*notes, *said)
@@ -99,17 +105,35 @@ def scans_of_array(
     scans = []
     for place in product(*map(range, sizes)):
         one, said = np.ascontiguousarray(kspace[place]), ()
-        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= 16 and _finite(one):
+        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= SMALLEST and _finite(one):
             origin = find_origin(one)
             if not origin.usual:
                 one, said = moved_to_middle(one, origin), in_words(origin)
+        if PARTITION in axes.names or (bare and axes.evidence != ASKED and is_partitioned(one)):
+            one, said = _volume(one, axes, said)
+        if header is not None and one.dtype.kind == "c":
+            one, more = mended_array(one, header, path)
+            said = (*said, *more)
         label = {name: i for name, i, n in zip(frames, place, sizes, strict=True) if n > 1}
         mask = stored_mask
         if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
             mask = mask[place]
-        words = {"notes": (*notes, *said), "findings": findings}
-        scans.append(assemble(path, form, one, stored_mask=mask, frame=label, **words, **further))
+        known = {"notes": (*notes, *said), "findings": findings, "frame": label, "header": header, **further}
+        scans.append(assemble(path, form, one, stored_mask=mask, **known))
     return tuple(scans)
+
+
+def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray, tuple[str, ...]]:
+    """Slices across the readout of a volume [partition, coil, readout, phase_encode], and what was done."""
+    found, _, _ = to_slices(kspace.astype(np.complex64), Header(), Geometry())
+    if PARTITION in axes.names:
+        return found, (*said, "a volume: transformed along the readout, whose positions are the slices")
+    return found, (
+        *said,
+        f"the energy of the {len(kspace)} slices lies in the middle ones, as of a phase encode: the array is taken as "
+        "a volume [partition, coil, readout, phase] and transformed along the readout; with --axes "
+        "slice,coil,readout,phase they are slices",
+    )
 
 
 def _finite(kspace: NDArray) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.masks import settled_mask
 
 STRAY = 0.1
 """Share of exact zeros that an acquired line may have, as integer converters leave them."""
@@ -87,34 +88,6 @@ def _refuse_changing(
             )
 
 
-def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDArray[np.bool_]:
-    """Check a mask that was stored with a scan, and bring it to [phase_encode] or [readout, phase_encode].
-
-    Raises
-    ------
-    InputError
-        If its shape does not fit, its values are not 0 and 1, or it keeps nothing.
-    """
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(
-            f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
-        )
-    readout, phase = kspace.shape[-2:]
-    squeezed = mask.reshape([n for n in mask.shape if n != 1] or [1])
-    if squeezed.shape not in ((phase,), (readout, phase)):
-        raise InputError(
-            f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] "
-            f"to fit kspace {list(kspace.shape)}; write it again, or remove it: it is then found from zeros in k-space"
-        )
-    mask = squeezed.astype(bool)
-    if mask.ndim == 2 and (mask == mask[:1]).all():
-        mask = mask[0]
-    if not mask.any():
-        raise InputError(f"{path}: mask keeps no point; expected 1 where k-space was acquired")
-    return mask
-
-
 def settle_mask(
     kspace: NDArray[np.complex64],
     points: NDArray[np.bool_],
@@ -136,9 +109,9 @@ def settle_mask(
     if stored is None:
         mask, notes = find_mask(points, path)
         return mask, "full" if mask.all() else "zeros", notes
-    mask = check_mask(stored, kspace, path)
+    mask, said = settled_mask(stored, points, path)
     found = points.any(axis=0)
-    notes_: list[str] = []
+    notes_ = list(said)
     outside = found & ~mask
     if outside.any():
         notes_.append(

@@ -8,15 +8,16 @@ import torch
 from typer.testing import CliRunner
 
 from data_prep.images import photographs
-from rsd_mri.bench.pictures import TASKS, degraded, enlarged, plainly_restored
+from rsd_mri.bench.restorations import TASKS, degraded, enlarged, plainly_restored
 from rsd_mri.commands.bench import bench
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import Protocol, build
-from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings, restore
+from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
+from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.training.fabric import TrainOptions
 
 
@@ -56,7 +57,7 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
     prior = load_prior(run, "teacher")
     picture = torch.from_numpy(scaled(photographs(1, 16, 0))[0])
     found = restore(
-        prior, picture, Degradation("noise", 0.2), None, [(0, "a"), (0, "b")], picture_settings("diffpir")
+        prior, picture, Degradation("noise", 0.2), None, [(0, "a"), (0, "b")], PICTURE_SAMPLERS["diffpir"]
     )
     with torch.no_grad():
         expected = prior.denoiser(picture[None], torch.tensor([0.2]))
@@ -64,8 +65,8 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
 
 
 def test_restore_bench_by_command(run, tmp_path):
-    asked = ["run", "restore", "--prior", str(run), "--out", str(tmp_path), "-n", "10", "--device", "cpu", "--json"]
-    done = CliRunner().invoke(bench, asked)
+    asked = ["run", "restore", "--set", f"prior={run}", "--out", str(tmp_path), "--set", "count=10"]
+    done = CliRunner().invoke(bench, [*asked, "--device", "cpu", "--json"])
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout.splitlines()[-1])["restored"]
     assert [row["task"] for row in rows] == [task.name for task in TASKS]

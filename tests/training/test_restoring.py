@@ -7,6 +7,7 @@ import torch
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.restoring import restore
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
@@ -36,7 +37,7 @@ def prior(folder, seed):
     denoiser = build_denoiser(PROTOCOL, WHOLE_IMAGES)
     for parameter in denoiser.network.last.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    save_prior(folder / "denoiser.safetensors", "denoiser", denoiser, PROTOCOL, WHOLE_IMAGES, {})
+    save_prior(folder / "denoiser.safetensors", "denoiser", denoiser, PROTOCOL, WHOLE_IMAGES, Card())
     return folder
 
 

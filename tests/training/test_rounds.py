@@ -10,7 +10,7 @@ from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.generated import generate_sets
 from rsd_mri.experiment.runs import train_run
-from rsd_mri.priors.prior import WHOLE_IMAGES, load_law, load_prior
+from rsd_mri.priors.prior import WHOLE_IMAGES, load_corruption, load_prior
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DataSettings,
@@ -54,9 +54,9 @@ def test_whole_images_are_given_as_they_are():
 
 def test_a_run_restores_learns_restores_again_and_distils(run):
     folder, done = run
-    assert done["images"] == {"denoiser": 64, "generator": 16}
+    assert done.images == {"denoiser": 64, "generator": 16}
     rounds = [load_prior(folder / f"round-{n}", "denoiser") for n in (1, 2)]
-    assert [r.card["restored_by"] for r in rounds] == ["tv", "posterior"]
+    assert [r.card.restored_by for r in rounds] == ["tv", "posterior"]
     assert load_prior(folder, "denoiser").sha256 == rounds[1].sha256 != rounds[0].sha256
     assert load_prior(folder, "generator").inputs == WHOLE_IMAGES
 
@@ -65,7 +65,7 @@ def test_what_is_done_is_not_done_again(run):
     folder, _ = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("restored-*.safetensors")}
     assert len(before) == 2
-    assert train_run(PROTOCOL, folder, None, CPU, SILENT)["images"] == {"denoiser": 0, "generator": 0}
+    assert train_run(PROTOCOL, folder, None, CPU, SILENT).images == {"denoiser": 0, "generator": 0}
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -73,8 +73,8 @@ def test_one_more_round_goes_on_from_the_last(run, tmp_path):
     folder, _ = run
     longer = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, rounds=3))
     done = train_run(longer, folder, None, replace(CPU, stage="denoiser"), SILENT)
-    assert done["images"] == {"denoiser": 32}
-    assert load_prior(folder, "denoiser").card["round"] == 3
+    assert done.images == {"denoiser": 32}
+    assert load_prior(folder, "denoiser").card.round == 3
 
 
 def test_images_end_where_the_maps_do_in_the_restorations(run):
@@ -89,7 +89,7 @@ def test_images_end_where_the_maps_do_in_the_restorations(run):
 def test_generator_and_denoiser_make_images_without_maps(run):
     folder, _ = run
     student = load_prior(folder, "generator")
-    assert not load_law(folder, student).sampling_features
+    assert not load_corruption(folder, student).sampling_features
     assert network_of(folder, "teacher").kind == "denoiser"
     made = generate_sets(PROTOCOL, folder, 6, torch.device("cpu"), SILENT)
     assert made.student.shape == made.taught["teacher"].shape == (6, 16, 16)
@@ -117,8 +117,8 @@ def test_a_call_with_little_time_ends_with_a_result_and_the_next_goes_on(run, tm
     )
     short = replace(CPU, seconds=4.0)
     data = folder / "simulated-prepared"
-    first = train_run(longer, tmp_path, data, short, SILENT)["images"]
+    first = train_run(longer, tmp_path, data, short, SILENT).images
     assert 0 < first["denoiser"] < 200_000 and 0 < first["generator"] < 100_000
     assert load_prior(tmp_path, "generator").denoiser is not None
-    again = train_run(longer, tmp_path, data, replace(short, stage="generator"), SILENT)["images"]
+    again = train_run(longer, tmp_path, data, replace(short, stage="generator"), SILENT).images
     assert 0 < again["generator"] < 100_000 - first["generator"]

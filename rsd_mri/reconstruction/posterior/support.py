@@ -44,8 +44,8 @@ def windows_of(csm: Tensor) -> list[Window]:
         [batch, coil, readout, phase_encode], or [batch, set, coil, readout, phase_encode].
     """
     sets = csm[:, None] if csm.ndim == 4 else csm
-    seen = (sets != 0).any(2).any(0).cpu()
-    return [Window(_shortest(one.any(1)), _shortest(one.any(0))) for one in seen]
+    support = (sets != 0).any(2).any(0).cpu()
+    return [Window(_shortest(one.any(1)), _shortest(one.any(0))) for one in support]
 
 
 def _shortest(used: Tensor) -> Tensor:
