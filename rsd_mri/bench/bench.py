@@ -9,7 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 from rsd_mri.files import written_whole
 from rsd_mri.progress import Progress
 
-SCALES = {"mini": "minutes on two cores, without data", "paper": "the whole experiment"}
+SCALES = {
+    "mini": "minutes on two cores, without data",
+    "gpu": "ten minutes of a data-centre GPU, without data",
+    "paper": "the whole experiment",
+}
 """How much of an experiment to run, and what that takes."""
 CARD = "card.json"
 LABELS = {

@@ -119,8 +119,14 @@ def training_data(protocol: Protocol, run: Path, progress: Progress) -> Data:
     return measured_slices(protocol, PreparedDataset(prepared))
 
 
+def taught_images(protocol: Protocol) -> int:
+    """Training length of what is distilled [images]."""
+    whole = protocol.distillation.teacher == "denoiser"
+    return protocol.denoiser.rounds * protocol.denoiser.images if whole else protocol.teacher.images
+
+
 def run_comparison(
-    protocol: Protocol, out: Path, count: int, device: str, fresh: bool, progress: Progress
+    protocol: Protocol, out: Path, count: int, options: TrainOptions, progress: Progress
 ) -> ComparisonCard:
     """Walk the whole path of a protocol without data: train, distil, generate, judge; write `card.json`.
 
@@ -132,10 +138,8 @@ def run_comparison(
         The run folder; a run that was stopped is continued.
     count
         Images per set.
-    device
-        As `train` takes it.
-    fresh
-        Start over.
+    options
+        How to train.
     progress
         Told of each step.
 
@@ -144,13 +148,13 @@ def run_comparison(
     ComparisonCard
         As `compare_networks`, with the folder and the training's length.
     """
-    trained = train_run(protocol, out, None, TrainOptions("all", fresh, device), progress)
+    trained = train_run(protocol, out, None, options, progress)
     real = held_out_images(protocol, out, count, progress)
     data = training_data(protocol, out, progress)
-    found = compare_networks(protocol, out, data, real, count, resolve_device(device), progress)
+    found = compare_networks(protocol, out, data, real, count, resolve_device(options.device), progress)
     card = replace(
         found, out=str(out), trained_now=trained.images,
-        trained_images={"teacher": protocol.teacher.images, "student": protocol.distillation.images},
+        trained_images={"teacher": taught_images(protocol), "student": protocol.distillation.images},
     )
     write_json(out / CARD, card)
     return card

@@ -14,7 +14,7 @@ from rsd_mri.bench.bench import About, BenchCard
 from rsd_mri.errors import InputError
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, checked, load_protocol
-from rsd_mri.protocol.checked import Count, Integer, Switch
+from rsd_mri.protocol.checked import Count, Integer, NotNegative, Switch
 
 if TYPE_CHECKING:
     from rsd_mri.bench.costs import CostCard
@@ -23,8 +23,8 @@ README = "README of the reference code of arXiv 2505.13377"
 NOTES = "third-party notes on arXiv 2505.13377, not checked against the paper"
 BOTH = f"{README}; PSNR, inception score, precision and recall: {NOTES}"
 UNREAD = "in the paper; the figure could not be read"
-MINI = "mini-"
-"""The small protocol of an experiment has its name after this."""
+MINI, GPU = "mini-", "gpu-"
+"""The small protocol of an experiment, and the one for a GPU, have its name after this."""
 
 
 @checked
@@ -39,13 +39,16 @@ class ExperimentSettings:
     protocol: str = ""
     """Another recipe for the experiment: protocol name or YAML file."""
     count: Count | None = None
-    """Images per set: 500; at paper scale 50,000."""
+    """Images per set: 500; at scale gpu 2,048, at paper scale 50,000."""
     data: str = ""
     """Scale paper: the prepared data."""
     features: str | None = None
     """Scale paper: a TorchScript file or 'principal' instead of Inception."""
-    precision: Literal["32", "bf16", "16"] = "32"
-    """Scale paper: of the networks."""
+    precision: Literal["32", "bf16", "16"] | None = None
+    """Of the networks: 32; at scale gpu bf16."""
+    minutes: NotNegative = 0.0
+    """Scales mini and gpu: stop training after so long with what there is, half of it for each network; the same call
+    goes on. 0 for as long as it takes."""
     accumulate: Count = 1
     """Scale paper: take each batch in so many parts."""
 
@@ -58,6 +61,8 @@ class Experiment:
     small: str = ""
     """Name of the experiment whose small protocol stands in for this one too, with the same kind of corruption and the
     same noise; its own where empty."""
+    large: bool = False
+    """Whether it has a protocol for a GPU."""
     settings = ExperimentSettings
 
     @property
@@ -68,9 +73,9 @@ class Experiment:
     @property
     def protocols(self) -> Mapping[str, str]:
         """Protocols by scale; whole ones named `mri` are for scans of any matrix."""
-        return {
-            "mini": MINI + (self.small or self.about.name), "paper": self.about.name.replace("mri-", "fastmri-"),
-        }
+        name = self.about.name
+        large = {"gpu": GPU + name} if self.large else {}
+        return {"mini": MINI + (self.small or name), **large, "paper": name.replace("mri-", "fastmri-")}
 
     def recipe(self, settings: ExperimentSettings, scale: str) -> Protocol:
         """The protocol of a run."""
@@ -89,8 +94,14 @@ class Experiment:
         if scale == "paper":
             return self._whole(recipe, settings, out, progress)
         from rsd_mri.bench.comparison import run_comparison
+        from rsd_mri.training.fabric import TrainOptions
 
-        return run_comparison(recipe, out, settings.count or 500, settings.device, settings.fresh, progress)
+        count, precision = (2048, "bf16") if scale == "gpu" else (500, "32")
+        options = TrainOptions(
+            "all", settings.fresh, settings.device, precision=settings.precision or precision,
+            seconds=60 * settings.minutes,
+        )
+        return run_comparison(recipe, out, settings.count or count, options, progress)
 
     def _whole(self, recipe: Protocol, settings: ExperimentSettings, out: Path, progress: Progress) -> BenchCard:
         from data_prep.downloads import how_to_get
@@ -102,7 +113,7 @@ class Experiment:
             missing = f"{data} is not there" if settings.data else "needs its data (--data)"
             raise InputError(f"bench {self.about.name}: {missing}. {how_to_get(recipe.name, 'bench')}")
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=settings.precision, accumulate=settings.accumulate
+            "all", settings.fresh, settings.device, precision=settings.precision or "32", accumulate=settings.accumulate
         )
         return run_whole(recipe, out, data, settings.count or COUNT, options, settings.features, progress)
 
@@ -115,9 +126,10 @@ def _fid(
 
 
 def _row(
-    name: str, corruption: str, data: str, source: str, figures: dict[str, float] | None = None, small: str = ""
+    name: str, corruption: str, data: str, source: str, figures: dict[str, float] | None = None, small: str = "",
+    large: bool = False,
 ) -> Experiment:
-    return Experiment(About(name, corruption, data, source, figures or {}, "" if figures else UNREAD), small)
+    return Experiment(About(name, corruption, data, source, figures or {}, "" if figures else UNREAD), small, large)
 
 
 CIFAR, FFHQ, CELEBA, AFHQ = "CIFAR-10, 32x32", "FFHQ, 64x64", "CelebA-HQ, 64x64", "AFHQ-v2, 64x64"
@@ -146,7 +158,7 @@ EXPERIMENTS = (
     _row("super-resolution-2-celeba", "shrunk by 2", CELEBA, NOTES, _fid(12.99, 23.28)),
     _row("super-resolution-2-noise-0.2-celeba", "shrunk by 2, noise 0.2", CELEBA, NOTES),
     _row("mri-r2", "4 coils, R = 2 (3 in training)", BRAIN, README, _fid(12.95, 30.34)),
-    _row("mri-r4", "4 coils, R = 4 (5 in training)", BRAIN, README, _fid(10.71, 32.31)),
+    _row("mri-r4", "4 coils, R = 4 (5 in training)", BRAIN, README, _fid(10.71, 32.31), large=True),
     _row("mri-r6", "4 coils, R = 6 (7 in training)", BRAIN, README, _fid(14.64, 31.50)),
-    _row("mri-r8", "4 coils, R = 8 (9 in training)", BRAIN, README, _fid(22.51, 48.15)),
+    _row("mri-r8", "4 coils, R = 8 (9 in training)", BRAIN, README, _fid(22.51, 48.15), large=True),
 )
