@@ -22,9 +22,10 @@ from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.arrays import UNREADABLE
 
-Job = tuple[Path, str, Path, str, Protocol]
+Job = tuple[Path, str, Path, str, Protocol, Answers]
 
 OVERHEAD = 740 << 20
 """Memory of a worker beside its scan: libraries and the picture of the maps [bytes]."""
@@ -43,6 +44,7 @@ def prepare_folder(
     shard: tuple[int, int] | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
+    answers: Answers = NONE,
 ) -> Manifest:
     """Prepare every scan of a folder. What is done already and has not changed is left as it is.
 
@@ -65,6 +67,8 @@ def prepare_folder(
         Write nothing; say what would be done and how much memory it takes.
     progress
         Told the share done and the scan's name after each scan.
+    answers
+        What the user says of all the scans: axes of arrays, where noise and calibration are.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def prepare_folder(
     InputError
         If there is no scan, or the options do not fit. A bad scan raises nothing: it is listed as failed.
     """
-    source, out, jobs = _jobs(Path(source), out, protocol)
+    source, out, jobs = _jobs(Path(source), out, protocol, answers)
     if workers < 1:
         raise InputError(f"--workers {workers}: expected at least 1")
     if shard is not None:
@@ -85,7 +89,7 @@ def prepare_folder(
         # By name, not by place in the list: a scan added later moves no other scan to another shard.
         jobs = [job for job in jobs if key("shard", job[1]) % shard[1] == shard[0] - 1]
     peak = memory_needed([job[0] for job in jobs], workers, protocol.prep.virtual_coils)
-    digest = prep_hash(protocol)
+    digest = prep_hash(protocol, answers)
     if dry_run:
         return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
     entries: list[VolumeEntry] = []
@@ -104,7 +108,9 @@ def prepare_folder(
     return manifest
 
 
-def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Path, Path, list[Job]]:
+def _jobs(
+    source: Path, out: str | Path | None, protocol: Protocol, answers: Answers
+) -> tuple[Path, Path, list[Job]]:
     """List the work, each scan with the name of its prepared file."""
     folder = source if source.is_dir() else source.parent
     base = source if source.is_dir() else source.with_suffix("")
@@ -118,14 +124,14 @@ def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Pat
     jobs = []
     for path, stem in zip(scans, stems, strict=True):
         name = path.relative_to(folder).as_posix()
-        jobs.append((path, name, out, f"{stem if stems.count(stem) == 1 else name}.h5", protocol))
+        jobs.append((path, name, out, f"{stem if stems.count(stem) == 1 else name}.h5", protocol, answers))
     return source, out, jobs
 
 
 def _planned(job: Job) -> VolumeEntry:
     """Return what a dry run says of a scan."""
-    path, name, out, output, protocol = job
-    entry = existing(out / output, path, protocol)
+    path, name, out, output, protocol, answers = job
+    entry = existing(out / output, path, protocol, answers)
     if entry is not None:
         return entry
     there = (out / output).exists()
@@ -201,7 +207,7 @@ def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:
                     yield pool.submit(on_one_thread, waiting[0]).result()
                     waiting = waiting[1:]
             except BrokenProcessPool:
-                _, name, _, output, _ = waiting[0]
+                _, name, _, output, *_ = waiting[0]
                 waiting = waiting[1:]
                 reason = "the worker process died: too little memory, or a file that is damaged"
                 yield VolumeEntry(name, output, "failed", reason, made_now=True)

@@ -140,7 +140,7 @@ def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan)
     read = example("Add a scan reader", arrays, zipfile=zipfile)["read_npz"]
     path = tmp_path / "scan.npz"
     np.savez(path, kspace=scan.kspace, mask=scan.mask)
-    found = read(path)
+    (found,) = read(path)
     np.testing.assert_array_equal(found.kspace, scan.kspace)
     np.testing.assert_array_equal(found.mask, scan.mask)
     path.write_bytes(path.read_bytes()[:200])

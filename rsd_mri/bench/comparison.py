@@ -149,7 +149,7 @@ def run_comparison(
     data = training_data(protocol, out, progress)
     found = compare_networks(protocol, out, data, real, count, resolve_device(device), progress)
     card = replace(
-        found, out=str(out), trained_now=trained["images"],
+        found, out=str(out), trained_now=trained.images,
         trained_images={"teacher": protocol.teacher.images, "student": protocol.distillation.images},
     )
     write_json(out / CARD, card)

@@ -120,7 +120,7 @@ def run_whole(
             judged[scale][name] = compare_sets(scaling(images), real, extractor, device)
     card = WholeCard(
         protocol.name, str(data), judged, count, made.truncated_at, made.teacher_seconds / made.student_seconds,
-        made.teacher_seconds, made.student_seconds, trained["images"], protocol.seed, str(out),
+        made.teacher_seconds, made.student_seconds, trained.images, protocol.seed, str(out),
     )
     write_json(out / CARD, card)
     return card

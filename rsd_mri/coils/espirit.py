@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rsd_mri.operators.linear_operator import require_complex, require_rank
 
+VANISHED = 1e-6
+"""Share of a vector's energy outside another below which nothing is left of it, in single precision."""
 COARSE = 4
 """Distance of the coarse grid's points [pixels]."""
 STEPS = 4
@@ -242,7 +244,7 @@ def subspace_iteration(matrices: Tensor, start: Tensor, count: int, steps: int) 
 
 
 def orthonormal(vectors: Tensor) -> Tensor:
-    """Gram-Schmidt over the last axis of [n, coil, 1 or 2]; a vector that vanishes stays zero."""
+    """Gram-Schmidt over the last axis of [n, coil, 1 or 2]; a vector that vanishes, to rounding, becomes zero."""
     products = torch.bmm(vectors.mH, vectors)
     first = products[:, 0, 0].real.clamp_min(1e-30)
     if vectors.shape[-1] == 1:
@@ -251,7 +253,9 @@ def orthonormal(vectors: Tensor) -> Tensor:
     left = products[:, 1, 1].real - overlap.abs().square() / first
     turn = torch.zeros_like(products)
     turn[:, 0, 0] = first.rsqrt()
-    turn[:, 1, 1] = left.clamp_min(1e-30).rsqrt()
+    # Of a vector that all but lies along the first, rounding is left; made as long as the first it would be no vector.
+    there = (left > VANISHED * products[:, 1, 1].real) & (left > 1e-30)
+    turn[:, 1, 1] = torch.where(there, left.clamp_min(1e-30).rsqrt(), 0.0)
     turn[:, 0, 1] = -overlap / first * turn[:, 1, 1]
     return torch.bmm(vectors, turn)
 

@@ -8,6 +8,7 @@ from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.silent_coils import silent_coils
 
 COLUMN_SHARE = 0.05
 """Share of readout positions taken as free of signal to begin with."""
@@ -37,7 +38,33 @@ def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
         `scan`, `lines`, `calibration`, `kspace` or `none`.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
-        return noise_covariance(scan.noise), "scan"
+        silent = silent_coils(scan.noise)
+        covariance = noise_covariance(scan.noise)
+        return (_completed(covariance, silent, data_noise(scan)[0]) if silent.any() else covariance), "scan"
+    return data_noise(scan)
+
+
+def _completed(
+    covariance: NDArray[np.complex128], silent: NDArray[np.bool_], estimate: NDArray[np.complex128] | None
+) -> NDArray[np.complex128]:
+    """Covariance with the variance of silent coils from an estimate, brought to the level of the others."""
+    measured = np.diag(covariance).real
+    typical = float(np.median(measured[~silent]))
+    variances = np.full(len(measured), typical)
+    if estimate is not None:
+        level = np.diag(estimate).real
+        heard = ~silent & (level > 0)
+        if heard.any():
+            guess = level * float(np.median(measured[heard] / level[heard]))
+            variances = np.where(guess > 1e-3 * typical, guess, typical)
+    found = covariance.copy()
+    found[silent], found[:, silent] = 0, 0
+    found[silent, silent] = variances[silent]
+    return found
+
+
+def data_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
+    """Estimate the noise covariance from the data alone, as `scan_noise` does without a noise scan."""
     covariance, source = edge_covariance(scan), "kspace"
     if scan.mask.ndim == 1:
         background = background_covariance(scan)

@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+from dataclasses import asdict
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -16,17 +17,22 @@ from rsd_mri.commands.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.commands.doctor import doctor
 from rsd_mri.commands.evaluate import evaluate
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
     SeedOption,
     SetOption,
+    answers_of,
     existing,
     protocol_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
+from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
 from rsd_mri.machine import interrupts, threads
@@ -47,6 +53,9 @@ app.command()(calibrate)
 app.command()(doctor)
 app.command()(restore)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(send)
+app.command()(openrecon)
 
 
 class Network(str, Enum):
@@ -110,6 +119,9 @@ def prep(
     scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None,
     shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
@@ -136,7 +148,7 @@ def prep(
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
                 _parse_shard(shard), dry_run,
-                bar.progress,
+                bar.progress, answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -168,6 +180,9 @@ def _parse_shard(text: str | None) -> tuple[int, int] | None:
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A scan in any format.")],
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -177,7 +192,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"))
+        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
         result(found.lines(), found.as_dict(), json)
 
 
@@ -213,10 +228,10 @@ def generate(
             )
         result(
             [
-                f"{count} images in {target}, contact sheet in {made['sheet']}, "
-                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            made, json,
+            asdict(made), json,
         )
 
 

@@ -26,6 +26,11 @@ def set_debug(on: bool) -> None:
     _debug = on
 
 
+def debugging() -> bool:
+    """Whether tracebacks are shown."""
+    return _debug
+
+
 @contextmanager
 def refusing() -> Iterator[None]:
     """Turn an `InputError`, a full disk or memory that runs out into one sentence on stderr and exit code 2."""

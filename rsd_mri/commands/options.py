@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError, alike
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol
+    from rsd_mri.scan.answers import Answers
 
 
 class Device(str, Enum):
@@ -43,6 +44,30 @@ ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YA
 SetOption = Annotated[
     Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
 ]
+AxesOption = Annotated[
+    Optional[str],
+    typer.Option(help="Axes of a bare array in its order: slice,coil,readout,phase; or echo, time, average, ..."),
+]
+NoiseOption = Annotated[Optional[Path], typer.Option(help="File with a noise scan, or .npy samples [coil, sample].")]
+CalibrationScanOption = Annotated[
+    Optional[Path], typer.Option(help="Scan of the same field of view and coils to learn coil maps from.")
+]
+
+
+def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | None) -> "Answers":
+    """What `--axes`, `--noise` and `--calibration-scan` say of a scan.
+
+    Raises
+    ------
+    InputError
+        If a file that is named is not there.
+    """
+    from rsd_mri.scan.answers import Answers
+
+    for path, what in ((noise, "noise scan"), (calibration_scan, "calibration scan")):
+        if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
+            raise InputError(f"{path}: there is no such {what}")
+    return Answers(axes, noise, calibration_scan)
 
 
 def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":

@@ -7,11 +7,15 @@ import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
     SeedOption,
+    answers_of,
     existing,
     one_of,
     protocol_of,
@@ -64,7 +68,13 @@ def recon(
         bool,
         typer.Option("--keep-protocol", help="Write names of protocol and sequence and the time of measurement too."),
     ] = False,
+    store: Annotated[
+        Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
+    ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
@@ -81,21 +91,24 @@ def recon(
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
+        from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol)
+        archive = None if store is None else Archive.of(store)
+        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
         how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
+        answers = answers_of(axes, noise, calibration_scan)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
                 scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                progress=bar.progress,
+                answers=answers, progress=bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

@@ -24,6 +24,9 @@ from rsd_mri.protocol.settings import (
     TeacherSettings,
 )
 
+LATER = {"distillation": {"teacher": "teacher"}, "denoiser": {"rounds": 1, "levels": 36}}
+"""Settings that earlier versions did not have, with the values that stand for what they did."""
+
 
 @checked
 class Protocol:
@@ -70,10 +73,15 @@ class Protocol:
     def hash(self) -> str:
         """SHA-256 of the full text, by which a checkpoint knows its protocol.
 
-        The corruption stands in it as earlier versions wrote it, with the settings of all kinds: their runs continue.
+        The text is as earlier versions wrote it, with the settings of all corruptions and without those that came
+        later, where they change nothing: their runs continue.
         """
         values = _plain(self)
         values["corruption"] = {**EARLIER, **values["corruption"]}
+        for part, settings in LATER.items():
+            for name, before in settings.items():
+                if values[part][name] == before:
+                    del values[part][name]
         return hashlib.sha256(_text(values).encode()).hexdigest()
 
     def with_values(self, assignments: dict[str, str]) -> "Protocol":

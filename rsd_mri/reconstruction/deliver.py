@@ -1,6 +1,7 @@
 """Reconstruct files and write what was asked for beside them."""
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +23,10 @@ from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.results.store import Archive
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans, recognise
+from rsd_mri.scan.scan import Scan
 
 if TYPE_CHECKING:
     from rsd_mri.results.dicom import Study
@@ -44,13 +48,15 @@ class Delivery:
     """For DICOM; nothing about the patient is written without it."""
     keep_protocol: bool = False
     """Write also the names of protocol and sequence, and when the series was measured."""
+    archive: Archive | None = None
+    """Where DICOM files are sent to."""
 
     def __post_init__(self) -> None:
         unknown = [f for f in self.formats if f not in FORMATS]
         if unknown:
             raise InputError(f"--format {unknown[0]}: expected some of {', '.join(FORMATS)}, joined by commas")
         if self.patient_id is not None:
-            if "dicom" not in self.formats:
+            if "dicom" not in self.formats and self.archive is None:
                 raise InputError("--patient-id is written into DICOM files only; add --format dicom")
             from rsd_mri.results.dicom import check_patient_id
 
@@ -152,6 +158,7 @@ def reconstruct_files(
     held_out: bool = True,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
+    answers: Answers = NONE,
     progress: Progress = SILENT,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -168,9 +175,13 @@ def reconstruct_files(
         How to prepare; by default the package's settings.
     calibration
         Of the interval; the package's where not given and one fits.
+    answers
+        What the user says of the scans: axes of arrays, where noise and calibration are.
     progress
         Told the share done and the scan's name.
     """
+    if delivery.archive is not None:
+        delivery.archive.check()
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
         try:
@@ -178,7 +189,10 @@ def reconstruct_files(
             folder = delivery.folder(path)
             require_writable(folder)
             with claimed(folder / f"{path.stem}_recon"):
-                written = _reconstruct_file(path, method, delivery, seed, device, held_out, prep, calibration, part)
+                scans_of_file = read_scans(path, answers=answers)
+                written = _reconstruct_scans(
+                    path, scans_of_file, method, delivery, seed, device, held_out, prep, calibration, part
+                )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
@@ -186,8 +200,9 @@ def reconstruct_files(
     return done
 
 
-def _reconstruct_file(
+def _reconstruct_scans(
     path: Path,
+    scans: Sequence[Scan],
     method: Method,
     delivery: Delivery,
     seed: int,
@@ -195,12 +210,13 @@ def _reconstruct_file(
     held_out: bool,
     prep: PrepSettings | None,
     calibration: Calibration | None,
+    answers: Answers,
     progress: Progress,
 ) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path)):
+    for scan, of_scan in progress.each(scans):
         ready = PreparedScan.of(scan, prep)
         rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
         recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
@@ -213,7 +229,7 @@ def deliver_all(
 ) -> list[Path]:
     """Write the reconstructions of one scan: the frames of a stack of slices together, each stack by itself."""
     study = None
-    if "dicom" in delivery.formats:
+    if "dicom" in delivery.formats or delivery.archive is not None:
         from rsd_mri.results.dicom import new_study
 
         study = new_study(delivery.patient_id)
@@ -224,7 +240,23 @@ def deliver_all(
         frames = [rec for rec in recs if rec.stack == stack]
         others = [rec for rec in comparisons if rec.stack == stack]
         files += deliver(frames, others, delivery, name=name, study=study)
+        if delivery.archive is not None:
+            _store(frames, delivery, name, study)
     return files
+
+
+def _store(frames: Sequence[Reconstruction], delivery: Delivery, name: str, study: "Study | None") -> None:
+    """Send the DICOM files of a stack to the archive; those that were not asked for are not kept."""
+    from rsd_mri.results.dicom import write_dicom
+
+    if not delivery.keep_protocol:
+        frames = [replace(frame, facts=frame.facts.without_names()) for frame in frames]
+    with tempfile.TemporaryDirectory() as folder:
+        there = delivery.folder(frames[0].source) / f"{name}_dicom"
+        files = sorted(there.rglob("*.dcm")) if "dicom" in delivery.formats else []
+        files = files or write_dicom(folder, frames, name, delivery.patient_id, study)
+        assert delivery.archive is not None  # noqa: S101 - for the type checker; asked by the caller
+        delivery.archive.store(files)
 
 
 def deliver(

@@ -56,8 +56,8 @@ class Method(Protocol):
         """The prior, where there is one."""
 
     def run(
-        self, operator: "Sense", kspace: "Tensor", sigma: float, keys: "Sequence[Key]", progress: Progress = SILENT,
-        first: "Tensor | None" = None,
+        self, operator: "Sense", kspace: "Tensor", sigma: "float | Tensor", keys: "Sequence[Key]",
+        progress: Progress = SILENT, first: "Tensor | None" = None,
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
 

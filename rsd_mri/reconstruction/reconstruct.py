@@ -62,7 +62,7 @@ def reconstruct_scan(
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
-    batches = _plan(prepared, method, device)
+    batches = plan_for(prepared, method, device)
     checks: dict[str, float] = {}
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
@@ -113,7 +113,8 @@ def reconstruct_scan(
     )
 
 
-def _plan(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
+def plan_for(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
+    """How many samples and slices of a scan fit into memory at once."""
     volume = prepared.volume
     network = None if method.prior is None else method.prior.protocol.network
     size = (volume.n_readout, prepared.scan.size[1])

@@ -33,6 +33,8 @@ class Header:
     """Number of receive channels."""
     trajectory: str | None = None
     """`cartesian`, `epi`, `radial`, ..."""
+    coil_labels: tuple[str, ...] = ()
+    """Names of the receive channels in their order; empty where they are not all named."""
     calibration_mode: str | None = None
     """`embedded`, `interleaved`, `separate`, `external` or `other`."""
     noise_bandwidth: float | None = None
@@ -96,6 +98,7 @@ def parse_header(text: str, path: Path) -> Header:
         slices=None if slices is None else slices[1] + 1,
         coils=None if coils is None else int(coils),
         noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float, path),
+        coil_labels=_coil_labels(root),
         patient=_text(root, "subjectInformation/patientID"),
         vendor=_text(root, "acquisitionSystemInformation/systemVendor"),
         parameters=_parameters(root.find("userParameters")),
@@ -175,6 +178,20 @@ def _parameters(group: ElementTree.Element | None) -> dict[str, float]:
         except ValueError:
             continue
     return found
+
+
+def _coil_labels(root: ElementTree.Element) -> tuple[str, ...]:
+    """Names of the coils: of `coilLabel`, or of the user parameters COIL_0, COIL_1, ... of converted Siemens data."""
+    found: dict[int, str] = {}
+    for one in root.iter("coilLabel"):
+        number, name = _text(one, "coilNumber"), _text(one, "coilName")
+        if number is not None and number.isdigit() and name:
+            found[int(number)] = name
+    for one in [] if found else root.iter("userParameterString"):
+        label, name = _text(one, "name") or "", _text(one, "value")
+        if label.startswith("COIL_") and label[5:].isdigit() and name:
+            found[int(label[5:])] = name
+    return tuple(name for _, name in sorted(found.items()))
 
 
 def _facts(root: ElementTree.Element, path: Path) -> Facts:

@@ -46,13 +46,13 @@ def settled_mask(
         notes.append("the mask is 1 where k-space was not acquired: it was inverted")
         fitted = ~fitted
     if (fitted == fitted[:1]).all():
-        return fitted[0], tuple(notes)
-    return fitted, tuple(notes)
+        fitted = fitted[0]
+    return np.array(fitted), tuple(notes)
 
 
 def _two_values(mask: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.bool_]:
     wrong = InputError(
-        f"{path}: mask holds values other than 0 and one other; expected 1 where k-space was acquired"
+        f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
     )
     if mask.dtype.names and len(mask.dtype.names) == 2:
         mask = mask[mask.dtype.names[0]] + 1j * mask[mask.dtype.names[1]]

@@ -45,7 +45,7 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     # Both or none: a peak at one end of one axis only is an echo out of place.
     frequency = (True, True) if all(at_corner) else (False, False)
     moved = np.fft.fftshift(one, axes=(-2, -1)) if all(at_corner) else one
-    image = (np.abs(_image(moved)) ** 2).sum(axis=0)
+    image = (np.abs(_image(moved)).astype(np.float64) ** 2).sum(axis=0)
     image = np.maximum(image - 2 * np.median(image), 0)
     certain, likely = [], []
     for axis in (0, 1):

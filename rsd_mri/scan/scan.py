@@ -1,5 +1,6 @@
 """`Scan`: what came off the scanner, whatever format it was stored in."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.findings import Finding
+
+FROM_RECORDS = ("ismrmrd",)
+"""Formats of which the file is one way among others in which the same data come."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,25 @@ class Scan:
 
     @property
     def key(self) -> str:
-        """What its random draws are keyed by: the file's name, and stack and frame where there are several."""
+        """What its random draws are keyed by: the file's name, and stack and frame where there are several.
+
+        Records may come from a file or from a socket, which has no name: of these it is the k-space itself.
+        """
+        if self.format in FROM_RECORDS:
+            return hashlib.blake2b(np.ascontiguousarray(self.kspace).data, digest_size=16).hexdigest()
         parts = [f"stack {self.stack}"] if self.stack else []
         return " ".join([self.source.name, *parts, *(f"{name} {number}" for name, number in self.frame.items())])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the scan as HDF5 in fastMRI's layout; return the file."""
+        from rsd_mri.scan.fastmri import write_fastmri
+
+        return write_fastmri(path, self)
+
+    def _repr_html_(self) -> str:
+        from rsd_mri.scan.display import scan_panel
+
+        return scan_panel(self)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.kspace.shape))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs, pixel_matrices, principal_coil
+from rsd_mri.operators import fft2c
 
 
 def calibration(size, n_coils=8, width=24, wrap=False, noise=0.01, seed=0):
@@ -180,3 +181,16 @@ def test_the_gpu_gives_the_same_maps():
     there = espirit(centre.cuda(), (64, 48), sets=2)
     torch.testing.assert_close(there.eigenvalues.cpu(), here.eigenvalues, atol=1e-3, rtol=0)
     assert cosine(there.csm[0, 0].cpu(), here.csm[0, 0])[here.eigenvalues[0, 0] > 0.95].min() > 0.999
+
+
+def test_maps_of_two_coils_have_unit_length_where_one_source_explains_them():
+    # Two coils in proportion, so that every pixel's matrix has rank one and its second vector vanishes.
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(24), indexing="ij")
+    image = 0.2 * ((rows - 16) ** 2 + (columns - 12) ** 2 < 64)
+    image[20, 9] = 3
+    coils = torch.stack([image, image * (1 + columns / 40)])[None].to(torch.complex64)
+    noise = 1e-3 * torch.randn(1, 2, 32, 24, generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    maps = espirit(fft2c(coils) + noise, (32, 24), noise=1e-3)
+    norm = maps.csm[0, 0].abs().square().sum(0).sqrt()
+    torch.testing.assert_close(norm[norm > 0], torch.ones_like(norm[norm > 0]), atol=1e-4, rtol=0)
+    assert (norm > 0).float().mean() > 0.2

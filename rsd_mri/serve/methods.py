@@ -1,0 +1,216 @@
+"""The only way from here to reconstruction: a volume prepared, a slice reconstructed, as `recon` does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsd_mri.coils.acs import calibration_data
+from rsd_mri.machine.device import resolve_device
+from rsd_mri.operators.fourier import fft2c
+from rsd_mri.preparation.prepare import calibrate_volume
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import Progress
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction import held_out
+from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.finish import finish, pooled_std
+from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.memory import Batches
+from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.reconstruct import plan_for, run_method
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
+from rsd_mri.scan.scan import Scan
+
+Tell = Callable[[float], None]
+
+
+Prepared: TypeAlias = PreparedScan
+"""A scan with what its slices share, and its slices."""
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What is known of a slice; images are [readout, phase_encode] in the unit of the scan."""
+
+    magnitude: NDArray[np.float32]
+    image: NDArray[np.complex64]
+    std: NDArray[np.float32] | None = None
+    half_width: NDArray[np.float32] | None = None
+    samples: tuple[NDArray[np.float32], ...] = ()
+    sample_images: tuple[NDArray[np.complex64], ...] = ()
+    distrust: tuple[str, ...] = ()
+    """Sentences that speak against trusting the image."""
+    remarks: tuple[str, ...] = ()
+    """Further sentences."""
+
+
+def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
+    """Settle what the slices of a scan share.
+
+    Parameters
+    ----------
+    scan
+        Slices that came together.
+    like
+        Earlier slices of the same volume: whitening, compression, scale and sets of maps stay theirs.
+
+    Raises
+    ------
+    InputError
+        If the scan cannot be prepared.
+    """
+    settings = PrepSettings()
+    if like is None or like.scan.n_coils != scan.n_coils:
+        return Prepared(scan, settings, calibrate_volume(scan, settings))
+    raw, acs, width = calibration_data(scan, settings.calib_width)
+    own = np.einsum("vc,scyx->svyx", like.volume.forward, raw).astype(np.complex64)
+    return Prepared(scan, settings, replace(like.volume, calibration=own, acs=acs, calib_width=width))
+
+
+def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:
+    """What there is to say of a scan: sentences of its reader, and of its preparation that warn or explain."""
+    warnings = list(prepared.scan.notes)
+    if prepared.volume.noise_source == "none":
+        warnings.append("the noise level is unknown: the scan holds no noise samples and none could be estimated")
+    return warnings, [f"coil maps: {prepared.volume.sets_reason}"]
+
+
+class Classical:
+    """A method without a prior."""
+
+    def __init__(self, method: str, device: torch.device) -> None:
+        self.method, self.device = CLASSICAL[method], device
+
+    def run(self, prepared: Prepared, index: int) -> SliceResult:
+        """Reconstruct a slice."""
+        one = prepared[index]
+        images = run_method(self.method, [one], prepared.scan.key, index, 0, Batches(1, 1, 0), self.device)
+        done = finish(one, images[0], 0.0)
+        return SliceResult(done.magnitude, done.image)
+
+
+class Learned:
+    """A method with a prior, as far as it is settled for one scan."""
+
+    def __init__(
+        self, method: str, samples: int, seed: int, device: torch.device, prior: Prior, interval: Calibration | None
+    ) -> None:
+        self.method: Method = method_of(method, prior, samples=samples)
+        self.seed, self.device, self.prior, self.interval = seed, device, prior, interval
+        self.checks: dict[str, float] = {}
+
+    def settle(self, prepared: Prepared) -> None:
+        """Predict lines left out of the middle slice, and choose by it how the prior is used."""
+        settled = held_out.settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
+        self.method, self.checks = settled.method, settled.checks
+
+    def run(self, prepared: Prepared, index: int, number: int, tell: Tell, complex_samples: bool) -> SliceResult:
+        """Reconstruct a slice.
+
+        Parameters
+        ----------
+        prepared
+            The scan.
+        index, number
+            Of the slice in this scan, and in its volume, which may have come in parts: the draws are keyed by it.
+        tell
+            Called with the share done.
+        complex_samples
+            Whether complex images of the samples are wanted.
+        """
+        scan, one, method = prepared.scan, prepared[index], self.method
+        batches = replace(plan_for(prepared, method, self.device), slices=1)
+        images = run_method(
+            method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell)
+        )[0]
+        done = finish(one, images, 0.0)
+        checks = {"prior_share": done.prior_share, **self.checks}
+        rec = Reconstruction(
+            magnitude=done.magnitude[None], image=done.image[None], csm=done.csm[None], method=method.name,
+            source=scan.source, mask=scan.mask, mask_source=scan.mask_source, acceleration=scan.realised_acceleration,
+            residual=np.array([done.residual], np.float32), sigma=np.array([one.sigma], np.float32),
+            seconds=np.zeros(1),
+            posterior=PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if method.sampled else None,
+            prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
+        )  # fmt: skip
+        if method.sampled and method.samples > 1:
+            rec = with_package_interval(rec) if self.interval is None else with_interval(rec, self.interval)
+        distrust = distance_from_card(
+            self.prior.card, self.prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
+            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,
+        )  # fmt: skip
+        said = reasons(checks)
+        distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
+        complexes = (
+            tuple(finish(one, images[k : k + 1], 0.0).image for k in range(len(images))) if complex_samples else ()
+        )
+        return SliceResult(
+            magnitude=done.magnitude, image=done.image,
+            # One sample has no spread.
+            std=rec.std[0] if rec.std is not None and method.samples > 1 else None,
+            half_width=None if rec.half_width is None else rec.half_width[0],
+            samples=tuple(done.samples) if method.sampled else (), sample_images=complexes if method.sampled else (),
+            distrust=tuple(distrust),
+            remarks=tuple([s for s in said if s not in distrust] + list(rec.notes)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is loaded once."""
+
+    device: torch.device
+    prior: Prior | None
+    interval: Calibration | None
+
+
+def load(options: dict[str, Any]) -> Loaded:
+    """Load prior and calibration.
+
+    A package without weights serves classical methods; a prior that was named has to be readable.
+
+    Raises
+    ------
+    InputError
+        If what was named cannot be used.
+    """
+    device = resolve_device(options["device"])
+    prior = Path(options["prior"]) if options["prior"] else None
+    interval = read_calibration(Path(options["calibration"])) if options["calibration"] else None
+    if prior is None and options["method"] not in LEARNED:
+        try:
+            return Loaded(device, find_prior(None, "posterior").to(device), interval)
+        except ValueError:
+            return Loaded(device, None, interval)
+    return Loaded(device, find_prior(prior, "posterior").to(device), interval)
+
+
+def warm_up(device: torch.device, loaded: Loaded | None = None) -> None:
+    """Reconstruct next to nothing, so that the first scan does not wait for what is loaded when it is first used.
+
+    Parameters
+    ----------
+    device
+        Where.
+    loaded
+        With a prior the posterior is warmed up, without it a classical method.
+    """
+    n = 64
+    image = torch.zeros(2, n, n, dtype=torch.complex64)
+    image[0, 16:48, 16:40] = image[1, 16:48, 24:48] = 1
+    kspace = fft2c(image).numpy()[None]
+    prepared = prepare(Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated"))
+    if loaded is None:
+        Classical("l1-wavelet", device).run(prepared, 0)
+    elif loaded.prior is not None and loaded.prior.kind != "generator":
+        few = Learned("posterior", 1, 0, device, loaded.prior, None)
+        few.method = method_of("posterior", loaded.prior, SAMPLERS["few-step"], 1)
+        few.run(prepared, 0, 0, lambda share: None, False)  # noqa: ARG005

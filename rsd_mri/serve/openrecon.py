@@ -1,0 +1,169 @@
+"""The package that carries the server to a scanner's console: its label, Dockerfile, manual and build script.
+
+Label: OpenRecon's schema 1.1.0. Nothing here needs docker; the build script does.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.errors import InputError
+from rsd_mri.files import written_whole
+from rsd_mri.serve.openrecon_texts import BUILD, DOCKERFILE, MANUAL
+from rsd_mri.serve.settings import AS_CONFIGURED, METHODS, MOST_SAMPLES, PIXELS
+
+NAME = "rsd-mri"
+PORT = 9002
+MEMORY_MB = 4096
+"""The server took 1.5 GiB for a posterior of 320x320 pixels, 8 coils and 4 samples, and 2.3 GiB for 384x384 and 32."""
+CORES = 2
+LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
+SHOWN = {
+    "posterior": "posterior: mean, spread and samples", "one-step": "one step of the prior",
+    "l1-wavelet": "L1-wavelet", "tv": "total variation", "cg-sense": "CG-SENSE", "zero-filled": "zero-filled",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is written."""
+
+    vendor: str = "research"
+    method: str = "posterior"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}", self.vendor):
+            raise InputError(f"--vendor {self.vendor}: expected letters, digits and hyphens, which name a file")
+
+    @property
+    def file_name(self) -> str:
+        """Of the archive, without its ending."""
+        return f"OpenRecon_{self.vendor}_{NAME}_V{semantic_version(__version__)}"
+
+
+def semantic_version(version: str) -> str:
+    """A version of Python's kind as a semantic one: 0.2.0rc1 is 0.2.0-rc1."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?\.?(.*)", version)
+    if found is None:
+        return "0.0.0"
+    major, minor, patch, rest = found.groups()
+    rest, _, local = rest.partition("+")
+    tail = (f"-{rest}" if rest else "") + (f"+{local}" if local else "")
+    return f"{int(major)}.{int(minor)}.{int(patch or 0)}{tail}"
+
+
+def label(package: Package) -> dict[str, Any]:
+    """The label: what the console shows, and what it needs to run the image."""
+    version = semantic_version(__version__)
+    return {
+        "general": {
+            "name": {"en": NAME},
+            "version": version,
+            "vendor": package.vendor,
+            "information": {"en": f"Posterior images with uncertainty. {NOT_FOR_DIAGNOSTIC_USE}"},
+            "id": NAME,
+            "regulatory_information": {
+                "device_trade_name": NAME, "production_identifier": version, "manufacturer_address": "", "made_in": "",
+                "manufacture_date": "", "material_number": f"{NAME}_{version}", "gtin": "", "udi": "",
+                "safety_advices": NOT_FOR_DIAGNOSTIC_USE, "special_operating_instructions": "",
+                "additional_relevant_information": "No medical device. For research only.",
+            },
+        },
+        "reconstruction": {
+            "transfer_protocol": {"protocol": "ISMRMRD", "version": "1.4.1"},
+            "port": PORT,
+            "emitter": "raw",
+            "injector": "image",
+            "can_process_adjustment_data": True,
+            "can_use_gpu": False,
+            "min_count_required_gpus": 0,
+            "min_required_gpu_memory": 0,
+            "min_required_memory": MEMORY_MB,
+            "min_count_required_cpu_cores": CORES,
+            "content_qualification_type": "RESEARCH",
+        },
+        "parameters": _parameters(package.method),
+    }  # fmt: skip
+
+
+def _parameters(method: str) -> list[dict[str, Any]]:
+    def one(kind: str, name: str, shown: str, information: str, **more: Any) -> dict[str, Any]:
+        texts = {"label": {"en": shown}, "information": {"en": information}}
+        return {"type": kind, "id": name, **texts, **more}
+
+    def values(ids: dict[str, str]) -> list[dict[str, Any]]:
+        return [{"id": name, "name": {"en": shown}} for name, shown in ids.items()]
+
+    methods = {name: SHOWN[name] for name in METHODS}
+    return [
+        one("choice", "config", "Reconstruction", "What is sent beside the classical image", default=method,
+            values=values({**methods, "null": "nothing: no images"})),
+        one("string", "customconfig", "Other name", "A configuration by its name; wins over the choice", default=""),
+        one("choice", "method", "Method", "Wins over the reconstruction chosen above", default=AS_CONFIGURED,
+            values=values({AS_CONFIGURED: "as chosen above", **methods})),
+        one("int", "samples", "Samples", "Posterior samples; time grows with them", minimum=1, maximum=MOST_SAMPLES,
+            default=4),
+        one("int", "seed", "Seed", "Of the samples", minimum=0, maximum=2**31 - 1, default=0),
+        one("choice", "pixels", "Pixels", "How values are stored", default=PIXELS[0],
+            values=values({name: name for name in PIXELS})),
+        one("boolean", "preview", "Classical image", "Send it first", default=True),
+        one("boolean", "uncertainty", "Uncertainty", "Send standard deviation and interval", default=True),
+        one("boolean", "sendsamples", "Samples as images", "Send every sample as a series of its own", default=False),
+    ]  # fmt: skip
+
+
+def files_of(package: Package) -> dict[str, bytes]:
+    """Name and content of each file."""
+    found = label(package)
+    text = (json.dumps(found, indent=2) + "\n").encode()
+    words = {
+        "version": __version__, "semver": semantic_version(__version__), "vendor": package.vendor, "name": NAME,
+        "label": LABEL, "encoded": base64.b64encode(text).decode(), "port": str(PORT), "memory": str(MEMORY_MB),
+        "cores": str(CORES), "method": package.method, "archive": package.file_name, "use": NOT_FOR_DIAGNOSTIC_USE,
+        "parameters": "\n".join(
+            f"| `{one['id']}` | {one['label']['en']} | {_range(one)} | {one['information']['en']} |"
+            for one in found["parameters"]
+        ),
+    }  # fmt: skip
+
+    def filled(template: str) -> bytes:
+        return re.sub(r"@(\w+)@", lambda match: words[match[1]], template).encode()
+
+    return {
+        "OpenReconLabel.json": text,
+        "Dockerfile": filled(DOCKERFILE),
+        "README.md": filled(MANUAL),
+        "build.sh": filled(BUILD),
+    }
+
+
+def _range(parameter: dict[str, Any]) -> str:
+    default = parameter["default"]
+    if parameter["type"] == "int":
+        return f"{parameter['minimum']} to {parameter['maximum']}, {default}"
+    if parameter["type"] == "choice":
+        return ", ".join(f"**{v['id']}**" if v["id"] == default else v["id"] for v in parameter["values"] if v["id"])
+    return str(default) if parameter["type"] == "boolean" else "text"
+
+
+def write_package(folder: Path, package: Package) -> list[Path]:
+    """Write the four files, each whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If nothing can be written there.
+    """
+    written = []
+    for name, content in files_of(package).items():
+        path = folder / name
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
+        if name == "build.sh":
+            path.chmod(path.stat().st_mode | 0o111)
+        written.append(path)
+    return written

@@ -1,0 +1,42 @@
+"""`savedataonly`: raw data as an ISMRMRD file."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.files import written_whole
+from rsd_mri.scan.records import HEAD_TYPE
+
+RECORD_TYPE = np.dtype(
+    [("head", HEAD_TYPE), ("traj", h5py.vlen_dtype(np.float32)), ("data", h5py.vlen_dtype(np.float32))]
+)
+
+
+def save_raw(
+    folder: Path, number: int, text: str, records: Iterable[tuple[np.void, NDArray[np.complex64]]]
+) -> Path:
+    """Write header and records; the file's name tells the time and the connection, nothing of the measurement.
+
+    Raises
+    ------
+    InputError
+        If nothing can be written there.
+    """
+    path = folder / f"mrd-{time.strftime('%Y%m%d-%H%M%S')}-{number:04d}.h5"
+    kept = list(records)
+    table = np.empty(len(kept), RECORD_TYPE)
+    for index, (head, samples) in enumerate(kept):
+        table["head"][index] = head
+        table["head"][index]["trajectory_dimensions"] = 0
+        table["traj"][index] = np.zeros(0, np.float32)
+        table["data"][index] = np.ascontiguousarray(samples).view(np.float32).ravel()
+    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+        group = file.create_group("dataset")
+        header = group.create_dataset("xml", (1,), dtype=h5py.string_dtype())
+        header[0] = text
+        group.create_dataset("data", data=table, maxshape=(None,), chunks=True)
+    return path
