@@ -7,6 +7,7 @@ that which makes the image sparsest; shifts by half a field of view look the sam
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
@@ -151,7 +152,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear, the constant within a quarter turn of zero at the signal's centre.
     """
     power: NDArray[np.float64] = np.zeros((len(forward), forward.shape[2], forward.shape[3]))
@@ -202,7 +203,7 @@ def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
     return (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
 
 
-def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:
+def _along(array: NDArray[Any], inverse: bool, axis: int | None = None) -> NDArray[Any]:
     """Centred transform along the readout ([..., readout] of 2 axes, else [..., readout, phase_encode]) or an axis."""
     axis = axis if axis is not None else (-1 if array.ndim == 2 else -2)
     import torch

@@ -29,7 +29,7 @@ CORE = 0.99
 """Quantile of the energy of the points at which averages are compared."""
 
 
-def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
+def axes_of(array: NDArray[Any], usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
     """Settle the axes of an array: as asked, or by the numbers against the usual order.
 
     Raises
@@ -51,7 +51,7 @@ def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path
 def scans_of_array(
     path: Path,
     form: str,
-    array: NDArray,
+    array: NDArray[Any],
     axes: Axes,
     *,
     notes: tuple[str, ...] = (),
@@ -124,7 +124,7 @@ def scans_of_array(
     return tuple(scans)
 
 
-def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray, tuple[str, ...]]:
+def _volume(kspace: NDArray[Any], axes: Axes, said: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Slices across the readout of a volume [partition, coil, readout, phase_encode], and what was done."""
     found, _, _ = to_slices(kspace.astype(np.complex64), Header(), Geometry())
     if PARTITION in axes.names:
@@ -137,14 +137,14 @@ def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray
     )
 
 
-def _plausible(array: NDArray) -> bool:
+def _plausible(array: NDArray[Any]) -> bool:
     """Whether sums of the squares of all values are numbers; others are refused when scans are assembled."""
     parts = (array.real, array.imag)
     with np.errstate(invalid="ignore"):
         return all(bool(np.max(part, initial=0) < LARGEST and np.min(part, initial=0) > -LARGEST) for part in parts)
 
 
-def averaged(kspace: NDArray, axis: int) -> tuple[NDArray | None, tuple[str, ...]]:
+def averaged(kspace: NDArray[Any], axis: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Mean over an axis of averages, at each point of those that measured it.
 
     Parameters
