@@ -70,6 +70,27 @@ def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | No
     return Answers(axes, noise, calibration_scan)
 
 
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+SchedulerOption = Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")]
+ShardOption = Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")]
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """What `--shard` says.
+
+    Raises
+    ------
+    InputError
+        If it is not i/n.
+    """
+    if text is None:
+        return None
+    part, slash, whole = text.partition("/")
+    if not (slash and part.isdigit() and whole.isdigit()):
+        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
+    return int(part), int(whole)
+
+
 def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":
     """The protocol that `--protocol`, `--accel` and `--set` name together.
 
