@@ -170,8 +170,9 @@ def _declared(path: Path) -> tuple[tuple[int, ...], int]:
 def _run(jobs: list[Job], workers: int, scheduler: str | None) -> Iterator[VolumeEntry]:
     """Work through the jobs and yield what became of them, in any order."""
     for job, entry in run_jobs(on_one_thread, jobs, workers, scheduler):
-        lost = isinstance(entry, Lost)
-        yield VolumeEntry(job[1], job[3], "failed", entry.reason, made_now=True) if lost else entry
+        if isinstance(entry, Lost):
+            entry = VolumeEntry(job[1], job[3], "failed", entry.reason, made_now=True)
+        yield entry
 
 
 def on_one_thread(job: Job) -> VolumeEntry:

@@ -142,7 +142,7 @@ def _identity(task: Task) -> str:
     stat = data.stat() if data.exists() else None
     values = [
         stat and [stat.st_size, stat.st_mtime_ns], task.method.name, task.method.parameters(), prior and prior.sha256,
-        task.seed, task.held_out, str(task.delivery), task.prep and task.prep.model_dump(mode="json"),
+        task.seed, task.held_out, str(task.delivery), task.prep and asdict(task.prep),
         str(task.calibration), __version__,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()

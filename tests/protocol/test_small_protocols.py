@@ -1,5 +1,6 @@
 """Every protocol of an experiment: network and data fit; of the small ones a step of each stage goes through."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
