@@ -49,8 +49,7 @@ class Readout:
         inside = begin[:, None] + self.dwell * (np.arange(fine) + 0.5) / fine
         places = np.interp(inside, edges, travelled).mean(axis=1) - centre
         ends = np.interp([self.delay, self.delay + n * self.dwell], edges, travelled)
-        found: NDArray[np.float64] = places / (ends[1] - ends[0]) * n
-        return found
+        return places / (ends[1] - ends[0]) * n
 
 
 def readout_timing(header: Header) -> Readout | None:
@@ -93,14 +92,12 @@ def regridding(
     model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
     even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
-    found: NDArray[np.complex64] | None = (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
-    return found
+    return (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
 
 
 def regridded(samples: NDArray[np.complex64], matrix: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Samples [coil, sample] in the order of time at even steps of k-space."""
-    found: NDArray[np.complex64] = samples @ matrix.T
-    return found
+    return samples @ matrix.T
 
 
 def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -141,8 +138,7 @@ def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
     rest = np.angle(ratio * np.exp(-1j * (slope * x + constant)))
     weight = np.abs(ratio)
     fit = np.polyfit(x, rest, 1, w=np.sqrt(weight / max(weight.max(), 1e-30)))
-    found: NDArray[np.float64] = (slope + fit[0]) * x + constant + fit[1]
-    return found
+    return (slope + fit[0]) * x + constant + fit[1]
 
 
 def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -179,8 +175,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         best = min(((d, c) for d in delays for c in constants), key=lambda pair: rough(*pair))
         width = (width[0] / 3, width[1] / 3)
     constant = (best[1] + np.pi / 2) % np.pi - np.pi / 2
-    found: NDArray[np.float64] = 2 * np.pi * best[0] * (x - middle) / n + constant
-    return found
+    return 2 * np.pi * best[0] * (x - middle) / n + constant
 
 
 def turned(kspace: NDArray[np.complex64], phase: NDArray[np.float64]) -> NDArray[np.complex64]:
