@@ -62,7 +62,7 @@ def _completed(
         if heard.any():
             guess = level * float(np.median(measured[heard] / level[heard]))
             variances = np.where(guess > 1e-3 * typical, guess, typical)
-    found = covariance.copy()
+    found: NDArray[np.complex128] = covariance.copy()
     found[silent], found[:, silent] = 0, 0
     found[silent, silent] = variances[silent]
     return found
