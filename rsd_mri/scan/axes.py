@@ -70,7 +70,7 @@ def named(text: str, shape: Sequence[int], path: object) -> Axes:
     return Axes(names, ASKED)
 
 
-def _power(array: NDArray) -> NDArray[np.float32]:
+def _power(array: NDArray[Any]) -> NDArray[np.float32]:
     return array.real.astype(np.float32) ** 2 + array.imag.astype(np.float32) ** 2
 
 
@@ -114,7 +114,7 @@ def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex128]:
+def middle_of(kspace: NDArray[Any], power: NDArray[np.float32]) -> NDArray[np.complex128]:
     """Window around the largest energy along the last two axes, as wide as `WINDOW` where there is room.
 
     Parameters
@@ -174,7 +174,7 @@ def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
     return Axes(found, "; ".join([*evidence, *said]), doubt)
 
 
-def is_partitioned(kspace: NDArray) -> bool:
+def is_partitioned(kspace: NDArray[Any]) -> bool:
     """Whether the first axis of [slice, coil, readout, phase_encode] is a phase encode of its own.
 
     Its energy is then concentrated in its middle as along the other two; slices through an object hold alike.

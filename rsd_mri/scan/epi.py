@@ -7,6 +7,7 @@ that which makes the image sparsest; shifts by half a field of view look the sam
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,10 +205,10 @@ def ghost(phase: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
 
 def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Energy of the readout's image of [coil, readout, phase_encode], [readout]."""
-    return (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
+    return np.asarray((np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64), np.float64)
 
 
-def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:
+def _along(array: NDArray[Any], inverse: bool, axis: int | None = None) -> NDArray[Any]:
     """Centred transform along the readout ([..., readout] of 2 axes, else [..., readout, phase_encode]) or an axis."""
     axis = axis if axis is not None else (-1 if array.ndim == 2 else -2)
     import torch

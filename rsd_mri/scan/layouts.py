@@ -124,7 +124,7 @@ def scans_of_array(
     return tuple(scans)
 
 
-def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray, tuple[str, ...]]:
+def _volume(kspace: NDArray[Any], axes: Axes, said: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Slices across the readout of a volume [partition, coil, readout, phase_encode], and what was done."""
     found, _, _ = to_slices(kspace.astype(np.complex64), Header(), Geometry())
     if PARTITION in axes.names:
@@ -137,7 +137,7 @@ def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray
     )
 
 
-def _plausible(array: NDArray) -> bool:
+def _plausible(array: NDArray[Any]) -> bool:
     """Whether sums of the squares of all values are numbers; others are refused when scans are assembled."""
     parts = (array.real, array.imag)
     with np.errstate(invalid="ignore"):
