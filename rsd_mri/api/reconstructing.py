@@ -9,7 +9,7 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import Progress
 from rsd_mri.reconstruction import intervals
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -79,7 +79,7 @@ def reconstruct(
     rec = reconstruct_scan(
         source, how, seed=seed, device=on, held_out=held_out, progress=Progress.of(progress)
     )
-    return with_package_interval(rec) if known is None else with_interval(rec, known)
+    return with_own_interval(rec) if known is None else with_interval(rec, known)
 
 
 def load_reconstruction(path: str | Path) -> Reconstruction:

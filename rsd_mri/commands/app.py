@@ -24,11 +24,15 @@ from rsd_mri.commands.options import (
     JsonOption,
     NoiseOption,
     ProtocolOption,
+    SchedulerOption,
     SeedOption,
     SetOption,
+    ShardOption,
+    WorkersOption,
     answers_of,
     existing,
     protocol_of,
+    shard_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
@@ -115,9 +119,9 @@ def prep(
     out: Annotated[Optional[Path], typer.Option(help="Default: SRC with -prepared added.")] = None,
     protocol: ProtocolOption = None,
     assignments: SetOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None,
-    shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    shard: ShardOption = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
     axes: AxesOption = None,
     noise: NoiseOption = None,
@@ -147,7 +151,7 @@ def prep(
         with Bar("preparing") as bar:
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
-                _parse_shard(shard), dry_run,
+                shard_of(shard), dry_run,
                 bar.progress, answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
@@ -166,15 +170,6 @@ def prep(
         result(lines, values, json)
         if manifest.failed:
             raise typer.Exit(1 if counts["volumes_done"] else 2)
-
-
-def _parse_shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    part, slash, whole = text.partition("/")
-    if not (slash and part.isdigit() and whole.isdigit()):
-        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
-    return int(part), int(whole)
 
 
 @app.command()

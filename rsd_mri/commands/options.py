@@ -44,6 +44,9 @@ ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YA
 SetOption = Annotated[
     Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
 ]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+SchedulerOption = Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")]
+ShardOption = Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")]
 AxesOption = Annotated[
     Optional[str],
     typer.Option(help="Axes of a bare array in its order: slice,coil,readout,phase; or echo, time, average, ..."),
@@ -68,6 +71,22 @@ def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | No
         if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
             raise InputError(f"{path}: there is no such {what}")
     return Answers(axes, noise, calibration_scan)
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """What `--shard` says.
+
+    Raises
+    ------
+    InputError
+        If it is not i/n.
+    """
+    if text is None:
+        return None
+    part, slash, whole = text.partition("/")
+    if not (slash and part.isdigit() and whole.isdigit()):
+        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
+    return int(part), int(whole)
 
 
 def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":

@@ -1,7 +1,9 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -59,6 +61,10 @@ class Prior:
     sha256: str
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
+
+    def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
+        """In another process it is read from its file, once for all jobs."""
+        return _again, (self.path, self.kind, self.sha256, self.teacher)
 
     def __repr__(self) -> str:
         return f"<Prior {self.path.name} {self.kind}>"
@@ -160,6 +166,18 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser.requires_grad_(False).eval()
     card, digest = Card.of(metadata.get("card", {})), hashlib.sha256(content).hexdigest()
     return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
+
+
+@lru_cache(maxsize=4)
+def _of_file(path: Path, kind: str, digest: str) -> Prior:
+    loaded = load_prior(path, kind)
+    if loaded.sha256 != digest:
+        raise InputError(f"{path}: was changed since the command began; run it again")
+    return loaded
+
+
+def _again(path: Path, kind: str, digest: str, teacher: Prior | None) -> Prior:
+    return replace(_of_file(path, kind, digest), teacher=teacher)
 
 
 BANK = "sensitivities.safetensors"

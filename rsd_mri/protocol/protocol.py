@@ -24,7 +24,7 @@ from rsd_mri.protocol.settings import (
     TeacherSettings,
 )
 
-LATER = {"distillation": {"teacher": "teacher"}, "denoiser": {"rounds": 1, "levels": 36}}
+LATER: dict[str, dict[str, object]] = {"distillation": {"teacher": "teacher"}, "denoiser": {"rounds": 1, "levels": 36}}
 """Settings that earlier versions did not have, with the values that stand for what they did."""
 
 

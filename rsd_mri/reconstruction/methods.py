@@ -70,6 +70,9 @@ class Method(Protocol):
     def quick(self) -> "Method":
         """What stands in for it where lines are left out."""
 
+    def pair(self) -> "Method | None":
+        """Two samples in the time of one, by which the spread is judged; None where it means nothing."""
+
     def parameters(self) -> dict[str, str | int | float]:
         """The settings as they are stored."""
 

@@ -65,7 +65,7 @@ def train(
     protocol
         Pins everything that decides the result.
     folder
-        The run folder; see `commands` in the README for its files.
+        The run folder; see `docs/commands.md` for its files.
     options
         Device, precision, stages.
     progress

@@ -7,6 +7,7 @@ echoes are alike to begin with, or cannot be predicted as well.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def named(text: str, shape: Sequence[int], path: object) -> Axes:
     return Axes(names, ASKED)
 
 
-def _power(array: NDArray) -> NDArray[np.float32]:
+def _power(array: NDArray[Any]) -> NDArray[np.float32]:
     return array.real.astype(np.float32) ** 2 + array.imag.astype(np.float32) ** 2
 
 
@@ -82,7 +83,7 @@ def concentration(power: NDArray[np.float32], axis: int) -> float:
     return float(best / max(energy.sum(), 1e-300) * len(energy) / width)
 
 
-def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
+def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
     """Share of the energy along an axis that the next index does not predict by a kernel; about the noise for coils.
 
     Parameters
@@ -133,7 +134,7 @@ def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex
     return kspace[..., found[0], found[1]].astype(np.complex128)
 
 
-def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
+def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
     """Find the order of an array's axes; the usual one where nothing speaks against it.
 
     Parameters
@@ -173,7 +174,7 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     return Axes(found, "; ".join([*evidence, *said]), doubt)
 
 
-def is_partitioned(kspace: NDArray) -> bool:
+def is_partitioned(kspace: NDArray[Any]) -> bool:
     """Whether the first axis of [slice, coil, readout, phase_encode] is a phase encode of its own.
 
     Its energy is then concentrated in its middle as along the other two; slices through an object hold alike.
@@ -190,7 +191,7 @@ def is_partitioned(kspace: NDArray) -> bool:
 
 
 def _settle_others(
-    flat: NDArray, shape: list[int], rest: list[str], moved: bool
+    flat: NDArray[Any], shape: list[int], rest: list[str], moved: bool
 ) -> tuple[list[str], list[str], str | None]:
     """Names of the axes that are not of k-space (the first ones of `flat`), why, and what stays in doubt."""
     free = [i for i, n in enumerate(shape) if n > 1]
@@ -219,7 +220,7 @@ def _settle_others(
     return given, said, doubt
 
 
-def _lines_along(seen: NDArray) -> int | None:
+def _lines_along(seen: NDArray[Any]) -> int | None:
     """Which of the last two axes (of energy) misses lines between others (0 or 1); None where neither or both do."""
     points = (seen != 0).any(axis=tuple(range(seen.ndim - 2)))
     gaps = []
@@ -229,7 +230,7 @@ def _lines_along(seen: NDArray) -> int | None:
     return None if gaps[0] == gaps[1] else int(gaps[1])
 
 
-def arranged(array: NDArray, axes: Axes) -> tuple[NDArray, tuple[str, ...]]:
+def arranged(array: NDArray[Any], axes: Axes) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Bring an array to [frame..., slice, coil, readout, phase_encode].
 
     Returns

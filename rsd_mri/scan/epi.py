@@ -111,7 +111,7 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
@@ -151,7 +151,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear, the constant within a quarter turn of zero at the signal's centre.
     """
     power: NDArray[np.float64] = np.zeros((len(forward), forward.shape[2], forward.shape[3]))

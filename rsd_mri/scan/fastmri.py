@@ -91,7 +91,7 @@ def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None)
 
 
 def _axes(
-    kspace: NDArray, usual: tuple[str, ...] | None, header: Header | None, asked: str | None, path: Path
+    kspace: NDArray[Any], usual: tuple[str, ...] | None, header: Header | None, asked: str | None, path: Path
 ) -> Axes:
     """The order of the axes: the format's own where a header's number of coils agrees with it."""
     known = usual == USUAL[3]

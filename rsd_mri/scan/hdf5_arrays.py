@@ -8,6 +8,7 @@ imaginary parts of the coils in turn along the last axis. SKM-TEA (Desai et al. 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -127,7 +128,7 @@ def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = No
     return scans_of_array(path, form, array, settled, notes=tuple(notes), stored_mask=mask, attributes=attributes)
 
 
-def _mask(file: h5py.File, path: Path, budget: int | None) -> tuple[NDArray | None, list[str]]:
+def _mask(file: h5py.File, path: Path, budget: int | None) -> tuple[NDArray[Any] | None, list[str]]:
     """The one mask of a file; names of several, which belong to experiments."""
     names = [n for n in file if n.lower().startswith("mask") and isinstance(file.get(n, getlink=True), h5py.HardLink)]
     arrays = [n for n in names if isinstance(member(file, n, path), h5py.Dataset)]

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.facts import Facts
@@ -130,19 +131,21 @@ def _number(root: ElementTree.Element, where: str, kind: type, path: Path) -> fl
     return round(found) if kind is int else found
 
 
-def _triple(root: ElementTree.Element, where: str, kind: type, path: Path, names: str = "x y z") -> tuple | None:
+def _triple(
+    root: ElementTree.Element, where: str, kind: type, path: Path, names: str = "x y z"
+) -> tuple[Any, ...] | None:
     values = tuple(_number(root, f"{where}/{name}", kind, path) for name in names.split())
     return None if None in values else values
 
 
-def _limits(limits: ElementTree.Element | None, name: str, path: Path) -> tuple | None:
+def _limits(limits: ElementTree.Element | None, name: str, path: Path) -> tuple[Any, ...] | None:
     return None if limits is None else _triple(limits, name, int, path, "minimum maximum center")
 
 
 def _encoding(shared: Header, one: ElementTree.Element, path: Path) -> Header:
     """What one `encoding` says, and what the header says of all of them."""
 
-    def matrix(where: str) -> tuple | None:
+    def matrix(where: str) -> tuple[Any, ...] | None:
         values = _triple(one, where, int, path)
         if values is not None and min(values) < 1:
             raise InputError(f"{path}: ismrmrd_header field encoding/{where} is {values}; expected positive sizes")

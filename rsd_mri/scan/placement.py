@@ -261,7 +261,7 @@ def turn_filled(filled: Filled, window: Window | None, volume: bool) -> tuple[Fi
     """
     kspace, count = filled.kspace, filled.count
     axes: tuple[int, ...] = (2, 3, 0) if volume else (2, 3)
-    lines = count.any(axis=0)
+    lines = np.asarray(count.any(axis=0))
     n = len(lines)
     places = np.flatnonzero(lines)
     gaps = np.diff(places) - 1

@@ -74,7 +74,8 @@ class Records:
 
 def flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
     """Whether each header has a flag (counted from 1)."""
-    return (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    found: NDArray[np.bool_] = (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    return found
 
 
 def holds_image(records: Records) -> bool:

@@ -1,5 +1,7 @@
 """Calibration lines that are no part of the image: with a matrix and a field of view of their own, in 2-D and 3-D."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -138,7 +140,7 @@ def _resized(kspace: NDArray[np.complex64], axis: int, wanted: int) -> NDArray[n
     return fft1c(torch.from_numpy(_about_middle(image, axis, wanted)), dim=axis).numpy()
 
 
-def _about_middle(array: NDArray, axis: int, wanted: int) -> NDArray:
+def _about_middle(array: NDArray[Any], axis: int, wanted: int) -> NDArray[Any]:
     """Crop or zero-pad an axis so that index n // 2 stays in the middle."""
     n = array.shape[axis]
     start = n // 2 - wanted // 2

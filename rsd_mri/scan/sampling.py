@@ -1,6 +1,7 @@
 """Which points of k-space were acquired."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +43,15 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     InputError
         If slices were undersampled differently.
     """
-    pattern = points.any(axis=0)
+    pattern = np.asarray(points.any(axis=0))
     notes: list[str] = []
     empty = [i for i, one in enumerate(points) if not one.any()]
     if empty and len(empty) < len(points):
         notes.append(f"slices {empty} hold zeros only")
-    rows = pattern.any(axis=1)
+    rows = np.asarray(pattern.any(axis=1))
     window = pattern[rows]
     share = window.mean(axis=0)
-    lines = share > 0
+    lines: NDArray[np.bool_] = share > 0
     as_lines = bool((share[lines] >= 1 - STRAY).all())
     mask = lines if as_lines else pattern
     if as_lines and not window[:, lines].all():
@@ -91,7 +92,7 @@ def _refuse_changing(
 def settle_mask(
     kspace: NDArray[np.complex64],
     points: NDArray[np.bool_],
-    stored: NDArray | None,
+    stored: NDArray[Any] | None,
     path: Path,
 ) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     """Decide the mask of a scan: the stored one, else the zeros of k-space; zero k-space outside it in place.

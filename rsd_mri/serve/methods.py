@@ -21,7 +21,7 @@ from rsd_mri.reconstruction import held_out
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import finish, pooled_std
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -142,7 +142,7 @@ class Learned:
             prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
         )  # fmt: skip
         if method.sampled and method.samples > 1:
-            rec = with_package_interval(rec) if self.interval is None else with_interval(rec, self.interval)
+            rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
         distrust = distance_from_card(
             self.prior.card, self.prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
             sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,

@@ -1,4 +1,4 @@
-"""Cards as tables, and the tables of the README."""
+"""Cards as tables, and the tables of the documentation."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from rsd_mri.commands.bench import bench
 from rsd_mri.metrics.judging import CLEAN, MEASURED
 from rsd_mri.protocol import load_protocol, protocol_folder
 
-README = Path(__file__).parents[2] / "README.md"
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 BEGIN, END = "<!-- rsd-mri bench table -->", "<!-- end of the table -->"
 
 
@@ -82,7 +82,7 @@ def test_cards_are_of_the_protocols_they_lie_beside():
             assert found.trained_images == lengths
 
 
-def test_the_readmes_table_is_that_of_the_cards():
-    text = README.read_text(encoding="utf-8")
+def test_the_table_of_the_results_is_that_of_the_cards():
+    text = RESULTS.read_text(encoding="utf-8")
     inside = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip()
     assert inside.splitlines() == shipped_tables()

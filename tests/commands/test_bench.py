@@ -84,6 +84,7 @@ def test_whole_experiment_says_its_cost():
     assert found["gpu_hours"]["teacher"] > 10 and "GPU hours" in done.stdout
 
 
+@pytest.mark.long
 def test_every_experiment_can_be_planned():
     """Parameters, memory and hours of the whole thing."""
     for one in EXPERIMENTS:

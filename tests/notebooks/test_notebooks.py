@@ -36,6 +36,7 @@ def test_outputs_are_stripped(path):
         assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_they_use_the_interface_alone(path):
     allowed = {"numpy", "matplotlib", "IPython", "ipywidgets", *sys.stdlib_module_names}

@@ -12,6 +12,7 @@ import pytest
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.deliver import Delivery, deliver_all
 from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
@@ -31,7 +32,8 @@ def frames(a_reconstruction):
         rec = a_reconstruction()
         factor = 1 - 0.5 * contrast
         return replace(
-            rec, magnitude=factor * rec.magnitude, image=factor * rec.image, samples=factor * rec.samples,
+            rec, magnitude=factor * rec.magnitude, image=factor * rec.image,
+            posterior=PosteriorPart(factor * rec.samples, rec.std),
             csm=rec.csm[:, : 2 - contrast], frame={"contrast": contrast}, stack=stack, geometry=geometry,
             facts=FACTS.of_contrast(contrast), source=Path("scan.h5"),
         )  # fmt: skip

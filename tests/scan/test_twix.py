@@ -60,6 +60,7 @@ def test_both_versions_give_image_place_and_size(tmp_path, modern):
     assert np.allclose(scan.geometry.read_direction, (-1, 0, 0), atol=1e-6)
     assert np.allclose(scan.geometry.positions, [(1.0, 2.0, 6.0 * s) for s in range(len(k))])
     assert scan.facts.echo_times == (12.0,) and scan.facts.repetition_times == (500.0,)
+    assert scan.facts.inversion_times == ()
 
 
 def test_records_are_those_that_twixtools_reads(tmp_path):

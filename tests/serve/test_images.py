@@ -315,7 +315,8 @@ def test_a_slab_whose_partitions_are_flagged_one_by_one_is_not_begun_early(small
     from rsd_mri.scan.header import parse_header
     from rsd_mri.serve.measurement import SOURCE, Measurement
 
-    limits = "<kspace_encoding_step_2><minimum>0</minimum><maximum>2</maximum><center>1</center></kspace_encoding_step_2>"
+    last = "<minimum>0</minimum><maximum>2</maximum><center>1</center>"
+    limits = f"<kspace_encoding_step_2>{last}</kspace_encoding_step_2>"
     text = header_for((16, 8), (16, 8)).replace("<encodingLimits/>", f"<encodingLimits>{limits}</encodingLimits>")
     measurement = Measurement(parse_header(text, SOURCE), text)
     for partition in range(3):

@@ -54,6 +54,9 @@ class Classical:
         """Itself."""
         return self
 
+    def pair(self) -> None:
+        """There is no spread."""
+
     def parameters(self) -> dict[str, Any]:
         """None are set."""
         return {}

@@ -56,6 +56,9 @@ class OneStep:
         """Itself."""
         return self
 
+    def pair(self) -> None:
+        """There is no spread."""
+
     def parameters(self) -> Parameters:
         """As they are stored."""
         return {"network": "teacher" if self.prior.teacher is not None else self.prior.kind, **_teacher(self.prior)}
@@ -146,6 +149,12 @@ class Posterior:
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
         return Posterior(self.prior, replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), 1)
+
+    def pair(self) -> "Posterior | None":
+        """Two samples of half the levels; none by a generator, which knows one noise level."""
+        if self.sampler.network is not None:
+            return None
+        return replace(self, samples=2, sampler=replace(self.sampler, levels=(self.sampler.levels + 1) // 2))
 
     def parameters(self) -> Parameters:
         """As they are stored."""
