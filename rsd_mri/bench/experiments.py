@@ -44,8 +44,8 @@ class ExperimentSettings:
     """Scale paper: the prepared data."""
     features: str | None = None
     """Scale paper: a TorchScript file or 'principal' instead of Inception."""
-    precision: Literal["32", "bf16", "16"] | None = None
-    """Of the networks: 32; at scale gpu bf16."""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """Of the networks; auto is 32, at scale gpu bf16."""
     minutes: NotNegative = 0.0
     """Scales mini and gpu: stop training after so long with what there is, half of it for each network; the same call
     goes on. 0 for as long as it takes."""
@@ -96,11 +96,11 @@ class Experiment:
         from rsd_mri.bench.comparison import run_comparison
         from rsd_mri.training.fabric import TrainOptions
 
-        count, precision = (2048, "bf16") if scale == "gpu" else (500, "32")
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=settings.precision or precision,
+            "all", settings.fresh, settings.device, precision=_precision(settings, scale),
             seconds=60 * settings.minutes,
         )
+        count = 2048 if scale == "gpu" else 500
         return run_comparison(recipe, out, settings.count or count, options, progress)
 
     def _whole(self, recipe: Protocol, settings: ExperimentSettings, out: Path, progress: Progress) -> BenchCard:
@@ -113,9 +113,15 @@ class Experiment:
             missing = f"{data} is not there" if settings.data else "needs its data (--data)"
             raise InputError(f"bench {self.about.name}: {missing}. {how_to_get(recipe.name, 'bench')}")
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=settings.precision or "32", accumulate=settings.accumulate
+            "all", settings.fresh, settings.device, precision=_precision(settings, "paper"), accumulate=settings.accumulate
         )
         return run_whole(recipe, out, data, settings.count or COUNT, options, settings.features, progress)
+
+
+def _precision(settings: ExperimentSettings, scale: str) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if scale == "gpu" else "32"
 
 
 def _fid(

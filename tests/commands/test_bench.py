@@ -65,7 +65,7 @@ def test_every_bench_has_scales_protocols_and_settings_that_there_are():
         (("run", "linear", "--device", "cpu"), "bench linear: unknown key 'device'; known keys: seed"),
         (("run", "restore", "--scale", "paper"), "bench restore: has no scale paper; there is mini"),
         (("run", "recon", "--dry-run"), "--dry-run is for the published experiments"),
-        (("run", "mri-r4", "--set", "precision=8"), "precision: expected one of 32, bf16, 16, got '8'"),
+        (("run", "mri-r4", "--set", "precision=8"), "precision: expected one of auto, 32, bf16, 16, got '8'"),
         (("run", "mri-r4", "--scale", "paper"), "bench mri-r4: needs its data .--data.. .*rsd-mri"),
         (("run", "mri-r4", "--scale", "paper", "--data", "nowhere"), "bench mri-r4: nowhere is not there"),
     ],
