@@ -83,7 +83,7 @@ class Archive:
         return len(files)
 
     def _associate(self) -> "Association":
-        from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage, Verification
+        from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
         from pynetdicom import AE, _config
 
         _config.LOG_HANDLER_LEVEL = "none"
@@ -94,7 +94,7 @@ class Archive:
             raise InputError(f"--store {self}: the archive does not answer there ({why})") from error
         own = AE(ae_title=CALLING)
         own.acse_timeout = own.dimse_timeout = own.network_timeout = own.connection_timeout = TIMEOUT
-        for context in (MRImageStorage, SecondaryCaptureImageStorage, Verification):
+        for context in (MRImageStorage, SecondaryCaptureImageStorage):
             own.add_requested_context(context)
         link = own.associate(self.host, self.port, ae_title=self.aet)
         if link.is_established:
