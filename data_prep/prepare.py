@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.machine.interrupts import install_in_worker
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
@@ -89,15 +90,17 @@ def prepare_folder(
         return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
     entries: list[VolumeEntry] = []
     name = "manifest.json" if shard is None else f"manifest-{shard[0]}-of-{shard[1]}.json"
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        for entry in _run(jobs, workers, scheduler):
-            entries.append(entry)
-            progress(len(entries) / len(jobs), entry.source)
-    finally:  # an interrupted run leaves a true manifest of what it did
-        manifest = Manifest(out, tuple(sorted(entries, key=lambda e: e.source)), digest, peak)
-        write_manifest(manifest, name)
-    _write_split(manifest, name.replace("manifest", "split"))
+    require_writable(out)
+    with claimed(out / name):
+        remove_leftovers(out)
+        try:
+            for entry in _run(jobs, workers, scheduler):
+                entries.append(entry)
+                progress(len(entries) / len(jobs), entry.source)
+        finally:  # an interrupted run leaves a true manifest of what it did
+            manifest = Manifest(out, tuple(sorted(entries, key=lambda e: e.source)), digest, peak)
+            write_manifest(manifest, name)
+        _write_split(manifest, name.replace("manifest", "split"))
     return manifest
 
 
@@ -221,7 +224,7 @@ def on_one_thread(job: Job) -> VolumeEntry:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Processes are spawned: forking after torch has started threads can hang.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), install_in_worker)
 
 
 def _on_dask(jobs: list[Job], scheduler: str) -> Iterator[VolumeEntry]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from data_prep.manifest import SliceStatus, VolumeEntry
 from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
-from rsd_mri.files import sha256, written_whole
+from rsd_mri.files import sha256
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps, spread
@@ -113,35 +114,34 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
     scan = read_scan(source)
     patient = str(scan.attributes.get("patient_id") or source.name)
     statuses: list[SliceStatus] = []
-    with written_whole(target) as partial:
-        with h5py.File(partial, "w") as file:
-            last, shown, wanted = None, {}, _pictured(scan)
-            for row, (index, last) in enumerate(_slices(scan, settings_for_scan(protocol, scan), statuses)):
-                _append(file, row, index, last, scan.n_slices)
-                if index in wanted:
-                    shown[index] = last
-            if last is None:
-                raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
-            picture = Path(output).with_suffix(".png")
-            entry = VolumeEntry(
-                name, output, "done", "", picture.as_posix(), digest, split_of(patient), tuple(statuses), scan.notes,
-                made_now=True,
-            )  # fmt: skip
-            if not scan.mask.all():
-                file.create_dataset("mask", data=last.mask, fletcher32=True, chunks=last.mask.shape)
-            file.create_dataset("back", data=last.back)
-            kept = asdict(entry)
-            del kept["made_now"]
-            file.attrs.update(_attributes(scan, last, protocol))
-            file.attrs.update(
-                entry=json.dumps(kept),
-                source=source.name,
-                source_hash=digest,
-                source_size=stat.st_size,
-                source_time=stat.st_mtime_ns,
-                patient=hashlib.sha256(patient.encode()).hexdigest()[:16],
-                split=entry.split,
-            )
+    with written_hdf5(target) as file:
+        last, shown, wanted = None, {}, _pictured(scan)
+        for row, (index, last) in enumerate(_slices(scan, settings_for_scan(protocol, scan), statuses)):
+            _append(file, row, index, last, scan.n_slices)
+            if index in wanted:
+                shown[index] = last
+        if last is None:
+            raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
+        picture = Path(output).with_suffix(".png")
+        entry = VolumeEntry(
+            name, output, "done", "", picture.as_posix(), digest, split_of(patient), tuple(statuses), scan.notes,
+            made_now=True,
+        )  # fmt: skip
+        if not scan.mask.all():
+            file.create_dataset("mask", data=last.mask, fletcher32=True, chunks=last.mask.shape)
+        file.create_dataset("back", data=last.back)
+        kept = asdict(entry)
+        del kept["made_now"]
+        file.attrs.update(_attributes(scan, last, protocol))
+        file.attrs.update(
+            entry=json.dumps(kept),
+            source=source.name,
+            source_hash=digest,
+            source_size=stat.st_size,
+            source_time=stat.st_mtime_ns,
+            patient=hashlib.sha256(patient.encode()).hexdigest()[:16],
+            split=entry.split,
+        )
         # Before the prepared file gets its name: where that is, the picture is.
         picture_of_maps(list(shown.values()), target.with_suffix(".png"), name, list(shown))
     return entry

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from rsd_mri.commands.console import result
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import calibrate, full_image, undersampled, write_calibration
-from rsd_mri.reconstruction.reconstruct import ReconOptions
+from rsd_mri.reconstruction.methods import find_prior
+from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
 
@@ -41,10 +41,9 @@ def heads(acceleration: float) -> Iterator[tuple[Scan, NDArray[np.float32]]]:
 def main(folder: Path) -> None:
     """Write a calibration for each acceleration."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = ReconOptions()
-    prior = find_prior(None, "posterior")
+    method = Posterior(find_prior(None, "posterior"))
     for acceleration in ACCELERATIONS:
-        found = calibrate(heads(acceleration), HEADS, 0.9, options, prior)
+        found = calibrate(heads(acceleration), HEADS, 0.9, method)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", found)
         result(found.lines(), found.as_dict(), False)
 

@@ -7,7 +7,6 @@ import html
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
@@ -25,10 +24,11 @@ from rsd_mri.priors.prior import load_prior as _load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import read_calibration, with_interval, with_package_interval
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, Sampler
-from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, Method, ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import find_prior, method_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers.sampler import sampler_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, write_png
 from rsd_mri.results.files import read_reconstruction, write_reconstruction
@@ -210,7 +210,7 @@ class Prior(_Prior):
             ("SHA-256", self.sha256),
             ("Protocol", f"{self.protocol.name}: {self.protocol.description}"),
             ("Network", ", ".join(f"{name} {value}" for name, value in asdict(settings).items())),
-            *((name.replace("_", " "), str(value)) for name, value in self.card.items()),
+            *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
         ]
         return _panel(repr(self), rows)
 
@@ -309,10 +309,10 @@ def load_prior(source: str | Path | None = None, kind: str | None = None) -> Pri
 def reconstruct(
     scan: _Scan | str | Path,
     samples: int = 8,
-    method: Method = "posterior",
+    method: str = "posterior",
     prior: _Prior | str | Path | None = None,
     *,
-    sampler: Sampler = "diffpir",
+    sampler: str = "diffpir",
     levels: int | None = None,
     consistency: bool = False,
     calibration: str | Path | None = None,
@@ -352,21 +352,13 @@ def reconstruct(
     InputError
         If an option is none of those above, or the scan or the prior cannot be used.
     """
-    for name, value, allowed in (("method", method, METHODS), ("sampler", sampler, get_args(Sampler))):
-        if value not in allowed:
-            raise InputError(f"{name} {value}: expected one of {', '.join(allowed)}")
-    if samples < 1:
-        raise InputError(f"samples {samples}: expected at least 1")
     on = resolve_device(device)
-    loaded = None
-    if method in LEARNED:
-        path = None if prior is None or isinstance(prior, _Prior) else Path(prior)
-        loaded = prior if isinstance(prior, _Prior) else find_prior(path, method, sampler)
-        loaded = loaded.to(on)
+    how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
+    if how.prior is not None:
+        how.prior.to(on)
     known = None if calibration is None else read_calibration(Path(calibration))
     source = scan if isinstance(scan, _Scan) else read_scan(scan)
-    options = ReconOptions(method, samples, seed, on, PosteriorSettings.of(sampler, levels, consistency))
-    rec = reconstruct_scan(source, options, loaded, progress=Progress.of(progress))
+    rec = reconstruct_scan(source, how, seed=seed, device=on, progress=Progress.of(progress))
     return Reconstruction(**vars(with_package_interval(rec) if known is None else with_interval(rec, known)))
 
 

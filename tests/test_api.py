@@ -16,11 +16,13 @@ import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
 from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, build_denoiser, save_law, save_prior
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan import write_fastmri
@@ -53,7 +55,7 @@ def run(tmp_path_factory):
     save_law(folder, law)
     for kind in ("teacher", "generator"):
         network = build_denoiser(protocol, Inputs.of(law))
-        save_prior(folder / f"{kind}.safetensors", kind, network, protocol, Inputs.of(law), {"slices": 2})
+        save_prior(folder / f"{kind}.safetensors", kind, network, protocol, Inputs.of(law), Card(slices=2))
     return folder
 
 
@@ -84,14 +86,15 @@ def test_reconstruct_is_reconstruct_scan(scan, tmp_path):
     path = write_fastmri(tmp_path / "scan.h5", scan)
     shares = []
     by_file = rsd.reconstruct(path, method="cg-sense", progress=shares.append)
-    direct = reconstruct_scan(rsd.read(path), ReconOptions("cg-sense"))
+    direct = reconstruct_scan(rsd.read(path), CLASSICAL["cg-sense"])
     np.testing.assert_array_equal(by_file.magnitude, direct.magnitude)
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
 
 
 def test_posterior_is_the_default_under_the_package_prior(rec):
     assert rec.method == "posterior" and rec.samples.shape == (2, 2, 48, 48)
-    assert rec.prior == str(RECONSTRUCTION / "denoiser.safetensors") and rec.prior_hash == rsd.load_prior().sha256
+    assert rec.prior.path == str(RECONSTRUCTION / "denoiser.safetensors")
+    assert rec.prior.sha256 == rsd.load_prior().sha256
 
 
 def test_picture_has_the_std_beside_the_image(scan, rec):

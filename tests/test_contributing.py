@@ -14,8 +14,12 @@ from rsd_mri.corruption import inpainting
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.posterior import samplers as posterior
+from rsd_mri.reconstruction.classical import methods as classical
+from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
+from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
 from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, diffpir
+from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
 from rsd_mri.scan import arrays
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +30,8 @@ def example(heading: str, home: ModuleType, **names: Any) -> dict[str, Any]:
     """Run the code below a heading among the names of the module it is for."""
     section = TEXT.split(f"## {heading}")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.S)
-    assert f"`{Path(home.__file__).relative_to(ROOT)}`" in section
+    folder = Path(home.__file__).relative_to(ROOT).parent
+    assert f"`{folder}/" in section
     space = {**vars(home), **names}
     exec(code, space)  # noqa: S102 - our own text
     return space
@@ -61,8 +66,33 @@ def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
         operator, y, sigma, lambda x, t, step: x * (c**2 / (c**2 + t**2))[:, None, None],
         lambda step, what, like: torch.zeros_like(like), torch.zeros(1, *shape, dtype=torch.complex128), c,
     )
-    found = example("Add a sampler", posterior)["plug_and_play"](problem, torch.full((60,), 0.8), 30, 1e-10)
+    made = example("Add a sampler", diffpir)["PlugAndPlay"]
+    found = made(levels=60, sigma_min=0.8, sigma_max=0.8, iterations=30, tolerance=1e-10).sample(problem)
     assert torch.allclose(found.reshape(n), mean, atol=1e-4)
+    # The row is all that a table needs.
+    table = SAMPLERS | named(made())
+    assert sampler_of("plug-and-play", 7, table).parameters()["levels"] == 7
+
+
+def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch):
+    shape, sigma = (6, 8), 0.1
+    csm = normal((1, 2, *shape), generator("maps"), torch.complex128)
+    csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
+    operator = sense_operator(csm, torch.tensor([0, 1, 0, 1, 1, 0, 0, 1]))
+    y = operator(normal((1, *shape), generator("image"), torch.complex128))
+    names = example("Add a classical method", classical, gradient=gradient, gradient_adjoint=gradient_adjoint)
+    monkeypatch.setattr(classical, "smooth_sense", names["smooth_sense"], raising=False)
+    found = Classical("smooth", "Smooth", "least squares, smooth", "smooth_sense").run(operator, y, sigma)
+    weight = classical.default_regularisation("cg-sense", operator, y, sigma)
+    n = shape[0] * shape[1]
+    eye = torch.eye(n, dtype=torch.complex128).reshape(n, *shape)
+    matrix = (operator.gram(eye) + weight * gradient_adjoint(gradient(eye))).reshape(n, n).T
+    exact = torch.linalg.solve(matrix, operator.adjoint(y).reshape(n))
+    assert torch.allclose(found.reshape(n), exact, atol=1e-3)
+
+
+def test_every_row_of_the_classical_table_is_a_function():
+    assert all(callable(getattr(classical, method.function)) for method in CLASSICAL.values())
 
 
 def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):

@@ -3,6 +3,7 @@
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
+from rsd_mri.priors.card import Card
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DistillationSettings,
@@ -50,4 +51,4 @@ def run(slices, folder, protocol=PROTOCOL, *, progress=SILENT, **options):
     data = UndersampledSlices(slices, protocol.mask, protocol.seed)
     chosen = TrainOptions(device="cpu", **options)
     monitor = proximal_distance(data, protocol)
-    return train(data, protocol, folder, chosen, progress, {"data": "test"}, monitor=monitor)
+    return train(data, protocol, folder, chosen, progress, Card(data="test"), monitor=monitor)

@@ -23,9 +23,10 @@ from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import load_protocol
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings, restore
+from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
+from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers import Sampler
 from rsd_mri.training.fabric import TrainOptions
 
 Picture: TypeAlias = NDArray[np.float32]
@@ -92,7 +93,7 @@ HEADER = f"{'PSNR [dB] / SSIM':<32}{'pictures':>5}{'as given':>14}{'baseline':>1
 
 def restore_held_out(
     prior: Prior, clean: NDArray[np.float32], tasks: Sequence[Task] = TASKS, samples: int = 8, seed: int = 0,
-    settings: PosteriorSettings | None = None, progress: Progress = SILENT,
+    sampler: Sampler | None = None, progress: Progress = SILENT,
 ) -> list[Row]:
     """Degrade clean pictures, restore them, and compare.
 
@@ -108,8 +109,8 @@ def restore_held_out(
         Posterior samples per picture.
     seed
         Of degradations and samples.
-    settings
-        Sampler and levels; those of `rsd-mri restore` where None.
+    sampler
+        With its levels; those of `rsd-mri restore` where None.
     progress
         Told the share done.
     """
@@ -121,7 +122,7 @@ def restore_held_out(
             device = next(prior.denoiser.parameters()).device
             keys: list[Key] = [(seed, "restore", task.name, i, k) for k in range(samples)]
             made = restore(
-                prior, y.to(device), task.degradation, seen, keys, settings or picture_settings("diffpir"),
+                prior, y.to(device), task.degradation, seen, keys, sampler or PICTURE_SAMPLERS["diffpir"],
             )
             plain = plainly_restored(task, y.numpy(), None if seen is None else seen.numpy())
             given = enlarged(y.numpy(), picture.shape[-1] // y.shape[-1])

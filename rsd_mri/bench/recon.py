@@ -21,17 +21,19 @@ from rsd_mri.bench.rival import rival_of
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.metrics.image_quality import nmse, psnr, ssim
-from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import SILENT, Progress
-from rsd_mri.protocol import DataSettings, PrepSettings
+from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.intervals import full_image, undersampled
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
-from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, run_method, try_held_out
+from rsd_mri.reconstruction.methods import METHODS, Method, method_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.reconstruct import run_method
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.simulate import simulate_scan
@@ -124,21 +126,20 @@ def run_recon_bench(
     list of Result
         In the order of the table.
     """
-    ours = {name: (name, 1) for name in reversed(METHODS)} | {f"posterior, mean of {samples}": ("posterior", samples)}
+    ours = {name: method_of(name, prior, samples=1) for name in reversed(METHODS)}
+    ours[f"posterior, mean of {samples}"] = method_of("posterior", prior, samples=samples)
+    ours["posterior, few-step"] = method_of("posterior", prior, SAMPLERS["few-step"], 1)
     rows: dict[tuple[float, str], list[Result]] = {}
-    ours["posterior, few-step"] = ("posterior", 1)
     peers = [*all_peers(), *rivals]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
         for scan, target in scans:
             short = undersampled(scan, acceleration, seed)
-            slices = _prepared(short)
-            for name, (method, count) in ours.items():
+            slices = PreparedScan.of(short)
+            for name, method in ours.items():
                 progress(done / total, f"R={acceleration:g} {name}")
-                sampler = PosteriorSettings.of("few-step" if "few-step" in name else "diffpir")
-                options = ReconOptions(method, count, seed, posterior=sampler)  # type: ignore[arg-type]
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
-                    row = _ours(name, acceleration, one, i, short.source.name, options, prior, truth)
+                    row = _ours(name, acceleration, one, i, short.key, method, seed, truth)
                     rows.setdefault((acceleration, name), []).append(row)
                 done += 1
             for peer in peers:
@@ -149,11 +150,6 @@ def run_recon_bench(
     return [_mean(group) for group in rows.values()]
 
 
-def _prepared(scan: Scan) -> list[PreparedSlice]:
-    volume = calibrate_volume(scan, PrepSettings())
-    return [prepare_slice(scan, i, PrepSettings(), volume) for i in range(scan.n_slices)]
-
-
 def rival_for(
     folder: Path, size: tuple[int, int], minutes: float, seed: int, progress: Progress,
     accelerations: Sequence[float] = ACCELERATIONS, heads: int = RIVAL_HEADS,
@@ -161,24 +157,23 @@ def rival_for(
     """The learned rival of a run folder, trained on undersampled heads that the bench does not judge by."""
 
     def scans() -> list[PreparedSlice]:
-        slices = []
+        slices: list[PreparedSlice] = []
         made = simulated_heads(heads, size, seed, "rival")
         for (number, (scan, _)), _ in progress.each(list(enumerate(made)), "scans for the rival"):
-            slices += _prepared(undersampled(scan, accelerations[number % len(accelerations)], seed))
+            slices += PreparedScan.of(undersampled(scan, accelerations[number % len(accelerations)], seed))
         return slices
 
     return rival_of(folder, scans, minutes, seed, progress.part(0, 1, "training the rival"))
 
 
 def _ours(
-    name: str, acceleration: float, one: PreparedSlice, index: int, scan: str, options: ReconOptions, prior: Prior,
+    name: str, acceleration: float, one: PreparedSlice, index: int, scan: str, method: Method, seed: int,
     truth: NDArray[np.float32],
 ) -> Result:
     def call() -> Tensor:
-        settled, chosen = options, prior
-        if options.method in LEARNED and prior.teacher is not None:
-            settled, chosen, _ = try_held_out(one, scan, options, prior)
-        return run_method([one], scan, index, settled, chosen, Batches(1, options.samples, 0), SILENT)[0]
+        several = len(method.candidates()) > 1
+        chosen = settle(method, one, scan, seed, CPU).method if several else method
+        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0]
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)

@@ -3,8 +3,6 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
-import os
-import sys
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -32,6 +30,7 @@ from rsd_mri.commands.restore import restore
 from rsd_mri.commands.serve import openrecon, send, serve
 from rsd_mri.commands.train import train
 from rsd_mri.errors import InputError
+from rsd_mri.machine import interrupts, threads
 
 app = typer.Typer(
     help="Generative models for multi-coil MRI, learned from undersampled and noisy scans only. "
@@ -274,11 +273,5 @@ def demo(
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
-    # Threads that spin for long while they wait bring a machine that does other work to a halt. Read by GNU OpenMP
-    # when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    try:
-        app()
-    except KeyboardInterrupt:
-        say("stopped")
-        sys.exit(130)
+    threads.begin()
+    interrupts.run(app)

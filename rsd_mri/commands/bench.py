@@ -193,7 +193,7 @@ def _recon(
         write_card,
     )
     from rsd_mri.files import written_whole
-    from rsd_mri.reconstruction.deliver import find_prior
+    from rsd_mri.reconstruction.methods import find_prior
 
     # 168 lines hold the centre of 20 and one more at R = 8.
     count, size = (1, (160, 168)) if scale is Scale.mini else (4, (320, 168))

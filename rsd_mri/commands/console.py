@@ -1,6 +1,7 @@
 """What the commands share: progress on stderr, results on stdout, errors as one sentence."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rsd_mri.errors import InputError
+from rsd_mri.files import unwritable
+from rsd_mri.machine import threads
 from rsd_mri.progress import Progress as Told
 
 if TYPE_CHECKING:
@@ -30,14 +33,23 @@ def debugging() -> bool:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Turn an `InputError` into one sentence on stderr and exit code 2."""
+    """Turn an `InputError`, a full disk or memory that runs out into one sentence on stderr and exit code 2."""
     try:
         yield
-    except InputError as error:
-        if _debug:
+    except (InputError, OSError, MemoryError) as error:
+        sentence = _sentence(error)
+        if _debug or sentence is None:
             raise
-        say(f"Error: {error}")
+        say(f"Error: {sentence}")
         raise typer.Exit(2) from None
+
+
+def _sentence(error: Exception) -> str | None:
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        return unwritable(error)
+    return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
 
 
 def say(text: str) -> None:
@@ -53,11 +65,18 @@ def log(text: str) -> None:
 
 def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
     """Write the result to stdout; with `--json` the last line is one JSON object."""
-    for line in lines:
-        sys.stdout.write(line + "\n")
-    if as_json:
-        sys.stdout.write(json.dumps(values, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        for line in lines:
+            sys.stdout.write(line + "\n")
+        if as_json:
+            sys.stdout.write(json.dumps(values, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left cannot be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(f"the result cannot be written to standard output ({error.strerror})") from error
 
 
 class Bar:
@@ -70,6 +89,7 @@ class Bar:
         self.description = description
 
     def __enter__(self) -> "Bar":
+        threads.settle()
         if self._progress is not None:
             self._progress.start()
         return self
@@ -84,6 +104,7 @@ class Bar:
         return Told(self._show)
 
     def _show(self, done: float, description: str, detail: str) -> None:
+        threads.settle()  # here, since this is called all along by what computes
         if self._progress is None:
             return
         if description and description != self.description:

@@ -1,12 +1,13 @@
 """Options that several commands have, and what they stand for."""
 
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from rsd_mri.errors import InputError
+from rsd_mri.errors import InputError, alike
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol
@@ -22,6 +23,20 @@ class Device(str, Enum):
 
 
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """A parser of an option that takes one name of a table."""
+    known = tuple(names)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise typer.BadParameter(f"'{text}' is none of {', '.join(known)}{alike(text, list(known))}")
+        return text
+
+    return parse
+
+
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]

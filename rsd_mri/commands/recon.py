@@ -1,49 +1,38 @@
 """`rsd-mri recon` and `rsd-mri calibrate`."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
-from rsd_mri.commands.options import Device, DeviceOption, JsonOption, ProtocolOption, SeedOption, existing, protocol_of
+from rsd_mri.commands.options import (
+    Device,
+    DeviceOption,
+    JsonOption,
+    ProtocolOption,
+    SeedOption,
+    existing,
+    one_of,
+    protocol_of,
+)
 from rsd_mri.errors import InputError
-
-
-class MethodName(str, Enum):
-    """Ways to reconstruct."""
-
-    posterior = "posterior"
-    one_step = "one-step"
-    l1_wavelet = "l1-wavelet"
-    tv = "tv"
-    cg_sense = "cg-sense"
-    zero_filled = "zero-filled"
-
-
-class SamplerName(str, Enum):
-    """Ways to sample the posterior."""
-
-    diffpir = "diffpir"
-    few_step = "few-step"
-    annealing = "annealing"
-    langevin = "langevin"
-    dps = "dps"
-    a_dps = "a-dps"
-    noise_space = "noise-space"
-
+from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
 
 PriorOption = Annotated[
     Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")
 ]
-SamplerOption = Annotated[
-    SamplerName,
+MethodOption = Annotated[
+    str,
     typer.Option(
-        help="diffpir: the best images. few-step: four levels, fast. annealing, langevin: "
-        "exact for a Gaussian prior. dps, a-dps: follow the data's gradient, slow. noise-space: through a run's "
-        "one-step generator."
+        parser=one_of(METHODS), metavar="|".join(METHODS),
+        help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
+]
+SamplerOption = Annotated[
+    str, typer.Option(parser=one_of(SAMPLERS), metavar="|".join(SAMPLERS), help=described(SAMPLERS))
 ]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
 ConsistencyOption = Annotated[
@@ -54,9 +43,9 @@ ConsistencyOption = Annotated[
 def recon(
     scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format.")],
     prior: PriorOption = None,
-    method: Annotated[MethodName, typer.Option(help="How to reconstruct.")] = MethodName.posterior,
+    method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
-    sampler: SamplerOption = SamplerName.diffpir,
+    sampler: SamplerOption = "diffpir",
     levels: LevelsOption = None,
     consistency: ConsistencyOption = False,
     calibration: Annotated[
@@ -95,8 +84,6 @@ def recon(
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
-        from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
-        from rsd_mri.reconstruction.reconstruct import ReconOptions
         from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
@@ -105,14 +92,15 @@ def recon(
         archive = None if store is None else Archive.of(store)
         delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
-        options = ReconOptions(
-            method.value, samples, seed, resolve_device(device.value),
-            PosteriorSettings.of(sampler.value, levels, consistency), held_out,
-        )
+        on = resolve_device(device.value)
+        how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
+        if how.prior is not None:
+            how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
         with Bar("reconstructing") as bar:
             done = reconstruct_files(
-                scans, options, prior, delivery, chosen, bar.progress, known
+                scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
+                progress=bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")
@@ -128,7 +116,7 @@ def calibrate(
     prior: PriorOption = None,
     samples: Annotated[int, typer.Option(min=2, help="Posterior samples.")] = 8,
     coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of the body's pixels to cover.")] = 0.9,
-    sampler: SamplerOption = SamplerName.diffpir,
+    sampler: SamplerOption = "diffpir",
     levels: LevelsOption = None,
     consistency: ConsistencyOption = False,
     device: DeviceOption = Device.auto,
@@ -142,23 +130,19 @@ def calibrate(
     with refusing():
         from rsd_mri.files import require_writable
         from rsd_mri.machine.device import resolve_device
-        from rsd_mri.reconstruction.deliver import find_prior
         from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
         from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
-        from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
-        from rsd_mri.reconstruction.reconstruct import ReconOptions
+        from rsd_mri.reconstruction.posterior.methods import Posterior
         from rsd_mri.scan.reading import read_scan
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
         files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
-        options = ReconOptions(
-            "posterior", samples, seed, resolve_device(device.value),
-            PosteriorSettings.of(sampler.value, levels, consistency),
-        )
-        loaded = find_prior(prior, "posterior", sampler.value).to(options.device)
+        on = resolve_device(device.value)
+        chosen = sampler_of(sampler, levels, SAMPLERS)
+        how = Posterior(find_prior(prior, "posterior", chosen).to(on), chosen, samples, consistency)
         with Bar("calibrating") as bar:
             pairs = undersampled_pairs(map(read_scan, files), accel, seed)
-            found = calibrate_on(pairs, len(files), coverage, options, loaded, bar.progress)
+            found = calibrate_on(pairs, len(files), coverage, how, seed=seed, device=on, progress=bar.progress)
         write_calibration(out, found)
         result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

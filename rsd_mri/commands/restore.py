@@ -7,9 +7,11 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
-from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
-from rsd_mri.commands.recon import LevelsOption, SamplerName, SamplerOption
+from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing, one_of
+from rsd_mri.commands.recon import LevelsOption
 from rsd_mri.errors import InputError
+from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
 
 
 class KindName(str, Enum):
@@ -34,7 +36,12 @@ def restore(
     kernel_std: Annotated[float, typer.Option(help="Blur: standard deviation of the Gaussian [pixels].")] = 2.0,
     factor: Annotated[int, typer.Option(min=2, help="Super-resolution: how many times larger.")] = 2,
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 8,
-    sampler: SamplerOption = SamplerName.diffpir,
+    sampler: Annotated[
+        str,
+        typer.Option(
+            parser=one_of(PICTURE_SAMPLERS), metavar="|".join(PICTURE_SAMPLERS), help=described(PICTURE_SAMPLERS)
+        ),
+    ] = "diffpir",
     levels: LevelsOption = None,
     reference: Annotated[
         Optional[Path], typer.Option(help="The true picture, or a folder with one of each name: adds PSNR and SSIM.")
@@ -51,7 +58,7 @@ def restore(
     with refusing():
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.priors.prior import load_prior
-        from rsd_mri.reconstruction.pictures.degradations import Degradation, picture_settings
+        from rsd_mri.reconstruction.pictures.degradations import Degradation
         from rsd_mri.reconstruction.pictures.restoration import restore_files
 
         if corruption is KindName.noise and not sigma:
@@ -61,10 +68,10 @@ def restore(
                 existing(given, "file or folder")
         loaded = load_prior(existing(prior, "run folder"), "teacher").to(resolve_device(device.value))
         degradation = Degradation(corruption.value, sigma, kernel_size, kernel_std, factor)
+        chosen = sampler_of(sampler, levels, PICTURE_SAMPLERS)
         with Bar("restoring") as bar:
             done = restore_files(
-                pictures, loaded, degradation, samples, picture_settings(sampler.value, levels), out, mask, reference,
-                seed, bar.progress,
+                pictures, loaded, degradation, samples, chosen, out, mask, reference, seed, bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

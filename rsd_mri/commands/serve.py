@@ -10,7 +10,7 @@ import typer
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.commands.console import debugging, refusing, result
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
-from rsd_mri.commands.recon import MethodName, PriorOption
+from rsd_mri.commands.recon import MethodOption, PriorOption
 from rsd_mri.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Flip(str, Enum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; the protocol has no password.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 9002,
-    method: Annotated[MethodName, typer.Option(help="For clients that name none.")] = MethodName.posterior,
+    method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, max=16, help="Posterior samples.")] = 4,
     prior: PriorOption = None,
     calibration: Annotated[
@@ -58,7 +58,7 @@ def serve(
             require_writable(save)
         serve_on(
             ServeOptions(
-                host, port, method.value, samples, prior, calibration, seed, device.value, flip.value, save,
+                host, port, method, samples, prior, calibration, seed, device.value, flip.value, save,
                 connections, max_memory, idle, json, debugging(),
             )
         )
@@ -116,7 +116,7 @@ def send(
 def openrecon(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
     vendor: Annotated[str, typer.Option(help="Who builds the package; part of its name.")] = "research",
-    method: Annotated[MethodName, typer.Option(help="What the console offers first.")] = MethodName.posterior,
+    method: MethodOption = "posterior",
     json: JsonOption = False,
 ) -> None:
     """Write what a scanner's console needs to run the server: label, Dockerfile, manual and build script.
@@ -126,7 +126,7 @@ def openrecon(
     with refusing():
         from rsd_mri.serve.openrecon import Package, write_package
 
-        package = Package(vendor, method.value)
+        package = Package(vendor, method)
         written = write_package(folder, package)
         line = f"{folder}: {len(written)} files; 'bash {folder / 'build.sh'}' builds {package.file_name}.zip"
         values = {"files": [str(path) for path in written], "archive": f"{package.file_name}.zip"}

@@ -13,7 +13,7 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
-from rsd_mri.operators import sense_operator
+from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
@@ -102,6 +102,11 @@ class UndersampledSlices:
         return Measurements(
             kspace, sense_operator(csm, masks), sigma, tuple((self.seed, case[4]) for case in cases)
         )
+
+    def measured(self, index: int) -> tuple[Sense, Tensor, float]:
+        """Operator, k-space and noise level of one slice, each with a batch of one."""
+        kspace, csm, mask, sigma, _ = self._load(index)
+        return sense_operator(csm[None], mask[None]), kspace[None], float(np.float32(sigma))
 
     def _load(self, index: int) -> tuple[Tensor, Tensor, Tensor, float, str]:
         if index in self._cache:

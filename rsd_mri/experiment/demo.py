@@ -13,11 +13,13 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.experiment.runs import simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.image_quality import psnr, ssim
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.reconstruction.deliver import Delivery, deliver
-from rsd_mri.reconstruction.reconstruct import LEARNED, METHODS, ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import METHODS, method_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan.reading import read_scan
@@ -136,15 +138,17 @@ def run_demo(
             plane="axial",
         ),
     )[0]
-    scan = read_scan(path)
+    scan = PreparedScan.of(read_scan(path))
     with h5py.File(path, "r") as file:
         reference = file["reconstruction_rss"][()]
-    prior = load_prior(run, "teacher").to(resolve_device(device))
+    on = resolve_device(device)
+    prior = load_prior(run, "teacher").to(on)
     recs = {}
     for method in reversed(METHODS):
-        options = ReconOptions(method=method, samples=2 if fast else 4, seed=seed, device=resolve_device(device))
-        chosen = prior if method in LEARNED else None
-        recs[method] = step(f"reconstruct: {method}", partial(reconstruct_scan, scan, options, chosen))
+        chosen = method_of(method, prior, samples=2 if fast else 4)
+        recs[method] = step(
+            f"reconstruct: {method}", partial(reconstruct_scan, scan, chosen, seed=seed, device=on)
+        )
         done.figures[method] = {
             "psnr": psnr(reference, recs[method].magnitude),
             "ssim": ssim(reference, recs[method].magnitude),

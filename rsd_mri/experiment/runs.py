@@ -1,11 +1,13 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
@@ -17,12 +19,14 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
-from rsd_mri.operators import Sense
+from rsd_mri.files import claimed
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.classical.methods import l1_wavelet, total_variation
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import train, train_denoiser
 from rsd_mri.simulation import simulate_folder
@@ -82,13 +86,20 @@ def train_run(
         As of `train`, and `first`: whether this is the first of all processes.
     """
     fabric = make_fabric(options)
+    with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
+        return _train_run(protocol, out, data, options, progress, fabric)
+
+
+def _train_run(
+    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> dict[str, Any]:
     first = fabric.is_global_zero
     if protocol.corruption.kind != "undersampling":
         if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
         pictures = corrupted_images(protocol, data)
         source = protocol.data.source if data is None else data.name
-        card = {"data": source, "images": len(pictures), "corruption": asdict(protocol.corruption)}
+        card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
         done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
         return {**done, "first": first}
@@ -101,14 +112,14 @@ def train_run(
     cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
     scans = PreparedDataset(data)
     slices = measured_slices(cut, scans)
-    card = {"data": data.name, **describe(slices), "matrix": list(commonest_size(scans))}
+    card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
     if options.stage == "denoiser":
         # The first restores and stores; the others then read what it stored.
         if first:
             restore(slices, protocol, out, progress.step("restoring"), options.start)
         fabric.barrier()
         restored = restore(slices, protocol, out, progress.step("restoring"), options.start)
-        card["restored_by"] = protocol.denoiser.restored_by
+        card = replace(card, restored_by=protocol.denoiser.restored_by)
         done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
     else:
         monitor = proximal_distance(slices, protocol)
@@ -168,34 +179,27 @@ def restore(
             return torch.view_as_complex(tensors["images"])
     if method == "posterior" and prior is None:
         prior = load_prior(folder, "denoiser")
+    restoring: Method = CLASSICAL[method] if prior is None else Posterior(prior, samples=1)
     images = []
     for i, _ in progress.each(range(len(slices))):
-        one = slices.batch([i])
-        assert isinstance(one.operator, Sense)  # noqa: S101 - for the type checker
-        sigma = float(one.sigma)
-        if prior is not None:
-            key = [(protocol.seed, "restore", i)]
-            images.append(
-                sample_posterior(prior, one.operator, one.y, sigma, key, PosteriorSettings(), SILENT)[0]
-            )
-        else:
-            images.append((l1_wavelet if method == "l1-wavelet" else total_variation)(one.operator, one.y, sigma)[0])
+        operator, y, sigma = slices.measured(i)
+        images.append(restoring.run(operator, y, sigma, [(protocol.seed, "restore", i)])[0])
     stacked = torch.stack(images)
     save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked
 
 
-def describe(slices: UndersampledSlices) -> dict[str, Any]:
+def described(slices: UndersampledSlices) -> Card:
     """The card's facts on the training data: what a scan is compared with before it is reconstructed."""
     corruption = slices.corruption
     sigma = corruption.sigma.numpy()
-    return {
-        "slices": len(slices),
-        "slices_of_other_sizes_left_out": slices.left_out,
-        "coils": int(corruption.bank.shape[1]),
-        "acceleration": corruption.mask.acceleration,
-        "mask": corruption.mask.kind,
-        "acs_lines": corruption.mask.acs_lines,
-        "sigma_median": float(np.median(sigma)),
-        "sigma_range": [float(sigma.min()), float(sigma.max())],
-    }
+    return Card(
+        slices=len(slices),
+        slices_of_other_sizes_left_out=slices.left_out,
+        coils=int(corruption.bank.shape[1]),
+        acceleration=corruption.mask.acceleration,
+        mask=corruption.mask.kind,
+        acs_lines=corruption.mask.acs_lines,
+        sigma_median=float(np.median(sigma)),
+        sigma_range=(float(sigma.min()), float(sigma.max())),
+    )

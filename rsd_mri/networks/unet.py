@@ -127,7 +127,8 @@ class UNet(nn.Module):
             condition = F.pixel_unshuffle(F.pad(condition.to(x.dtype), pad), fold)
         # Real parts stay first: a channel's pixels become neighbouring channels.
         h = F.pixel_unshuffle(F.pad(x, pad), fold)
-        if h.is_cuda:  # the layout of the matrix units; every layer keeps it
+        # The layout of matrix units, and of the quickest convolutions of processors; every layer keeps it.
+        if h.is_cuda or not torch.is_grad_enabled():
             h = h.contiguous(memory_format=torch.channels_last)
         if self.condition_gain is not None:
             h = self.first(h) * (1 + self.condition_gain(condition).repeat(1, 2, 1, 1))

@@ -1,8 +1,8 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -13,10 +13,11 @@ from rsd_mri.corruption.corruption import Corruption
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
-from rsd_mri.files import sha256
+from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
+from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
-from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
+from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
 
@@ -50,8 +51,8 @@ class Prior:
     """`teacher`, `generator` or `denoiser` (of whole images)."""
     inputs: Inputs
     protocol: Protocol
-    card: dict[str, Any]
-    """What it was trained on: anatomy, acceleration, matrix, noise levels, number of slices."""
+    card: Card
+    """What it was trained on."""
     path: Path
     sha256: str
     teacher: "Prior | None" = None
@@ -91,10 +92,10 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
 
 
 def save_prior(
-    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: dict[str, Any]
+    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card
 ) -> None:
     """Write weights, protocol and card to one safetensors file."""
-    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card}
+    metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card.as_dict()}
     save_tensors(path, module.state_dict(), metadata)
 
 
@@ -126,7 +127,10 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
             if not any((path.parent / name).is_file() for name in marks):
                 raise InputError(f"{source}: not a run folder; 'rsd-mri train --accel 4 --out RUN' makes one")
             raise InputError(f"{source}: the run has no {wanted} yet; finish it with 'rsd-mri train --out {source}'")
-    tensors, metadata = load_tensors(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected weights written by 'rsd-mri train'")
+    content = read_whole(path)  # once: the hash is of the weights that are used
+    tensors, metadata = parse_tensors(content, path)
     found = metadata.get("kind")
     if found not in KINDS or "protocol" not in metadata:
         raise InputError(f"{path}: not a prior of rsd-mri; expected a run folder or its teacher or generator file")
@@ -137,7 +141,8 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))
     denoiser.requires_grad_(False).eval()
-    return Prior(denoiser, found, inputs, protocol, metadata.get("card", {}), path, sha256(path), teacher)
+    card, digest = Card.of(metadata.get("card", {})), hashlib.sha256(content).hexdigest()
+    return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
 
 
 BANK = "sensitivities.safetensors"

@@ -1,17 +1,11 @@
 """Reasons to distrust a reconstruction: what the data say of it, and what they cannot say."""
 
-from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from rsd_mri.operators import Sense, fft2c
-from rsd_mri.randomness import generator
+from rsd_mri.priors.card import Card
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy
-
-HELD_OUT = 0.15
-"""Share of the acquired outer lines that are left out to be predicted."""
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:
@@ -58,9 +52,9 @@ def dispersion(operator: Sense, samples: Tensor) -> tuple[float, float]:
     """
     n = len(samples)
     mean = samples.mean(0, keepdim=True)
-    total = sum(fft2c(operator.coils.forward(one[None] - mean)).abs().square() for one in samples)
-    assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
-    variance = total / (n - 1)
+    squares = (fft2c(operator.coils.forward(one[None] - mean)).abs().square() for one in samples)
+    # One at a time: all at once would hold the coil images of every sample.
+    variance = sum(squares, samples.real.new_zeros(())) / (n - 1)
     mask = operator.mask.expand_as(variance)
     unmeasured = variance[~mask]
     return (
@@ -69,71 +63,8 @@ def dispersion(operator: Sense, samples: Tensor) -> tuple[float, float]:
     )
 
 
-def hold_out(mask: Tensor, key: tuple[int | str, ...], acs: tuple[int, int]) -> Tensor:
-    """Choose acquired outer lines (or points) to leave out.
-
-    Parameters
-    ----------
-    mask
-        [phase_encode] or [readout, phase_encode], boolean.
-    key
-        Of the draw.
-    acs
-        Fully sampled centre (readout, phase_encode), which is kept.
-
-    Returns
-    -------
-    Tensor
-        What is left out, boolean, in the shape of the mask; empty where nothing lies outside the centre.
-    """
-    outer = mask.clone()
-    centre = tuple(
-        slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
-        for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
-    )
-    outer[centre] = False
-    places = outer.nonzero()
-    count = round(HELD_OUT * len(places)) or min(len(places), 1)
-    chosen = places[torch.randperm(len(places), generator=generator(*key))[:count]]
-    left = torch.zeros_like(mask)
-    left[tuple(chosen.T)] = True
-    return left
-
-
-def held_out_error(
-    operator: Sense, kspace: Tensor, sigma: float, left: Tensor, reconstruct: Callable[[Sense, Tensor], Tensor]
-) -> float:
-    """Reconstruct without some acquired lines, and predict them.
-
-    Parameters
-    ----------
-    operator, kspace, sigma
-        Of one slice.
-    left
-        As `hold_out` chose.
-    reconstruct
-        From an operator and its k-space to an image.
-
-    Returns
-    -------
-    float
-        Energy of the error on the lines left out over that of their signal, both without the noise: 0 is a perfect
-        prediction, 1 as bad as zero.
-    """
-    mask = operator.mask.clone()
-    kept = mask & ~left.to(mask.device).reshape(1, 1, -1, left.shape[-1])
-    short = operator.with_mask(kept[:, 0])
-    image = reconstruct(short, short.sampling(kspace))
-    tested = operator.with_mask((mask & ~kept)[:, 0])
-    measured = tested.sampling(kspace)
-    noise = float((mask & ~kept).expand(1, 1, *kspace.shape[-2:]).sum()) * kspace.shape[1] * sigma**2
-    error = float(energy(tested.forward(image) - measured).sum()) - noise
-    signal = float(energy(measured).sum()) - noise
-    return max(error, 0.0) / signal if signal > 0 else float("nan")
-
-
 def distance_from_card(
-    card: dict[str, Any], sigma_data: float, *, acceleration: float, sigma: float, size: tuple[int, int], rms: float
+    card: Card, sigma_data: float, *, acceleration: float, sigma: float, size: tuple[int, int], rms: float
 ) -> list[str]:
     """Say where a scan lies outside what its prior was trained on.
 
@@ -152,13 +83,12 @@ def distance_from_card(
         One plain sentence for each way in which it differs.
     """
     found = []
-    trained = card.get("acceleration")
-    if trained and acceleration > 1.25 * float(trained):
-        found.append(f"The scan's R={acceleration:.1f} is above the R={float(trained):.1f} the prior was learned at")
-    low, high = card.get("sigma_range", (0.0, float("inf")))
+    if card.acceleration and acceleration > 1.25 * card.acceleration:
+        found.append(f"The scan's R={acceleration:.1f} is above the R={card.acceleration:.1f} the prior was learned at")
+    low, high = card.sigma_range or (0.0, float("inf"))
     if not low / 2 <= sigma <= 2 * high:
         found.append(f"The scan's noise {sigma:.3g} is outside the {low:.3g} to {high:.3g} the prior was learned from")
-    matrix = card.get("matrix")
+    matrix = card.matrix
     if matrix and not all(0.5 * m <= n <= 2 * m for m, n in zip(matrix, size, strict=True)):
         found.append(
             f"The matrix {size[0]}x{size[1]} is far from the {matrix[0]}x{matrix[1]} of the prior's training scans: "

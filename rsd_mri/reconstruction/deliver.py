@@ -4,30 +4,34 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable
-from rsd_mri.priors import RECONSTRUCTION
-from rsd_mri.priors.prior import Prior, load_prior
-from rsd_mri.progress import Progress
+from rsd_mri.files import claimed, require_writable
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
-from rsd_mri.reconstruction.reconstruct import LEARNED, ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
-from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.reading import read_scans, recognise
 
 if TYPE_CHECKING:
     from rsd_mri.results.dicom import Study
 
 FORMATS = ("h5", "nifti", "dicom", "png")
+COMPARED = ("cg-sense", "zero-filled")
+"""What a page shows beside the method asked for."""
 
 
 @dataclass(frozen=True)
@@ -61,106 +65,153 @@ class Delivery:
         return self.out or scan.parent
 
 
+@dataclass(frozen=True)
+class Written:
+    """One reconstruction that was written."""
+
+    scan: str
+    method: str
+    acceleration: float
+    mask_source: str
+    residual: float
+    """Mean over the slices."""
+    residual_per_slice: list[float]
+    seconds_per_slice: float
+    seconds: float
+    size: list[int]
+    voxel: list[float] | None
+    frames: list[dict[str, int]]
+    stacks: int
+    prior: str | None
+    prior_hash: str | None
+    seed: int
+    checks: dict[str, float]
+    notes: list[str]
+    files: list[str]
+
+    @classmethod
+    def of(cls, path: Path, recs: Sequence[Reconstruction], files: list[Path]) -> "Written":
+        """What there is to say of the reconstructions of a scan and their files."""
+        rec = recs[0]
+        residuals = np.concatenate([np.atleast_1d(one.residual) for one in recs])
+        seconds = np.concatenate([np.atleast_1d(one.seconds) for one in recs])
+        return cls(
+            scan=str(path),
+            method=rec.method,
+            acceleration=float(np.mean([one.acceleration for one in recs])),
+            mask_source=rec.mask_source,
+            residual=float(np.mean(residuals)),
+            residual_per_slice=[float(r) for r in residuals],
+            seconds_per_slice=float(np.mean(seconds)),
+            seconds=float(np.sum(seconds)),
+            size=list(rec.magnitude.shape),
+            voxel=None if rec.geometry.voxel_size is None else list(rec.geometry.voxel_size),
+            frames=[one.frame for one in recs if one.stack == rec.stack],
+            stacks=len({one.stack for one in recs}),
+            prior=None if rec.prior is None else rec.prior.path,
+            prior_hash=None if rec.prior is None else rec.prior.sha256,
+            seed=rec.seed,
+            checks=rec.checks,
+            notes=list(dict.fromkeys(note for one in recs for note in one.notes)),
+            files=[str(f) for f in files],
+        )
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [
+            f"{self.scan}: {self.method}, R={self.acceleration:.2f} (mask from {self.mask_source}), "
+            f"{self.seconds_per_slice:.2f} s a slice, at most {self.checks['peak_mib']:.0f} MiB of memory, "
+            f"residual {self.residual:.2f} of the noise",
+            *(f"  {note}" for note in self.notes),
+            *(f"  {line}" for line in _listing(self.files)),
+        ]
+
+
 @dataclass
 class Delivered:
     """What was written, and what failed."""
 
-    written: list[dict[str, Any]] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """For a person."""
-        lines = []
-        for one in self.written:
-            lines.append(
-                f"{one['scan']}: {one['method']}, R={one['acceleration']:.2f} (mask from {one['mask_source']}), "
-                f"{one['seconds_per_slice']:.2f} s a slice, at most {one['checks']['peak_mib']:.0f} MiB of memory, "
-                f"residual {one['residual']:.2f} of the noise"
-            )
-            lines += [f"  {note}" for note in one["notes"]]
-            lines += [f"  {line}" for line in _listing(one["files"])]
-        return [*lines, NOT_FOR_DIAGNOSTIC_USE]
+        return [*(line for one in self.written for line in one.lines()), NOT_FOR_DIAGNOSTIC_USE]
 
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
-        return {"reconstructions": self.written, "failures": self.failures, "not_for_diagnostic_use": True}
+        return {
+            "reconstructions": [asdict(one) for one in self.written], "failures": self.failures,
+            "not_for_diagnostic_use": True,
+        }
 
 
 def reconstruct_files(
     scans: list[Path],
-    options: ReconOptions,
-    prior: Path | None,
+    method: Method,
     delivery: Delivery,
-    prep: PrepSettings | None,
-    progress: Progress,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
+    prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
+    progress: Progress = SILENT,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
 
-    Raises
-    ------
-    InputError
-        If the prior cannot be used, before any scan is read.
+    Parameters
+    ----------
+    scans
+        Their files.
+    method, seed, device, held_out
+        As `reconstruct_scan` takes them.
+    delivery
+        What to write, and where.
+    prep
+        How to prepare; by default the package's settings.
+    calibration
+        Of the interval; the package's where not given and one fits.
+    progress
+        Told the share done and the scan's name.
     """
-    loaded = None
-    if options.method in LEARNED:
-        loaded = find_prior(prior, options.method, options.posterior.sampler).to(options.device)
     if delivery.archive is not None:
         delivery.archive.check()
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
         try:
-            require_writable(delivery.folder(path))
-            recs: list[Reconstruction] = []
-            comparisons: list[Reconstruction] = []
-            for scan, of_scan in part.each(read_scans(path)):
-                rec = reconstruct_scan(scan, options, loaded, prep, of_scan)
-                recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
-                if delivery.report:
-                    for other in ("cg-sense", "zero-filled"):
-                        if other != options.method:
-                            other_options = replace(options, method=other)  # type: ignore[arg-type]
-                            comparisons.append(reconstruct_scan(scan, other_options, None, prep))
-            files = deliver_all(recs, comparisons, delivery)
+            recognise(path)  # before anything is made
+            folder = delivery.folder(path)
+            require_writable(folder)
+            with claimed(folder / f"{path.stem}_recon"):
+                written = _reconstruct_file(path, method, delivery, seed, device, held_out, prep, calibration, part)
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        done.written.append(_facts(path, recs, files))
+        done.written.append(written)
     return done
 
 
-def find_prior(prior: Path | None, method: str, sampler: str = "diffpir") -> Prior:
-    """The prior given, or the one that comes with the package.
-
-    Raises
-    ------
-    InputError
-        If there is none, or not the network that the sampler needs.
-    """
-    through_generator = method == "posterior" and sampler == "noise-space"
-    if prior is not None:
-        if not prior.exists():
-            raise InputError(
-                f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
-            )
-        loaded = load_prior(prior, "generator" if through_generator else None)
-        if loaded.kind == "generator" and not through_generator:
-            raise InputError(
-                f"{loaded.path}: a one-step generator reconstructs with --sampler noise-space only; for another "
-                "sampler give the run folder, its teacher or its denoiser"
-            )
-        return loaded
-    if through_generator:
-        raise InputError(
-            "--sampler noise-space needs a one-step generator, and that of the package makes heads of 64x64 only; "
-            "give the folder of a run with --prior"
-        )
-    if not RECONSTRUCTION.is_dir():
-        raise InputError(
-            f"--method {method} needs a prior, and this installation carries none; train one with "
-            "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"
-        )
-    return load_prior(RECONSTRUCTION)
+def _reconstruct_file(
+    path: Path,
+    method: Method,
+    delivery: Delivery,
+    seed: int,
+    device: torch.device,
+    held_out: bool,
+    prep: PrepSettings | None,
+    calibration: Calibration | None,
+    progress: Progress,
+) -> Written:
+    others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
+    recs: list[Reconstruction] = []
+    comparisons: list[Reconstruction] = []
+    for scan, of_scan in progress.each(read_scans(path)):
+        ready = PreparedScan.of(scan, prep)
+        rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
+        recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+        comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
+    return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 
 
 def deliver_all(
@@ -258,29 +309,3 @@ def _listing(files: list[str]) -> list[str]:
     count = Counter(str(Path(f).parent) for f in files if f.endswith(".dcm"))
     others = [f for f in files if not f.endswith(".dcm")]
     return [*others, *(f"{folder}{os.sep} ({n} DICOM file{'s' * (n > 1)})" for folder, n in count.items())]
-
-
-def _facts(path: Path, recs: Sequence[Reconstruction], files: list[Path]) -> dict[str, Any]:
-    rec = recs[0]
-    residuals = np.concatenate([np.atleast_1d(one.residual) for one in recs])
-    seconds = np.concatenate([np.atleast_1d(one.seconds) for one in recs])
-    return {
-        "scan": str(path),
-        "method": rec.method,
-        "acceleration": float(np.mean([one.acceleration for one in recs])),
-        "mask_source": rec.mask_source,
-        "residual": float(np.mean(residuals)),
-        "residual_per_slice": [float(r) for r in residuals],
-        "seconds_per_slice": float(np.mean(seconds)),
-        "seconds": float(np.sum(seconds)),
-        "size": list(rec.magnitude.shape),
-        "voxel": None if rec.geometry.voxel_size is None else list(rec.geometry.voxel_size),
-        "frames": [one.frame for one in recs if one.stack == rec.stack],
-        "stacks": len({one.stack for one in recs}),
-        "prior": rec.prior,
-        "prior_hash": rec.prior_hash,
-        "seed": rec.seed,
-        "checks": rec.checks,
-        "notes": list(dict.fromkeys(note for one in recs for note in one.notes)),
-        "files": [str(f) for f in files],
-    }

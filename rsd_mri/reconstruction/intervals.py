@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
@@ -20,12 +21,12 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.preparation.prepare import prepared_readout
 from rsd_mri.priors import PRIORS
-from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
@@ -124,10 +125,13 @@ def calibrate(
     scans: Iterable[tuple[Scan, NDArray[np.float32]]],
     count: int,
     coverage: float,
-    options: ReconOptions,
-    prior: Prior,
-    progress: Progress = SILENT,
+    method: Posterior,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
     confidence: float = 0.8,
+    progress: Progress = SILENT,
 ) -> Calibration:
     """Reconstruct scans whose images are known, and compare error with standard deviation.
 
@@ -137,8 +141,8 @@ def calibrate(
         Undersampled scans, each with the true magnitude [slice, readout, phase_encode]; and how many.
     coverage, confidence
         See `Calibration`.
-    options, prior
-        Of the reconstruction; it needs samples.
+    method, seed, device, held_out
+        As `reconstruct_scan` takes them.
     progress
         Told the share done.
 
@@ -150,17 +154,17 @@ def calibrate(
     pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     realised = []
     for (scan, target), part in progress.each(scans, count=count):
-        rec = reconstruct_scan(scan, options, prior, progress=part)
-        assert rec.std is not None  # noqa: S101 - for the type checker; the posterior has one
+        rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=part)
         realised.append(rec.acceleration)
-        pairs += list(zip(target, rec.magnitude, rec.std, strict=True))
+        if rec.posterior is not None:
+            pairs += list(zip(target, rec.magnitude, rec.posterior.std, strict=True))
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
     return Calibration(
         factor, coverage, confidence, _left_out(pairs, scores, confidence),
         float(np.mean([rank_correlation(*pair) for pair in pairs])),
         float(np.mean([rank_limit(target, mean) for target, mean, _ in pairs])), len(pairs), float(np.mean(realised)),
-        options.samples, options.posterior.sampler, options.posterior.levels, prior.sha256,
+        method.samples, method.sampler.name, method.sampler.levels, method.prior.sha256,
     )
 
 
@@ -198,8 +202,6 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
     InputError
         If the scan is undersampled.
     """
-    import torch
-
     from rsd_mri.coils.acs import without_oversampling
     from rsd_mri.operators import ifft2c
     from rsd_mri.reconstruction.finish import crop
@@ -265,7 +267,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     InputError
         If the reconstruction has no samples, or only one.
     """
-    if rec.std is None or rec.samples is None or len(rec.samples) < 2:
+    if rec.posterior is None or len(rec.posterior.samples) < 2:
         raise InputError(
             f"--calibration needs two posterior samples or more; take --method posterior --samples "
             f"{calibration.samples}"
@@ -275,7 +277,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
         f"images like the {calibration.images} it was calibrated on, and says nothing of others"
     ]
     differs = {
-        "prior": rec.prior_hash != calibration.prior_hash,
+        "prior": rec.prior is None or rec.prior.sha256 != calibration.prior_hash,
         "sampler": rec.parameters.get("sampler") != calibration.sampler,
         "number of levels": rec.parameters.get("levels") != calibration.levels,
         "number of samples": rec.parameters.get("samples") != calibration.samples,
@@ -284,7 +286,8 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     if any(differs.values()):
         names = ", ".join(name for name, other in differs.items() if other)
         notes.append(f"The calibration was made with another {names}: its coverage does not hold here")
-    return replace(rec, half_width=calibration.factor * rec.std, notes=(*rec.notes, *notes))
+    posterior = replace(rec.posterior, half_width=calibration.factor * rec.posterior.std)
+    return replace(rec, posterior=posterior, notes=(*rec.notes, *notes))
 
 
 def with_package_interval(rec: Reconstruction) -> Reconstruction:
@@ -292,10 +295,10 @@ def with_package_interval(rec: Reconstruction) -> Reconstruction:
 
     Of several, the one with the nearest acceleration. Without one, or without samples, nothing is added.
     """
-    if rec.samples is None or len(rec.samples) < 2:
+    if rec.posterior is None or rec.prior is None or len(rec.posterior.samples) < 2:
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
-    made = (rec.prior_hash, rec.parameters.get("sampler"), rec.parameters.get("levels"))
+    made = (rec.prior.sha256, rec.parameters.get("sampler"), rec.parameters.get("levels"))
     fitting = [c for c in known if (c.prior_hash, c.sampler, c.levels) == made]
     if not fitting:
         return rec

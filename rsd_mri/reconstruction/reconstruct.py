@@ -1,73 +1,35 @@
 """Reconstruct a scan: preparation, a method slice by slice, and what is worth knowing of the result."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri.errors import InputError
-from rsd_mri.operators import Sense
-from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
+from rsd_mri.corruption.corruption import Key
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import SILENT, Progress
-from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.checks import distance_from_card, held_out_error, hold_out, reasons
-from rsd_mri.reconstruction.classical.methods import cg_sense, l1_wavelet, total_variation, zero_filled
+from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
+from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
-from rsd_mri.reconstruction.posterior.learned import (
-    WITH_GRADIENT,
-    PosteriorSettings,
-    Start,
-    one_step,
-    sample_posterior,
-    start_of,
-)
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
-Method = Literal["posterior", "one-step", "l1-wavelet", "tv", "cg-sense", "zero-filled"]
-METHODS: tuple[Method, ...] = ("posterior", "one-step", "l1-wavelet", "tv", "cg-sense", "zero-filled")
-LEARNED = ("posterior", "one-step")
-
-CLASSICAL: dict[str, Callable[[Sense, Tensor, float], Tensor]] = {
-    "zero-filled": lambda operator, kspace, sigma: zero_filled(operator, kspace),  # noqa: ARG005
-    "cg-sense": cg_sense,
-    "l1-wavelet": l1_wavelet,
-    "tv": total_variation,
-}
-
-QUICK_LEVEL = 0.05
-"""Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
-variation (error 2.3 and 2.8 %), four levels from 0.05 gave 2.0 and 2.3 %, from 0.15 2.7 and 2.9; 24 levels 1.9, 2.1"""
-
-
-@dataclass(frozen=True)
-class ReconOptions:
-    """How to reconstruct."""
-
-    method: Method = "posterior"
-    samples: int = 4
-    """Posterior samples."""
-    seed: int = 0
-    device: torch.device = torch.device("cpu")
-    posterior: PosteriorSettings = PosteriorSettings()
-    held_out: bool = True
-    """Learned methods: predict acquired lines that are left out, in one slice. Costs two quick runs, and one of each
-    possible start of the samplers."""
+CPU = torch.device("cpu")
 
 
 def reconstruct_scan(
-    scan: Scan,
-    options: ReconOptions,
-    prior: Prior | None = None,
-    prep: PrepSettings | None = None,
+    scan: Scan | PreparedScan,
+    method: Method,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct every slice of a scan.
@@ -75,13 +37,16 @@ def reconstruct_scan(
     Parameters
     ----------
     scan
-        As read.
-    options
-        Method, samples, seed, device.
-    prior
-        Needed by `posterior` and `one-step`.
-    prep
-        How to prepare; by default the package's settings.
+        As read, or prepared: then its slices are made once for all that is done with it.
+    method
+        How, with the prior it needs on the device.
+    seed
+        Of the samples.
+    device
+        Where to compute.
+    held_out
+        Where the method has candidates, predict acquired lines that are left out, in one slice, and take the best.
+        Costs two quick runs, and one of each possible start of the samplers.
     progress
         Told the share done.
 
@@ -93,124 +58,95 @@ def reconstruct_scan(
     Raises
     ------
     InputError
-        If the scan cannot be prepared, or a learned method has no prior.
+        If the scan cannot be prepared.
     """
-    if options.method in LEARNED and prior is None:
-        raise InputError(f"--method {options.method} needs a prior; give --prior RUN or take --method l1-wavelet")
-    settings = prep or PrepSettings()
-    volume = calibrate_volume(scan, settings)
-    batches = _plan(scan, volume, options, prior)
-    learned = options.method in LEARNED
-    predicted: dict[str, float] = {}
-    # A generator knows one noise level: it cannot restore what the others are left out for.
-    if options.held_out and learned and prior is not None and prior.kind != "generator":
-        middle = prepare_slice(scan, scan.n_slices // 2, settings, volume)
-        options, prior, predicted = try_held_out(middle, scan.key, options, prior)
+    prepared = PreparedScan.of(scan)
+    scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
+    batches = _plan(prepared, method, device)
+    checks: dict[str, float] = {}
+    if held_out and method.candidates():
+        settled = settle(method, prepared.middle, name, seed, device)
+        method, checks = settled.method, settled.checks
     parts: list[FinishedSlice] = []
-    prepared: list[PreparedSlice] = []
-    for begin in range(0, scan.n_slices, batches.slices):
-        chunk = range(begin, min(begin + batches.slices, scan.n_slices))
-        prepared = [prepare_slice(scan, index, settings, volume) for index in chunk]
-        begun = time.perf_counter()
-        part = progress.part(begin / scan.n_slices, chunk.stop / scan.n_slices)
+    for begin in range(0, len(prepared), batches.slices):
+        chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
+        part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
         part(0.0)
-        images = run_method(prepared, scan.key, begin, options, prior, batches, part)
-        if options.device.type == "cuda":
-            torch.cuda.synchronize(options.device)
+        begun = time.perf_counter()
+        images = run_method(method, chunk, name, begin, seed, batches, device, part)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - begun) / len(chunk)
-        parts += [finish(one, image, seconds) for one, image in zip(prepared, images, strict=True)]
+        parts += [finish(one, image, seconds) for one, image in zip(chunk, images, strict=True)]
         part(1.0)
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
-    checks: dict[str, float] = {"peak_mib": peak_bytes(options.device) / 2**20}
-    if learned and prior is not None:
-        checks |= _averages(parts) | predicted
-        notes += distance_from_card(
-            prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
-            sigma=volume.sigma, size=prepared[0].kspace.shape[-2:], rms=float(np.mean([p.rms for p in parts])),
-        )
-        notes += reasons(checks)
-    sampled = options.method == "posterior"
+    used = method.prior
+    peak = {"peak_mib": peak_bytes(device) / 2**20}
+    if used is not None:
+        checks = {**_averages(parts), **checks}
+        notes += _distance(used, prepared, parts) + reasons(checks)
     return Reconstruction(
         magnitude=np.stack([p.magnitude for p in parts]),
         image=np.stack([p.image for p in parts]),
         csm=np.stack([p.csm for p in parts]),
-        method=options.method,
+        method=method.name,
+        title=method.title,
         source=scan.source,
         mask=scan.mask,
         mask_source=scan.mask_source,
         acceleration=scan.realised_acceleration,
         residual=np.array([p.residual for p in parts], dtype=np.float32),
-        sigma=np.full(scan.n_slices, volume.sigma, dtype=np.float32),
+        sigma=np.full(len(parts), volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
-        samples=np.stack([p.samples for p in parts], axis=1) if sampled else None,
-        std=np.stack([pooled_std(p.samples) for p in parts]) if sampled else None,
-        measured_part=np.stack([p.measured for p in parts]) if learned else None,
-        prior_part=np.stack([p.prior for p in parts]) if learned else None,
-        checks=checks,
-        prior=str(prior.path) if prior is not None and learned else None,
-        prior_hash=prior.sha256 if prior is not None and learned else None,
-        seed=options.seed,
+        posterior=_posterior(parts) if method.sampled else None,
+        prior=None if used is None else _use(used, parts),
+        checks={**peak, **checks},
+        seed=seed,
         geometry=scan.geometry,
         facts=scan.facts,
         frame=scan.frame,
         stack=scan.stack,
         notes=tuple(notes),
-        parameters=_parameters(options, prior if learned else None, volume),
+        parameters={"n_sets": volume.n_sets, "calib_width": volume.calib_width, **method.parameters()},
     )
 
 
-def _plan(scan: Scan, volume: VolumeCalibration, options: ReconOptions, prior: Prior | None) -> Batches:
-    learned = options.method in LEARNED and prior is not None
-    network = prior.protocol.network if learned and prior is not None else None
-    sampled = options.method == "posterior"
-    each = item_bytes(
-        (volume.n_readout, scan.size[1]), len(volume.forward), volume.n_sets, network,
-        gradient=sampled and options.posterior.sampler in WITH_GRADIENT,
-    )
-    batches = plan_batches(each, options.samples if sampled else 1, scan.n_slices, options.device)
+def _plan(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
+    volume = prepared.volume
+    network = None if method.prior is None else method.prior.protocol.network
+    size = (volume.n_readout, prepared.scan.size[1])
+    each = item_bytes(size, len(volume.forward), volume.n_sets, network, gradient=method.through_network)
+    batches = plan_batches(each, method.samples, len(prepared), device)
     # Classical methods stop when they are done: a slice must not wait for another.
-    return batches if sampled else replace(batches, slices=1)
-
-
-def _parameters(
-    options: ReconOptions, prior: Prior | None, volume: VolumeCalibration
-) -> dict[str, str | int | float]:
-    values: dict[str, str | int | float] = {"n_sets": volume.n_sets, "calib_width": volume.calib_width}
-    if prior is None:
-        return values
-    if options.method == "one-step":
-        values["network"] = "teacher" if prior.teacher is not None else prior.kind
-    if options.method == "posterior":
-        start = start_of(options.posterior, prior)
-        values |= {"samples": options.samples, **vars(options.posterior), "start": start}
-    if prior.teacher is not None:
-        values["teacher_hash"] = prior.teacher.sha256
-    return values
+    return batches if method.sampled else replace(batches, slices=1)
 
 
 def run_method(
+    method: Method,
     prepared: list[PreparedSlice],
     name: str,
     first: int,
-    options: ReconOptions,
-    prior: Prior | None,
+    seed: int,
     batches: Batches,
-    progress: Progress,
+    device: torch.device = CPU,
+    progress: Progress = SILENT,
 ) -> list[Tensor]:
-    """Run the method on prepared slices of one scan.
+    """Run a method on prepared slices of one scan.
 
     Parameters
     ----------
+    method
+        How.
     prepared
         One slice; several for posterior samples only.
-    name, first
-        The scan's name and the number of the first slice: what the draws are keyed by.
-    options, prior
-        As for `reconstruct_scan`.
+    name, first, seed
+        The scan's name, the number of the first slice, and the seed: what the draws are keyed by.
     batches
         Samples at once.
+    device
+        Where to compute.
     progress
         Told the share done.
 
@@ -219,25 +155,16 @@ def run_method(
     list of Tensor
         Images of each slice in prepared units, [sample, (set,) readout, phase_encode].
     """
-    operator, kspace = as_operator(prepared, options.device)
-    sigma = prepared[0].sigma
-    if options.method in CLASSICAL:
-        return [CLASSICAL[options.method](operator, kspace, sigma)]
-    assert prior is not None  # noqa: S101 - for the type checker; checked by the caller
-    if options.method == "one-step":
-        return [one_step(prior, operator, kspace, sigma)]
-    keys = [
-        [(options.seed, name, first + i, k) for k in range(options.samples)] for i in range(len(prepared))
-    ]
-    if len(prepared) > 1:
-        flat = sample_posterior(prior, operator, kspace, sigma, sum(keys, []), options.posterior, progress)
-        return list(flat.unflatten(0, (len(prepared), options.samples)))
-    parts = []
-    for begin in range(0, options.samples, batches.samples):
-        some = keys[0][begin : begin + batches.samples]
-        part = progress.part(begin / options.samples, (begin + len(some)) / options.samples)
-        parts.append(sample_posterior(prior, operator, kspace, sigma, some, options.posterior, part))
-    return [torch.cat(parts)]
+    operator, kspace = as_operator(prepared, device)
+    sigma, count = prepared[0].sigma, method.samples
+    keys: list[Key] = [(seed, name, first + i, k) for i in range(len(prepared)) for k in range(count)]
+    at_once = len(keys) if len(prepared) > 1 else batches.samples
+    made = []
+    for begin in range(0, len(keys), at_once):
+        some = keys[begin : begin + at_once]
+        part = progress.part(begin / len(keys), (begin + len(some)) / len(keys))
+        made.append(method.run(operator, kspace, sigma, some, part))
+    return list(torch.cat(made).unflatten(0, (len(prepared), count)))
 
 
 def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
@@ -250,61 +177,21 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def try_held_out(
-    prepared: PreparedSlice, name: str, options: ReconOptions, prior: Prior
-) -> tuple[ReconOptions, Prior, dict[str, float]]:
-    """Predict acquired lines of a slice by the method and by CG-SENSE, and settle by it how a teacher is used.
+def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
+    scan, volume = prepared.scan, prepared.volume
+    return distance_from_card(
+        prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration, sigma=volume.sigma,
+        size=(volume.n_readout, scan.size[1]), rms=float(np.mean([p.rms for p in parts])),
+    )
 
-    Where the prior comes with a teacher, samplers start from its one-step image or from total variation, and the
-    one-step image is the teacher's or the denoiser's, whichever predicts the lines better: on scans unlike those it
-    was trained on the teacher can be the worse one. For all samplers, four levels of the quickest one stand in.
 
-    Returns
-    -------
-    options
-        With the start settled.
-    prior
-        Without its teacher where the one-step image is better without.
-    checks
-        `held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`; `held_out_error_one_step` and
-        `held_out_error_tv` where these starts were tried; empty where there are no lines to leave out.
-    """
-    begun = time.perf_counter()
-    operator, kspace = as_operator([prepared], options.device)
-    sigma = prepared.sigma
-    left = hold_out(torch.from_numpy(prepared.mask), (options.seed, name, "held out"), prepared.acs)
-    if not left.any():
-        return options, prior, {}
+def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
+    return PosteriorPart(
+        np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts])
+    )
 
-    def error_of(way: Callable[[Sense, Tensor], Tensor]) -> float:
-        return held_out_error(operator, kspace, sigma, left, way)
 
-    found = {"held_out_error_cg_sense": error_of(lambda a, y: cg_sense(a, y, sigma))}
-    if options.method == "one-step":
-        ways = [prior] if prior.teacher is None else [prior, replace(prior, teacher=None)]
-        errors = [error_of(partial(one_step, way, sigma=sigma)) for way in ways]
-        found["held_out_error"] = min(errors)
-        return options, ways[errors.index(min(errors))], {**found, "held_out_seconds": time.perf_counter() - begun}
-    settings = options.posterior
-    firsts: dict[Start, Tensor] = {}
-
-    def tried(name: Start, image: Tensor) -> Tensor:
-        firsts[name] = image
-        return image
-
-    if settings.start is None and prior.teacher is not None:
-        found["held_out_error_one_step"] = error_of(lambda a, y: tried("one-step", one_step(prior, a, y, sigma)))
-        found["held_out_error_tv"] = error_of(lambda a, y: tried("tv", total_variation(a, y, sigma)))
-        start: Start = "tv" if found["held_out_error_tv"] < found["held_out_error_one_step"] else "one-step"
-        settings = replace(settings, start=start)
-    start = start_of(settings, prior)
-    # Few levels cannot come back from noise alone.
-    start = "tv" if start == "zero-filled" else start
-    quick = replace(PosteriorSettings.of("few-step"), start=start, sigma_max=QUICK_LEVEL)
-    keys = [(options.seed, name, "held out")]
-
-    def sampled(short: Sense, y: Tensor) -> Tensor:
-        return sample_posterior(prior, short, y, sigma, keys, quick, SILENT, firsts.get(start))
-
-    found["held_out_error"] = error_of(sampled)
-    return replace(options, posterior=settings), prior, {**found, "held_out_seconds": time.perf_counter() - begun}
+def _use(prior: Prior, parts: list[FinishedSlice]) -> PriorUse:
+    return PriorUse(
+        str(prior.path), prior.sha256, np.stack([p.measured for p in parts]), np.stack([p.prior for p in parts])
+    )

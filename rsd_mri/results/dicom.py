@@ -235,4 +235,4 @@ def _derivation(rec: Reconstruction, series: Series, index: int) -> str:
         f"{series.kind} in {series.unit} by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
         f"data residual {rec.residual[index]:.2f} of that expected from noise; seed {rec.seed}"
     )
-    return text + (f"; prior {rec.prior_hash[:16]}" if rec.prior_hash else "")
+    return text + (f"; prior {rec.prior.sha256[:16]}" if rec.prior is not None else "")

@@ -11,14 +11,6 @@ from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
 from rsd_mri.results.reconstruction import Reconstruction
 
-METHODS = {
-    "posterior": "Posterior mean",
-    "one-step": "One-step",
-    "l1-wavelet": "L1-wavelet",
-    "tv": "Total variation",
-    "cg-sense": "CG-SENSE",
-    "zero-filled": "Zero-filled",
-}
 SOURCES = {
     "file": "stored in the file",
     "zeros": "found from the zeros of k-space",
@@ -52,7 +44,7 @@ def warnings(rec: Reconstruction) -> list[str]:
         )
     if not is_known(rec.geometry, rec.n_slices):
         lines.append("Orientation of the image in the patient is unknown: left and right are not marked.")
-    if rec.method in ("posterior", "one-step"):
+    if rec.prior is not None:
         lines.append(
             "A learned prior fills in what was not measured. Detail that the data do not support can be "
             "plausible and wrong."
@@ -85,7 +77,7 @@ def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:
 def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None = None) -> list[tuple[str, ...]]:
     """Rows of the table of methods, one column per reconstruction; the first row is the header."""
     rows: list[tuple[str, ...]] = [
-        ("", *(METHODS.get(rec.method, rec.method) for rec in recs)),
+        ("", *(rec.title or rec.method for rec in recs)),
         ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
         ("Data residual (1: as noise)", *(f"{float(np.mean(rec.residual)):.2f}" for rec in recs)),
         ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
@@ -129,7 +121,7 @@ def _prior(rec: Reconstruction) -> str:
     if rec.prior is None:
         return "none"
     # The folder's name tells runs apart; where it lies on the machine that made the page is nobody's business.
-    return "/".join(Path(rec.prior).parts[-2:]) + (f" ({rec.prior_hash[:12]})" if rec.prior_hash else "")
+    return "/".join(Path(rec.prior.path).parts[-2:]) + (f" ({rec.prior.sha256[:12]})" if rec.prior.sha256 else "")
 
 
 def _slices(numbers: Sequence[int]) -> str:

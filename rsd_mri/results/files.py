@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
-from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction, frames_of
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
@@ -60,7 +60,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
     rec = frames[0]
     for frame in frames:
         _require_an_image(path, frame.magnitude)
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(path) as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
             if getattr(rec, field) is not None:
                 file.create_dataset(name, data=_stacked(field, [getattr(frame, field) for frame in frames]))
@@ -70,8 +70,9 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
             file.attrs[name] = _stacked(name, [np.asarray(getattr(frame, name)) for frame in frames])
         file.attrs["source"] = rec.source.name
         file.attrs["source_path"] = str(rec.source)
-        file.attrs["prior"] = rec.prior or ""
-        file.attrs["prior_hash"] = rec.prior_hash or ""
+        file.attrs["title"] = rec.title
+        file.attrs["prior"] = "" if rec.prior is None else rec.prior.path
+        file.attrs["prior_hash"] = "" if rec.prior is None else rec.prior.sha256
         file.attrs["geometry"] = json.dumps(dataclasses.asdict(rec.geometry))
         file.attrs["notes"] = json.dumps(list(dict.fromkeys(note for frame in frames for note in frame.notes)))
         file.attrs["checks"] = json.dumps(rec.checks)
@@ -126,6 +127,7 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
     if len(labels) > 1:
         values = {k: v if k == "mask" and len(v) != len(labels) else v[frame] for k, v in values.items()}
         attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
+    learned = {field: values.pop(field) for _, field in WHERE_LEARNED if field in values}
     return Reconstruction(
         **values,
         **{name: np.asarray(attributes[name]) for name in PER_SLICE},
@@ -134,8 +136,9 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         acceleration=float(attributes["acceleration"]),
         seed=int(attributes["seed"]),
         source=Path(str(attributes["source_path"])),
-        prior=str(attributes.get("prior", "")) or None,
-        prior_hash=str(attributes.get("prior_hash", "")) or None,
+        title=str(attributes.get("title", "")),
+        posterior=_posterior(learned),
+        prior=_prior(learned, str(attributes.get("prior", "")), str(attributes.get("prior_hash", ""))),
         geometry=_geometry(str(attributes["geometry"])),
         facts=_facts(str(attributes.get("facts", "{}"))),
         frame=labels[frame],
@@ -144,6 +147,16 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         parameters=json.loads(attributes["parameters"]),
         checks=json.loads(attributes.get("checks", "{}")),
     )
+
+
+def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
+    if "samples" not in arrays or "std" not in arrays:
+        return None
+    return PosteriorPart(arrays["samples"], arrays["std"], arrays.get("half_width"))
+
+
+def _prior(arrays: dict[str, NDArray[np.float32]], path: str, sha256: str) -> PriorUse | None:
+    return PriorUse(path, sha256, arrays.get("measured_part"), arrays.get("prior_part")) if path else None
 
 
 def _geometry(text: str) -> Geometry:

@@ -67,7 +67,7 @@ def write_page(
     if len(shapes) != 1:
         raise ValueError(f"the volumes of one page must have one size, got {sorted(shapes)}")
     text = Template(_part("page.html")).substitute(
-        title=html.escape(f"{rec.source.name}: {facts.METHODS.get(rec.method, rec.method)}"),
+        title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
         never=NOT_FOR_DIAGNOSTIC_USE,
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
@@ -105,10 +105,10 @@ class Volume:
 def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> list[Volume]:
     """List what there is to see, in the order of the panels: image, comparison, std, difference, the rest."""
     main, *others = recs
-    title = facts.METHODS.get(main.method, main.method)
+    title = main.title or main.method
     first = [Volume(title, "image", "The reconstruction reported.", main.magnitude)]
     compared = [
-        Volume(facts.METHODS.get(rec.method, rec.method), "image", "For comparison.", rec.magnitude) for rec in others
+        Volume(rec.title or rec.method, "image", "For comparison.", rec.magnitude) for rec in others
     ]
     if reference is not None:
         compared.append(Volume("Reference", "image", "The fully sampled image.", reference))

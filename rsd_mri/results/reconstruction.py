@@ -12,6 +12,32 @@ from rsd_mri.scan.scan import Geometry
 
 
 @dataclass(frozen=True)
+class PosteriorPart:
+    """What posterior samples say; arrays are in the unit of the scan."""
+
+    samples: NDArray[np.float32]
+    """[sample, slice, readout, phase_encode]: magnitudes."""
+    std: NDArray[np.float32]
+    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours."""
+    half_width: NDArray[np.float32] | None = None
+    """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
+
+
+@dataclass(frozen=True)
+class PriorUse:
+    """Which prior was used, and what of the image is its."""
+
+    path: str
+    """Its file."""
+    sha256: str
+    """Of its weights."""
+    measured_part: NDArray[np.float32] | None = None
+    """[slice, readout, phase_encode]: magnitude of what the data determine of the image."""
+    prior_part: NDArray[np.float32] | None = None
+    """Magnitude of the rest, which the prior filled in."""
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """A reconstructed volume in the unit of its scan; arrays are cropped to the image wanted."""
 
@@ -37,25 +63,17 @@ class Reconstruction:
     """[slice]: noise level in prepared units."""
     seconds: NDArray[np.float64]
     """[slice]: time the method took for the slice, preparation excluded [s]."""
-    samples: NDArray[np.float32] | None = None
-    """[sample, slice, readout, phase_encode]: magnitudes of the posterior samples."""
-    std: NDArray[np.float32] | None = None
-    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours."""
-    half_width: NDArray[np.float32] | None = None
-    """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
-    measured_part: NDArray[np.float32] | None = None
-    """[slice, readout, phase_encode]: magnitude of what the data determine of the image; learned methods."""
-    prior_part: NDArray[np.float32] | None = None
-    """Magnitude of the rest, which the prior filled in."""
+    posterior: PosteriorPart | None = None
+    """Samples and their spread, where the method draws any."""
+    prior: PriorUse | None = None
+    """The prior and its part of the image, where one was used."""
+    title: str = ""
+    """The method's name as pages show it."""
     checks: dict[str, float] = field(default_factory=dict)
     """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
     error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
     samplers' start, `held_out_error_tv` and `held_out_error_one_step`; `measured_dispersion` and
     `unmeasured_dispersion` of the samples (prepared units)."""
-    prior: str | None = None
-    """The prior's file, where one was used."""
-    prior_hash: str | None = None
-    """SHA-256 of the prior's weights."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)
@@ -73,6 +91,31 @@ class Reconstruction:
     def n_slices(self) -> int:
         """Number of slices."""
         return self.magnitude.shape[0]
+
+    @property
+    def samples(self) -> NDArray[np.float32] | None:
+        """[sample, slice, readout, phase_encode]: magnitudes of the posterior samples, where there are any."""
+        return None if self.posterior is None else self.posterior.samples
+
+    @property
+    def std(self) -> NDArray[np.float32] | None:
+        """[slice, readout, phase_encode]: standard deviation over the samples, where there are any."""
+        return None if self.posterior is None else self.posterior.std
+
+    @property
+    def half_width(self) -> NDArray[np.float32] | None:
+        """[slice, readout, phase_encode]: half width of the calibrated interval, where there is one."""
+        return None if self.posterior is None else self.posterior.half_width
+
+    @property
+    def measured_part(self) -> NDArray[np.float32] | None:
+        """[slice, readout, phase_encode]: magnitude of what the data determine, where a prior was used."""
+        return None if self.prior is None else self.prior.measured_part
+
+    @property
+    def prior_part(self) -> NDArray[np.float32] | None:
+        """[slice, readout, phase_encode]: magnitude of the rest, where a prior was used."""
+        return None if self.prior is None else self.prior.prior_part
 
 
 def frames_of(one: "Reconstruction | Sequence[Reconstruction]") -> "list[Reconstruction]":

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_law, load_prior
 from rsd_mri.progress import Progress
@@ -114,7 +113,7 @@ def generate_file(
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
     calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
-    with written_whole(out) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
         file.attrs.update(
             method=network, prior=str(prior.path), prior_hash=prior.sha256, seed=seed, version=__version__,

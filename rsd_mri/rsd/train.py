@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.files import written_whole
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
@@ -29,7 +30,7 @@ def train(
     folder: Path,
     options: TrainOptions,
     progress: Progress,
-    card: dict[str, Any],
+    card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
@@ -97,7 +98,7 @@ def train_denoiser(
     folder: Path,
     options: TrainOptions,
     progress: Progress,
-    card: dict[str, Any],
+    card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
 ) -> dict[str, Any]:
@@ -179,10 +180,10 @@ def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
 
 
 def _finish(
-    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: dict[str, Any], module: nn.Module,
+    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: Card, module: nn.Module,
     found: dict[str, float],
 ) -> None:
-    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, {**card, **found})
+    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, card.with_found(found))
 
 
 def _start_over(folder: Path, stages: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.scan.assembly import assemble
 from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text
 from rsd_mri.scan.header import Header, format_header, parse_header
@@ -154,7 +154,7 @@ def write_fastmri(
         "reconstruction_rss": reconstruction_rss,
         "mask": None if scan.mask_source == "full" else scan.mask,
     }
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(path) as file:
         for name, array in first + [(k, v) for k, v in optional.items() if v is not None]:
             array = np.asarray(array)
             if array.dtype.kind in "cf":

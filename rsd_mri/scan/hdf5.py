@@ -59,8 +59,19 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except InputError:
         raise
     except BROKEN as error:
+        if being_written(error):
+            raise InputError(
+                f"{path}: another program has this file open for writing; wait until it has finished, or copy the "
+                "file from there when it has"
+            ) from error
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again") from error
+
+
+def being_written(error: Exception) -> bool:
+    """Whether an error in opening a file is that of a lock, or of the mark that a writer sets in it."""
+    text = str(error)
+    return isinstance(error, BlockingIOError) or "unable to lock file" in text or "already open for write" in text
 
 
 def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import read_whole, written_whole
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -34,12 +34,23 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected weights written by 'rsd-mri train'")
+    return parse_tensors(read_whole(path), path)
+
+
+def parse_tensors(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a file's content; `path` is for messages.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole safetensors file of this package.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        tensors = load_file(path)
-        return tensors, {k: json.loads(v) for k, v in metadata.items()}
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        tensors = load(content)
+        # The format: eight bytes with the length of the JSON header, then the header.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return tensors, {k: json.loads(v) for k, v in header.get("__metadata__", {}).items()}
+    except (SafetensorError, ValueError) as error:
         raise InputError(f"{path}: not a whole safetensors file of rsd-mri ({error})") from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import appended, written_whole
 
 FIELDS = ("stage", "images", "seconds", "name", "value")
 
@@ -51,7 +51,7 @@ class MetricsLog:
 
     def write(self, images: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append values at a number of images seen, after so many seconds of this call."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with appended(self.path) as file:
             csv.writer(file).writerows(
                 [self.stage, images, f"{seconds:.1f}", name, f"{value:.6g}"] for name, value in values.items()
             )

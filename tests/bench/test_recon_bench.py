@@ -15,6 +15,7 @@ from rsd_mri.bench.recon import Result, full_scans, rival_for, simulated_heads, 
 from rsd_mri.commands.bench import bench
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.simulation import draw_head, simulate_slice
@@ -65,7 +66,7 @@ def test_a_folder_without_scans_is_refused(tmp_path):
 
 
 def prepared(scan):
-    return recon_bench._prepared(recon_bench.undersampled(scan, 2.0, 0))[0]
+    return PreparedScan.of(undersampled(scan, 2.0, 0))[0]
 
 
 def test_deepinv_is_given_our_operator(small):
@@ -112,7 +113,7 @@ def test_bart_sees_no_shift_at_odd_sizes(size):
     if bart.absent:
         pytest.skip(bart.absent)
     kspace, csm, image = simulate_slice(draw_head(6, 0, 1, 8, plane="axial"), 0, size)
-    other = recon_bench._prepared(undersampled(simulated_heads(1, size, 0)[0][0], 2.0, 0))[0]
+    other = PreparedScan.of(undersampled(simulated_heads(1, size, 0)[0][0], 2.0, 0))[0]
     one = replace(other, kspace=kspace.numpy(), csm=csm.numpy())
     found, _ = bart.run(one, 1e-4)
     assert np.linalg.norm(abs(found) - abs(image.numpy())) < 0.03 * np.linalg.norm(image.numpy())

@@ -8,13 +8,12 @@ import time
 import pytest
 
 from rsd_mri.bench.recon import all_peers, simulated_heads
-from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
-from rsd_mri.progress import SILENT
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.reconstruct import ReconOptions, run_method
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.reconstruct import run_method
 
 BART = next(peer for peer in all_peers() if peer.name == "BART L1-wavelet")
 LIMITS = {"one-step": 0.5, "posterior": 3.0}
@@ -24,18 +23,16 @@ LIMITS = {"one-step": 0.5, "posterior": 3.0}
 def prepared():
     ((scan, _),) = simulated_heads(1, (320, 168), 0)
     short = undersampled(scan, 4.0, 0)
-    settings = PrepSettings(sets="2")
-    return prepare_slice(short, 0, settings, calibrate_volume(short, settings))
+    return PreparedScan.of(short, PrepSettings(sets="2"))[0]
 
 
 @pytest.mark.skipif(bool(BART.absent), reason="no BART")
 @pytest.mark.parametrize("method", LIMITS)
 def test_learned_methods_against_bart_pics(method, benchmark, prepared):
-    prior = find_prior(None, method)
-    options = ReconOptions(method, samples=1)
+    how = method_of(method, samples=1)
 
     def ours():
-        return run_method([prepared], "bench", 0, options, prior, Batches(1, 1, 0), SILENT)
+        return run_method(how, [prepared], "bench", 0, 0, Batches(1, 1, 0))
 
     theirs = []
 

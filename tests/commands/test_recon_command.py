@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, save_prior
 from rsd_mri.protocol import NetworkSettings, Protocol
 from rsd_mri.simulation import simulate_folder
@@ -30,9 +31,9 @@ def folder(tmp_path_factory):
     protocol = Protocol(network=NetworkSettings(channels=4, multipliers=(1, 2)))
     torch.manual_seed(0)
     denoiser = build_denoiser(protocol, WHOLE_IMAGES)
-    save_prior(path / "prior.safetensors", "denoiser", denoiser, protocol, WHOLE_IMAGES, {"acceleration": 2.0})
+    save_prior(path / "prior.safetensors", "denoiser", denoiser, protocol, WHOLE_IMAGES, Card(acceleration=2.0))
     inputs = Inputs()
-    save_prior(path / "generator.safetensors", "generator", build_denoiser(protocol, inputs), protocol, inputs, {})
+    save_prior(path / "generator.safetensors", "generator", build_denoiser(protocol, inputs), protocol, inputs, Card())
     simulate_folder(path / "under", 1, 1, 64, 4, 0.01, 4.0, 0)
     simulate_folder(path / "full", 2, 2, 64, 4, 0.01, None, 1)
     return path

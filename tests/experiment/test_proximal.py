@@ -105,9 +105,9 @@ def test_the_last_weights_of_a_low_distance_are_the_result(slices, tmp_path, mon
         lowest = {i: min(d for j, d in distances.items() if j <= i) for i in distances}
         chosen = max(i for i, d in distances.items() if d <= (1 + CHANCE) * lowest[i])
         prior = load_prior(tmp_path, stage)
-        assert prior.card["chosen_at_images"] == chosen
-        assert prior.card["proximal_distance"] == pytest.approx(distances[chosen], rel=1e-5)
-        assert prior.card["proximal_images"] == 16 and prior.card["proximal_held_out"] == 16
+        assert prior.card.chosen_at_images == chosen
+        assert prior.card.proximal_distance == pytest.approx(distances[chosen], rel=1e-5)
+        assert prior.card.proximal_images == 16 and prior.card.proximal_held_out == 16
         written = load_file(tmp_path / f"{stage}.safetensors")
         assert all(torch.equal(written[k], v) for k, v in averages[stage, chosen].items())
 
@@ -156,7 +156,7 @@ def test_the_best_so_far_survives_a_kill(slices, tmp_path, stage, monkeypatch):
 
 def test_few_items_are_all_trained_on(full_scan, tmp_path):
     run(Slices(full_scan[0]), tmp_path, stage="teacher")
-    assert "proximal_distance" not in load_prior(tmp_path, "teacher").card
+    assert load_prior(tmp_path, "teacher").card.proximal_distance is None
     assert "proximal" not in (tmp_path / "metrics.csv").read_text()
 
 

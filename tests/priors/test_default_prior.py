@@ -17,13 +17,13 @@ def test_it_is_small_whole_and_named_in_its_card():
     assert prior.kind == "denoiser" and prior.teacher is not None and prior.teacher.kind == "teacher"
     text = (RECONSTRUCTION / "README.md").read_text()
     for one in (prior, prior.teacher):
-        assert one.card["acceleration"] == 4.0
+        assert one.card.acceleration == 4.0
         assert one.sha256 in text
 
 
 def test_the_generator_is_named_in_its_card():
     generator = load_prior(GENERATION, "generator")
-    assert generator.card["acceleration"] == 4.0
+    assert generator.card.acceleration == 4.0
     assert generator.sha256 in (GENERATION / "README.md").read_text()
 
 

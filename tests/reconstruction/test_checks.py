@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsd_mri.operators import fft2c, ifft2c, sense_operator
+from rsd_mri.priors.card import Card
 from rsd_mri.reconstruction.checks import (
     dispersion,
     distance_from_card,
-    held_out_error,
-    hold_out,
     prior_part,
     reasons,
     residual_ratio,
 )
+from rsd_mri.reconstruction.held_out import Trial, hold_out
 
 SIZE = (16, 24)
-CARD = {"acceleration": 4.0, "matrix": [224, 224], "sigma_range": [0.01, 0.02]}
+CARD = Card(acceleration=4.0, matrix=(224, 224), sigma_range=(0.01, 0.02))
 
 
 def noise(*shape, seed=0, dtype=torch.complex64):
@@ -80,14 +80,11 @@ def test_held_out_error_is_none_for_the_truth_and_one_for_nothing():
     y = operator(x) + 0.1 * noise(1, 1, *SIZE, seed=1)
     left = hold_out(mask, (0,), (4, 4))
 
-    def perfect(short, kspace):
-        assert not short.mask[..., left].any()
-        assert not kspace[..., left].any()
-        return x
-
-    assert held_out_error(operator, y, 0.1, left, perfect) < 0.01
-    nothing = held_out_error(operator, y, 0.1, left, lambda a, k: 0 * x)
-    assert nothing == pytest.approx(1.0, abs=1e-3)
+    trial = Trial.of(operator, y, 0.1, left)
+    assert not trial.operator.mask[..., left].any()
+    assert not trial.kspace[..., left].any()
+    assert trial.error(x) < 0.01
+    assert trial.error(0 * x) == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(

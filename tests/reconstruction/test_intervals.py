@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction import intervals as calibration
+from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.intervals import (
     Calibration,
@@ -25,8 +26,9 @@ from rsd_mri.reconstruction.intervals import (
     with_package_interval,
     write_calibration,
 )
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
 from rsd_mri.simulation.simulate import simulate_scan
 
 KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 0.6, 12, 4.1, 8, "annealing", 24, "abc")
@@ -68,11 +70,12 @@ def test_how_well_a_smooth_map_could_order_the_error():
 
 def test_a_reconstruction_gets_its_half_width(tmp_path):
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
-    rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
+    rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
     with pytest.raises(InputError, match="two posterior samples or more"):
         with_interval(rec, KNOWN)
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
-    sampled = replace(rec, method="posterior", samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc")
+    part = PosteriorPart(samples, pooled_std(samples[:, 0])[None])
+    sampled = replace(rec, method="posterior", posterior=part, prior=PriorUse("x", "abc"))
     out = with_interval(sampled, replace(KNOWN, acceleration=rec.acceleration))
     assert np.allclose(out.half_width, KNOWN.factor * pooled_std(samples[:, 0]))
     # Neither the sampler nor the number of samples is the calibration's.
@@ -89,16 +92,17 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
     monkeypatch.setattr(calibration, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
-    rec = reconstruct_scan(undersampled(scan, 2.0, 0), ReconOptions("cg-sense"))
+    rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
     assert with_package_interval(rec) is rec
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
     sampled = replace(
-        rec, samples=samples, std=pooled_std(samples[:, 0])[None], prior_hash="abc", acceleration=3.6,
-        parameters={"sampler": "annealing", "levels": 24},
+        rec, posterior=PosteriorPart(samples, pooled_std(samples[:, 0])[None]), prior=PriorUse("x", "abc"),
+        acceleration=3.6, parameters={"sampler": "annealing", "levels": 24},
     )
     assert np.allclose(with_package_interval(sampled).half_width, 2.5 * sampled.std)
     settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}
-    for other in (replace(sampled, prior_hash="another"), *(replace(sampled, parameters=s) for s in settings)):
+    another = replace(sampled, prior=PriorUse("x", "another"))
+    for other in (another, *(replace(sampled, parameters=s) for s in settings)):
         assert with_package_interval(other) is other
 
 

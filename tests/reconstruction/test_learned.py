@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.posterior.learned import prior_denoiser, width_of
+from rsd_mri.reconstruction.posterior.methods import width_of
+from rsd_mri.reconstruction.posterior.restorers import restorer_of
 
 
 class Right(torch.nn.Module):
@@ -23,14 +25,14 @@ def neighbours(x):
 
 
 def test_errors_of_a_lopsided_network_average_out_over_eight_steps():
-    prior = Prior(Right(), "denoiser", WHOLE_IMAGES, Protocol(), {}, Path("x"), "0" * 64)
+    prior = Prior(Right(), "denoiser", WHOLE_IMAGES, Protocol(), Card(), Path("x"), "0" * 64)
     rng = torch.Generator().manual_seed(0)
     for shape in ((1, 1, 3, 12, 9), (1, 2, 3, 8, 11)):
         csm = torch.randn(*shape, dtype=torch.complex64, generator=rng)
         operator = sense_operator(csm if shape[1] == 2 else csm[:, 0], torch.ones(shape[-1], dtype=torch.bool))
         image = torch.randn(2, *shape[1:2], *shape[-2:], dtype=torch.complex64, generator=rng)
         image = image if shape[1] == 2 else image[:, 0]
-        denoise = prior_denoiser(prior, operator, [("a",), ("b",)])
+        denoise = restorer_of(prior, operator, [("a",), ("b",)]).denoise
         seen = [denoise(image, torch.full((2,), 0.1), step) for step in range(8)]
         assert torch.allclose(sum(seen) / 8, neighbours(image), atol=1e-5)
         assert torch.equal(seen[0], torch.roll(image, 1, -1))

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
-from rsd_mri.reconstruction.posterior.noise_space import noise_space_langevin
 from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.samplers import NoiseSpace
 
 SIGMA, SHAPE, N = 0.3, (3, 4), 1500
 
@@ -40,8 +40,10 @@ def chains(model, sigma=SIGMA, **settings):
         return torch.randn(like.shape, dtype=like.dtype, generator=rng)
 
     start = torch.zeros(N, *SHAPE, dtype=torch.complex128)
-    problem = Problem(operator, y, sigma, lambda x, t, step: x, noise, start, 1.0)
-    return noise_space_langevin(problem, lambda z: (z.flatten(1) @ b.T).reshape(z.shape), **settings).flatten(1)
+    problem = Problem(
+        operator, y, sigma, lambda x, t, step: (x.flatten(1) @ b.T).reshape(x.shape), noise, start, 1.0, level=1.0
+    )
+    return NoiseSpace(**settings).sample(problem).flatten(1)
 
 
 def errors(samples, mean, covariance):
@@ -55,20 +57,20 @@ def errors(samples, mean, covariance):
 
 
 def test_a_linear_generator_gives_the_exact_posterior(model):
-    mean, covariance = errors(chains(model, warm=20, steps=300), *model[3:])
+    mean, covariance = errors(chains(model, warm=20, levels=300), *model[3:])
     assert mean < 0.01
     assert covariance < 0.12
     # The same figures of another noise level are those of another law.
-    assert errors(chains(model, sigma=2 * SIGMA, warm=20, steps=300), *model[3:])[1] > 0.3
+    assert errors(chains(model, sigma=2 * SIGMA, warm=20, levels=300), *model[3:])[1] > 0.3
 
 
 def test_the_warm_start_alone_has_not_the_spread_of_the_posterior(model):
     """Adam on the potential ends near its minimum: images that agree with one another too much."""
-    assert errors(chains(model, warm=400, steps=0), *model[3:])[1] > 0.5
+    assert errors(chains(model, warm=400, levels=0), *model[3:])[1] > 0.5
 
 
 def test_images_are_those_of_the_generator(model):
-    samples = chains(model, warm=5, steps=5)
+    samples = chains(model, warm=5, levels=5)
     b = model[2]
     basis = torch.linalg.qr(b[:, :8]).Q
     outside = samples.T - basis @ (basis.mH @ samples.T)

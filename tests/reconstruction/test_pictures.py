@@ -13,12 +13,14 @@ from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.operators import Identity
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, picture_settings, restore
+from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
+from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5
@@ -40,13 +42,13 @@ class GaussianPrior:
         corruption=NoiseSettings(), teacher=TeacherSettings(sigma_data=SD),
         network=NetworkSettings(field="real"),
     )
-    card = {"hidden_error": 0.0}  # noqa: RUF012
+    card = Card(hidden_error=0.0)
     path = "gaussian"
 
 
 def samples_of(degradation, picture, seen=None, sampler="annealing", count=48):
     keys = [(0, "test", i) for i in range(count)]
-    return restore(GaussianPrior(), picture, degradation, seen, keys, picture_settings(sampler))
+    return restore(GaussianPrior(), picture, degradation, seen, keys, PICTURE_SAMPLERS[sampler])
 
 
 @pytest.mark.parametrize("sampler", ["annealing", "langevin"])

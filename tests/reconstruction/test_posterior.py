@@ -1,19 +1,15 @@
 """Posterior samplers against the exact posterior of Gaussian images."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Problem
-from rsd_mri.reconstruction.posterior.samplers import (
-    decoupled_annealing,
-    denoised_variance,
-    diffpir,
-    guided,
-    measured_consistency,
-    preconditioned_langevin,
-)
+from rsd_mri.reconstruction.posterior.samplers import Annealing, DiffPIR, Guided, Langevin
+from rsd_mri.reconstruction.posterior.samplers.annealing import denoised_variance
 
 C, SIGMA = 0.8, 0.15
 SHAPE = (6, 8)
@@ -72,13 +68,14 @@ def check(samples, mean, covariance, tolerance):
 
 
 def test_decoupled_annealing_samples_the_exact_posterior(model):
-    samples = decoupled_annealing(problem(model, 2000, 1), geometric(12, 0.003, 3.0), iterations=40, tolerance=1e-5)
+    sampler = Annealing(levels=12, sigma_min=0.003, sigma_max=3.0, iterations=40, tolerance=1e-5)
+    samples = sampler.sample(problem(model, 2000, 1))
     check(samples, *model[2:], 0.03)
 
 
 def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
     """The last level need not be below the noise: the last draw holds the spread that is left there."""
-    samples = decoupled_annealing(problem(model, 2000, 1), geometric(8, 0.05, 3.0))
+    samples = Annealing(levels=8, sigma_min=0.05, sigma_max=3.0).sample(problem(model, 2000, 1))
     check(samples, *model[2:], 0.04)
 
 
@@ -87,7 +84,8 @@ def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width):
     """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
     operator, y, exact, _ = model
     t, n = 0.4, 800
-    samples = diffpir(problem(model, n, 1), torch.full((40,), t), width, iterations=30, tolerance=1e-5)
+    sampler = DiffPIR(levels=40, sigma_min=t, sigma_max=t, width=width, iterations=30, tolerance=1e-5)
+    samples = sampler.sample(problem(model, n, 1))
     seen = operator.adjoint(y).flatten() / SIGMA**2
     eye = torch.eye(len(seen), dtype=torch.complex128)
     gram = operator.gram(eye.reshape(len(seen), *samples.shape[1:])).reshape(len(seen), -1).T
@@ -99,21 +97,23 @@ def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width):
 
 
 def test_without_the_last_draw_the_spread_is_too_small(model):
-    samples = decoupled_annealing(problem(model, 1000, 1), geometric(8, 0.3, 3.0), final_noise=False)
+    samples = Annealing(levels=8, sigma_min=0.3, sigma_max=3.0, final_noise=False).sample(problem(model, 1000, 1))
     with pytest.raises(AssertionError):
         check(samples, *model[2:], 0.05)
 
 
 def test_preconditioned_langevin_samples_the_exact_posterior(model):
-    samples = preconditioned_langevin(
-        problem(model, 600, 2), geometric(40, 0.1, 3.0), step_size=0.3, iterations=25, steps_per_level=2
+    sampler = Langevin(
+        levels=40, sigma_min=0.1, sigma_max=3.0, step_size=0.3, iterations=25, steps_per_level=2
     )
+    samples = sampler.sample(problem(model, 600, 2))
     check(samples, *model[2:], 0.15)
 
 
 def test_a_wrong_noise_level_is_caught(model):
     """The check can fail: with twice the noise the covariance is wrong."""
-    samples = decoupled_annealing(problem(model, 1000, 1, 2 * SIGMA), geometric(12, 0.003, 3.0), iterations=40)
+    sampler = Annealing(levels=12, sigma_min=0.003, sigma_max=3.0, iterations=40)
+    samples = sampler.sample(problem(model, 1000, 1, 2 * SIGMA))
     with pytest.raises(AssertionError):
         check(samples, *model[2:], 0.03)
 
@@ -141,8 +141,8 @@ def test_measured_variance_gives_the_exact_spread_of_a_large_image():
     y = operator(x)
     y = y + SIGMA * operator.sampling(torch.randn(y.shape, dtype=y.dtype, generator=rng))
     start = torch.zeros(16, size, size, dtype=torch.complex128)
-    samples = decoupled_annealing(
-        Problem(operator, y, SIGMA, gaussian, noise_source(5), start, C), geometric(10, 0.05, 3.0), measured=True
+    samples = Annealing(levels=10, sigma_min=0.05, sigma_max=3.0).sample(
+        Problem(operator, y, SIGMA, gaussian, noise_source(5), start, C, whole=True)
     )
     spread = samples.var(0)
     transformed = sense_operator(torch.ones(1, 1, size, size, dtype=torch.complex128), torch.ones(size))(samples)[:, 0]
@@ -154,7 +154,8 @@ def test_measured_variance_gives_the_exact_spread_of_a_large_image():
 
 @pytest.mark.parametrize("stochastic", [True, False], ids=["dps", "a-dps"])
 def test_guided_samples_the_prior_without_data(model, stochastic):
-    samples = guided(problem(model, 800, 3), geometric(120, 0.01, 20.0), weight=0.0, stochastic=stochastic)
+    sampler = Guided(levels=120, sigma_min=0.01, sigma_max=20.0, weight=0.0, stochastic=stochastic)
+    samples = sampler.sample(problem(model, 800, 3))
     size = samples[0].numel()
     # The probability flow starts at t_max, not at infinity, and takes finite steps: within a few percent.
     check(samples, torch.zeros(size, dtype=torch.complex128), C**2 * torch.eye(size, dtype=torch.complex128), 0.08)
@@ -163,8 +164,9 @@ def test_guided_samples_the_prior_without_data(model, stochastic):
 @pytest.mark.parametrize("stochastic", [True, False], ids=["dps", "a-dps"])
 def test_guided_follows_the_data_with_its_weight(model, stochastic):
     operator, y, _, _ = model
+    sampler = Guided(levels=150, sigma_min=0.01, sigma_max=20.0, stochastic=stochastic)
     misfit = [
-        float((operator(guided(problem(model, 50, 4), geometric(150, 0.01, 20.0), weight, stochastic)) - y).norm())
+        float((operator(replace(sampler, weight=weight).sample(problem(model, 50, 4))) - y).norm())
         for weight in (0.0, 0.05, 0.3)
     ]
     assert misfit[0] > 1.2 * misfit[1] > 1.4 * misfit[2]

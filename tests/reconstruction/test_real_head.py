@@ -11,9 +11,9 @@ import torch
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import fft2c
 from rsd_mri.randomness import generator, normal
-from rsd_mri.reconstruction.deliver import find_prior
 from rsd_mri.reconstruction.intervals import undersampled
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import find_prior, method_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import draw_coils
 from rsd_mri.simulation.simulate import fold
@@ -89,6 +89,6 @@ def test_the_posterior_against_the_best_classical_method(name):
     prior = find_prior(None, "posterior")
     found = {}
     for method in ("l1-wavelet", "tv", "one-step", "posterior"):
-        found[method] = psnr(truth, reconstruct_scan(scan, ReconOptions(method, samples=4), prior).magnitude)
+        found[method] = psnr(truth, reconstruct_scan(scan, method_of(method, prior, samples=4)).magnitude)
     print("|", name, *(f"| {value:.1f}" for value in found.values()), "|")
     assert found["posterior"] > max(found["l1-wavelet"], found["tv"]) + case.gain

@@ -10,17 +10,21 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.networks import UNet
 from rsd_mri.operators import sense_operator
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction import reconstruct
 from rsd_mri.reconstruction.classical.methods import total_variation
+from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.intervals import full_image
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.posterior import learned
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings, sample_posterior
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import simulate_scan
 
@@ -48,7 +52,7 @@ def head():
 def prior(tmp_path_factory):
     protocol = Protocol(network=NetworkSettings(channels=4, multipliers=(1, 2)))
     denoiser = Smoothing(UNet(protocol.network, channels=1), 0.35)
-    return Prior(denoiser, "denoiser", WHOLE_IMAGES, protocol, {}, tmp_path_factory.mktemp("prior") / "x", "0" * 64)
+    return Prior(denoiser, "denoiser", WHOLE_IMAGES, protocol, Card(), tmp_path_factory.mktemp("prior") / "x", "0" * 64)
 
 
 CASES = [
@@ -63,21 +67,20 @@ def test_two_sets_beat_one(head, prior, method, sampler):
     scan, target = head
     found = {}
     for sets in ("1", "2"):
-        options = ReconOptions(method, samples=2, posterior=PosteriorSettings.of(sampler))
-        rec = reconstruct_scan(scan, options, prior, replace(PrepSettings(), sets=sets))
+        prepared = PreparedScan.of(scan, replace(PrepSettings(), sets=sets))
+        rec = reconstruct_scan(prepared, method_of(method, prior, SAMPLERS[sampler], 2))
         assert rec.parameters["n_sets"] == int(sets)
         found[sets] = psnr(target, rec.magnitude)
     assert found["2"] > found["1"] + 0.5
 
 
 def test_guided_samplers_and_consistency_take_two_sets(head, prior):
-    scan, _ = head
+    scan = PreparedScan.of(head[0], replace(PrepSettings(), sets="2"))
     for sampler in ("dps", "a-dps"):
         recs = []
         for consistency in (False, True):
-            settings = PosteriorSettings.of(sampler, levels=4, consistency=consistency)
-            options = ReconOptions(samples=2, posterior=settings, held_out=False)
-            recs.append(reconstruct_scan(scan, options, prior, replace(PrepSettings(), sets="2")))
+            method = Posterior(prior, SAMPLERS[sampler].with_levels(4), 2, consistency)
+            recs.append(reconstruct_scan(scan, method, held_out=False))
         assert recs[0].samples.shape == (2, 1, *SIZE)
         # Consistency replaces what was measured, whatever the sampler did.
         assert recs[1].residual[0] < 0.05 * recs[0].residual[0]
@@ -86,7 +89,7 @@ def test_guided_samplers_and_consistency_take_two_sets(head, prior):
 
 def test_parts_and_checks_of_a_learned_reconstruction(head, prior):
     scan, _ = head
-    rec = reconstruct_scan(scan, ReconOptions(samples=2), prior)
+    rec = reconstruct_scan(scan, Posterior(prior, samples=2))
     assert rec.measured_part.shape == rec.prior_part.shape == rec.magnitude.shape
     assert 0 < rec.checks["prior_share"] < 0.5
     # A prior that knows nothing predicts as CG-SENSE does.
@@ -104,8 +107,8 @@ def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(pri
         batches = Batches(slices, samples, 1)
         monkeypatch.setattr(reconstruct, "plan_batches", lambda *_, batches=batches: batches)
         shares = []
-        options = ReconOptions(samples=3, posterior=PosteriorSettings(levels=3), held_out=False)
-        rec = reconstruct_scan(scan, options, prior, progress=Progress.of(shares.append))
+        method = Posterior(prior, DiffPIR(levels=3), 3)
+        rec = reconstruct_scan(scan, method, held_out=False, progress=Progress.of(shares.append))
         images.append(rec.samples)
         assert shares == sorted(shares)
         assert shares[-1] == pytest.approx(1.0)
@@ -117,8 +120,8 @@ def test_unknown_noise_does_not_break_the_samplers(prior):
     operator = sense_operator(torch.ones(1, 1, 48, 40, dtype=torch.complex64), torch.arange(40) % 2 == 0)
     image = torch.randn(1, 48, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     for sampler in ("diffpir", "annealing", "langevin"):
-        settings = PosteriorSettings.of(sampler, levels=3)
-        out = sample_posterior(prior, operator, operator(image), 1e-6, [(0, 0)], settings, SILENT)
+        method = Posterior(prior, SAMPLERS[sampler].with_levels(3))
+        out = method.run(operator, operator(image), 1e-6, [(0, 0)])
         assert torch.isfinite(torch.view_as_real(out)).all()
         assert (operator(out) - operator(image)).abs().mean() < 0.02
 
@@ -129,23 +132,21 @@ def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monke
     scan, _ = head
     full = {}
 
-    def teachers(given, operator, kspace, sigma):
+    def teachers(given, operator, kspace, sigma, *_, **__):
         # What total variation makes of all lines is a better image than any method makes of fewer.
         if not full:
             full["image"] = total_variation(operator, kspace, sigma)
         return full["image"] if good else torch.zeros_like(full["image"])
 
-    monkeypatch.setattr(reconstruct, "one_step", teachers)
-    monkeypatch.setattr(learned, "one_step", teachers)
-    prepared = reconstruct.prepare_slice(scan, 0, PrepSettings(), reconstruct.calibrate_volume(scan, PrepSettings()))
-    operator, kspace = reconstruct.as_operator([prepared], torch.device("cpu"))
+    monkeypatch.setattr(OneStep, "run", teachers)
+    prepared = PreparedScan.of(scan)[0]
+    operator, kspace = as_operator([prepared], torch.device("cpu"))
     teachers(prior, operator, kspace, prepared.sigma)
     taught = replace(prior, teacher=prior)
-    options = ReconOptions(samples=1, posterior=PosteriorSettings(levels=2))
-    rec = reconstruct_scan(scan, options, taught)
+    rec = reconstruct_scan(scan, Posterior(taught, DiffPIR(levels=2), 1))
     assert rec.parameters["start"] == ("one-step" if good else "tv")
     assert (rec.checks["held_out_error_one_step"] < rec.checks["held_out_error_tv"]) == good
-    alone = reconstruct_scan(scan, options, prior)
+    alone = reconstruct_scan(scan, Posterior(prior, DiffPIR(levels=2), 1))
     assert alone.parameters["start"] == "tv" and "held_out_error_tv" not in alone.checks
 
 
@@ -154,12 +155,12 @@ def test_the_one_step_image_is_of_the_network_that_predicts_the_held_out_lines(h
     """A teacher that says nothing of a scan is left to the denoiser."""
     scan, _ = head
 
-    def by_network(given, operator, kspace, sigma):
+    def by_network(given, operator, kspace, sigma, *_, **__):
         image = total_variation(operator, kspace, sigma)
-        return image if (given.teacher is not None) == good else torch.zeros_like(image)
+        return image if (given.prior.teacher is not None) == good else torch.zeros_like(image)
 
-    monkeypatch.setattr(reconstruct, "one_step", by_network)
-    rec = reconstruct_scan(scan, ReconOptions("one-step"), replace(prior, teacher=prior))
+    monkeypatch.setattr(OneStep, "run", by_network)
+    rec = reconstruct_scan(scan, OneStep(replace(prior, teacher=prior)))
     assert rec.parameters["network"] == ("teacher" if good else "denoiser")
     assert rec.magnitude.max() > 0
     assert rec.checks["held_out_error"] < rec.checks["held_out_error_cg_sense"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 
 
 def make(n_slices: int = 3, readout: int = 40, phase_encode: int = 32, method: str = "posterior") -> Reconstruction:
@@ -29,10 +29,9 @@ def make(n_slices: int = 3, readout: int = 40, phase_encode: int = 32, method: s
         residual=np.full(n_slices, 1.02, np.float32),
         sigma=np.full(n_slices, 0.01, np.float32),
         seconds=np.full(n_slices, 0.8),
-        samples=samples if posterior else None,
-        std=samples.std(0) if posterior else None,
-        prior="brain.safetensors" if posterior else None,
-        prior_hash="c0ffee" * 10 if posterior else None,
+        title={"posterior": "Posterior mean", "zero-filled": "Zero-filled"}.get(method, method),
+        posterior=PosteriorPart(samples, samples.std(0)) if posterior else None,
+        prior=PriorUse("brain.safetensors", "c0ffee" * 10) if posterior else None,
         notes=("one set of maps: the second eigenvalue is below 0.9",) if posterior else (),
         parameters={"steps": 18} if posterior else {},
     )

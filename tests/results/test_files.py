@@ -12,7 +12,7 @@ import pytest
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import evaluate_files
 from rsd_mri.results.files import read_reconstruction, write_reconstruction
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Geometry
 
 
@@ -31,10 +31,10 @@ def a_reconstruction(seed: int = 0, samples: bool = True) -> Reconstruction:
         residual=np.array([1.01, 0.98], np.float32),
         sigma=np.array([0.01, 0.02], np.float32),
         seconds=np.array([0.5, 0.25]),
-        samples=rng.random((4, 2, 12, 9)).astype(np.float32) if samples else None,
-        std=rng.random((2, 12, 9)).astype(np.float32) if samples else None,
-        prior="brain.safetensors" if samples else None,
-        prior_hash="ab" * 32 if samples else None,
+        title="Posterior mean",
+        posterior=PosteriorPart(rng.random((4, 2, 12, 9), np.float32), rng.random((2, 12, 9), np.float32))
+        if samples else None,
+        prior=PriorUse("brain.safetensors", "ab" * 32, np.abs(image), 0.1 * np.abs(image)) if samples else None,
         seed=7,
         geometry=Geometry(
             (1.0, 1.2, 5.0), 0.5, (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), ((0.0, 1.0, 2.0),) * 2
@@ -48,13 +48,18 @@ def a_reconstruction(seed: int = 0, samples: bool = True) -> Reconstruction:
 def test_what_is_written_is_read_back(tmp_path, samples):
     rec = a_reconstruction(samples=samples)
     back = read_reconstruction(write_reconstruction(tmp_path / "first_recon.h5", rec))
-    for field in dataclasses.fields(Reconstruction):
-        expected, got = getattr(rec, field.name), getattr(back, field.name)
+    names = [f.name for f in dataclasses.fields(Reconstruction) if f.name not in ("posterior", "prior")]
+    parts = ["samples", "std", "half_width", "measured_part", "prior_part"]
+    assert (back.prior is None) == (back.posterior is None) == (not samples)
+    if samples:
+        assert (back.prior.path, back.prior.sha256) == (rec.prior.path, rec.prior.sha256)
+    for name in names + parts:
+        expected, got = getattr(rec, name), getattr(back, name)
         if isinstance(expected, np.ndarray):
-            assert got.dtype == expected.dtype, field.name
-            np.testing.assert_array_equal(got, expected, err_msg=field.name)
+            assert got.dtype == expected.dtype, name
+            np.testing.assert_array_equal(got, expected, err_msg=name)
         else:
-            assert got == expected, field.name
+            assert got == expected, name
 
 
 def test_the_file_is_laid_out_as_promised(tmp_path):

@@ -14,7 +14,8 @@ from mrd_files import write_mrd
 from PIL import Image
 
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.reconstruct import ReconOptions, reconstruct_scan
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.dicom import write_dicom
 from rsd_mri.results.figures import upper_window
 from rsd_mri.results.nifti import write_nifti
@@ -45,7 +46,9 @@ def rec(a_reconstruction, oblique) -> Reconstruction:
     magnitude = 1e-5 * rng.random((3, 14, 8)).astype(np.float32)
     magnitude[POINT] = 3e-5
     width = 1e-6 * rng.random((3, 14, 8)).astype(np.float32)
-    return dataclasses.replace(a_reconstruction(3, 14, 8), magnitude=magnitude, half_width=width, geometry=oblique)
+    made = a_reconstruction(3, 14, 8)
+    posterior = dataclasses.replace(made.posterior, half_width=width)
+    return dataclasses.replace(made, magnitude=magnitude, posterior=posterior, geometry=oblique)
 
 
 def where_it_is(geometry: Geometry) -> np.ndarray:
@@ -268,7 +271,7 @@ def test_an_oblique_scan_keeps_its_place_from_raw_data_to_files(tmp_path, full_s
     scan, truth = full_scan
     where = dataclasses.replace(oblique, positions=oblique.positions[:2])
     write_mrd(tmp_path / "scan.h5", dataclasses.replace(scan, geometry=where))
-    rec = reconstruct_scan(read_scan(tmp_path / "scan.h5"), ReconOptions("cg-sense"))
+    rec = reconstruct_scan(read_scan(tmp_path / "scan.h5"), CLASSICAL["cg-sense"])
     weights = abs(truth) ** 2
     read, phase = (np.arange(n) for n in truth.shape[1:])
     size = np.array(oblique.voxel_size)

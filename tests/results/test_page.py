@@ -99,7 +99,9 @@ def test_figures_against_a_reference_are_in_the_table(recs):
 def test_reasons_to_distrust_are_on_the_page(tmp_path, recs):
     checks = {"peak_mib": 512.0, "prior_share": 0.123, "held_out_error": 0.4, "held_out_error_cg_sense": 0.9}
     part = 0.1 * recs[0].magnitude
-    main = dataclasses.replace(recs[0], checks=checks, prior_part=part, half_width=2 * recs[0].std)
+    posterior = dataclasses.replace(recs[0].posterior, half_width=2 * recs[0].std)
+    prior = dataclasses.replace(recs[0].prior, prior_part=part)
+    main = dataclasses.replace(recs[0], checks=checks, prior=prior, posterior=posterior)
     table = {row[0]: row[1:] for row in facts.methods([main, recs[1]])}
     assert table["Energy from the prior"] == ("12.3%", "-")
     assert table["Error on lines left out"] == ("40.0%", "-") and table["The same by CG-SENSE"] == ("90.0%", "-")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from rsd_mri.results.page import write_page
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
 from rsd_mri.scan.scan import Geometry
 
 selenium = pytest.importorskip("selenium")
@@ -56,9 +57,9 @@ def page(tmp_path, a_reconstruction) -> Path:
         tuple((0.0, 0.0, 5.0 * i) for i in range(3)),
     )  # fmt: skip
     main = dataclasses.replace(
-        a_reconstruction(), magnitude=magnitude, std=std, geometry=geometry,
-        samples=np.stack([magnitude, 0.5 * magnitude, magnitude]), measured_part=0.9 * magnitude,
-        prior_part=0.1 * magnitude,
+        a_reconstruction(), magnitude=magnitude, geometry=geometry,
+        posterior=PosteriorPart(np.stack([magnitude, 0.5 * magnitude, magnitude]), std),
+        prior=PriorUse("brain.safetensors", "c0ffee" * 10, 0.9 * magnitude, 0.1 * magnitude),
     )  # fmt: skip
     other = dataclasses.replace(a_reconstruction(method="cg-sense"), magnitude=0.5 * magnitude, geometry=geometry)
     return write_page(tmp_path / "page.html", [main, other])

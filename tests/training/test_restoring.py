@@ -7,8 +7,9 @@ import torch
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.runs import restore
+from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
-from rsd_mri.progress import SILENT
+from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
 
 PROTOCOL = Protocol(
@@ -36,25 +37,26 @@ def prior(folder, seed):
     denoiser = build_denoiser(PROTOCOL, WHOLE_IMAGES)
     for parameter in denoiser.network.last.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    save_prior(folder / "denoiser.safetensors", "denoiser", denoiser, PROTOCOL, WHOLE_IMAGES, {})
+    save_prior(folder / "denoiser.safetensors", "denoiser", denoiser, PROTOCOL, WHOLE_IMAGES, Card())
     return folder
 
 
 def test_restored_once_and_anew_under_another_prior(tmp_path):
     slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
     told = []
+    watched = Progress.of(lambda share: told.append(share) if share else None)
     for name in ("one", "other", "run"):
         (tmp_path / name).mkdir()
     one, other, run = prior(tmp_path / "one", 0), prior(tmp_path / "other", 1), tmp_path / "run"
-    first = restore(slices, PROTOCOL, run, told.append, one)
-    assert first.shape == (2, 16, 16) and told == [0.5, 1.0]
-    assert torch.equal(restore(slices, PROTOCOL, run, told.append, one), first) and len(told) == 2
-    second = restore(slices, PROTOCOL, run, told.append, other)
-    assert not torch.allclose(second, first, atol=1e-3) and len(told) == 4
+    first = restore(slices, PROTOCOL, run, watched, one)
+    assert first.shape == (2, 16, 16) and told == [0.5, 0.5, 1.0]
+    assert torch.equal(restore(slices, PROTOCOL, run, watched, one), first) and len(told) == 3
+    second = restore(slices, PROTOCOL, run, watched, other)
+    assert not torch.allclose(second, first, atol=1e-3) and len(told) == 6
     plain = replace(PROTOCOL, denoiser=DenoiserSettings(restored_by="tv"))
-    restore(slices, plain, run, told.append, other)
-    assert restore(slices, plain, run, told.append, one).shape == (2, 16, 16) and len(told) == 6
-    assert torch.equal(restore(slices, PROTOCOL, run, told.append, other), second) and len(told) == 6
+    restore(slices, plain, run, watched, other)
+    assert restore(slices, plain, run, watched, one).shape == (2, 16, 16) and len(told) == 9
+    assert torch.equal(restore(slices, PROTOCOL, run, watched, other), second) and len(told) == 9
 
 
 def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):

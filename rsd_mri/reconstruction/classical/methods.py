@@ -21,7 +21,7 @@ Value: TypeAlias = float | Tensor
 """One number for the batch, or one per item [batch]."""
 
 
-def zero_filled(operator: LinearOperator, kspace: Tensor) -> Tensor:
+def zero_filled(operator: LinearOperator, kspace: Tensor, sigma: Value = 0.0) -> Tensor:  # noqa: ARG001
     """A^H y: what was not acquired stays zero.
 
     Parameters
@@ -30,6 +30,8 @@ def zero_filled(operator: LinearOperator, kspace: Tensor) -> Tensor:
         From image to acquired k-space.
     kspace
         [batch, coil, readout, phase_encode].
+    sigma
+        Makes no difference here; the other methods need it.
     """
     return operator.adjoint(kspace)
 

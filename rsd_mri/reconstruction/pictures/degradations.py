@@ -10,36 +10,19 @@ from torch import Tensor
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.kernels import gaussian_kernel
-from rsd_mri.diffusion.noise_levels import geometric
 from rsd_mri.errors import InputError
 from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperator, PixelMask
 from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-from rsd_mri.reconstruction.posterior.learned import (
-    GUIDED,
-    SCANS_ONLY,
-    SMALLEST_LEVEL,
-    PosteriorSettings,
-    Sampler,
-    floor_of,
-    keyed_noise,
-    sample_problem,
-)
+from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
-from rsd_mri.reconstruction.posterior.samplers import diffpir
+from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
+from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 Kind = Literal["noise", "inpainting", "gaussian-blur", "super-resolution"]
 ROUNDING = 2 / 255 / 12**0.5
 """Standard deviation of rounding to bytes, images in [-1, 1]: no picture has less noise."""
-SIGMA_MAX, LEVELS = 4.0, 40
-"""First noise level, eight times the spread of images in [-1, 1], so that what is hidden gets its full spread; and
-levels of the samplers that follow the posterior's law."""
-FAST_SIGMA_MAX, FAST_LEVELS = 1.0, 20
-"""The same of DiffPIR, which has no law to follow: more gave no better pictures."""
-WIDTH = 1.0
-"""Of DiffPIR. On held-out photographs with noise 0.2, 0.35 gave 29.2 dB, 0.7 31.2, 1 31.4 and 2 27.7; blurred ones
-31.6, 32.1, 32.1 and 31.8: the errors of these degradations are closer to white than those of undersampling."""
 START_RIDGE = 0.1
 """Weight of |x|^2 in the first guess."""
 
@@ -94,21 +77,9 @@ class Degradation:
         return Downsampling(full, self.factor), (channels, *full)
 
 
-def picture_settings(sampler: Sampler, levels: int | None = None) -> PosteriorSettings:
-    """Levels from far above the images down to what eight bits show: nothing is known where pixels are missing."""
-    if sampler in SCANS_ONLY:
-        raise InputError(f"--sampler {sampler} is for scans; for pictures take diffpir, annealing, langevin or (a-)dps")
-    settings = replace(PosteriorSettings.of(sampler), sigma_max=SIGMA_MAX, sigma_min=0.01)
-    if sampler == "diffpir":
-        settings = replace(settings, sigma_max=FAST_SIGMA_MAX, levels=FAST_LEVELS)
-    elif sampler not in GUIDED:
-        settings = replace(settings, levels=LEVELS)
-    return settings if levels is None else replace(settings, levels=levels)
-
-
 def restore(
     prior: Prior, picture: Tensor, degradation: Degradation, seen: Tensor | None, keys: Sequence[Key],
-    settings: PosteriorSettings, progress: Progress = SILENT,
+    sampler: Sampler, progress: Progress = SILENT,
 ) -> Tensor:
     """Draw one posterior sample of the image per key.
 
@@ -128,8 +99,8 @@ def restore(
         As for `Degradation.operator`.
     keys
         One per sample.
-    settings
-        Sampler and levels.
+    sampler
+        One of `PICTURE_SAMPLERS`, perhaps with other levels.
     progress
         Told the share done.
 
@@ -151,21 +122,19 @@ def restore(
         y = operator.forward(y)
     gram, right = operator.gram, operator.adjoint(y)
     start = conjugate_gradient(lambda v: gram(v) + START_RIDGE * v, right)
-    floor = floor_of(prior)
+    floor = prior.card.floor
     problem = Problem(
         operator, y, max(degradation.sigma, ROUNDING, SMALLEST_LEVEL), law_denoiser(prior, law, keys),
         keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, progress,
+        whole=floor == 0,
     )
-    lowest = max(settings.sigma_min, float(law.draw(keys)[1].max()))
+    lowest = max(sampler.sigma_min, float(law.draw(keys)[1].max()))
     if degradation.kind == "noise" and degradation.sigma <= lowest and floor == 0:
         # The sampler would start where it ends: what it adds to the picture it could not take away again.
         with torch.no_grad():
             return problem.estimate(picture.expand(len(keys), *shape), lowest, 0)
-    settings = replace(settings, sigma_min=lowest, sigma_max=max(settings.sigma_max, lowest))
-    if settings.sampler == "diffpir":
-        levels = geometric(settings.levels, settings.sigma_min, settings.sigma_max)
-        return diffpir(problem, levels, WIDTH)
-    return sample_problem(problem, settings, measured=floor == 0, final_noise=False)
+    with torch.no_grad():
+        return replace(sampler, sigma_min=lowest, sigma_max=max(sampler.sigma_max, lowest)).sample(problem)
 
 
 def law_of(prior: Prior, shape: tuple[int, int, int]) -> Corruption:

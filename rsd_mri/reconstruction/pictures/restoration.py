@@ -19,7 +19,7 @@ from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
-from rsd_mri.reconstruction.posterior.learned import PosteriorSettings
+from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Restored:
 
 
 def restore_files(
-    pictures: Sequence[Path], prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings,
+    pictures: Sequence[Path], prior: Prior, degradation: Degradation, samples: int, sampler: Sampler,
     out: Path | None, mask: Path | None = None, reference: Path | None = None, seed: int = 0,
     progress: Progress = SILENT,
 ) -> Restored:
@@ -58,7 +58,7 @@ def restore_files(
     ----------
     pictures
         Picture files, or `.npy` arrays [channel, y, x] or [y, x]: bytes, or real in [-1, 1].
-    prior, degradation, settings
+    prior, degradation, sampler
         As `pictures.restore` takes them.
     samples
         Per picture.
@@ -77,7 +77,7 @@ def restore_files(
     for path, part in progress.each(pictures, lambda path: path.name):
         try:
             done.written.append(
-                _restore_file(path, prior, degradation, samples, settings, out, mask, reference, seed, part)
+                _restore_file(path, prior, degradation, samples, sampler, out, mask, reference, seed, part)
             )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
@@ -85,7 +85,7 @@ def restore_files(
 
 
 def _restore_file(
-    path: Path, prior: Prior, degradation: Degradation, samples: int, settings: PosteriorSettings, out: Path | None,
+    path: Path, prior: Prior, degradation: Degradation, samples: int, sampler: Sampler, out: Path | None,
     mask: Path | None, reference: Path | None, seed: int, progress: Progress,
 ) -> dict[str, Any]:
     channels = (prior.inputs.image_shape or (3,))[0]
@@ -96,14 +96,14 @@ def _restore_file(
     keys = [(seed, "restore", path.stem, i) for i in range(samples)]
     made = restore(
         prior, torch.from_numpy(picture).to(device), degradation, None if seen is None else torch.from_numpy(seen),
-        keys, settings, progress,
+        keys, sampler, progress,
     )
     found: NDArray[np.float32] = made.cpu().numpy()
     if not np.isfinite(found).all():
         raise InputError(f"{path}: the sampler gave undefined values; take more --levels or another --sampler")
     mean, spread = found.mean(0), found.std(0, ddof=1) if samples > 1 else np.zeros_like(found[0])
     facts: dict[str, Any] = {
-        "picture": str(path), "degradation": asdict(degradation), "settings": asdict(settings), "samples": samples,
+        "picture": str(path), "degradation": asdict(degradation), "settings": sampler.parameters(), "samples": samples,
         "std": float(spread.mean()), "std_white": float(spread.max()), "seed": seed, "prior": str(prior.path),
         "prior_hash": prior.sha256, "version": __version__, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
     }

@@ -44,6 +44,12 @@ class Problem:
     """Root mean square error that the denoiser makes at any level, because it is shown less than the whole image.
     Its estimate is trusted no further; 0 for a denoiser of whole images."""
     progress: Progress = SILENT
+    whole: bool = False
+    """Whether the denoiser is shown whole images: its own variance can then be measured."""
+    width: float = 2.0
+    """Trust of the data over that of the denoiser, for samplers that alternate between the two: see `width_of`."""
+    level: float = 0.0
+    """The one noise level of a denoiser that is a one-step generator."""
 
     @property
     def precision(self) -> float:
@@ -56,7 +62,7 @@ class Problem:
         return self.operator.gram
 
     @cached_property
-    def seen(self) -> Tensor:
+    def adjoint_kspace(self) -> Tensor:
         """A^H y."""
         return self.operator.adjoint(self.kspace)
 

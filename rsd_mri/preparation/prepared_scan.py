@@ -1,0 +1,70 @@
+"""`PreparedScan`: a scan, what is decided once for all its slices, and the slices as they are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
+from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.scan.scan import Scan
+
+KEPT_BYTES = 1 << 30
+"""Memory that kept slices may take [bytes]: about a hundred slices of 320 x 320 pixels and six virtual coils."""
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A sequence of prepared slices; each is made when it is first asked for, and kept while there is room."""
+
+    scan: Scan
+    settings: PrepSettings
+    volume: VolumeCalibration
+    """Whitening, compression, scale and number of sets of maps, which all slices share."""
+    kept_bytes: int = KEPT_BYTES
+    """Slices beyond so much memory are made again whenever they are asked for."""
+    _kept: dict[int, PreparedSlice] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, scan: "Scan | PreparedScan", settings: PrepSettings | None = None) -> "PreparedScan":
+        """Calibrate a scan; one that is prepared stays what it is.
+
+        Parameters
+        ----------
+        scan
+            As read.
+        settings
+            How to prepare; by default the package's settings.
+
+        Raises
+        ------
+        InputError
+            If the scan cannot be prepared.
+        """
+        if isinstance(scan, PreparedScan):
+            return scan
+        settings = settings or PrepSettings()
+        return cls(scan, settings, calibrate_volume(scan, settings))
+
+    def __len__(self) -> int:
+        return self.scan.n_slices
+
+    def __getitem__(self, index: int) -> PreparedSlice:
+        if index in self._kept:
+            return self._kept[index]
+        made = prepare_slice(self.scan, index, self.settings, self.volume)
+        if sum(map(_bytes, self._kept.values())) + _bytes(made) <= self.kept_bytes:
+            self._kept[index] = made
+        return made
+
+    @property
+    def middle(self) -> PreparedSlice:
+        """The slice in the middle, on which methods are tried."""
+        return self[len(self) // 2]
+
+    def __iter__(self) -> Iterator[PreparedSlice]:
+        return (self[index] for index in range(len(self)))
+
+
+def _bytes(one: PreparedSlice) -> int:
+    arrays = (one.kspace, one.csm, one.image, one.mask, one.back, one.eigenvalues)
+    return sum(array.nbytes for array in arrays if array is not None)

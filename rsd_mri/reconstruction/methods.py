@@ -1,0 +1,149 @@
+"""`Method`: a way to reconstruct, whatever it needs; and the table of all by name.
+
+Nothing here loads torch before a method is made: the command line derives its choices and its help from the tables.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rsd_mri.errors import InputError
+from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.progress import SILENT, Progress
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsd_mri.corruption.corruption import Key
+    from rsd_mri.operators import Sense
+    from rsd_mri.priors.prior import Prior
+
+LEARNED = {
+    "posterior": "mean and spread of samples under a learned prior",
+    "one-step": "one network call",
+}
+METHODS: dict[str, str] = {**LEARNED, **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)}}
+"""Every method by its name, the best first, and a few words for `--help`."""
+
+
+class Method(Protocol):
+    """A way to reconstruct slices, with all it needs."""
+
+    @property
+    def name(self) -> str:
+        """As `--method` takes it."""
+
+    @property
+    def title(self) -> str:
+        """As pages and tables show it."""
+
+    @property
+    def samples(self) -> int:
+        """Images of a slice."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether they are samples, whose spread means something; slices are then computed together."""
+
+    @property
+    def through_network(self) -> bool:
+        """Whether the gradient through the network is needed."""
+
+    @property
+    def prior(self) -> "Prior | None":
+        """The prior, where there is one."""
+
+    def run(
+        self, operator: "Sense", kspace: "Tensor", sigma: float, keys: "Sequence[Key]", progress: Progress = SILENT,
+        first: "Tensor | None" = None,
+    ) -> "Tensor":
+        """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
+
+    def candidates(self) -> "Sequence[Method]":
+        """Ways between which lines left out decide; none where nothing is to be learned from these."""
+
+    def first(self) -> "Method":
+        """The method whose image this one starts from: by it candidates are judged."""
+
+    def quick(self) -> "Method":
+        """What stands in for it where lines are left out."""
+
+    def parameters(self) -> dict[str, str | int | float]:
+        """The settings as they are stored."""
+
+
+def method_of(
+    name: str,
+    prior: "Prior | str | Path | None" = None,
+    sampler: Sampler | None = None,
+    samples: int = 4,
+    consistency: bool = False,
+) -> Method:
+    """The method of a name.
+
+    Parameters
+    ----------
+    name
+        One of `METHODS`.
+    prior
+        For learned methods: a prior, a run folder or a file; the package's where not given.
+    sampler, samples, consistency
+        Of `posterior`; DiffPIR where no sampler is given.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or the prior cannot be used.
+    """
+    if name not in METHODS:
+        raise InputError(f"method {name}: expected one of {', '.join(METHODS)}")
+    if samples < 1:
+        raise InputError(f"samples {samples}: expected at least 1")
+    if name in CLASSICAL:
+        return CLASSICAL[name]
+    from rsd_mri.priors.prior import Prior
+    from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
+
+    sampler = sampler or SAMPLERS["diffpir"]
+    if not isinstance(prior, Prior):
+        prior = find_prior(None if prior is None else Path(prior), name, sampler)
+    return OneStep(prior) if name == "one-step" else Posterior(prior, sampler, samples, consistency)
+
+
+def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) -> "Prior":
+    """The prior given, or the one that comes with the package.
+
+    Raises
+    ------
+    InputError
+        If there is none, or not the network that the sampler needs.
+    """
+    from rsd_mri.priors.prior import load_prior
+
+    needed = sampler.network if sampler is not None and method == "posterior" else None
+    if prior is not None:
+        if not prior.exists():
+            raise InputError(
+                f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
+            )
+        loaded = load_prior(prior, needed)
+        if loaded.kind == "generator" and needed is None:
+            through = ", ".join(name for name, one in SAMPLERS.items() if one.network == "generator")
+            raise InputError(
+                f"{loaded.path}: a one-step generator reconstructs with --sampler {through} only; for another "
+                "sampler give the run folder, its teacher or its denoiser"
+            )
+        return loaded
+    if needed is not None and sampler is not None:
+        raise InputError(
+            f"--sampler {sampler.name} needs a one-step {needed}, and that of the package makes heads of 64x64 only; "
+            "give the folder of a run with --prior"
+        )
+    if not RECONSTRUCTION.is_dir():
+        raise InputError(
+            f"--method {method} needs a prior, and this installation carries none; train one with "
+            "'rsd-mri train --accel 4' and give it with --prior RUN, or take --method l1-wavelet"
+        )
+    return load_prior(RECONSTRUCTION)

@@ -1,0 +1,25 @@
+"""The samplers that restore pictures, with the levels that suit these. Nothing here loads torch."""
+
+from rsd_mri.reconstruction.posterior.samplers import Annealing, DiffPIR, Guided, Langevin, Sampler
+from rsd_mri.reconstruction.posterior.samplers.sampler import named
+
+SIGMA_MAX, LEVELS = 4.0, 40
+"""First noise level, eight times the spread of images in [-1, 1], so that what is hidden gets its full spread; and
+levels of the samplers that follow the posterior's law."""
+FAST_SIGMA_MAX, FAST_LEVELS = 1.0, 20
+"""The same of DiffPIR, which has no law to follow: more gave no better pictures."""
+WIDTH = 1.0
+"""Of DiffPIR. On held-out photographs with noise 0.2, 0.35 gave 29.2 dB, 0.7 31.2, 1 31.4 and 2 27.7; blurred ones
+31.6, 32.1, 32.1 and 31.8: the errors of these degradations are closer to white than those of undersampling."""
+
+PICTURE_SAMPLERS: dict[str, Sampler] = named(
+    DiffPIR(levels=FAST_LEVELS, sigma_max=FAST_SIGMA_MAX, width=WIDTH),
+    Annealing(levels=LEVELS, sigma_max=SIGMA_MAX, final_noise=False),
+    Langevin(levels=LEVELS, sigma_max=SIGMA_MAX),
+    Guided(sigma_max=SIGMA_MAX, sigma_min=0.01),
+    Guided(
+        name="a-dps", about="the same without noise of its own, slow", stochastic=False, sigma_max=SIGMA_MAX,
+        sigma_min=0.01,
+    ),
+)
+"""From far above the images down to what eight bits show: nothing is known where pixels are missing."""

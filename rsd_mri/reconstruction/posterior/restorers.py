@@ -1,0 +1,189 @@
+"""`Restorer`: what a prior makes of the images of one scan, whichever network it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.corruption.undersampling import Undersampling, sampling_features
+from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.machine.device import quick_products
+from rsd_mri.operators import Sense
+from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.classical.methods import cg_sense
+from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.reconstruction.posterior.support import Window, windows_of
+
+SMALLEST_LEVEL = 0.002
+"""Below this noise level no network is trained."""
+
+CG_SENSE_ERROR = 0.07
+"""Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.05, 0.07 and 0.1 on a real head
+with simulated coils (mean of eight slices, R = 4 to 8)."""
+
+
+class Restorer(Protocol):
+    """A prior bound to the operator of a scan."""
+
+    @property
+    def floor(self) -> float:
+        """Root mean square error that it makes at any level, because it is shown less than the whole image."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is shown whole images."""
+
+    @property
+    def level(self) -> float:
+        """Its only noise level; 0 where it knows all."""
+
+    def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
+        """Estimate clean images from noisy ones [item, ...] of levels [item]."""
+
+    def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
+        """One network call, then one data step: [slice, (set,) readout, phase_encode], prepared units."""
+
+
+@dataclass(frozen=True)
+class _Bound:
+    prior: Prior
+    operator: Sense
+    keys: Sequence[Key] = ()
+    """One per item: what the draws of the network's views are keyed by."""
+
+    @cached_property
+    def windows(self) -> list[Window]:
+        """Where the maps see anything, for each set."""
+        return windows_of(self.operator.csm)
+
+    def by_sets(self, u: Tensor, t: Tensor, features: Tensor | None, way: int = 0) -> Tensor:
+        """Denoise where the maps see; with several sets of maps each set's image is an anatomy in its own right."""
+        sets = u[:, None] if u.ndim == 3 else u
+        condition = Condition(sampling=features)
+
+        def part(image: Tensor, window: Window) -> Tensor:
+            with quick_products(u.device):
+                estimate = self.prior.denoiser(_turned(window.cut(image), way), t, condition)
+            return window.paste(_turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
+
+        parts = [part(sets[:, m], window) for m, window in enumerate(self.windows)]
+        return parts[0] if u.ndim == 3 else torch.stack(parts, 1)
+
+    def data_step(self, adjoint_kspace: Tensor, estimate: Tensor, trust: float, sigma: float) -> Tensor:
+        """The maximum of the exact likelihood times a Gaussian of width `trust` around the estimate."""
+        gram, weight = self.operator.gram, trust**2 / sigma**2
+        return conjugate_gradient(
+            lambda v: weight * gram(v) + v, weight * adjoint_kspace + estimate, estimate, 20, 1e-3
+        )
+
+
+class WholeImages(_Bound):
+    """A denoiser of whole images.
+
+    It learned from patches turned and flipped at random, so the law it stands for is symmetric, but the network is not.
+    Every step shows it the image turned and flipped another way, which averages its errors over the steps (Terris et
+    al. 2024, arXiv 2312.01831): 0.1 to 0.6 dB on simulated heads.
+    """
+
+    floor, whole, level = 0.0, True, 0.0
+
+    def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
+        """Denoise the image turned another way at each step."""
+        return self.by_sets(x, t, None, step)
+
+    def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
+        """Denoise CG-SENSE, then a data step."""
+        sigma = max(sigma, SMALLEST_LEVEL)
+        level = max(CG_SENSE_ERROR, 2 * sigma)
+        adjoint_kspace = self.operator.adjoint(kspace)
+        shown = cg_sense(self.operator, kspace, sigma)
+        estimate = self.by_sets(shown, _levels(level, adjoint_kspace), None)
+        return self.data_step(adjoint_kspace, estimate, level, sigma)
+
+
+class ShownImages(_Bound):
+    """A teacher, which was trained on undersampled data only and knows images through further-corrupted operators.
+
+    At each step it sees the noisy image through one with the scan's maps and a mask of its training law, a fresh one
+    per step, so that over the steps it sees all of k-space.
+    """
+
+    whole, level = False, 0.0
+
+    @property
+    def floor(self) -> float:
+        """Its error on what it is not shown, as found at the end of its training."""
+        return self.prior.card.floor
+
+    @cached_property
+    def law(self) -> Undersampling:
+        """What it was trained with, for the maps of the scan."""
+        csm, protocol = self.operator.csm, self.prior.protocol
+        return Undersampling(
+            protocol.mask, csm.reshape(-1, *csm.shape[-3:]), torch.zeros(1), protocol.undersampling.shown
+        )
+
+    def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
+        """Denoise what a further-corrupted operator shows of the image."""
+        keys = [(*k, "denoise", step) for k in self.keys]
+        masks = self.law.draw_masks(keys)
+        further = self.law.further(self.operator.with_mask(masks.to(x.device)), keys)
+        return self.by_sets(self.law.view(further)(x), t, sampling_features(further.mask))
+
+    def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
+        """Restore what the scan's own mask shows at the noise level of the data, as in training; then a data step."""
+        sigma = max(sigma, SMALLEST_LEVEL)
+        adjoint_kspace = self.operator.adjoint(kspace)
+        shown = self.law.preconditioner(self.operator)(adjoint_kspace)
+        estimate = self.by_sets(shown, _levels(sigma, adjoint_kspace), sampling_features(self.operator.mask))
+        return self.data_step(adjoint_kspace, estimate, max(self.floor, sigma), sigma)
+
+
+class OneLevel(ShownImages):
+    """A one-step generator: the denoiser of one noise level, under one further-corrupted operator per item."""
+
+    @property
+    def level(self) -> float:  # type: ignore[override]
+        """The level it was distilled at."""
+        return self.prior.protocol.distillation.sigma_init
+
+
+RESTORERS: dict[str, type[WholeImages] | type[ShownImages]] = {
+    "denoiser": WholeImages,
+    "teacher": ShownImages,
+    "generator": OneLevel,
+}
+"""How a scan is seen by each kind of prior."""
+
+
+def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Restorer:
+    """Bind a prior to the operator of a scan.
+
+    Parameters
+    ----------
+    prior
+        Of any kind.
+    operator
+        Of one slice, or one per item.
+    keys
+        One per item, for `denoise`.
+    """
+    return RESTORERS[prior.kind](prior, operator, keys)
+
+
+def _levels(level: float, like: Tensor) -> Tensor:
+    return torch.full((len(like),), level, device=like.device)
+
+
+def _turned(image: Tensor, way: int) -> Tensor:
+    """One of the eight symmetries of the square: `way` quarter turns, and a flip for every second four."""
+    turned = torch.rot90(image, way % 4, (-2, -1))
+    return turned.flip(-1) if way // 4 % 2 else turned
+
+
+def _turned_back(image: Tensor, way: int) -> Tensor:
+    return torch.rot90(image.flip(-1) if way // 4 % 2 else image, -way % 4, (-2, -1))

@@ -1,0 +1,23 @@
+"""Posterior samplers: one file each, and the table from which options, help and errors are derived.
+
+Nothing here loads torch before a sampler is run: the command line knows them all at once.
+"""
+
+from rsd_mri.reconstruction.posterior.samplers.annealing import Annealing as Annealing
+from rsd_mri.reconstruction.posterior.samplers.diffpir import DiffPIR as DiffPIR
+from rsd_mri.reconstruction.posterior.samplers.guided import Guided as Guided
+from rsd_mri.reconstruction.posterior.samplers.langevin import Langevin as Langevin
+from rsd_mri.reconstruction.posterior.samplers.noise_space import NoiseSpace as NoiseSpace
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampler as Sampler
+from rsd_mri.reconstruction.posterior.samplers.sampler import named
+
+SAMPLERS: dict[str, Sampler] = named(
+    DiffPIR(),
+    DiffPIR(name="few-step", about="four levels of DiffPIR, fast", levels=4),
+    Annealing(),
+    Langevin(),
+    Guided(),
+    Guided(name="a-dps", about="the same without noise of its own, slow", stochastic=False),
+    NoiseSpace(),
+)
+"""Every sampler of scans by its name, with the levels that suit it."""

@@ -1,0 +1,108 @@
+"""SIGINT and SIGTERM: the command ends within two seconds, in one line, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rsd_mri.machine.interrupts import GRACE
+from rsd_mri.simulation import simulate_folder
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are counted in /proc")
+LIMIT = 2.0 if "CI_QUIET" in os.environ else 8.0
+"""Seconds to end [s]; a machine that does other work needs longer than the two of a quiet one."""
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    simulate_folder(folder, 4, 6, 96, 4, acceleration=2.0)
+    return folder
+
+
+def descendants(process):
+    """Process numbers of everything below a process."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {process}
+    while more := {p for p, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
+def stopped(arguments, number, after):
+    """Start a command, send it a signal when `after` says so, and return how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rsd_mri", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not after(process.pid) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+    below = descendants(process.pid)
+    begun = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    taken = time.monotonic() - begun
+    time.sleep(0.3)
+    gone = [p for p in below if Path(f"/proc/{p}/stat").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()]
+    assert gone == []
+    assert taken < LIMIT
+    assert err == "stopped\n" and out == ""
+    return process.returncode
+
+
+def unfinished(folder):
+    return [p for p in folder.rglob(".*") if p.is_file()]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_workers_of_prep_are_gone_and_nothing_is_left(scans, tmp_path, number, code):
+    arguments = ["prep", scans, "--out", tmp_path / "p", "--workers", 2]
+    assert stopped(arguments, number, lambda pid: unfinished(tmp_path) and len(descendants(pid)) > 3) == code
+    assert unfinished(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["recon", "{scans}/brain_0_0000.h5", "--out", "{out}", "--samples", "4"],
+        ["simulate", "{out}", "--volumes", "50", "--matrix", "128"],
+        ["train", "--protocol", "demo", "--out", "{out}"],
+    ],
+    ids=["recon", "simulate", "train"],
+)
+def test_commands_stop(scans, tmp_path, arguments):
+    given = [a.format(scans=scans, out=tmp_path) for a in arguments]
+    assert stopped(given, signal.SIGTERM, lambda pid: any(tmp_path.iterdir())) == 143
+    assert unfinished(tmp_path) == []
+
+
+def test_a_library_that_does_not_let_python_run_is_ended_from_outside(tmp_path):
+    code = (
+        "import time; from rsd_mri.machine import interrupts\n"
+        "from rsd_mri.files import written_whole\n"
+        "import ctypes\n"
+        "def program():\n"
+        f"    with written_whole({str(tmp_path / 'a.txt')!r}) as path:\n"
+        "        ctypes.CDLL(None).sleep(30); ctypes.CDLL(None).sleep(30)\n"
+        "interrupts.run(program)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not any(tmp_path.iterdir()):
+        time.sleep(0.02)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20)[1] == "stopped\n"
+    assert time.monotonic() - begun < GRACE + LIMIT
+    assert process.returncode == 143
+    assert list(tmp_path.iterdir()) == []

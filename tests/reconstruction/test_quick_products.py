@@ -1,0 +1,66 @@
+"""A network's products in bfloat16: what they cost in quality, and that the physics keeps its precision."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rsd_mri.bench.recon import simulated_heads
+from rsd_mri.machine import device
+from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    def force(quick):
+        monkeypatch.setattr(device, "bfloat16_is_quick", lambda: quick)
+
+    return force
+
+
+def test_products_alone_are_halved_and_only_without_gradient(forced):
+    forced(True)
+    a = torch.randn(4, 4)
+    z = torch.randn(4, 4, dtype=torch.complex64)
+    with torch.no_grad(), device.quick_products(CPU):
+        assert (a @ a).dtype == torch.bfloat16
+        assert (a * a).dtype == torch.float32
+        assert (z @ z).dtype == torch.complex64
+    with device.quick_products(CPU):
+        assert (a @ a).dtype == torch.float32
+    forced(False)
+    with torch.no_grad(), device.quick_products(CPU):
+        assert (a @ a).dtype == torch.float32
+
+
+def test_flags_of_the_processor_decide(tmp_path, monkeypatch):
+    for flags, quick in (("fpu avx512_bf16", True), ("fpu amx_bf16 sse", True), ("fpu avx512_vnni", False)):
+        (tmp_path / "cpuinfo").write_text(f"model name\t: x\nflags\t\t: {flags}\n")
+        monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+        device.bfloat16_is_quick.cache_clear()
+        assert device.bfloat16_is_quick() == quick
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "absent")
+    device.bfloat16_is_quick.cache_clear()
+    assert not device.bfloat16_is_quick()
+    device.bfloat16_is_quick.cache_clear()
+
+
+@pytest.mark.parametrize("method", ["one-step", "posterior"])
+def test_a_wrapped_head_loses_less_than_a_tenth_of_a_decibel(method, forced):
+    ((scan, truth),) = simulated_heads(1, (128, 80), 0)
+    prepared = PreparedScan.of(undersampled(scan, 2.0, 0), replace(PrepSettings(), sets="2"))
+    how = method_of(method, sampler=DiffPIR(levels=6, start="tv"), samples=1)
+    found = {}
+    for quick in (False, True):
+        forced(quick)
+        found[quick] = psnr(truth, reconstruct_scan(prepared, how, held_out=False).magnitude)
+    assert found[True] != found[False]
+    assert found[True] == pytest.approx(found[False], abs=0.1)
