@@ -31,11 +31,11 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
         If the file is damaged, or not Cartesian raw data.
     """
     with opened(path) as file:
-        name, notes = _measurement(file, path)
+        name, notes = measurement_of(file, path)
         return scans_of(records_of(file[name], path, budget, notes), budget)
 
 
-def _measurement(file: h5py.File, path: Path) -> tuple[str, tuple[str, ...]]:
+def measurement_of(file: h5py.File, path: Path) -> tuple[str, tuple[str, ...]]:
     """Name of the measurement; of several, `dataset` or else the last by number, which is the imaging one."""
     found = []
     for name in file:
