@@ -144,13 +144,15 @@ def photographs(count: int, side: int, seed: int, split: Split = "train") -> Ima
     from skimage import data
     from sklearn.datasets import load_sample_image
 
-    whole = [f() for f in (data.astronaut, data.chelsea, data.coffee, data.rocket, data.retina, data.hubble_deep_field)]
+    names = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
+    whole = [getattr(data, name)() for name in names]
     whole += [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     shrunk = []
     for photograph in whole:
         picture = Image.fromarray(photograph)
         factor = max(1.0, min(picture.size) / (8 * side))
-        smaller = picture.resize(tuple(max(side, round(n / factor)) for n in picture.size), Image.Resampling.LANCZOS)
+        width, height = (max(side, round(n / factor)) for n in picture.size)
+        smaller = picture.resize((width, height), Image.Resampling.LANCZOS)
         pixels = np.asarray(smaller).transpose(2, 0, 1)
         shrunk.append((pixels, _lefts(pixels.shape[2], side, split)))
     patches = []
@@ -248,7 +250,8 @@ def _array(path: Path, side: int | None) -> Images:
         )
     if side is not None and images.shape[2:] != (side, side):
         raise InputError(f"{path}: images of {images.shape[2]}x{images.shape[3]} pixels; set data.matrix accordingly")
-    return images
+    found: Images = images
+    return found
 
 
 def _square(picture: Image.Image, side: int | None) -> Images:

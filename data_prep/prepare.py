@@ -2,10 +2,7 @@
 
 import json
 import math
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import h5py
@@ -17,14 +14,15 @@ from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
-from rsd_mri.machine.interrupts import install_in_worker
+from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.arrays import UNREADABLE
 
-Job = tuple[Path, str, Path, str, Protocol]
+Job = tuple[Path, str, Path, str, Protocol, Answers]
 
 OVERHEAD = 740 << 20
 """Memory of a worker beside its scan: libraries and the picture of the maps [bytes]."""
@@ -43,6 +41,7 @@ def prepare_folder(
     shard: tuple[int, int] | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
+    answers: Answers = NONE,
 ) -> Manifest:
     """Prepare every scan of a folder. What is done already and has not changed is left as it is.
 
@@ -65,6 +64,8 @@ def prepare_folder(
         Write nothing; say what would be done and how much memory it takes.
     progress
         Told the share done and the scan's name after each scan.
+    answers
+        What the user says of all the scans: axes of arrays, where noise and calibration are.
 
     Returns
     -------
@@ -76,16 +77,15 @@ def prepare_folder(
     InputError
         If there is no scan, or the options do not fit. A bad scan raises nothing: it is listed as failed.
     """
-    source, out, jobs = _jobs(Path(source), out, protocol)
+    source, out, jobs = _jobs(Path(source), out, protocol, answers)
     if workers < 1:
         raise InputError(f"--workers {workers}: expected at least 1")
     if shard is not None:
-        if not 1 <= shard[0] <= shard[1]:
-            raise InputError(f"--shard {shard[0]}/{shard[1]}: expected i/n with i from 1 to n")
+        checked_shard(shard)
         # By name, not by place in the list: a scan added later moves no other scan to another shard.
         jobs = [job for job in jobs if key("shard", job[1]) % shard[1] == shard[0] - 1]
     peak = memory_needed([job[0] for job in jobs], workers, protocol.prep.virtual_coils)
-    digest = prep_hash(protocol)
+    digest = prep_hash(protocol, answers)
     if dry_run:
         return Manifest(out, tuple(_planned(job) for job in jobs), digest, peak)
     entries: list[VolumeEntry] = []
@@ -104,7 +104,9 @@ def prepare_folder(
     return manifest
 
 
-def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Path, Path, list[Job]]:
+def _jobs(
+    source: Path, out: str | Path | None, protocol: Protocol, answers: Answers
+) -> tuple[Path, Path, list[Job]]:
     """List the work, each scan with the name of its prepared file."""
     folder = source if source.is_dir() else source.parent
     base = source if source.is_dir() else source.with_suffix("")
@@ -118,14 +120,14 @@ def _jobs(source: Path, out: str | Path | None, protocol: Protocol) -> tuple[Pat
     jobs = []
     for path, stem in zip(scans, stems, strict=True):
         name = path.relative_to(folder).as_posix()
-        jobs.append((path, name, out, f"{stem if stems.count(stem) == 1 else name}.h5", protocol))
+        jobs.append((path, name, out, f"{stem if stems.count(stem) == 1 else name}.h5", protocol, answers))
     return source, out, jobs
 
 
 def _planned(job: Job) -> VolumeEntry:
     """Return what a dry run says of a scan."""
-    path, name, out, output, protocol = job
-    entry = existing(out / output, path, protocol)
+    path, name, out, output, protocol, answers = job
+    entry = existing(out / output, path, protocol, answers)
     if entry is not None:
         return entry
     there = (out / output).exists()
@@ -167,44 +169,11 @@ def _declared(path: Path) -> tuple[tuple[int, ...], int]:
 
 def _run(jobs: list[Job], workers: int, scheduler: str | None) -> Iterator[VolumeEntry]:
     """Work through the jobs and yield what became of them, in any order."""
-    if scheduler is not None:
-        yield from _on_dask(jobs, scheduler)
-    elif workers == 1 or len(jobs) == 1:
-        for job in jobs:
-            yield on_one_thread(job)
-    else:
-        yield from _in_processes(jobs, workers)
-
-
-def _in_processes(jobs: list[Job], workers: int) -> Iterator[VolumeEntry]:
-    """Work in a pool. If a process dies, the scans left are tried again one by one, each in its own."""
-    workers = min(workers, len(jobs))
-    left = {job[1]: job for job in jobs}
-    pool = _pool(workers)
-    try:
-        for future in as_completed([pool.submit(on_one_thread, job) for job in jobs]):
-            entry = future.result()
-            del left[entry.source]
-            yield entry
-    except BrokenProcessPool:
-        yield from _one_by_one(list(left.values()))
-    finally:  # after an interruption the scans that wait are not begun
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_by_one(waiting: list[Job]) -> Iterator[VolumeEntry]:
-    """Work in one process, and in a new one whenever it dies; the scan it died of has failed."""
-    while waiting:
-        with _pool(1) as pool:
-            try:
-                while waiting:
-                    yield pool.submit(on_one_thread, waiting[0]).result()
-                    waiting = waiting[1:]
-            except BrokenProcessPool:
-                _, name, _, output, _ = waiting[0]
-                waiting = waiting[1:]
-                reason = "the worker process died: too little memory, or a file that is damaged"
-                yield VolumeEntry(name, output, "failed", reason, made_now=True)
+    for job, outcome in run_jobs(on_one_thread, jobs, workers, scheduler):
+        if isinstance(outcome, Lost):
+            yield VolumeEntry(job[1], job[3], "failed", outcome.reason, made_now=True)
+        else:
+            yield outcome
 
 
 def on_one_thread(job: Job) -> VolumeEntry:
@@ -220,32 +189,6 @@ def on_one_thread(job: Job) -> VolumeEntry:
             return prepare_volume(*job)
     finally:
         torch.set_num_threads(before)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Processes are spawned: forking after torch has started threads can hang.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), install_in_worker)
-
-
-def _on_dask(jobs: list[Job], scheduler: str) -> Iterator[VolumeEntry]:
-    try:
-        import distributed
-    except ImportError as error:
-        raise InputError("--scheduler needs dask: pip install 'rsd-mri[cluster]'") from error
-    try:
-        client = distributed.Client(scheduler, timeout="30s")
-    except (OSError, ValueError) as error:
-        raise InputError(f"--scheduler {scheduler}: no dask scheduler answers there ({error})") from error
-    with client:
-        futures = client.map(on_one_thread, jobs, pure=False)
-        names = {future.key: job for future, job in zip(futures, jobs, strict=True)}
-        for future in distributed.as_completed(futures):
-            if future.status == "finished":
-                yield future.result()
-            else:
-                job = names[future.key]
-                reason = f"the worker failed: {future.exception()}"
-                yield VolumeEntry(job[1], job[3], "failed", reason, made_now=True)
 
 
 def _write_split(manifest: Manifest, name: str) -> None:

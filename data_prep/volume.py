@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps, spread
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.hdf5 import opened
 from rsd_mri.scan.patterns import settings_for_size
 
@@ -34,9 +36,13 @@ LEAST_CALIBRATION = 8
 """Lines that coil maps need at least."""
 
 
-def prep_hash(protocol: Protocol) -> str:
-    """SHA-256 of the settings that decide what is in a prepared file."""
-    text = json.dumps({"layout": LAYOUT, "prep": asdict(protocol.prep), "mask": asdict(protocol.mask)}, sort_keys=True)
+def prep_hash(protocol: Protocol, answers: Answers = NONE) -> str:
+    """SHA-256 of the settings that decide what is in a prepared file, and of what the user said of the scan."""
+    values: dict[str, object] = {"layout": LAYOUT, "prep": asdict(protocol.prep), "mask": asdict(protocol.mask)}
+    if answers != NONE:
+        files = [path for path in (answers.noise, answers.calibration) if path is not None]
+        values["answers"] = [answers.axes, *(_hash(path) for path in files if path.is_file())]
+    text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -58,7 +64,7 @@ def split_of(patient: str) -> str:
     return "val" if draw < VALIDATION_SHARE else "train"
 
 
-def existing(target: Path, source: Path, protocol: Protocol) -> VolumeEntry | None:
+def existing(target: Path, source: Path, protocol: Protocol, answers: Answers = NONE) -> VolumeEntry | None:
     """Return the entry of a prepared file that is up to date, its picture beside it, or None if it has to be made.
 
     The scan's content counts, not its date; it is hashed again only where date or size differ.
@@ -70,7 +76,7 @@ def existing(target: Path, source: Path, protocol: Protocol) -> VolumeEntry | No
             attributes = dict(file.attrs)
     except InputError:
         return None  # damaged: it is made again
-    if attributes.get("prep_hash") != prep_hash(protocol) or "entry" not in attributes:
+    if attributes.get("prep_hash") != prep_hash(protocol, answers) or "entry" not in attributes:
         return None
     stat = source.stat()
     seen = (attributes.get("source_size"), attributes.get("source_time"))
@@ -81,7 +87,9 @@ def existing(target: Path, source: Path, protocol: Protocol) -> VolumeEntry | No
     return VolumeEntry(slices=slices, notes=tuple(values.pop("notes")), **values)
 
 
-def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Protocol) -> VolumeEntry:
+def prepare_volume(
+    source: Path, name: str, out: Path, output: str, protocol: Protocol, answers: Answers = NONE
+) -> VolumeEntry:
     """Prepare one scan, or find that it is done already.
 
     Parameters
@@ -94,6 +102,8 @@ def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Pr
         The output folder, and the prepared file in it.
     protocol
         `protocol.prep` and `protocol.mask` are what counts; the whole is stored.
+    answers
+        What the user says of the scan.
 
     Returns
     -------
@@ -102,16 +112,18 @@ def prepare_volume(source: Path, name: str, out: Path, output: str, protocol: Pr
         for it.
     """
     try:
-        entry = existing(out / output, source, protocol)
-        return entry if entry is not None else _prepare(source, name, out / output, output, protocol)
+        entry = existing(out / output, source, protocol, answers)
+        return entry if entry is not None else _prepare(source, name, out / output, output, protocol, answers)
     except FAILURES as error:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         return VolumeEntry(name, output, "failed", " ".join(reason.split()), made_now=True)
 
 
-def _prepare(source: Path, name: str, target: Path, output: str, protocol: Protocol) -> VolumeEntry:
+def _prepare(
+    source: Path, name: str, target: Path, output: str, protocol: Protocol, answers: Answers
+) -> VolumeEntry:
     stat, digest = source.stat(), _hash(source)
-    scan = read_scan(source)
+    scan = read_scan(source, answers=answers)
     patient = str(scan.attributes.get("patient_id") or source.name)
     statuses: list[SliceStatus] = []
     with written_hdf5(target) as file:
@@ -132,7 +144,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
         file.create_dataset("back", data=last.back)
         kept = asdict(entry)
         del kept["made_now"]
-        file.attrs.update(_attributes(scan, last, protocol))
+        file.attrs.update(_attributes(scan, last, protocol, answers))
         file.attrs.update(
             entry=json.dumps(kept),
             source=source.name,
@@ -175,7 +187,7 @@ def _slices(scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]) -> 
 
 def _append(file: h5py.File, row: int, index: int, one: PreparedSlice, n_slices: int) -> None:
     """Add a slice to the growing data sets, so that only one is held in memory."""
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, NDArray[Any]] = {
         "kspace": one.kspace,
         "csm": one.csm,
         "image": one.image,
@@ -195,7 +207,7 @@ def _append(file: h5py.File, row: int, index: int, one: PreparedSlice, n_slices:
         file[name][row] = array
 
 
-def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol) -> dict[str, object]:
+def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol, answers: Answers) -> dict[str, object]:
     """Return what is the same for all slices of a volume."""
     return {
         "scale": one.scale,
@@ -213,7 +225,7 @@ def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol) -> dict[str,
         "seed": protocol.seed,
         "protocol": protocol.to_yaml(),
         "protocol_hash": protocol.hash,
-        "prep_hash": prep_hash(protocol),
+        "prep_hash": prep_hash(protocol, answers),
         "version": __version__,
         "not_for_diagnostic_use": True,
     }

@@ -13,20 +13,40 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 
 if TYPE_CHECKING:
     from rsd_mri.api import (
+        Calibration,
+        LinearResult,
+        PreparedScan,
         Prior,
+        Quality,
         Reconstruction,
         Samples,
         Scan,
+        TrainingView,
+        calibrate,
+        distil_linear,
+        evaluate,
+        evaluate_set,
+        generate,
+        load_images,
         load_prior,
         load_reconstruction,
+        prepare,
         read,
+        read_frames,
         reconstruct,
+        show,
         simulate,
+        to_image,
+        to_kspace,
+        train,
+        training_views,
     )
 
 __all__ = [
-    "NOT_FOR_DIAGNOSTIC_USE", "Prior", "Reconstruction", "Samples", "Scan", "__version__", "load_prior",
-    "load_reconstruction", "read", "reconstruct", "simulate",
+    "NOT_FOR_DIAGNOSTIC_USE", "Calibration", "LinearResult", "PreparedScan", "Prior", "Quality", "Reconstruction",
+    "Samples", "Scan", "TrainingView", "__version__", "calibrate", "distil_linear", "evaluate", "evaluate_set",
+    "generate", "load_images", "load_prior", "load_reconstruction", "prepare", "read", "read_frames", "reconstruct",
+    "show", "simulate", "to_image", "to_kspace", "train", "training_views",
 ]
 
 

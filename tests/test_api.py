@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import nibabel
@@ -15,17 +16,21 @@ from PIL import Image
 import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
+from rsd_mri.metrics.image_quality import nmse, psnr
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import Inputs, build_denoiser, save_law, save_prior
+from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_corruption, save_prior
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
+from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.figures import write_contact_sheet
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan import write_fastmri
+from rsd_mri.scan.scan import Scan
 
 WARNING = "Not for diagnostic use"
 
@@ -52,7 +57,7 @@ def run(tmp_path_factory):
     csm = normal((2, 3, 24, 20), generator("maps"))
     csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
     law = Undersampling(protocol.mask, csm, torch.full((2,), 0.01))
-    save_law(folder, law)
+    save_corruption(folder, law)
     for kind in ("teacher", "generator"):
         network = build_denoiser(protocol, Inputs.of(law))
         save_prior(folder / f"{kind}.safetensors", kind, network, protocol, Inputs.of(law), Card(slices=2))
@@ -62,7 +67,7 @@ def run(tmp_path_factory):
 def test_importing_loads_neither_torch_nor_numpy():
     code = "import sys; import rsd_mri; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert {"read", "reconstruct", "load_prior", "simulate"} <= set(dir(rsd))
+    assert set(rsd.__all__) <= set(dir(rsd))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         rsd.nothing  # noqa: B018
 
@@ -147,7 +152,7 @@ def test_displays_say_what_they_are(scan, rec):
         text = thing._repr_html_()
         assert WARNING in text and all(re.search(fact, text, re.I) for fact in facts)
         assert len(repr(thing)) < 120
-    assert "<script" not in rsd.Scan(**{**vars(scan), "notes": ("<script>",)})._repr_html_()
+    assert "<script" not in replace(scan, notes=("<script>",))._repr_html_()
 
 
 @pytest.mark.parametrize("network", ["generator", "teacher"])
@@ -155,7 +160,7 @@ def test_generate_gives_what_the_command_writes(run, tmp_path, network):
     generate_file(run, 3, network, tmp_path / "g.h5", 3, 0.0, "cpu", 5, SILENT, write_contact_sheet)
     with h5py.File(tmp_path / "g.h5") as file:
         expected = file["images"][()]
-    made = rsd.load_prior(run).generate(3, network=network, seed=5, batch=2, device="cpu")
+    made = rsd.generate(run, 3, network=network, seed=5, batch=2, device="cpu")
     rounding = 1e-3 * np.abs(expected).max()
     np.testing.assert_allclose(made.images, expected, atol=rounding)
     assert len(made) == 3 and made.prior.kind == network
@@ -164,7 +169,7 @@ def test_generate_gives_what_the_command_writes(run, tmp_path, network):
 
 
 def test_generate_takes_the_generator_of_a_run(run):
-    assert rsd.load_prior(run, "teacher").generate(1, device="cpu").prior.kind == "generator"
+    assert rsd.generate(rsd.load_prior(run, "teacher"), 1, device="cpu").prior.kind == "generator"
 
 
 def test_a_prior_serves_by_value_and_by_folder(scan, run):
@@ -174,12 +179,84 @@ def test_a_prior_serves_by_value_and_by_folder(scan, run):
 
 
 def test_the_package_generates_heads():
-    made = rsd.load_prior(kind="generator").generate(8, device="cpu").images
+    made = rsd.generate(count=8, device="cpu").images
     assert made.shape == (8, 64, 64)
     magnitude = np.abs(made)
     corners = np.stack([magnitude[:, y, x] for y in (slice(8), slice(-8, None)) for x in (slice(8), slice(-8, None))])
     assert magnitude[:, 24:40, 24:40].mean() > 5 * corners.mean()
     assert np.abs(made[0] - made[1]).mean() > 0.02
+
+
+def test_there_is_one_class_each():
+    """What the parts make and what the interface gives are of one class."""
+    assert rsd.Scan is Scan and rsd.Reconstruction is Reconstruction and rsd.Prior is Prior
+    assert all(hasattr(rsd, name) for name in rsd.__all__)
+
+
+def test_a_prepared_scan_serves_every_method(scan):
+    ready = rsd.prepare(scan)
+    assert len(ready) == 2
+    for method in ("zero-filled", "cg-sense"):
+        found = rsd.reconstruct(ready, method=method).magnitude
+        np.testing.assert_array_equal(found, rsd.reconstruct(scan, method=method).magnitude)
+
+
+def test_quality_of_an_image_is_fastmris(scan):
+    full, truth = rsd.simulate(None, matrix=48, coils=4, noise=0.0, slices=2)
+    rec = rsd.reconstruct(scan, method="cg-sense")
+    found = rsd.evaluate(rec, truth)
+    assert found.psnr == pytest.approx(psnr(np.abs(truth), rec.magnitude), rel=1e-5)
+    assert found.nmse == pytest.approx(nmse(np.abs(truth), rec.magnitude), rel=1e-5)
+    assert found.rank_correlation is None and found.covered is None
+    assert rsd.evaluate(truth, full).nmse < 1e-6  # the full scan's own image
+    with pytest.raises(InputError, match="the truth"):
+        rsd.evaluate(rec, truth[:1])
+
+
+def test_calibrated_half_widths_cover_what_they_say(run, tmp_path):
+    scans = [rsd.simulate(None, matrix=32, coils=4, acs_lines=8, seed=s)[0] for s in range(4)]
+    found = rsd.calibrate(scans, 2, run, samples=2, levels=1, coverage=0.9, held_out=False)
+    assert found.images == 4 and found.samples == 2
+    rec = rsd.reconstruct(
+        intervals.undersampled(scans[0], 2, 0), 2, prior=run, levels=1, calibration=found, held_out=False
+    )
+    assert rsd.evaluate(rec, scans[0]).covered > 0.8
+
+
+def test_to_image_and_back(scan):
+    image = rsd.to_image(scan.kspace[0])
+    assert np.abs(rsd.to_kspace(image) - scan.kspace[0]).max() < 1e-4 * np.abs(scan.kspace).max()
+    n = scan.kspace.shape[-1]
+    flat = np.zeros((n, n), np.complex64)
+    flat[n // 2, n // 2] = n
+    np.testing.assert_allclose(rsd.to_image(flat), np.ones((n, n)), atol=1e-5)
+
+
+def test_prepare_train_and_look_at_what_is_seen(tmp_path):
+    for number in range(2):
+        scan = rsd.simulate(2, matrix=24, coils=3, slices=2, acs_lines=8, seed=number)[0]
+        scan.save(tmp_path / "raw" / f"{number}.h5")
+    prepared = rsd.prepare(tmp_path / "raw")
+    assert prepared.counts["slices_done"] == 4
+    small = {"network.channels": 4, "network.multipliers": [1, 2], "teacher.images": 4, "teacher.batch": 2}
+    views = rsd.training_views(prepared.out, "demo", 3, small)
+    for view in views:
+        assert view.image.shape == view.measured.shape == (24, 24)
+        assert not (view.shown & ~view.measured).any() and view.shown.sum() < view.measured.sum()
+    shares = []
+    done = rsd.train("demo", tmp_path / "run", prepared.out, stage="teacher", settings=small, progress=shares.append)
+    assert done.images == {"teacher": 4} and shares[-1] == 1
+    assert rsd.generate(tmp_path / "run", 2).prior.kind == "teacher"
+    with pytest.raises(InputError, match="expected one of teacher"):
+        rsd.train("demo", tmp_path / "run", stage="student")
+
+
+def test_linear_theory_as_it_is_known():
+    """With matched noise the student has the clean images' covariance; without, it is inflated by the noise."""
+    assert rsd.distil_linear(d=8, r=2, k=2, sigma=0.5).eigenvalues == pytest.approx([1, 1], abs=1e-3)
+    inflated = rsd.distil_linear(d=8, r=2, k=2, sigma=0.5, matched=False)
+    assert inflated.eigenvalues == pytest.approx([1.25, 1.25], abs=1e-3)
+    assert max(inflated.angles) < 1
 
 
 @pytest.mark.parametrize(
@@ -189,10 +266,10 @@ def test_the_package_generates_heads():
         (lambda scan, rec, tmp: rsd.load_prior(tmp / "none"), "none"),
         (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
         (lambda scan, rec, tmp: rsd.load_prior(RECONSTRUCTION, "generator"), "has no generator"),
-        (lambda scan, rec, tmp: rsd.load_prior().generate(2), "rsd-mri train"),
-        (lambda scan, rec, tmp: rsd.load_prior().generate(2), "no coil maps to generate with"),
-        (lambda scan, rec, tmp: rsd.load_prior().generate(2, network="student"), "generator or teacher"),
-        (lambda scan, rec, tmp: rsd.load_prior().generate(0), "at least 1"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "rsd-mri train"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "no coil maps to generate with"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2, network="student"), "generator or teacher"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 0), "at least 1"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, method="magic"), "l1-wavelet"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, sampler="magic"), "annealing"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, 0), "at least 1"),

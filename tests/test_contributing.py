@@ -1,7 +1,10 @@
 """The examples of CONTRIBUTING.md are whole: each is run where the text says it belongs."""
 
+import json
 import re
+import sys
 import zipfile
+from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,10 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from rsd_mri.bench import benches
+from rsd_mri.commands.bench import bench
 from rsd_mri.corruption import inpainting
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
+from rsd_mri.protocol import build, corruptions
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical import methods as classical
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
@@ -26,24 +33,38 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def example(heading: str, home: ModuleType, **names: Any) -> dict[str, Any]:
-    """Run the code below a heading among the names of the module it is for."""
-    section = TEXT.split(f"## {heading}")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.S)
-    folder = Path(home.__file__).relative_to(ROOT).parent
-    assert f"`{folder}/" in section
-    space = {**vars(home), **names}
-    exec(code, space)  # noqa: S102 - our own text
+OF_ITS_OWN = "rsd_mri/bench/noise_level.py"
+"""A file that the reader makes."""
+
+
+def section_of(heading: str) -> str:
+    return TEXT.split(f"## {heading}")[1].split("\n## ")[0]
+
+
+def example(heading: str, *homes: ModuleType, **names: Any) -> dict[str, Any]:
+    """Run the code below a heading, each block among the names of the module it is for; the names of the last."""
+    section = section_of(heading)
+    space: dict[str, Any] = {}
+    for code, home in zip(re.findall(r"```python\n(.*?)```", section, re.S), homes, strict=True):
+        assert f"`{Path(home.__file__).relative_to(ROOT).parent}/" in section
+        space = {**space, **vars(home), **names}
+        exec(code, space)  # noqa: S102 - our own text
     return space
 
 
 def test_the_files_named_are_there():
     for path in re.findall(r"`((?:rsd_mri|tests|protocols)/[\w/]+\.py)`", TEXT):
-        assert (ROOT / path).is_file(), path
+        assert (ROOT / path).is_file() or path == OF_ITS_OWN, path
 
 
 def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen():
-    corruption = example("Add a corruption", inpainting)["RowInpainting"]((3, 40, 6), 0.4, 0.2)
+    made = example("Add a corruption", corruptions, inpainting)
+    row = re.search(r"`LAWS` \| `(.*),`", section_of("Add a corruption"))[1]
+    ((settings, law),) = eval(f"{{{row}}}", made).items()  # noqa: S307 - our own text
+    asked = build(settings, {"kind": "row-inpainting", "p": 0.4, "delta": 0.2}, "protocol")
+    with pytest.raises(InputError, match="unknown key 'box' of row-inpainting; known keys: kind, sigma, p, delta"):
+        build(settings, {"kind": "row-inpainting", "box": 4}, "protocol")
+    corruption = law(asked, (3, 40, 6), 0)
     keys = [(0, i) for i in range(50)]
     operator, _ = corruption.draw(keys)
     further = corruption.further(operator, keys)
@@ -51,6 +72,25 @@ def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen
     assert float(operator.mask.float().mean()) == pytest.approx(0.6, abs=0.05)
     assert not (further.mask & ~operator.mask).any()
     assert float(further.mask.float().mean()) == pytest.approx(0.48, abs=0.05)
+
+
+def test_a_bench_of_ones_own_is_listed_shown_and_run(monkeypatch, tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", section_of("Add a bench"), re.S)
+    path = tmp_path / Path(OF_ITS_OWN).name
+    path.write_text(code, encoding="utf-8")
+    spec = util.spec_from_file_location("rsd_mri.bench.noise_level", path)
+    module = util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(benches.BENCHES, "noise-level", module.NoiseLevelBench())
+    invoke = CliRunner().invoke
+    assert "noise-level" in invoke(bench, ["list"]).stdout
+    assert "--set matrix=96  Matrix size [pixels]." in invoke(bench, ["show", "noise-level"]).stdout
+    done = invoke(bench, ["run", "noise-level", "--set", "matrix=80", "--json"])
+    assert done.exit_code == 0, done.output
+    ratios = [row["ratio"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]]
+    assert ratios == pytest.approx([1.0, 1.0], abs=0.2)
+    assert "known keys: seed, matrix" in invoke(bench, ["run", "noise-level", "--set", "matrx=80"]).stderr
 
 
 def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
@@ -100,7 +140,7 @@ def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan)
     read = example("Add a scan reader", arrays, zipfile=zipfile)["read_npz"]
     path = tmp_path / "scan.npz"
     np.savez(path, kspace=scan.kspace, mask=scan.mask)
-    found = read(path)
+    (found,) = read(path)
     np.testing.assert_array_equal(found.kspace, scan.kspace)
     np.testing.assert_array_equal(found.mask, scan.mask)
     path.write_bytes(path.read_bytes()[:200])

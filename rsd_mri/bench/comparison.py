@@ -1,7 +1,6 @@
 """Does the student beat its teacher? Both are judged against clean images that no network has seen."""
 
-import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 
 from data_prep import PreparedDataset
 from data_prep.images import SOURCES
-from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.bench.bench import CARD, write_json
+from rsd_mri.bench.cards import ComparisonCard
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.generated import enlarged, generate_sets, measured, seen
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
-from rsd_mri.files import written_whole
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, Judged, judge, table_of
+from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
 from rsd_mri.metrics.picture_features import PictureFeatures
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
@@ -34,7 +33,7 @@ HELD_OUT_NOISE = 1e-3
 def compare_networks(
     protocol: Protocol, run: Path, data: Data, real: NDArray[Any], count: int, device: torch.device, progress: Progress,
     batch: int = 32,
-) -> dict[str, Any]:
+) -> ComparisonCard:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
 
     Against clean images, as in the published figures: a teacher that models measurements is shown to make such, which
@@ -64,10 +63,8 @@ def compare_networks(
 
     Returns
     -------
-    dict
-        `rows` (a set in a space), `ratio` (student's distance to clean images over the full teacher's),
-        `ratio_truncated`, `ratio_seen` (over the teacher's among measurements, where it models them), `speed_up`,
-        `proximal` (the student's distance to the measurements), `protocol`.
+    ComparisonCard
+        What was found, of a run whose length is not known here.
     """
     count = min(count, len(real))
     made = generate_sets(protocol, run, count, device, progress, batch)
@@ -86,28 +83,13 @@ def compare_networks(
     def ratio(space: str, other: str) -> float | None:
         return distance[space, "student"] / distance[space, other] if (space, other) in distance else None
 
-    return {
-        "rows": [asdict(row) for row in rows], "ratio": ratio(CLEAN, "teacher"),
-        "ratio_truncated": ratio(CLEAN, "teacher, truncated"), "ratio_seen": ratio(SEEN, "teacher"),
-        "proximal": distance[MEASURED, "student"], "speed_up": made.teacher_seconds / made.student_seconds,
-        "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds, "images": count,
-        "features": PictureFeatures.fit(real).name, "truncated_at": made.truncated_at,
-        "protocol": protocol.name, "data": f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
-        "seed": protocol.seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
-    }
-
-
-def table(found: dict[str, Any]) -> list[str]:
-    """Lines that show what `compare_networks` found."""
-    lines = table_of([Judged(**row) for row in found["rows"]])
-    verdict = "beats" if found["ratio"] < 1 else "does not beat"
-    lines.append(f"the student {verdict} its teacher: {found['ratio']:.2f} of its distance to {CLEAN}")
-    if found["ratio_truncated"] is not None:
-        lines.append(f"{found['ratio_truncated']:.2f} of that of the teacher stopped at {found['truncated_at']:.3g}")
-    if found["ratio_seen"] is not None:
-        lines.append(f"{found['ratio_seen']:.2f} of the teacher's distance to {SEEN}")
-    lines.append(f"one step is {found['speed_up']:.0f} times faster per image")
-    return lines
+    return ComparisonCard(
+        protocol.name, tuple(rows), distance[CLEAN, "student"] / distance[CLEAN, "teacher"],
+        ratio(CLEAN, "teacher, truncated"), ratio(SEEN, "teacher"),
+        distance[MEASURED, "student"], made.teacher_seconds / made.student_seconds, made.teacher_seconds,
+        made.student_seconds, count, PictureFeatures.fit(real).name, made.truncated_at,
+        f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}", protocol.seed,
+    )
 
 
 def held_out_images(protocol: Protocol, folder: Path, count: int, progress: Progress) -> NDArray[Any]:
@@ -137,9 +119,15 @@ def training_data(protocol: Protocol, run: Path, progress: Progress) -> Data:
     return measured_slices(protocol, PreparedDataset(prepared))
 
 
+def taught_images(protocol: Protocol) -> int:
+    """Training length of what is distilled [images]."""
+    whole = protocol.distillation.teacher == "denoiser"
+    return protocol.denoiser.rounds * protocol.denoiser.images if whole else protocol.teacher.images
+
+
 def run_comparison(
-    protocol: Protocol, out: Path, count: int, device: str, fresh: bool, progress: Progress
-) -> dict[str, Any]:
+    protocol: Protocol, out: Path, count: int, options: TrainOptions, progress: Progress
+) -> ComparisonCard:
     """Walk the whole path of a protocol without data: train, distil, generate, judge; write `card.json`.
 
     Parameters
@@ -150,25 +138,23 @@ def run_comparison(
         The run folder; a run that was stopped is continued.
     count
         Images per set.
-    device
-        As `train` takes it.
-    fresh
-        Start over.
+    options
+        How to train.
     progress
         Told of each step.
 
     Returns
     -------
-    dict
-        As `compare_networks`, with the `out` folder and the training's length.
+    ComparisonCard
+        As `compare_networks`, with the folder and the training's length.
     """
-    trained = train_run(protocol, out, None, TrainOptions("all", fresh, device), progress)
+    trained = train_run(protocol, out, None, options, progress)
     real = held_out_images(protocol, out, count, progress)
-    found = compare_networks(
-        protocol, out, training_data(protocol, out, progress), real, count, resolve_device(device), progress
+    data = training_data(protocol, out, progress)
+    found = compare_networks(protocol, out, data, real, count, resolve_device(options.device), progress)
+    card = replace(
+        found, out=str(out), trained_now=trained.images,
+        trained_images={"teacher": taught_images(protocol), "student": protocol.distillation.images},
     )
-    lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
-    found |= {"out": str(out), "trained_images": lengths, "trained_now": trained["images"]}
-    with written_whole(out / "card.json") as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return found
+    write_json(out / CARD, card)
+    return card

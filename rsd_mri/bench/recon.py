@@ -1,248 +1,66 @@
-"""Every reconstruction beside other libraries': quality, time and memory on the same prepared data.
+"""Every reconstruction beside its peers' from other libraries."""
 
-Peers get the coil maps, the whitened k-space and the noise level that ours get, and their regularisation is the best of
-three for each slice, judged against the truth: an advantage that ours does not have.
-"""
-
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from rsd_mri.bench.bench import About, write_json
+from rsd_mri.progress import Progress
+from rsd_mri.protocol import checked
+from rsd_mri.protocol.checked import Integer, NotNegative
 
-from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
-from rsd_mri.bench.measuring import measured
-from rsd_mri.bench.peers import Peer, all_peers
-from rsd_mri.bench.rival import rival_of
-from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
-from rsd_mri.metrics.image_quality import nmse, psnr, ssim
-from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
-from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction.classical.methods import default_regularisation
-from rsd_mri.reconstruction.finish import as_operator, finish
-from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.intervals import full_image, undersampled
-from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.methods import METHODS, Method, method_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.reconstruct import run_method
-from rsd_mri.scan.reading import read_scan
-from rsd_mri.scan.scan import Scan
-from rsd_mri.simulation.simulate import simulate_scan
+if TYPE_CHECKING:
+    from rsd_mri.bench.reconstructions import ReconCard
 
-ACCELERATIONS = (2.0, 4.0, 6.0, 8.0)
-GRID = (0.25, 1.0, 4.0)
-"""Peers' regularisation over our default."""
-RIVAL_HEADS = 24
-"""Undersampled scans that the rival learns from."""
-CPU = torch.device("cpu")
+HEADS = {"mini": (1, (160, 168)), "paper": (4, (320, 168))}
+"""Simulated heads, and their size by scale: 168 lines hold the centre of 20 and one more at R = 8."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """One method at one acceleration; means over the slices of all scans."""
+@checked
+class ReconSettings:
+    """What the bench of reconstructions takes."""
 
-    acceleration: float
-    """As asked for."""
-    method: str
-    psnr: float | None = None
-    ssim: float | None = None
-    nmse: float | None = None
-    seconds: float | None = None
-    """Per slice; BART's include its start and its files."""
-    peak_mib: float | None = None
-    """Memory taken on top of what the process held before; of a peer's own process, all of it."""
-    note: str = ""
+    seed: Integer = 0
+    """Seed of masks and samples."""
+    data: str = ""
+    """Folder of fully sampled scans, instead of simulated heads."""
+    prior: str = ""
+    """Run folder or weights, instead of the package's prior."""
+    rival_minutes: NotNegative = 2.0
+    """Minutes of training for deepinv's unrolled network; 0 leaves it out."""
 
 
-def simulated_heads(
-    count: int, size: tuple[int, int], seed: int, name: str = "recon bench"
-) -> list[tuple[Scan, NDArray[np.float32]]]:
-    """Noisy full scans of heads that wrap, and their noiseless images."""
-    pairs = []
-    for case in range(count):
-        settings = replace(DataSettings(), slices=1, coils=8)
-        key, contrast = f"{name} {case}", ("T2", "T1", "FLAIR", "PD")[case % 4]
-        make = {"size": size, "plane": "axial", "fov": 0.6, "contrast": contrast}
-        noisy, _ = simulate_scan(settings, seed, key, **make)  # type: ignore[arg-type]
-        clean, _ = simulate_scan(replace(settings, noise=0.0), seed, key, **make)  # type: ignore[arg-type]
-        pairs.append((noisy, full_image(clean)))
-    return pairs
+class ReconBench:
+    """Quality, time and memory of every method, ours and other libraries'."""
 
+    about = About(
+        "recon", "undersampled 2, 4, 6 and 8-fold", "simulated wrapped heads, or --data", "measured here",
+        said="none of ours; sigpy, BART and deepinv run beside",
+    )
+    protocols: Mapping[str, str] = {}
+    scales = ("mini", "paper")
+    settings = ReconSettings
 
-def full_scans(folder: Path) -> list[tuple[Scan, NDArray[np.float32]]]:
-    """The fully sampled scans of a folder, or one, with their images.
+    def run(self, settings: ReconSettings, scale: str, out: Path, progress: Progress) -> "ReconCard":
+        """Reconstruct everything by everything; writes recon.md and recon.json."""
+        from rsd_mri.bench import reconstructions
+        from rsd_mri.reconstruction.methods import find_prior
 
-    Raises
-    ------
-    InputError
-        If there is none, or one is undersampled.
-    """
-    files = sorted(folder.glob("*.h5")) if folder.is_dir() else [folder]
-    if not files:
-        raise InputError(f"--data {folder}: expected at least one fully sampled scan in HDF5, found none")
-    scans = [read_scan(path) for path in files]
-    return [(scan, full_image(scan)) for scan in scans]
-
-
-def run_recon_bench(
-    scans: Sequence[tuple[Scan, NDArray[np.float32]]],
-    prior: Prior,
-    samples: int = 4,
-    seed: int = 0,
-    progress: Progress = SILENT,
-    accelerations: Sequence[float] = ACCELERATIONS,
-    rivals: Sequence[Peer] = (),
-) -> list[Result]:
-    """Reconstruct every scan by every method at every acceleration.
-
-    Parameters
-    ----------
-    scans
-        Full scans with the image each is compared with, [slice, readout, phase_encode].
-    prior
-        Of the learned methods.
-    samples
-        Posterior samples; their mean is judged. One sample is a row of its own.
-    seed
-        Of masks and samples.
-    progress
-        Told the share done and what is being done.
-    accelerations
-        The masks'.
-    rivals
-        Learned methods of other libraries.
-
-    Returns
-    -------
-    list of Result
-        In the order of the table.
-    """
-    ours = {name: method_of(name, prior, samples=1) for name in reversed(METHODS)}
-    ours[f"posterior, mean of {samples}"] = method_of("posterior", prior, samples=samples)
-    ours["posterior, few-step"] = method_of("posterior", prior, SAMPLERS["few-step"], 1)
-    rows: dict[tuple[float, str], list[Result]] = {}
-    peers = [*all_peers(), *rivals]
-    done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
-    for acceleration in accelerations:
-        for scan, target in scans:
-            short = undersampled(scan, acceleration, seed)
-            slices = PreparedScan.of(short)
-            for name, method in ours.items():
-                progress(done / total, f"R={acceleration:g} {name}")
-                for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
-                    row = _ours(name, acceleration, one, i, short.key, method, seed, truth)
-                    rows.setdefault((acceleration, name), []).append(row)
-                done += 1
-            for peer in peers:
-                progress(done / total, f"R={acceleration:g} {peer.name}")
-                for one, truth in zip(slices, target, strict=True):
-                    rows.setdefault((acceleration, peer.name), []).append(_theirs(peer, acceleration, one, truth))
-                done += 1
-    return [_mean(group) for group in rows.values()]
-
-
-def rival_for(
-    folder: Path, size: tuple[int, int], minutes: float, seed: int, progress: Progress,
-    accelerations: Sequence[float] = ACCELERATIONS, heads: int = RIVAL_HEADS,
-) -> tuple[Peer, str]:
-    """The learned rival of a run folder, trained on undersampled heads that the bench does not judge by."""
-
-    def scans() -> list[PreparedSlice]:
-        slices: list[PreparedSlice] = []
-        made = simulated_heads(heads, size, seed, "rival")
-        for (number, (scan, _)), _ in progress.each(list(enumerate(made)), "scans for the rival"):
-            slices += PreparedScan.of(undersampled(scan, accelerations[number % len(accelerations)], seed))
-        return slices
-
-    return rival_of(folder, scans, minutes, seed, progress.part(0, 1, "training the rival"))
-
-
-def _ours(
-    name: str, acceleration: float, one: PreparedSlice, index: int, scan: str, method: Method, seed: int,
-    truth: NDArray[np.float32],
-) -> Result:
-    def call() -> Tensor:
-        several = len(method.candidates()) > 1
-        chosen = settle(method, one, scan, seed, CPU).method if several else method
-        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0]
-
-    images, seconds, peak = measured(call)
-    return _judged(name, acceleration, one, images, truth, seconds, peak)
-
-
-def _theirs(peer: Peer, acceleration: float, one: PreparedSlice, truth: NDArray[np.float32]) -> Result:
-    if peer.absent:
-        return Result(acceleration, peer.name, note=peer.absent)
-    operator, kspace = as_operator([one], CPU)
-    base = float(default_regularisation(peer.penalty, operator, kspace, one.sigma)) if peer.penalty else 0.0
-    tried = []
-    for factor in GRID if peer.penalty else (1.0,):
-        (image, own), seconds, peak = measured(lambda factor=factor: peer.run(one, factor * base))  # type: ignore[misc]
-        images = torch.from_numpy(np.ascontiguousarray(image))[None]
-        if one.n_sets == 2 and images.ndim == 3:
-            images = torch.stack([images, torch.zeros_like(images)], 1)
-        tried.append(_judged(peer.name, acceleration, one, images, truth, seconds, peak if own is None else own))
-    return max(tried, key=lambda row: row.psnr or 0.0)
-
-
-def _judged(
-    name: str, acceleration: float, one: PreparedSlice, images: Tensor, truth: NDArray[np.float32], seconds: float,
-    peak: float | None,
-) -> Result:
-    pair = truth[None], finish(one, images, seconds).magnitude[None]
-    return Result(acceleration, name, psnr(*pair), ssim(*pair), nmse(*pair), seconds, peak)
-
-
-def _mean(rows: list[Result]) -> Result:
-    first = rows[0]
-    if first.psnr is None:
-        return first
-    means: dict[str, Any] = {}
-    for name in ("psnr", "ssim", "nmse", "seconds", "peak_mib"):
-        values = [getattr(row, name) for row in rows]
-        means[name] = None if None in values else float(np.mean(values))
-    return replace(first, **means)
-
-
-def table(rows: Sequence[Result]) -> list[str]:
-    """The table in words."""
-    width = max(len(row.method) for row in rows)
-    lines = [f"{'R':>3} {'method':<{width}} {'PSNR dB':>8} {'SSIM':>7} {'NMSE':>8} {'s/slice':>8} {'MiB':>6}"]
-    for row in rows:
-        start = f"{row.acceleration:>3g} {row.method:<{width}} "
-        if row.psnr is None:
-            lines.append(start + row.note)
-            continue
-        memory = "-" if row.peak_mib is None else f"{row.peak_mib:.0f}"
-        lines.append(start + f"{row.psnr:>8.2f} {row.ssim:>7.4f} {row.nmse:>8.5f} {row.seconds:>8.2f} {memory:>6}")
-    return lines
-
-
-def as_dict(rows: Sequence[Result]) -> dict[str, Any]:
-    """Plain values."""
-    return {"rows": [asdict(row) for row in rows], "version": __version__, "not_for_diagnostic_use": True}
-
-
-def write_card(
-    path: Path, rows: Sequence[Result], prior: Prior, scans: Sequence[str], rival: str = ""
-) -> Path:
-    """Write the table with what it was made from as Markdown."""
-    text = [
-        "# Reconstructions compared", "", NOT_FOR_DIAGNOSTIC_USE, "",
-        f"Scans: {', '.join(scans)}. Prior: {prior.path.name} ({prior.sha256[:12]}). rsd-mri {__version__}.",
-        "PSNR, SSIM and NMSE by fastMRI's definitions for each slice by itself, then averaged. Peers get the best of "
-        f"{len(GRID)} regularisations for each slice; ours get the default. Times as this machine was at the time.",
-        *([rival] if rival else []), "", "```", *table(rows), "```", "",
-    ]
-    with written_whole(path) as partial:
-        partial.write_text("\n".join(text), encoding="utf-8")
-    return path
+        count, size = HEADS[scale]
+        scans = (
+            reconstructions.full_scans(Path(settings.data)) if settings.data
+            else reconstructions.simulated_heads(count, size, settings.seed)
+        )
+        prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
+        rivals, said = [], ""
+        if settings.rival_minutes > 0:
+            rival, said = reconstructions.rival_for(out, size, settings.rival_minutes, settings.seed, progress)
+            rivals = [rival]
+        found = reconstructions.run_recon_bench(scans, prior, seed=settings.seed, progress=progress, rivals=rivals)
+        card = reconstructions.ReconCard(
+            tuple(found), out / "recon.md", f"{prior.path.name} ({prior.sha256[:12]})",
+            tuple(scan.source.name for scan, _ in scans), said,
+        )
+        card.write_text()
+        write_json(out / "recon.json", card)
+        return card

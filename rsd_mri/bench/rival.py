@@ -37,7 +37,8 @@ def untrained(seed: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MoDL(DnCNN(2, 2, depth=DEPTH, nf=WIDTH, pretrained=None), num_iter=UNROLLED)  # type: ignore[no-any-return]
+        found: nn.Module = MoDL(DnCNN(2, 2, depth=DEPTH, nf=WIDTH, pretrained=None), num_iter=UNROLLED)
+        return found
 
 
 def train_rival(

@@ -1,7 +1,7 @@
 """A whole published experiment on its data: train, distil, generate, and judge as the published figures were found."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from data_prep.images import read_images
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.bench.bench import CARD, write_json
 from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets, measured
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, train_run
-from rsd_mri.files import written_whole
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.features import find_extractor
 from rsd_mri.metrics.set_metrics import SetMetrics, compare_sets
@@ -28,10 +28,53 @@ COUNT = 50_000
 Scaling = Callable[[NDArray[Any]], NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class WholeCard:
+    """What both networks of a whole experiment generate, against its data."""
+
+    protocol: str
+    data: str
+    judged: Mapping[str, Mapping[str, SetMetrics]]
+    """Scale and set to its figures."""
+    images: int
+    truncated_at: float
+    speed_up: float
+    teacher_seconds_per_image: float
+    seconds_per_image: float
+    trained_now: Mapping[str, int]
+    seed: int
+    out: str
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """A set on a scale a row."""
+        return [
+            {"scale": scale, "name": name, **found.as_dict()}
+            for scale, sets in self.judged.items() for name, found in sets.items()
+        ]
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        lines = []
+        for scale, sets in self.judged.items():
+            for name, found in sets.items():
+                first, *rest = found.lines()
+                lines += [f"{name}, {scale}: {first}", *(f"  {line}" for line in rest)]
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        judged = {scale: {name: found.as_dict() for name, found in sets.items()} for scale, sets in self.judged.items()}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            **values, "judged": judged, "trained_now": dict(self.trained_now),
+            "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
+        }
+
+
 def run_whole(
     protocol: Protocol, out: Path, data: Path, count: int, options: TrainOptions, features: str | None,
     progress: Progress, batch: int = 256,
-) -> dict[str, Any]:
+) -> WholeCard:
     """Train on the data of an experiment and judge what both networks generate; writes `card.json`.
 
     Sets of bytes are compared with the clean training set, as published; magnitudes of MR images also as they are,
@@ -59,15 +102,14 @@ def run_whole(
 
     Returns
     -------
-    dict
-        `judged`: scale and set to its figures, with intervals and counts.
+    WholeCard
+        Every set on every scale, with intervals and counts.
     """
     trained = train_run(protocol, out, data, options, progress)
     device = resolve_device(options.device)
     clean, law = _clean_and_measured(protocol, data)
     made = generate_sets(protocol, out, count, device, progress, batch)
-    judged: dict[str, dict[str, Any]] = {}
-    lines = []
+    judged: dict[str, dict[str, SetMetrics]] = {}
     for scale, (reference, sets) in _comparisons(made, clean, measured(law, min(count, len(law)))).items():
         scaling: Scaling = magnitudes if scale == "unscaled" else to_bytes
         real = scaling(reference)
@@ -75,18 +117,12 @@ def run_whole(
         judged[scale] = {}
         for name, images in sets.items():
             progress.step(f"judging {name}")(0.0)
-            found: SetMetrics = compare_sets(scaling(images), real, extractor, device)
-            judged[scale][name] = found.as_dict()
-            lines += [f"{name}, {scale}: {found.lines()[0]}", *(f"  {line}" for line in found.lines()[1:])]
-    card = {
-        "protocol": protocol.name, "data": str(data), "judged": judged, "images": count, "lines": lines,
-        "truncated_at": made.truncated_at, "speed_up": made.teacher_seconds / made.student_seconds,
-        "teacher_seconds_per_image": made.teacher_seconds, "seconds_per_image": made.student_seconds,
-        "trained_now": trained["images"], "seed": protocol.seed, "out": str(out),
-        "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
-    }
-    with written_whole(out / "card.json") as partial:
-        partial.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            judged[scale][name] = compare_sets(scaling(images), real, extractor, device)
+    card = WholeCard(
+        protocol.name, str(data), judged, count, made.truncated_at, made.teacher_seconds / made.student_seconds,
+        made.teacher_seconds, made.student_seconds, trained.images, protocol.seed, str(out),
+    )
+    write_json(out / CARD, card)
     return card
 
 

@@ -1,11 +1,14 @@
 """The calibration region: finding the fully sampled centre, and cutting it out of k-space."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
+from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -19,7 +22,7 @@ def centre_slice(n: int, width: int) -> slice:
     return slice(start, start + width)
 
 
-def centre(array: NDArray, size: tuple[int, int]) -> NDArray:
+def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
     return array[..., centre_slice(array.shape[-2], size[0]), centre_slice(array.shape[-1], size[1])]
 
@@ -46,6 +49,35 @@ def prepared_readout(scan: Scan) -> int:
     if scan.mask.ndim != 1 or scan.image_size is None:
         return scan.size[0]
     return min(scan.size[0], scan.image_size[0])
+
+
+def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray[np.complex64] | None:
+    """The calibration region with its readout oversampling, where the object reaches beyond the crop.
+
+    Cut off within the object, its image has an edge that no smooth map explains: the maps near the ends of the crop
+    would be wrong.
+
+    Parameters
+    ----------
+    scan, calib_width
+        As for `calibration_data`.
+    acs
+        As `calibration_data` gave it.
+
+    Returns
+    -------
+    ndarray
+        [slice, coil, readout, phase_encode], of the same extent in k-space; None where nothing is cut off, or the
+        calibration is a scan of its own.
+    """
+    n_readout, whole = prepared_readout(scan), scan.size[0]
+    if scan.calibration is not None or n_readout >= whole:
+        return None
+    lines = scan.kspace[..., centre_slice(scan.size[1], min(calib_width, acs[1]))]
+    if not reaches_beyond(lines, 0, n_readout / whole):
+        return None
+    width = min(round(min(calib_width, acs[0]) * whole / n_readout), whole)
+    return np.ascontiguousarray(lines[..., centre_slice(whole, width), :])
 
 
 def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64], tuple[int, int], int]:

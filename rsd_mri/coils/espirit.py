@@ -115,7 +115,8 @@ def principal_coil(calibration: Tensor) -> Tensor:
     seen = torch.einsum("bc,bcn->bn", vector.conj(), samples)
     turn = (seen * seen.abs()).sum(-1)
     turn = torch.where(turn.abs() > 0, turn / turn.abs().clamp_min(1e-30), torch.ones_like(turn))
-    return vector * turn[:, None]
+    found: Tensor = vector * turn[:, None]
+    return found
 
 
 def kernel_polynomial(calibration: Tensor, kernel_width: int, threshold: float, noise: float = 0.0) -> Tensor:

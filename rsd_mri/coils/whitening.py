@@ -18,7 +18,8 @@ def noise_covariance(samples: NDArray[np.complexfloating]) -> NDArray[np.complex
         [coil, coil]; the diagonal is E|n|^2 of each coil.
     """
     flat = samples.reshape(samples.shape[0], -1).astype(np.complex128)
-    return (flat @ flat.conj().T) / max(flat.shape[1], 1)
+    found: NDArray[np.complex128] = (flat @ flat.conj().T) / max(flat.shape[1], 1)
+    return found
 
 
 def whitening_matrix(
@@ -31,5 +32,5 @@ def whitening_matrix(
     """
     largest = float(np.linalg.eigvalsh(covariance)[-1])
     lifted = covariance + 1e-12 * largest * np.eye(len(covariance))
-    factor = np.linalg.cholesky(lifted)
-    return np.linalg.inv(factor), factor
+    factor: NDArray[np.complex128] = np.linalg.cholesky(lifted).astype(np.complex128)
+    return np.linalg.inv(factor).astype(np.complex128), factor

@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+from dataclasses import asdict
 from enum import Enum
 from json import dumps
 from pathlib import Path
@@ -16,14 +17,22 @@ from rsd_mri.commands.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.commands.doctor import doctor
 from rsd_mri.commands.evaluate import evaluate
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
+    SchedulerOption,
     SeedOption,
     SetOption,
+    ShardOption,
+    WorkersOption,
+    answers_of,
     existing,
     protocol_of,
+    shard_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
@@ -110,10 +119,13 @@ def prep(
     out: Annotated[Optional[Path], typer.Option(help="Default: SRC with -prepared added.")] = None,
     protocol: ProtocolOption = None,
     assignments: SetOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None,
-    shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    shard: ShardOption = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
@@ -139,8 +151,8 @@ def prep(
         with Bar("preparing") as bar:
             manifest = prepare_folder(
                 existing(source, "file or folder"), out, chosen, workers, scheduler,
-                _parse_shard(shard), dry_run,
-                bar.progress,
+                shard_of(shard), dry_run,
+                bar.progress, answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -160,18 +172,12 @@ def prep(
             raise typer.Exit(1 if counts["volumes_done"] else 2)
 
 
-def _parse_shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    part, slash, whole = text.partition("/")
-    if not (slash and part.isdigit() and whole.isdigit()):
-        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
-    return int(part), int(whole)
-
-
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A scan in any format.")],
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -181,7 +187,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"))
+        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
         result(found.lines(), found.as_dict(), json)
 
 
@@ -217,10 +223,10 @@ def generate(
             )
         result(
             [
-                f"{count} images in {target}, contact sheet in {made['sheet']}, "
-                f"{made['seconds_per_image']:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            made, json,
+            asdict(made), json,
         )
 
 

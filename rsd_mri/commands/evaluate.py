@@ -1,5 +1,6 @@
 """`rsd-mri evaluate`: reconstructions against their targets, generated images against real ones."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -42,12 +43,12 @@ def evaluate(
         if (predictions is None) == (reference is None):
             raise InputError("give either reconstructions to compare with the targets, or --reference with real images")
         if predictions is not None:
-            from rsd_mri.metrics.image_quality import evaluate_files
+            from rsd_mri.metrics.image_quality import METRICS, evaluate_files
 
             with Bar("evaluating") as bar:
                 found = evaluate_files(targets, existing(predictions, "file or folder"), bar.progress)
-            lines = [f"{k} {found[k]:.6g}" for k in ("nmse", "psnr", "ssim")]
-            result([*lines, NOT_FOR_DIAGNOSTIC_USE], found, json)
+            lines = [f"{k} {getattr(found, k):.6g}" for k in METRICS]
+            result([*lines, NOT_FOR_DIAGNOSTIC_USE], asdict(found), json)
         elif reference is not None:
             _sets(targets, existing(reference, "file or folder"), features, lpips, batch, device, seed, json)
 

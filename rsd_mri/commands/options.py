@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError, alike
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol
+    from rsd_mri.scan.answers import Answers
 
 
 class Device(str, Enum):
@@ -43,6 +44,49 @@ ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YA
 SetOption = Annotated[
     Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
 ]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+SchedulerOption = Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")]
+ShardOption = Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")]
+AxesOption = Annotated[
+    Optional[str],
+    typer.Option(help="Axes of a bare array in its order: slice,coil,readout,phase; or echo, time, average, ..."),
+]
+NoiseOption = Annotated[Optional[Path], typer.Option(help="File with a noise scan, or .npy samples [coil, sample].")]
+CalibrationScanOption = Annotated[
+    Optional[Path], typer.Option(help="Scan of the same field of view and coils to learn coil maps from.")
+]
+
+
+def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | None) -> "Answers":
+    """What `--axes`, `--noise` and `--calibration-scan` say of a scan.
+
+    Raises
+    ------
+    InputError
+        If a file that is named is not there.
+    """
+    from rsd_mri.scan.answers import Answers
+
+    for path, what in ((noise, "noise scan"), (calibration_scan, "calibration scan")):
+        if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
+            raise InputError(f"{path}: there is no such {what}")
+    return Answers(axes, noise, calibration_scan)
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """What `--shard` says.
+
+    Raises
+    ------
+    InputError
+        If it is not i/n.
+    """
+    if text is None:
+        return None
+    part, slash, whole = text.partition("/")
+    if not (slash and part.isdigit() and whole.isdigit()):
+        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
+    return int(part), int(whole)
 
 
 def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":
@@ -59,15 +103,27 @@ def protocol_of(name: str | None, accel: float | None, assignments: list[str] | 
         protocol = load_protocol(name)
     else:
         protocol = protocol_for_acceleration(accel) if accel is not None else Protocol()
-    pairs = {}
+    pairs = pairs_of(assignments)
     if name is not None and accel is not None:
-        pairs["mask.acceleration"] = str(accel)
+        pairs = {"mask.acceleration": str(accel), **pairs}
+    return protocol.with_values(pairs) if pairs else protocol
+
+
+def pairs_of(assignments: list[str] | None) -> dict[str, str]:
+    """Keys and values of `--set key=value`.
+
+    Raises
+    ------
+    InputError
+        If one has no `=`.
+    """
+    pairs = {}
     for text in assignments or []:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text}: expected key=value, for example --set mask.acceleration=8")
         pairs[key.strip()] = value
-    return protocol.with_values(pairs) if pairs else protocol
+    return pairs
 
 
 MAKES = {

@@ -7,14 +7,22 @@ import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
 from rsd_mri.commands.options import (
+    AxesOption,
+    CalibrationScanOption,
     Device,
     DeviceOption,
     JsonOption,
+    NoiseOption,
     ProtocolOption,
+    SchedulerOption,
     SeedOption,
+    ShardOption,
+    WorkersOption,
+    answers_of,
     existing,
     one_of,
     protocol_of,
+    shard_of,
 )
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
@@ -41,7 +49,7 @@ ConsistencyOption = Annotated[
 
 
 def recon(
-    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format.")],
+    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format, or folders of them.")],
     prior: PriorOption = None,
     method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
@@ -68,21 +76,33 @@ def recon(
         Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
     ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    axes: AxesOption = None,
+    noise: NoiseOption = None,
+    calibration_scan: CalibrationScanOption = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Print the worst change within the noise, of the middle slice: six more runs."),
+    ] = False,
     protocol: ProtocolOption = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    shard: ShardOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Of folders: do again what is done already.")] = False,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Reconstruct scans, with uncertainty where the method gives it.
+    """Reconstruct scans or folders of them, with uncertainty where the method gives it.
 
+    Folders, and work that is shared, are kept account of in reconstructions.json: a run that was stopped goes on.
     Example: rsd-mri recon scan.h5 --prior run --samples 4 --report
     """
     with refusing():
         from rsd_mri.machine.device import resolve_device
-        from rsd_mri.reconstruction.deliver import Delivery, reconstruct_files
+        from rsd_mri.reconstruction.deliver import Delivery, Task, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
         from rsd_mri.results.store import Archive
 
@@ -97,11 +117,19 @@ def recon(
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
+        answers = answers_of(axes, noise, calibration_scan)
+        part = shard_of(shard)
         with Bar("reconstructing") as bar:
-            done = reconstruct_files(
-                scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                progress=bar.progress,
-            )
+            if workers > 1 or scheduler or part or any(path.is_dir() for path in scans):
+                from rsd_mri.reconstruction.many import Scale, reconstruct_many
+
+                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress)
+                done = reconstruct_many(scans, task, Scale(workers, scheduler, part, fresh), bar.progress)
+            else:
+                done = reconstruct_files(
+                    scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
+                    answers=answers, stress=stress, progress=bar.progress,
+                )
         for failure in done.failures:
             say(f"Error: {failure}")
         result(done.lines(), done.as_dict(), json)
@@ -132,12 +160,13 @@ def calibrate(
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
         from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
+        from rsd_mri.reconstruction.many import listed
         from rsd_mri.reconstruction.posterior.methods import Posterior
         from rsd_mri.scan.reading import read_scan
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
-        files = [f for path in folders for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
+        files = [path for path, _ in listed(folders)]
         on = resolve_device(device.value)
         chosen = sampler_of(sampler, levels, SAMPLERS)
         how = Posterior(find_prior(prior, "posterior", chosen).to(on), chosen, samples, consistency)

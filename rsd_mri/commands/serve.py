@@ -9,9 +9,10 @@ import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.commands.console import debugging, refusing, result
-from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
-from rsd_mri.commands.recon import MethodOption, PriorOption
+from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing, one_of
+from rsd_mri.commands.recon import PriorOption
 from rsd_mri.errors import InputError
+from rsd_mri.reconstruction.methods import METHODS
 
 
 class Flip(str, Enum):
@@ -25,7 +26,9 @@ class Flip(str, Enum):
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; the protocol has no password.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 9002,
-    method: MethodOption = "posterior",
+    method: Annotated[
+        str, typer.Option(parser=one_of(METHODS), metavar="|".join(METHODS), help="For clients that name none.")
+    ] = "posterior",
     samples: Annotated[int, typer.Option(min=1, max=16, help="Posterior samples.")] = 4,
     prior: PriorOption = None,
     calibration: Annotated[
@@ -116,7 +119,9 @@ def send(
 def openrecon(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
     vendor: Annotated[str, typer.Option(help="Who builds the package; part of its name.")] = "research",
-    method: MethodOption = "posterior",
+    method: Annotated[
+        str, typer.Option(parser=one_of(METHODS), metavar="|".join(METHODS), help="What the console offers first.")
+    ] = "posterior",
     json: JsonOption = False,
 ) -> None:
     """Write what a scanner's console needs to run the server: label, Dockerfile, manual and build script.

@@ -61,6 +61,9 @@ def train(
     ] = False,
     device: DeviceOption = Device.auto,
     assignments: SetOption = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.0, help="Stop after so long with what there is; the same call again goes on.")
+    ] = 0.0,
     seed: Annotated[Optional[int], typer.Option(help="Seed; the protocol's without it.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -83,16 +86,17 @@ def train(
         chosen = chosen.with_values(changes)
         options = TrainOptions(
             stage.value, fresh, device.value, devices, nodes, precision.value, accumulate, compiled,
-            checkpoint_activations, tensorboard, start=start,
+            checkpoint_activations, tensorboard, seconds=60 * minutes, start=start,
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(
                 chosen, out, None if data is None else existing(data, "folder of prepared scans"), options,
                 bar.progress,
             )
-        if done.pop("first"):
-            lines = [f"trained {name}: {count} images" for name, count in done["images"].items()]
-            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], {**done, "out": str(out)}, json)
+        if done.first:
+            lines = [f"trained {name}: {count} images" for name, count in done.images.items()]
+            values = {"images": done.images, "files": done.files, "out": str(out)}
+            result([*lines, f"weights in {out}. {NOT_FOR_DIAGNOSTIC_USE}"], values, json)
 
 
 def _first_process() -> bool:

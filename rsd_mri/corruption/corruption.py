@@ -109,6 +109,8 @@ class Corruption(ABC):
         operator, sigma = self.draw(keys)
         operator = operator.to(images.device)
         clean = operator.forward(images)
+        if not bool(sigma.any()):
+            return Measurements(clean, operator, sigma, tuple(keys))
         grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 

@@ -70,5 +70,6 @@ class CorruptedImages:
 def scaled(images: NDArray[np.generic]) -> NDArray[np.generic]:
     """Bytes as numbers in [-1, 1]; other images as they are."""
     if images.dtype == np.uint8:
-        return images.astype(np.float32) / np.float32(127.5) - 1
+        found: NDArray[np.generic] = images.astype(np.float32) / np.float32(127.5) - 1
+        return found
     return np.ascontiguousarray(images)

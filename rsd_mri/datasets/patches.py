@@ -76,13 +76,9 @@ class RestoredPatches:
     def _cut(self, image: Tensor, zoom: float, rng: torch.Generator) -> Tensor:
         """Cut out a square of `zoom` times the side, resize it to the side, turn it and flip it."""
         side = min(round(self.side * zoom), *image.shape)
-        best: Tensor | None = None
-        for _ in range(2):  # of two places the brighter one: half of an image is empty
-            y, x = (int(torch.randint(n - side + 1, (), generator=rng)) for n in image.shape)
-            patch = image[y : y + side, x : x + side]
-            if best is None or patch.abs().sum() > best.abs().sum():
-                best = patch
-        assert best is not None  # noqa: S101 - for the type checker
+        places = [[int(torch.randint(n - side + 1, (), generator=rng)) for n in image.shape] for _ in range(2)]
+        # Of two places the brighter one: half of an image is empty.
+        best = max((image[y : y + side, x : x + side] for y, x in places), key=lambda patch: float(patch.abs().sum()))
         if side != self.side:
             best = _resized(best, self.side)
         turns, flip = int(torch.randint(4, (), generator=rng)), happens(rng, 0.5)

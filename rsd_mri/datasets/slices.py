@@ -93,20 +93,20 @@ class UndersampledSlices:
 
     def batch(self, indices: Sequence[int]) -> Measurements:
         """Collate slices; coils are padded with zeros to a common number."""
+        operator, kspace, sigma = self.measured(indices)
+        return Measurements(kspace, operator, sigma, tuple((self.seed, self._load(i)[4]) for i in indices))
+
+    def measured(
+        self, indices: Sequence[int], device: torch.device | None = None
+    ) -> tuple[Sense, Tensor, Tensor]:
+        """Operator, k-space and noise levels of some slices; coils are padded with zeros to a common number."""
         cases = [self._load(i) for i in indices]
         coils = max(case[0].shape[0] for case in cases)
         kspace = torch.stack([_pad_coils(case[0], coils) for case in cases])
         csm = torch.stack([_pad_coils(case[1], coils) for case in cases])
         masks = torch.stack([case[2] for case in cases])
         sigma = torch.tensor([case[3] for case in cases])
-        return Measurements(
-            kspace, sense_operator(csm, masks), sigma, tuple((self.seed, case[4]) for case in cases)
-        )
-
-    def measured(self, index: int) -> tuple[Sense, Tensor, float]:
-        """Operator, k-space and noise level of one slice, each with a batch of one."""
-        kspace, csm, mask, sigma, _ = self._load(index)
-        return sense_operator(csm[None], mask[None]), kspace[None], float(np.float32(sigma))
+        return sense_operator(csm.to(device), masks.to(device)), kspace.to(device), sigma.to(device)
 
     def _load(self, index: int) -> tuple[Tensor, Tensor, Tensor, float, str]:
         if index in self._cache:

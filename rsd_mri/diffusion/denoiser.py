@@ -55,7 +55,7 @@ class Denoiser(nn.Module):
         self.network = network
         self.sigma_data = sigma_data
         self.sigma_hidden = sigma_hidden
-        self.half: torch.dtype | None = None
+        self.autocast_to: torch.dtype | None = None
         """bfloat16 or float16: what the network alone computes in (autocast); scaling and physics never do."""
 
     def forward(self, u: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
@@ -78,7 +78,7 @@ class Denoiser(nn.Module):
         c_out = loss_weight(sigma, data, self.sigma_hidden).rsqrt()
         scaled = u * c_in[per_item]
         stored = to_channels(scaled[:, None]) if u.is_complex() else scaled
-        with torch.autocast(u.device.type, self.half) if self.half is not None else nullcontext():
+        with torch.autocast(u.device.type, self.autocast_to) if self.autocast_to is not None else nullcontext():
             out = self.network(stored, sigma.log() / 4, condition.mask, condition.sampling)
         predicted = to_complex(out)[:, 0] if u.is_complex() else out.to(u.dtype)
         return u * c_skip[per_item] + predicted * c_out[per_item]

@@ -13,7 +13,8 @@ def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> 
         return torch.tensor([sigma_max], dtype=torch.float64)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    return (high + ramp * (low - high)) ** rho
+    found: Tensor = (high + ramp * (low - high)) ** rho
+    return found
 
 
 def geometric(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
@@ -65,4 +66,5 @@ def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = 0.002, s
     """
     share = uniform.double() * t_max / 1000
     low, high = sigma_min ** (1 / 7), sigma_max ** (1 / 7)
-    return ((low + share * (high - low)) ** 7).float()
+    found: Tensor = ((low + share * (high - low)) ** 7).float()
+    return found

@@ -128,8 +128,8 @@ def run_demo(
                 progress.step("generating"), write_contact_sheet,
             ),
         )
-        done.generation[network] = made["seconds_per_image"]
-        done.files += [made["out"], made["sheet"]]
+        done.generation[network] = made.seconds_per_image
+        done.files += [made.out, made.sheet]
 
     path = step(
         "simulate a scan at R=4",

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.priors.prior import Prior, data_corruption, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
@@ -31,6 +31,7 @@ class GeneratedSets:
     """`teacher`, and `teacher, truncated` where the sampler passes the noise of the data; in the teacher's space."""
     student: NDArray[Any]
     corruption: Corruption
+    """The law of the measurements."""
     keys: list[Key]
     truncated_at: float
     """Noise level at which the truncated samples end."""
@@ -68,17 +69,17 @@ def generate_sets(
     batch
         Images at a time.
     """
-    teacher, student = (load_prior(run, kind).to(device) for kind in ("teacher", "generator"))
-    corruption = load_law(run, student)
+    teacher, student = (load_prior(run, kind).to(device) for kind in (protocol.distillation.teacher, "generator"))
+    corruption, law = load_corruption(run, student), data_corruption(run, student)
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
-    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
+    sigma = float(law.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
     full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)
     made, seconds = timed(
         lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
         keys, batch, device, progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
-    return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
+    return GeneratedSets(taught, made, law, keys, sigma, teacher_seconds, seconds)
 
 
 def measured(data: Data, count: int) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Sets of images to be judged, from whatever file they lie in, as bytes on one stated scale."""
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -56,7 +56,7 @@ def read_set(source: str | Path) -> Bytes:
     return to_bytes(read_images(path, None), path)
 
 
-def to_bytes(images: NDArray[np.generic], source: object = "images") -> Bytes:
+def to_bytes(images: NDArray[Any], source: object = "images") -> Bytes:
     """Bring images to bytes of three channels; scales as for `read_set`.
 
     Raises

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -91,7 +92,8 @@ class ProximalDistance:
         mine = torch.from_numpy(np.concatenate(found)).float()
         if not bool(torch.isfinite(mine).all()):
             mine = torch.full_like(mine, torch.inf)
-        every = fabric.all_gather(mine.to(fabric.device)).cpu().numpy().reshape(-1, mine.shape[1])
+        gathered = cast(Tensor, fabric.all_gather(mine.to(fabric.device)))
+        every = gathered.cpu().numpy().reshape(-1, mine.shape[1])
         return frechet_distance(self._real, every.astype(np.float64)) if np.isfinite(every).all() else math.inf
 
     @property

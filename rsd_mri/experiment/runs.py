@@ -1,14 +1,19 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
-from contextlib import nullcontext
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from data_prep import PreparedDataset, prepare_folder
 from data_prep.downloads import how_to_get
@@ -19,19 +24,15 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
-from rsd_mri.files import claimed
+from rsd_mri.experiment.restoring import restore
+from rsd_mri.files import claimed, written_whole
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import load_prior
 from rsd_mri.progress import SILENT, Progress
-from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
-from rsd_mri.rsd.train import train, train_denoiser
+from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.checkpoint import load_tensors, save_tensors
-from rsd_mri.training.fabric import TrainOptions, make_fabric
+from rsd_mri.training.fabric import Clock, TrainOptions, make_fabric
 
 
 def simulated_data(
@@ -65,25 +66,47 @@ def simulated_data(
     raw = folder / name
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
-    for case, _ in progress.part(0.0, 0.5).each(range(first, first + volumes)):
-        if not (raw / f"brain_{seed}_{case:04d}.h5").is_file():
-            simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
+    missing = [n for n in range(first, first + volumes) if not (raw / f"brain_{seed}_{n:04d}.h5").is_file()]
+    make = partial(_simulate, raw, data, noise, seed)
+    with processes(len(missing)) as (workers, spread):
+        for _ in progress.part(0.0, 0.5).each(spread(make, missing), count=len(missing)):
+            pass
     prepared = folder / f"{name}-prepared"
-    prepare_folder(raw, prepared, protocol, progress=progress.part(0.5, 1.0))
+    prepare_folder(raw, prepared, protocol, workers, progress=progress.part(0.5, 1.0))
     return prepared
+
+
+def _simulate(raw: Path, data: DataSettings, noise: float, seed: int, case: int) -> None:
+    """One case; a function of its own, for other processes."""
+    simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[tuple[int, Callable[..., Iterable[Any]]]]:
+    """How many processes are worth their start for so many scans, and a `map` that spreads over them.
+
+    A process costs seconds to start, a scan about one to simulate; one core is left for whoever watches.
+    """
+    workers = max(1, min(len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 1, jobs // 16))
+    if workers == 1:
+        yield 1, map
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads,
+                             initargs=(1,)) as pool:
+        yield workers, pool.map
 
 
 def train_run(
     protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress = SILENT
-) -> dict[str, Any]:
+) -> Trained:
     """Train on prepared scans or on pictures, or on what needs no data where none are given.
 
     Of several processes the first simulates, prepares and restores; the others wait for it.
 
     Returns
     -------
-    dict
-        As of `train`, and `first`: whether this is the first of all processes.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = make_fabric(options)
     with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
@@ -92,8 +115,9 @@ def train_run(
 
 def _train_run(
     protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
-) -> dict[str, Any]:
+) -> Trained:
     first = fabric.is_global_zero
+    rounds: Trained | None = None
     if protocol.corruption.kind != "undersampling":
         if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
@@ -101,36 +125,74 @@ def _train_run(
         source = protocol.data.source if data is None else data.name
         card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
-        done = train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-        return {**done, "first": first}
+        return train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
     if data is None:
         if first:
             simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
         fabric.barrier()
         data = out / "simulated-prepared"
-    # Restored whole: a band would end where the image goes on.
-    cut = protocol if options.stage != "denoiser" else replace(protocol, data=replace(protocol.data, crop=0))
+    if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
+        clock = Clock(options)
+        timed = clock.share(1 if options.stage == "denoiser" else 2)
+        rounds = denoiser_rounds(protocol, out, data, timed, progress, fabric)
+        if options.stage == "denoiser":
+            return rounds
+        options = replace(clock.share(1), stage="generator")
     scans = PreparedDataset(data)
-    slices = measured_slices(cut, scans)
+    slices = measured_slices(protocol, scans)
     card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
-    if options.stage == "denoiser":
-        # The first restores and stores; the others then read what it stored.
-        if first:
-            restore(slices, protocol, out, progress.step("restoring"), options.start)
-        fabric.barrier()
-        restored = restore(slices, protocol, out, progress.step("restoring"), options.start)
-        card = replace(card, restored_by=protocol.denoiser.restored_by)
-        done = train_denoiser(restored, protocol, out, options, progress, card, write_contact_sheet, fabric)
-    else:
-        monitor = proximal_distance(slices, protocol)
-        done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
-    return {**done, "first": first}
+    monitor = proximal_distance(slices, protocol)
+    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+    return done if rounds is None else rounds.and_then(done)
 
 
 def measured_slices(protocol: Protocol, scans: PreparedSlices) -> UndersampledSlices:
     """What a protocol learns of prepared scans."""
     slices = ReadoutCrops(scans, protocol.data.crop) if protocol.data.crop else scans
     return UndersampledSlices(slices, protocol.mask, protocol.seed, protocol.undersampling.shown)
+
+
+def denoiser_rounds(
+    protocol: Protocol, out: Path, data: Path, options: TrainOptions, progress: Progress, fabric: Fabric
+) -> Trained:
+    """Expectation maximisation: restore the training slices, learn their law, restore them again under it.
+
+    Of several rounds each has a folder `round-N` in the run, and is not done twice; the last one's denoiser is the
+    run's.
+
+    Returns
+    -------
+    Trained
+        Images of all rounds together.
+    """
+    # Restored whole: a band would end where the image goes on.
+    slices = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
+    card = replace(described(slices), data=data.name, matrix=slices.size)
+    tell = progress.step("restoring")
+    start, images, folder = options.start, 0, out
+    clock = Clock(options)
+    for number in range(1, protocol.denoiser.rounds + 1):
+        folder = out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
+        restored_by = protocol.denoiser.restored_by if number == 1 else "posterior"
+        recipe = replace(protocol, denoiser=replace(protocol.denoiser, restored_by=restored_by))
+        if options.fresh and fabric.is_global_zero and folder != out:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The first restores and stores; the others then read what it stored.
+        if fabric.is_global_zero:
+            restore(slices, recipe, folder, tell, start, fabric.device)
+        fabric.barrier()
+        restored = restore(slices, recipe, folder, tell, start, fabric.device)
+        said = replace(card, restored_by=restored_by, round=number)
+        begin = replace(clock.share(protocol.denoiser.rounds + 1 - number), start=start)
+        done = train_denoiser(restored, recipe, folder, begin, progress, said, write_contact_sheet, fabric)
+        start, images = folder, images + done.images["denoiser"]
+    result = out / "denoiser.safetensors"
+    if folder != out and fabric.is_global_zero:
+        with written_whole(result) as partial_file:
+            shutil.copyfile(folder / result.name, partial_file)
+    fabric.barrier()
+    return Trained({"denoiser": images}, [str(result)], fabric.is_global_zero)
 
 
 def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
@@ -154,39 +216,6 @@ def corrupted_images(protocol: Protocol, data: Path | None) -> CorruptedImages:
         )
     channels, height, width = images.shape[1:]
     return CorruptedImages(images, image_corruption(protocol, (channels, height, width)), protocol.seed)
-
-
-def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
-    start: Path | None = None,
-) -> Tensor:
-    """Restore every undersampled training slice; stored in the run, done once for each prior.
-
-    With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
-
-    Returns
-    -------
-    Tensor
-        [slice, readout, phase_encode] complex64, prepared units.
-    """
-    method = protocol.denoiser.restored_by
-    path = folder / f"restored-{method}.safetensors"
-    prior = load_prior(start, "denoiser") if method == "posterior" and start else None
-    made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
-    if path.is_file():
-        tensors, metadata = load_tensors(path)
-        if all(metadata.get(name) == value for name, value in made_from.items()):
-            return torch.view_as_complex(tensors["images"])
-    if method == "posterior" and prior is None:
-        prior = load_prior(folder, "denoiser")
-    restoring: Method = CLASSICAL[method] if prior is None else Posterior(prior, samples=1)
-    images = []
-    for i, _ in progress.each(range(len(slices))):
-        operator, y, sigma = slices.measured(i)
-        images.append(restoring.run(operator, y, sigma, [(protocol.seed, "restore", i)])[0])
-    stacked = torch.stack(images)
-    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
-    return stacked
 
 
 def described(slices: UndersampledSlices) -> Card:

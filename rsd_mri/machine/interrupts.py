@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 GRACE = 1.2
 """Time the main thread has to unwind [s]."""
@@ -34,12 +34,12 @@ _endings: list[Callable[[], None]] = []
 _told: list[int] = []
 _shielded: set[CodeType] = set()
 
-Called = TypeVar("Called", bound=FunctionType)
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def shielded(function: Called) -> Called:
     """Put an interruption off until the function has ended: for what a library calls that lets no exception through."""
-    _shielded.add(function.__code__)
+    _shielded.add(cast(FunctionType, function).__code__)
     return function
 
 

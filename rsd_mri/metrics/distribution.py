@@ -128,7 +128,8 @@ class PrincipalFeatures:
         flat = _pixels(images)
         if flat.shape[1] != len(self.mean):
             raise ValueError(f"features are of images of {len(self.mean)} pixels, got {images.shape}")
-        return (flat - self.mean) @ self.components.T / self.scale
+        found: Array = (flat - self.mean) @ self.components.T / self.scale
+        return found
 
 
 def _pixels(images: NDArray[np.generic]) -> Array:
@@ -139,11 +140,13 @@ def _pixels(images: NDArray[np.generic]) -> Array:
 
 
 def _kernel(x: Array, y: Array) -> Array:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    values: Array = (x @ y.T / x.shape[1] + 1) ** 3
+    return values
 
 
 def _squared_distances(x: Array, y: Array) -> Array:
-    return np.clip((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0, None)
+    values: Array = np.clip((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0, None)
+    return values
 
 
 def _share_covered(centres: Array, others: Array, neighbours: int) -> float:

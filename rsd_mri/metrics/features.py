@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
@@ -167,7 +167,8 @@ def of_numbers(network: torch.nn.Module, images: Tensor) -> tuple[Tensor, ...]:
 
     side = network.INPUT_IMAGE_SIZE
     shown = (interpolate_bilinear_2d_like_tensorflow1x(images, size=(side, side), align_corners=False) - 128) / 128
-    handle = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, given: (shown,))
+    first = cast(nn.Module, network.Conv2d_1a_3x3)
+    handle = first.register_forward_pre_hook(lambda module, given: (shown,))
     try:
         found: tuple[Tensor, ...] = network(torch.zeros(len(images), 3, 8, 8, dtype=torch.uint8, device=images.device))
     finally:

@@ -4,6 +4,7 @@ fastMRI scales PSNR and SSIM by the maximum of the whole target volume (Zbontar 
 1811.08839, section 5). A figure scaled by each slice's own maximum is another one; it is called `..._slices`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,33 @@ def ssim_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.fl
     return np.array([ssim(t[None], p[None]) for t, p in zip(target, prediction, strict=True)])
 
 
+@dataclass(frozen=True)
+class FileQuality:
+    """Figures of one file."""
+
+    name: str
+    slices: int
+    nmse: float
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Reconstructions against their targets."""
+
+    nmse: float
+    """Means over the files."""
+    psnr: float
+    ssim: float
+    files: list[FileQuality]
+    unused: list[str]
+    """Predictions that have no target."""
+
+
 def evaluate_files(
     targets: str | Path, predictions: str | Path, progress: Progress = SILENT
-) -> dict[str, Any]:
+) -> Evaluated:
     """Compare reconstructions with their targets, file by file.
 
     Parameters
@@ -81,9 +106,8 @@ def evaluate_files(
 
     Returns
     -------
-    dict
-        `nmse`, `psnr`, `ssim`: means over the files. `files`: one row per file with `name`, `slices` and its
-        figures. `unused`: predictions that have no target.
+    Evaluated
+        Means, and the figures of each file.
 
     Raises
     ------
@@ -97,16 +121,15 @@ def evaluate_files(
         prediction = _read(prediction_path, ("reconstruction",))
         target, prediction = _cropped(target_path, target, prediction_path, prediction)
         rows.append(
-            {
-                "name": target_path.name,
-                "slices": len(target),
-                "nmse": nmse(target, prediction),
-                "psnr": psnr(target, prediction),
-                "ssim": ssim(target, prediction),
-            }
+            FileQuality(
+                target_path.name, len(target), nmse(target, prediction), psnr(target, prediction),
+                ssim(target, prediction),
+            )
         )
-    means = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}  # type: ignore[arg-type]
-    return {**means, "files": rows, "unused": [path.name for path in unused]}
+    return Evaluated(
+        float(np.mean([row.nmse for row in rows])), float(np.mean([row.psnr for row in rows])),
+        float(np.mean([row.ssim for row in rows])), rows, [path.name for path in unused],
+    )
 
 
 def match_files(targets: Path, predictions: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:

@@ -45,7 +45,7 @@ class RealGroupNorm(nn.GroupNorm):
     def __init__(self, channels: int, groups: int = 8, eps: float = 1e-5) -> None:
         super().__init__(math.gcd(groups, channels), channels, eps)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """Normalise; `scale` [batch, channel] multiplies."""
         out = super().forward(x)
         return out if scale is None else out * scale.to(out.dtype)[:, :, None, None]
@@ -81,9 +81,11 @@ class ComplexNormAct(nn.Module):
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """Normalise and gate; `scale` [batch, channel] multiplies the norm's gain."""
         if torch.compiler.is_compiling():
-            return self.gate(self.norm(x, scale))
+            plain: Tensor = self.gate(self.norm(x, scale))
+            return plain
         gain = self.norm.scaled_gain(x, scale)
-        return _NormGate.apply(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps)
+        fused: Tensor = _NormGate.apply(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps)
+        return fused
 
 
 class RealNormAct(nn.Module):
@@ -120,7 +122,8 @@ class _NormGate(torch.autograd.Function):
             out = (pair * gate[:, None]).flatten(1, 2)
         ctx.save_for_backward(x, gain, slope, offset, inverse)
         ctx.groups = groups
-        return out.to(x.dtype)
+        made: Tensor = out.to(x.dtype)
+        return made
 
     @staticmethod
     @once_differentiable

@@ -80,7 +80,8 @@ class Attention(nn.Module):
         # With an axis of heads: only then are there kernels that keep no matrix of weights.
         q, k, v = (f(h).flatten(2).transpose(1, 2)[:, None] for f in (self.query, self.key, self.value))
         attended = F.scaled_dot_product_attention(q, k, v)[:, 0]
-        return x + self.out(attended.transpose(1, 2).reshape(x.shape))
+        out: Tensor = self.out(attended.transpose(1, 2).reshape(x.shape))
+        return x + out
 
 
 class GatedConv2d(nn.Module):
@@ -97,9 +98,10 @@ class GatedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shapes as the convolution."""
+        features: Tensor = self.features(x)
         if not self.is_complex:
-            return self.features(x) * torch.sigmoid(self.gate(x))
+            return features * torch.sigmoid(self.gate(x))
         real, imag = x.chunk(2, dim=1)
         power = real * real + imag * imag
         gate = torch.sigmoid(self.gate(power * torch.rsqrt(1 + power)))
-        return self.features(x) * gate.repeat(1, 2, 1, 1)
+        return features * gate.repeat(1, 2, 1, 1)

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -205,13 +206,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
         """Same spatial size; channels from inputs to outputs."""
-        h = self.conv1(self.act1(x))
+        h: Tensor = self.conv1(self.act1(x))
         h = self.act2(h, 1 + self.scale(embedded))
         if self.dropout is not None:
             h = self.dropout(h)
         h = self.conv2(h)
-        out = (x if self.skip is None else self.skip(x)) + h
-        return out if self.attention is None else self.attention(out)
+        out: Tensor = (x if self.skip is None else self.skip(x)) + h
+        return out if self.attention is None else cast(Tensor, self.attention(out))
 
 
 class ChannelDropout(nn.Module):

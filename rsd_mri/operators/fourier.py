@@ -14,25 +14,29 @@ def fft2c(image: Tensor) -> Tensor:
     The origin is at index n // 2 on both sides, for odd and even sizes alike.
     """
     shifted = torch.fft.ifftshift(image, dim=AXES)
-    return torch.fft.fftshift(torch.fft.fft2(shifted, dim=AXES, norm="ortho"), dim=AXES)
+    made: Tensor = torch.fft.fftshift(torch.fft.fft2(shifted, dim=AXES, norm="ortho"), dim=AXES)
+    return made
 
 
 def ifft2c(kspace: Tensor) -> Tensor:
     """Inverse of `fft2c`."""
     shifted = torch.fft.ifftshift(kspace, dim=AXES)
-    return torch.fft.fftshift(torch.fft.ifft2(shifted, dim=AXES, norm="ortho"), dim=AXES)
+    made: Tensor = torch.fft.fftshift(torch.fft.ifft2(shifted, dim=AXES, norm="ortho"), dim=AXES)
+    return made
 
 
 def fft1c(image: Tensor, dim: int) -> Tensor:
     """Centred orthonormal FFT along one axis."""
     shifted = torch.fft.ifftshift(image, dim=dim)
-    return torch.fft.fftshift(torch.fft.fft(shifted, dim=dim, norm="ortho"), dim=dim)
+    made: Tensor = torch.fft.fftshift(torch.fft.fft(shifted, dim=dim, norm="ortho"), dim=dim)
+    return made
 
 
 def ifft1c(kspace: Tensor, dim: int) -> Tensor:
     """Inverse of `fft1c`."""
     shifted = torch.fft.ifftshift(kspace, dim=dim)
-    return torch.fft.fftshift(torch.fft.ifft(shifted, dim=dim, norm="ortho"), dim=dim)
+    made: Tensor = torch.fft.fftshift(torch.fft.ifft(shifted, dim=dim, norm="ortho"), dim=dim)
+    return made
 
 
 class CenteredFFT(LinearOperator):

@@ -108,8 +108,10 @@ class SenseGram(LinearOperator):
     def apply_convolution(self, coil_image: Tensor) -> Tensor:
         """F^H M F of one coil's image [batch, readout, phase_encode], without centring."""
         if self.lines_only:
-            return torch.fft.ifft(torch.fft.fft(coil_image, dim=-1).mul_(self.shifted_mask), dim=-1)
-        return torch.fft.ifft2(torch.fft.fft2(coil_image).mul_(self.shifted_mask))
+            lines: Tensor = torch.fft.ifft(torch.fft.fft(coil_image, dim=-1).mul_(self.shifted_mask), dim=-1)
+            return lines
+        plane: Tensor = torch.fft.ifft2(torch.fft.fft2(coil_image).mul_(self.shifted_mask))
+        return plane
 
     def apply(self, x: Tensor) -> Tensor:
         """Apply A^H A outside autograd."""
@@ -125,7 +127,7 @@ class SenseGram(LinearOperator):
                 seen = torch.fft.ifft(torch.fft.fft(coil_images, dim=-1).mul_(mask), dim=-1)
             else:
                 seen = torch.fft.ifft2(torch.fft.fft2(coil_images).mul_(mask))
-            out = (conjugate * seen[:, None]).sum(2)
+            out: Tensor = (conjugate * seen[:, None]).sum(2)
             return out[:, 0] if one_set else out
         batch = max(x.shape[0], csm.shape[0], self.shifted_mask.shape[0])
         out = x.new_zeros(batch, *images.shape[1:])

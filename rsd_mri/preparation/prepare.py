@@ -6,7 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import calibration_data, centre_slice, prepared_readout, without_oversampling
+from rsd_mri.coils.acs import (
+    calibration_data,
+    centre_slice,
+    prepared_readout,
+    whole_readout,
+    without_oversampling,
+)
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import scan_noise
@@ -37,7 +43,9 @@ class VolumeCalibration:
     back: NDArray[np.complex64]
     """[coil, virtual coil]: from prepared coils to the coils and the unit of the scan."""
     calibration: NDArray[np.complex64]
-    """[slice, virtual coil, readout, phase_encode]: the calibration region in prepared units."""
+    """[slice, virtual coil, readout, phase_encode]: what the maps are learned from, in prepared units."""
+    map_readout: int
+    """Readout size of the maps before they are cropped to `n_readout`: more where the object reaches beyond it."""
     n_readout: int
     """Readout size without oversampling."""
     sigma: float
@@ -80,7 +88,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         raise InputError(f"{scan.source}: kspace: the centre is zero in all slices; nothing to prepare")
     covariance, noise_source = scan_noise(scan)
     if covariance is None:
-        whiten, unwhiten = np.eye(scan.n_coils), np.eye(scan.n_coils)
+        whiten = unwhiten = np.eye(scan.n_coils, dtype=np.complex128)
     else:
         whiten, unwhiten = whitening_matrix(covariance)
     whitened = np.einsum("vc,scyx->svyx", whiten, raw)
@@ -90,10 +98,15 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     calibration = (virtual / scale).astype(np.complex64)
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
     n_sets, reason = decide_sets(calibration, settings, float(sigma))
+    forward = (compress @ whiten / scale).astype(np.complex64)
+    whole = whole_readout(scan, settings.calib_width, acs)
+    if whole is not None:
+        calibration = np.einsum("vc,scyx->svyx", forward, whole).astype(np.complex64)
     return VolumeCalibration(
-        forward=(compress @ whiten / scale).astype(np.complex64),
+        forward=forward,
         back=(unwhiten @ compress.conj().T * scale).astype(np.complex64),
         calibration=calibration,
+        map_readout=prepared_readout(scan) if whole is None else scan.size[0],
         n_readout=prepared_readout(scan),
         sigma=float(sigma),
         scale=float(scale),
@@ -196,7 +209,7 @@ def prepare_slice(
     size = (kspace.shape[-2], kspace.shape[-1])
     maps = espirit(
         torch.from_numpy(volume.calibration[index : index + 1]),
-        size,
+        (volume.map_readout, size[1]),
         kernel_width=kernel_width(settings, volume.calib_width),
         threshold=settings.threshold,
         noise=volume.sigma,
@@ -204,7 +217,8 @@ def prepare_slice(
         sets=volume.n_sets,
         reference=torch.eye(len(kspace), dtype=torch.complex64)[0],
     )
-    csm = maps.csm if volume.n_sets == 2 else maps.csm[:, 0]
+    kept = centre_slice(volume.map_readout, size[0])
+    csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()
     sense = sense_operator(csm, torch.from_numpy(scan.mask))
     image = sense.adjoint(torch.from_numpy(kspace)[None])
     if settings.mode == "paper":
@@ -224,5 +238,5 @@ def prepare_slice(
         energy_kept=volume.energy_kept,
         noise_source=volume.noise_source,
         sets_reason=volume.sets_reason,
-        eigenvalues=maps.eigenvalues[0].numpy(),
+        eigenvalues=np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()),
     )

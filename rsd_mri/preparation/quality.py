@@ -136,4 +136,5 @@ def _coloured(values: NDArray[np.complex64]) -> NDArray[np.uint8]:
     """Complex numbers as colours: brightness is the magnitude, hue the phase."""
     hue = 2 * np.pi * np.array([0, 1 / 3, 2 / 3])
     brightness = np.clip(np.abs(values), 0, 1)[..., None]
-    return np.uint8(255 * brightness * (0.5 + 0.5 * np.cos(np.angle(values)[..., None] - hue)))
+    found: NDArray[np.uint8] = np.uint8(255 * brightness * (0.5 + 0.5 * np.cos(np.angle(values)[..., None] - hue)))
+    return found

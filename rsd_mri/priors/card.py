@@ -32,6 +32,8 @@ class Card:
     """(readout, phase_encode) of most scans."""
     restored_by: str | None = None
     """Of a denoiser: the method that made its training images."""
+    round: int | None = None
+    """Of a denoiser: how many times images were restored and learned."""
     hidden_error: float | None = None
     """Root mean square error on what the network is not shown."""
     proximal_images: int | None = None

@@ -1,7 +1,9 @@
 """A prior: trained weights with the protocol and the card they came with."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -10,11 +12,13 @@ from torch import Tensor, nn
 
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption
+from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
+from rsd_mri.panel import panel
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
@@ -57,6 +61,25 @@ class Prior:
     sha256: str
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
+
+    def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
+        """In another process it is read from its file, once for all jobs."""
+        return _again, (self.path, self.kind, self.sha256, self.teacher)
+
+    def __repr__(self) -> str:
+        return f"<Prior {self.path.name} {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        settings = self.protocol.network
+        rows = [
+            ("Kind", {"denoiser": "denoiser of whole images"}.get(self.kind, self.kind)),
+            ("File", str(self.path)),
+            ("SHA-256", self.sha256),
+            ("Protocol", f"{self.protocol.name}: {self.protocol.description}"),
+            ("Network", ", ".join(f"{name} {value}" for name, value in asdict(settings).items())),
+            *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
+        ]
+        return panel(repr(self), rows)
 
     def to(self, device: torch.device) -> "Prior":
         """Move the networks to a device."""
@@ -145,23 +168,51 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     return Prior(denoiser, found, inputs, protocol, card, path, digest, teacher)
 
 
+@lru_cache(maxsize=4)
+def _of_file(path: Path, kind: str, digest: str) -> Prior:
+    loaded = load_prior(path, kind)
+    if loaded.sha256 != digest:
+        raise InputError(f"{path}: was changed since the command began; run it again")
+    return loaded
+
+
+def _again(path: Path, kind: str, digest: str, teacher: Prior | None) -> Prior:
+    return replace(_of_file(path, kind, digest), teacher=teacher)
+
+
 BANK = "sensitivities.safetensors"
 
 
-def save_law(folder: Path, corruption: Corruption) -> None:
+def save_corruption(folder: Path, corruption: Corruption) -> None:
     """Store what generation needs beside the protocol: the coil maps and noise levels of MRI, nothing for images."""
     if isinstance(corruption, Undersampling):
         tensors = {"csm": torch.view_as_real(corruption.bank), "sigma": corruption.sigma}
         save_tensors(folder / BANK, tensors, {"kind": "bank"})
 
 
-def load_law(folder: Path, prior: Prior) -> Corruption:
-    """The corruption that a run's networks were trained with.
+def load_corruption(folder: Path, prior: Prior) -> Corruption:
+    """What a run's network is told, and its images are seen through: the law of the data, or nothing of whole images.
 
     Raises
     ------
     InputError
         If the coil maps of an MRI run are missing or the file is of another kind.
+    """
+    if prior.inputs != WHOLE_IMAGES:
+        return data_corruption(folder, prior)
+    matrix = prior.card.matrix
+    if not matrix:
+        raise InputError(f"{prior.path}: does not say of what size its images are; train it again")
+    return Noise(matrix, 0.0, torch.complex64)
+
+
+def data_corruption(folder: Path, prior: Prior) -> Corruption:
+    """The law of the measurements that a run was trained on.
+
+    Raises
+    ------
+    InputError
+        As for `load_corruption`.
     """
     if len(prior.inputs.image_shape) == 3:
         channels, height, width = prior.inputs.image_shape

@@ -10,7 +10,7 @@ import yaml
 from rsd_mri.errors import InputError, alike
 from rsd_mri.protocol.checked import Integer, checked
 from rsd_mri.protocol.corruptions import EARLIER, CorruptionSettings, UndersamplingSettings
-from rsd_mri.protocol.reading import build
+from rsd_mri.protocol.reading import build, parsed
 from rsd_mri.protocol.sentences import members, names
 from rsd_mri.protocol.settings import (
     DataSettings,
@@ -23,6 +23,9 @@ from rsd_mri.protocol.settings import (
     SamplerSettings,
     TeacherSettings,
 )
+
+LATER = {"distillation": {"teacher": "teacher"}, "denoiser": {"rounds": 1, "levels": 36}}
+"""Settings that earlier versions did not have, with the values that stand for what they did."""
 
 
 @checked
@@ -70,10 +73,15 @@ class Protocol:
     def hash(self) -> str:
         """SHA-256 of the full text, by which a checkpoint knows its protocol.
 
-        The corruption stands in it as earlier versions wrote it, with the settings of all kinds: their runs continue.
+        The text is as earlier versions wrote it, with the settings of all corruptions and without those that came
+        later, where they change nothing: their runs continue.
         """
         values = _plain(self)
         values["corruption"] = {**EARLIER, **values["corruption"]}
+        for part, settings in LATER.items():
+            for name, before in settings.items():
+                if values[part][name] == before:
+                    del values[part][name]
         return hashlib.sha256(_text(values).encode()).hexdigest()
 
     def with_values(self, assignments: dict[str, str]) -> "Protocol":
@@ -87,7 +95,7 @@ class Protocol:
             If a key is unknown or a value does not fit.
         """
         tree = _plain(self)
-        values = {dotted: _parsed(dotted, text) for dotted, text in assignments.items()}
+        values = {dotted: parsed(dotted, text) for dotted, text in assignments.items()}
         if (kind := members(CorruptionSettings).get(str(values.get("corruption.kind")))) is not None:
             tree["corruption"] = {k: v for k, v in tree["corruption"].items() if k in names(kind)}
         for dotted, value in values.items():
@@ -102,13 +110,6 @@ class Protocol:
                 branch = branch[name]
             branch[last] = value
         return build(Protocol, tree, "--set")
-
-
-def _parsed(dotted: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {dotted}: {text!r} is not a YAML value") from error
 
 
 def _text(values: dict[str, Any]) -> str:

@@ -143,6 +143,9 @@ class DistillationSettings:
     """Phase two: the one-step generator."""
 
     method: Literal["sid", "dmd", "sds"] = "sid"
+    teacher: Literal["teacher", "denoiser"] = "teacher"
+    """What is distilled: the teacher of measurements, whose images are compared through the operators of the data, or
+    the denoiser of whole images (MRI), whose images are compared as they are."""
     images: Whole = 50_000
     batch: Count = 16
     learning_rate_generator: NotNegative = 3.0e-5
@@ -181,10 +184,16 @@ class DenoiserSettings:
 
     restored_by: Literal["l1-wavelet", "tv", "posterior"] = "l1-wavelet"
     """`posterior`: one sample per slice under the denoiser of the round before."""
+    rounds: Count = 1
+    """Rounds of expectation maximisation: after the first every round restores under the round before and goes on from
+    its weights."""
+    levels: Count = 36
+    """Noise levels of the posterior sampler that restores."""
     images: Whole = 100_000
+    """Training length of a round [images]."""
     batch: Count = 16
-    patch: Count = 48
-    """Side of a training patch [pixels]."""
+    patch: Whole = 48
+    """Side of a training patch [pixels]; 0 for whole images, neither cut nor turned, whose law can be sampled."""
     variety: Share = 0.75
     """Share of the patches that are made unlike the images (`corruption.variety`): other scales, contrast, sharpness,
     texture and phase, parts of several joined along random edges. Scans of another kind than the training scans gain

@@ -125,4 +125,11 @@ def reasons(checks: dict[str, float]) -> list[str]:
                 "The prior predicts this scan's own lines no better than no prior does: compare with --method tv "
                 "before you believe a detail"
             )
+    if checks.get("own_lines"):
+        found.append(
+            f"On {checks['own_lines']:.0f} acquired lines (or groups of points) left out the error is "
+            f"{checks['own_lines_factor']:.1f} times the samples' spread, known to {checks['own_lines_error']:.0%}"
+        )
+    elif "own_lines" in checks:
+        found.append("Too few acquired lines can be left out to tell whether the samples' spread is right on this scan")
     return found

@@ -18,12 +18,15 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_package_interval
+from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.reconstruction.stress import stress_of
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans, recognise
 
 if TYPE_CHECKING:
@@ -133,15 +136,25 @@ class Delivered:
 
     written: list[Written] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    kept: int = 0
+    """How many of those written were there already."""
+
+    def add(self, outcome: Written | str) -> None:
+        """Note what became of a scan."""
+        if isinstance(outcome, str):
+            self.failures.append(outcome)
+        else:
+            self.written.append(outcome)
 
     def lines(self) -> list[str]:
         """For a person."""
-        return [*(line for one in self.written for line in one.lines()), NOT_FOR_DIAGNOSTIC_USE]
+        there = [f"{self.kept} of {len(self.written)} were there already"] if self.kept else []
+        return [*(line for one in self.written for line in one.lines()), *there, NOT_FOR_DIAGNOSTIC_USE]
 
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
         return {
-            "reconstructions": [asdict(one) for one in self.written], "failures": self.failures,
+            "reconstructions": [asdict(one) for one in self.written], "failures": self.failures, "kept": self.kept,
             "not_for_diagnostic_use": True,
         }
 
@@ -154,8 +167,10 @@ def reconstruct_files(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    stress: bool = False,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
+    answers: Answers = NONE,
     progress: Progress = SILENT,
 ) -> Delivered:
     """Reconstruct each scan; one that fails does not stop the others.
@@ -168,10 +183,14 @@ def reconstruct_files(
         As `reconstruct_scan` takes them.
     delivery
         What to write, and where.
+    stress
+        Look for the worst change of k-space within the noise, in the middle slice.
     prep
         How to prepare; by default the package's settings.
     calibration
         Of the interval; the package's where not given and one fits.
+    answers
+        What the user says of the scans: axes of arrays, where noise and calibration are.
     progress
         Told the share done and the scan's name.
     """
@@ -179,37 +198,63 @@ def reconstruct_files(
         delivery.archive.check()
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
-        try:
-            recognise(path)  # before anything is made
-            folder = delivery.folder(path)
-            require_writable(folder)
-            with claimed(folder / f"{path.stem}_recon"):
-                written = _reconstruct_file(path, method, delivery, seed, device, held_out, prep, calibration, part)
-        except InputError as error:
-            done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
-            continue
-        done.written.append(written)
+        task = Task(path, method, delivery, seed, device, held_out, prep, calibration, answers, stress)
+        done.add(attempt(task, part))
     return done
 
 
-def _reconstruct_file(
-    path: Path,
-    method: Method,
-    delivery: Delivery,
-    seed: int,
-    device: torch.device,
-    held_out: bool,
-    prep: PrepSettings | None,
-    calibration: Calibration | None,
-    progress: Progress,
-) -> Written:
+@dataclass(frozen=True)
+class Task:
+    """One scan to be reconstructed; the fields are what `reconstruct_files` takes."""
+
+    path: Path
+    method: Method
+    delivery: Delivery
+    seed: int = 0
+    device: torch.device = CPU
+    held_out: bool = True
+    prep: PrepSettings | None = None
+    calibration: Calibration | None = None
+    answers: Answers = NONE
+    stress: bool = False
+
+    @property
+    def target(self) -> Path:
+        """What the names of all its files begin with."""
+        return self.delivery.folder(self.path) / f"{self.path.stem}_recon"
+
+
+def attempt(task: Task, progress: Progress = SILENT) -> Written | str:
+    """Reconstruct one scan, or say in a sentence why that cannot be done."""
+    path = task.path
+    try:
+        recognise(path)  # before anything is made
+        require_writable(task.target.parent)
+        with claimed(task.target):
+            return _reconstruct_file(task, progress)
+    except InputError as error:
+        return str(error) if path.name in str(error) else f"{path}: {error}"
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        return f"{path}: the memory ran out while it was reconstructed; close other programs, or take fewer workers"
+
+
+def _reconstruct_file(task: Task, progress: Progress) -> Written:
+    path, method, delivery, device = task.path, task.method, task.delivery, task.device
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path)):
-        ready = PreparedScan.of(scan, prep)
-        rec = reconstruct_scan(ready, method, seed=seed, device=device, held_out=held_out, progress=of_scan)
-        recs.append(with_package_interval(rec) if calibration is None else with_interval(rec, calibration))
+    for scan, of_scan in progress.each(read_scans(path, answers=task.answers)):
+        ready = PreparedScan.of(scan, task.prep)
+        rec = reconstruct_scan(
+            ready, method, seed=task.seed, device=device, held_out=task.held_out, progress=of_scan
+        )
+        if task.stress:
+            worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
+            rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
+        known = task.calibration
+        recs.append(with_own_interval(rec) if known is None else with_interval(rec, known))
         comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
     return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 

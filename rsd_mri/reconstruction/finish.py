@@ -69,9 +69,9 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
         physical = torch.einsum("pv,vyx->pyx", back, coil_images)
         return crop(physical.abs().square().sum(0).sqrt(), prepared.image_size).cpu().numpy()
 
-    seen = (operator.csm != 0).any(-3).expand(mean.shape)
-    power = float(mean[seen].abs().square().mean()) if bool(seen.any()) else 0.0
-    filled = prior_part(operator, torch.where(seen, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
+    support = (operator.csm != 0).any(-3).expand(mean.shape)
+    power = float(mean[support].abs().square().mean()) if bool(support.any()) else 0.0
+    filled = prior_part(operator, torch.where(support, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     image = crop((mean[0] if one_set else mean[0, 0]) * _unit(operator, back, one_set), prepared.image_size)
@@ -83,7 +83,7 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
         samples=np.stack([magnitude(sample) for sample in images]),
         measured=magnitude((mean - filled)[0]),
         prior=magnitude(filled[0]),
-        prior_share=float(filled.abs().square().sum() / (power * seen.sum())) if power else 0.0,
+        prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.sigma),
         rms=power**0.5,
@@ -113,7 +113,8 @@ def pooled(variance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Square root of a variance averaged over neighbours."""
     from scipy.ndimage import gaussian_filter
 
-    return np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
+    found: NDArray[np.float32] = np.sqrt(gaussian_filter(variance, POOLED)).astype(np.float32)
+    return found
 
 
 def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:

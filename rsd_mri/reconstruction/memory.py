@@ -123,3 +123,9 @@ def peak_bytes(device: torch.device) -> int:
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error says that there was no memory left, as Python, torch and CUDA each say it."""
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text

@@ -56,8 +56,8 @@ class Method(Protocol):
         """The prior, where there is one."""
 
     def run(
-        self, operator: "Sense", kspace: "Tensor", sigma: float, keys: "Sequence[Key]", progress: Progress = SILENT,
-        first: "Tensor | None" = None,
+        self, operator: "Sense", kspace: "Tensor", sigma: "float | Tensor", keys: "Sequence[Key]",
+        progress: Progress = SILENT, first: "Tensor | None" = None,
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
 
@@ -69,6 +69,9 @@ class Method(Protocol):
 
     def quick(self) -> "Method":
         """What stands in for it where lines are left out."""
+
+    def pair(self) -> "Method | None":
+        """Two samples in the time of one, by which the spread is judged; None where it means nothing."""
 
     def parameters(self) -> dict[str, str | int | float]:
         """The settings as they are stored."""

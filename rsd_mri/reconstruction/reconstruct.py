@@ -17,6 +17,7 @@ from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, po
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.own_lines import spread_on_own_lines
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
@@ -46,7 +47,8 @@ def reconstruct_scan(
         Where to compute.
     held_out
         Where the method has candidates, predict acquired lines that are left out, in one slice, and take the best.
-        Costs two quick runs, and one of each possible start of the samplers.
+        Costs two quick runs, and one of each possible start of the samplers; and of two samples or more the time of
+        one, to judge their spread.
     progress
         Told the share done.
 
@@ -62,11 +64,13 @@ def reconstruct_scan(
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
-    batches = _plan(prepared, method, device)
+    batches = plan_for(prepared, method, device)
     checks: dict[str, float] = {}
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
         method, checks = settled.method, settled.checks
+        if method.samples > 1:
+            checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     parts: list[FinishedSlice] = []
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
@@ -113,7 +117,8 @@ def reconstruct_scan(
     )
 
 
-def _plan(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
+def plan_for(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
+    """How many samples and slices of a scan fit into memory at once."""
     volume = prepared.volume
     network = None if method.prior is None else method.prior.protocol.network
     size = (volume.n_readout, prepared.scan.size[1])

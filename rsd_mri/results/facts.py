@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
@@ -105,12 +104,6 @@ def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
 def _shown(name: str, value: str | int | float) -> str:
     """A hash by its start, as elsewhere on the page: a word of 64 letters pushes the other columns out of sight."""
     return str(value)[:12] if name.endswith("_hash") else str(value)
-
-
-def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
-    """The sampling pattern, white where acquired; lines run from top to bottom."""
-    two_dimensional = np.broadcast_to(mask, (max(len(mask) // 3, 1), len(mask))) if mask.ndim == 1 else mask
-    return Image.fromarray((two_dimensional * 255).astype(np.uint8))
 
 
 def _check(rec: Reconstruction, name: str, form: str) -> str:

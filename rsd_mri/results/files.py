@@ -81,6 +81,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
         file.attrs["stack"] = rec.stack
         if len(frames) > 1:
             file.attrs["frames"] = json.dumps([frame.frame for frame in frames])
+            file.attrs["mask_changes"] = bool(file["mask"].ndim > rec.mask.ndim)
         file.attrs["version"] = __version__
         file.attrs["not_for_diagnostic_use"] = True
         file.attrs["warning"] = NOT_FOR_DIAGNOSTIC_USE
@@ -125,7 +126,8 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
     if not 0 <= frame < len(labels):
         raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
     if len(labels) > 1:
-        values = {k: v if k == "mask" and len(v) != len(labels) else v[frame] for k, v in values.items()}
+        same_mask = not attributes.get("mask_changes", False)
+        values = {k: v if k == "mask" and same_mask else v[frame] for k, v in values.items()}
         attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
     learned = {field: values.pop(field) for _, field in WHERE_LEARNED if field in values}
     return Reconstruction(

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import gzip
 import html
-import io
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.files import written_whole
+from rsd_mri.panel import data_uri
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
 from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.display import mask_picture
 
 SCRIPTS = ("volumes", "planes", "panel", "viewer")
 """The page's own script, in the order in which one part uses another."""
@@ -72,7 +73,7 @@ def write_page(
         never=NOT_FOR_DIAGNOSTIC_USE,
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
         acquisition=_table(facts.acquisition(rec)),
-        mask=data_uri(facts.mask_picture(rec.mask)),
+        mask=data_uri(mask_picture(rec.mask)),
         methods=_table(facts.methods(recs, reference), header=True),
         sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
@@ -193,13 +194,6 @@ def _nifti(values: NDArray[np.floating], rec: Reconstruction) -> str:
     image = nifti_image(values.astype(np.float32), rec.geometry)
     image.set_data_dtype(np.int16)
     return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
-
-
-def data_uri(picture: Any) -> str:
-    """A PIL image as text that an `img` element shows."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:

@@ -63,7 +63,8 @@ def slice_step(geometry: Geometry) -> NDArray[np.float64]:
     """From one slice to the next in patient coordinates (LPS) [mm]; the geometry must be known."""
     if len(geometry.positions) > 1:
         first, last = (np.array(geometry.positions[i], float) for i in (0, -1))
-        return (last - first) / (len(geometry.positions) - 1)
+        found: NDArray[np.float64] = (last - first) / (len(geometry.positions) - 1)
+        return found
     return np.array(geometry.slice_direction, float) * (voxel_size(geometry)[2] + geometry.slice_gap)
 
 

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
+
+if TYPE_CHECKING:
+    from rsd_mri.results.overview import Picture
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,65 @@ class Reconstruction:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.magnitude.shape[0]
+        return int(self.magnitude.shape[0])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader has to know before the image, in sentences."""
+        from rsd_mri.results.facts import warnings
+
+        return warnings(self)
+
+    def show(self, slices: Sequence[int] | None = None) -> "Picture":
+        """Slices side by side, with their standard deviation below where there is one.
+
+        Parameters
+        ----------
+        slices
+            Which, counted from 0; at most six, evenly spread, where not given.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; elsewhere `savefig` writes it.
+        """
+        from rsd_mri.results.overview import overview_figure
+
+        return overview_figure(self, slices)
+
+    def save(self, path: str | Path, patient_id: str | None = None) -> list[Path]:
+        """Write the reconstruction in the format that the file's ending says.
+
+        Parameters
+        ----------
+        path
+            `.h5`; `.nii.gz`, which also writes `_phase`, `_std` and `_samples` beside it; `.png`; `.html`; or a
+            folder, a name without an ending, for DICOM.
+        patient_id
+            Written into DICOM files, which say nothing about the patient without it.
+
+        Returns
+        -------
+        list of Path
+            The files written.
+
+        Raises
+        ------
+        InputError
+            If the ending is another, the image is not finite, or DICOM cannot hold `patient_id`.
+        """
+        from rsd_mri.results.saving import save_as
+
+        return save_as(Path(path), self, patient_id)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.magnitude.shape))
+        return f"<Reconstruction {self.source.name} {self.method} {size} R={self.acceleration:.2f}>"
+
+    def _repr_html_(self) -> str:
+        from rsd_mri.results.saving import reconstruction_panel
+
+        return reconstruction_panel(self)
 
     @property
     def samples(self) -> NDArray[np.float32] | None:

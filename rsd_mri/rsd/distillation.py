@@ -80,7 +80,8 @@ class DistillationStage(Stage):
         teacher = teacher.to(fabric.device)
         self.teacher = averaged_copy(teacher)
         fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(teacher).requires_grad_(True)
-        self.averages: dict[str, nn.Module] = {"generator": averaged_copy(student)}
+        self._average = averaged_copy(student)
+        self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
             for denoiser in (self.teacher, fake, student):
                 denoiser.network.compile()
@@ -92,6 +93,9 @@ class DistillationStage(Stage):
         self._fake = fake
         fake_module, fake_optimizer = fabric.setup(fake, fake_optimizer)
         student_module, optimizer = fabric.setup(student, optimizer)
+        # Fabric's wrappers, which answer as the denoisers do.
+        self._fake_module: Denoiser = fake_module
+        self._student: Denoiser = student_module
         self.modules: dict[str, nn.Module] = {"fake": fake_module, "generator": student_module}
         self.optimizers = {"fake": fake_optimizer, "generator": optimizer}
 
@@ -118,13 +122,13 @@ class DistillationStage(Stage):
 
     def _generate(self, fabric: Fabric, part: Draw) -> Tensor:
         further, noise = part.further.to(fabric.device), part.noise.to(fabric.device)
-        return generate(self.modules["generator"], self.corruption, further, noise, self.settings.sigma_init)
+        return generate(self._student, self.corruption, further, noise, self.settings.sigma_init)
 
     def _fake_step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> ItemLosses:
         s, law, corruption = self.settings, self.protocol.teacher, self.corruption
-        module, optimizer = self.modules["fake"], self.optimizers["fake"]
+        module, optimizer = self._fake_module, self.optimizers["fake"]
         module.train()
-        self.modules["generator"].eval()
+        self._student.eval()
 
         def losses(part: Draw) -> ItemLosses:
             keys = part.keys
@@ -142,7 +146,7 @@ class DistillationStage(Stage):
 
     def _generator_step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> ItemLosses:
         s, corruption = self.settings, self.corruption
-        student, optimizer = self.modules["generator"], self.optimizers["generator"]
+        student, optimizer = self._student, self.optimizers["generator"]
         student.train()
         # The bare network, frozen: the generator's gradient passes through its input only.
         fake = self._fake.requires_grad_(False).eval()
@@ -179,9 +183,9 @@ class DistillationStage(Stage):
         return self._monitor(fabric, lambda keys: self.corruption.to_teacher(self._sample(keys)))
 
     def _sample(self, keys: Sequence[Key]) -> Tensor:
-        return sample_generator(self.averages["generator"], self.corruption, keys, self.settings.sigma_init)
+        return sample_generator(self._average, self.corruption, keys, self.settings.sigma_init)
 
     def finish(self, found: Mapping[str, float]) -> None:
         """Hand over the averaged generator."""
         facts = self._monitor.facts if self._monitor is not None else {}
-        self._finish(self.averages["generator"], {**facts, **found})
+        self._finish(self._average, {**facts, **found})

@@ -75,7 +75,8 @@ class GaussianDenoiser:
         """Denoise [operator * level * point, m], in this order; the levels are those it was made for."""
         rows = u.reshape(len(self.factor), len(self.gain), -1, u.shape[-1])
         explained = rows @ self.factor @ self.weights @ self.factor.mT
-        return (rows - self.gain * (rows - explained)).reshape(u.shape)
+        found: Tensor = (rows - self.gain * (rows - explained)).reshape(u.shape)
+        return found
 
 
 class LinearModel:
@@ -156,7 +157,8 @@ def draw_matrices(case: LinearCase) -> Tensor:
         return torch.eye(d, dtype=torch.float64)[torch.stack(rows)]
     m = d if case.operator == "square" else d * 3 // 5
     left, right = (torch.linalg.qr(_normal((n, m), case, side, n))[0] for n, side in ((m, "left"), (d, "right")))
-    return (left * torch.linspace(0.5, 1.5, m, dtype=torch.float64) @ right.T)[None]
+    found: Tensor = (left * torch.linspace(0.5, 1.5, m, dtype=torch.float64) @ right.T)[None]
+    return found
 
 
 def expected_covariance(model: LinearModel) -> Tensor | None:
@@ -169,7 +171,8 @@ def expected_covariance(model: LinearModel) -> Tensor | None:
     if case.operator != "identity" or (case.k > case.r and not case.matched):
         return None
     inflation = 1.0 if case.matched else 1 + case.sigma**2
-    return inflation * model.subspace @ model.subspace.T
+    found: Tensor | None = inflation * model.subspace @ model.subspace.T
+    return found
 
 
 def describe(model: LinearModel, u: Tensor) -> dict[str, Any]:
@@ -263,13 +266,15 @@ def _sigma_points(*sizes: int) -> tuple[Tensor, ...]:
     A loss that is even needs no mirrored points.
     """
     n = sum(sizes)
-    return (torch.eye(n, dtype=torch.float64) * n**0.5).split(list(sizes), dim=1)
+    found: tuple[Tensor, ...] = (torch.eye(n, dtype=torch.float64) * n**0.5).split(list(sizes), dim=1)
+    return found
 
 
 def _cosines(made: Tensor, e: Tensor, r: int) -> list[float]:
     leading = torch.linalg.svd(made, full_matrices=False)[0][:, :r]
     basis = torch.linalg.qr(e)[0]
-    return torch.linalg.svdvals(leading.T @ basis).clamp(max=1).tolist()
+    found: list[float] = torch.linalg.svdvals(leading.T @ basis).clamp(max=1).tolist()
+    return found
 
 
 def _w2_squared(u: Tensor, e: Tensor) -> float:

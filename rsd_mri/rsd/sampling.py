@@ -3,8 +3,9 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -15,12 +16,27 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.priors.prior import Prior, load_law, load_prior
+from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
     from rsd_mri.training.loop import Picture
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images that were written."""
+
+    out: str
+    sheet: str
+    """Contact sheet beside them."""
+    images: int
+    seconds_per_image: float
+    network: str
+    network_calls: int
+    """Per image."""
+    seed: int
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
@@ -31,6 +47,23 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
     if prior.kind == "generator":
         return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
+
+
+def network_of(run: Path, network: str) -> Prior:
+    """The generator of a run, or what it was distilled from: its teacher, or its denoiser of whole images.
+
+    Raises
+    ------
+    InputError
+        If the run lacks it.
+    """
+    found = run / "denoiser.safetensors"
+    if network == "teacher" and found.is_file() and not (run / "teacher.safetensors").is_file():
+        denoiser = load_prior(run, "denoiser")
+        if denoiser.protocol.denoiser.patch:
+            raise InputError(f"{found}: learned from patches of images, so it cannot make whole ones")
+        return denoiser
+    return load_prior(run, network)
 
 
 def timed(
@@ -86,15 +119,15 @@ def generate_file(
     seed: int,
     progress: Progress,
     picture: "Picture",
-) -> dict[str, Any]:
+) -> Generated:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
     Images are keyed by (seed, number): the batch size does not change them. The time per image is that of `timed`.
 
     Returns
     -------
-    dict
-        `out`, `sheet`, `images`, `seconds_per_image`, `network_calls`, `seed`.
+    Generated
+        Where they are, and what they cost.
 
     Raises
     ------
@@ -103,8 +136,8 @@ def generate_file(
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
-    prior = load_prior(run, network).to(resolve_device(device))
-    corruption = load_law(run, prior)
+    prior = network_of(run, network).to(resolve_device(device))
+    corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(
         lambda part: sample_prior(prior, corruption, part, truncate), keys, batch,
@@ -122,10 +155,7 @@ def generate_file(
         )
     sheet = out.with_suffix(".png")
     picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
-    return {
-        "out": str(out), "sheet": str(sheet), "images": count, "seconds_per_image": seconds,
-        "network": network, "network_calls": calls, "seed": seed,
-    }
+    return Generated(str(out), str(sheet), count, seconds, network, calls, seed)
 
 
 def _wait(device: torch.device) -> None:

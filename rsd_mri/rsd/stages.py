@@ -122,11 +122,14 @@ class TeacherStage(Stage):
         if monitor is not None:
             self.judged_every = monitor.interval(2 * self._coarse.steps - 1, TRAINING_CALLS)
         denoiser = denoiser.to(fabric.device)
-        self.averages: dict[str, nn.Module] = {"teacher": averaged_copy(denoiser)}
+        self._average = averaged_copy(denoiser)
+        self.averages: dict[str, nn.Module] = {"teacher": self._average}
         if compiled:
             denoiser.network.compile()
         optimizer = torch.optim.Adam(denoiser.parameters(), lr=protocol.teacher.learning_rate)
         module, optimizer = fabric.setup(denoiser, optimizer)
+        # Fabric's wrapper, which answers as the denoiser does.
+        self._module: Denoiser = module
         self.modules: dict[str, nn.Module] = {"teacher": module}
         self.optimizers = {"teacher": optimizer}
 
@@ -144,7 +147,7 @@ class TeacherStage(Stage):
     def step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> Mapping[str, ItemLosses]:
         """One update on measured data."""
         s, corruption = self.settings, self.data.corruption
-        module, optimizer = self.modules["teacher"], self.optimizers["teacher"]
+        module, optimizer = self._module, self.optimizers["teacher"]
         module.train()
         set_learning_rate(optimizer, s.learning_rate * ramps(images, s.images, s.warmup, s.cooldown))
 
@@ -161,7 +164,7 @@ class TeacherStage(Stage):
         return {f"{self.name} loss": descend(fabric, module, optimizer, parts, losses, s.grad_clip, where)}
 
     def _consistency(
-        self, module: nn.Module, u: Tensor, further: LinearOperator, t: Tensor, keys: Sequence[Key]
+        self, module: Denoiser, u: Tensor, further: LinearOperator, t: Tensor, keys: Sequence[Key]
     ) -> Tensor:
         s, corruption = self.settings, self.data.corruption
         lowest = log_normal_below(
@@ -187,16 +190,14 @@ class TeacherStage(Stage):
         return super().judge(fabric) if self._monitor is None else self._monitor(fabric, self._sample)
 
     def _sample(self, keys: Sequence[Key]) -> Tensor:
-        return sample_teacher(self.averages["teacher"], self.data.corruption, keys, self._coarse)
+        return sample_teacher(self._average, self.data.corruption, keys, self._coarse)
 
     def finish(self, found: Mapping[str, float]) -> None:
         """Hand over the averaged teacher and its error on what it is not shown."""
-        teacher = self.averages["teacher"]
-        assert isinstance(teacher, Denoiser)  # noqa: S101 - for the type checker
         items = self._monitor.held_out if self._monitor is not None else self._items
-        error = hidden_error(teacher, self.data, self.protocol.seed, items)
+        error = hidden_error(self._average, self.data, self.protocol.seed, items)
         facts = self._monitor.facts if self._monitor is not None else {}
-        self._finish(teacher, {"hidden_error": error, **facts, **found})
+        self._finish(self._average, {"hidden_error": error, **facts, **found})
 
 
 class DenoiserStage(TeacherStage):

@@ -1,7 +1,7 @@
 """Train a run: teacher, then generator, in one folder."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,40 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from rsd_mri.corruption.corruption import Corruption
+from rsd_mri.corruption.identity import Noise
+from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.datasets.patches import RestoredPatches
+from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_law, save_prior
+from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
 from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
-from rsd_mri.training.fabric import PRECISIONS, TrainOptions, make_fabric
+from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training did."""
+
+    images: dict[str, int]
+    """Stage to the images it saw in this call."""
+    files: list[str]
+    """Weights that were written."""
+    first: bool = True
+    """Whether this is the first of all processes, which alone has something to say."""
+
+    def and_then(self, other: "Trained") -> "Trained":
+        """Add a training that followed this one."""
+        return Trained({**self.images, **other.images}, [*self.files, *other.files], self.first)
 
 
 def train(
@@ -34,7 +55,7 @@ def train(
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train what is missing of a run.
 
     Parameters
@@ -44,7 +65,7 @@ def train(
     protocol
         Pins everything that decides the result.
     folder
-        The run folder; see `commands` in the README for its files.
+        The run folder; see `docs/commands.md` for its files.
     options
         Device, precision, stages.
     progress
@@ -60,8 +81,8 @@ def train(
 
     Returns
     -------
-    dict
-        `images` seen in this call per stage, and the `files` written.
+    Trained
+        Images seen in this call, and the files written.
     """
     fabric = fabric or make_fabric(options)
     stages = ("teacher", "generator") if options.stage == "all" else (options.stage,)
@@ -73,23 +94,41 @@ def train(
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
-        save_law(folder, data.corruption)
+        save_corruption(folder, data.corruption)
     fabric.barrier()
     seen: dict[str, int] = {}
-    for stage in stages:
-        finish = partial(_finish, folder, stage, protocol, Inputs.of(data.corruption), card)
+    clock = Clock(options)
+    for number, stage in enumerate(stages):
+        timed = clock.share(len(stages) - number)
+        law = data.corruption if stage == "teacher" else distilled_in(protocol, data.corruption)
+        finish = partial(_finish, folder, stage, protocol, Inputs.of(law), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":
-            new = new_network(protocol, Inputs.of(data.corruption), "teacher", options)
+            new = new_network(protocol, Inputs.of(law), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.teacher, options, fabric)
+            loop = loop_settings(protocol.teacher, timed, fabric)
         else:
-            teacher = equipped(load_prior(folder, "teacher").denoiser, options)
-            built = DistillationStage(teacher, data.corruption, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.distillation, options, fabric)
+            teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
+            built = DistillationStage(teacher, law, protocol, fabric, finish, monitor, options.compile)
+            loop = loop_settings(protocol.distillation, timed, fabric)
         seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
-    return {"images": seen, "files": files}
+    return Trained(seen, files, fabric.is_global_zero)
+
+
+def distilled_in(protocol: Protocol, law: Corruption) -> Corruption:
+    """What stands between the generator's images and the networks that judge them.
+
+    The law of the data, or nothing where a denoiser of whole images is distilled.
+    """
+    if protocol.distillation.teacher == "teacher":
+        return law
+    if not isinstance(law, Undersampling):
+        raise InputError(
+            f"protocol '{protocol.name}': distillation.teacher: a denoiser of whole images is learned from scans; "
+            "take 'teacher' for pictures"
+        )
+    return Noise(law.image_shape, 0.0, law.dtype)
 
 
 def train_denoiser(
@@ -101,7 +140,7 @@ def train_denoiser(
     card: Card,
     picture: Picture | None = None,
     fabric: Fabric | None = None,
-) -> dict[str, Any]:
+) -> "Trained":
     """Train the reconstruction prior on restored training scans.
 
     Parameters
@@ -122,7 +161,9 @@ def train_denoiser(
         protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, cooldown=s.cooldown,
         log_mean=s.log_mean, log_std=s.log_std, ema_halflife=s.ema_halflife,
     )
-    data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
+    data: Data = RestoredImages(images, protocol.seed)
+    if s.patch:
+        data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
     new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
@@ -130,11 +171,13 @@ def train_denoiser(
         new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile
     )
     identity = {
-        "protocol": replace(protocol, denoiser=replace(s, images=0, cooldown=0)).hash,
+        "protocol": replace(
+            protocol, denoiser=replace(s, rounds=1, images=0, cooldown=0), distillation=DistillationSettings()
+        ).hash,
         "data": data.identity,
     }
     seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
-    return {"images": {"denoiser": seen}, "files": [str(folder / "denoiser.safetensors")]}
+    return Trained({"denoiser": seen}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
 
 
 def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:
@@ -154,7 +197,7 @@ def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOpt
 
 def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
     """Set a network to the precision and the use of memory that the options ask for."""
-    denoiser.half = PRECISIONS[options.precision]
+    denoiser.autocast_to = PRECISIONS[options.precision]
     denoiser.network.checkpointing = options.checkpoint_activations
     return denoiser
 
@@ -166,6 +209,7 @@ def loop_settings(
     return LoopSettings(
         stage.images, options.checkpoint_seconds, max(stage.images // 50, 1), ema_halflife=stage.ema_halflife,
         accumulate=options.accumulate, tensorboard=options.tensorboard, ahead=fabric.device.type != "cpu",
+        seconds=options.seconds,
     )
 
 

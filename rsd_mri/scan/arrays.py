@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.complex_values import as_complex
 from rsd_mri.scan.hdf5 import check_size
+from rsd_mri.scan.layouts import axes_of, scans_of_array
 from rsd_mri.scan.scan import Scan
 
 # fmt: off
@@ -34,8 +36,8 @@ UNREADABLE = (
 FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
 
 
-def read_npy(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
-    """Read `.npy` k-space, [coil, readout, phase_encode] or [slice, coil, readout, phase_encode].
+def read_npy(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
+    """Read `.npy` k-space, [coil, readout, phase_encode] or [slice, coil, readout, phase_encode], or with named axes.
 
     Raises
     ------
@@ -48,19 +50,15 @@ def read_npy(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: not a whole .npy array of complex numbers ({reason}); save it again") from error
     check_size(path, "the array", array.shape, array.dtype.itemsize, budget)
+    array, said = as_complex(array)
     if array.dtype.kind != "c":
         raise InputError(f"{path}: the array has type {array.dtype}; expected complex k-space")
-    if array.ndim not in (3, 4):
-        raise InputError(
-            f"{path}: the array has shape {list(array.shape)}; expected [coil, readout, phase_encode] or "
-            "[slice, coil, readout, phase_encode]"
-        )
-    notes = ("a bare array: image size, voxel size and noise are not known",)
-    kspace = np.array(array[None] if array.ndim == 3 else array)
-    return (assemble(path, "npy", kspace, notes=notes),)
+    settled = axes_of(array, None, axes, path)
+    notes = ["a bare array: image size, voxel size and noise are not known", *([said] if said else [])]
+    return scans_of_array(path, "npy", np.array(array), settled, notes=tuple(notes))
 
 
-def read_cfl(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
+def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
     """Read BART's `.cfl` with its `.hdr` beside it.
 
     Of the dimensions, READ, PHS1, COIL and SLICE may be larger than 1; AVG is averaged; of TE, TIME, TIME2
@@ -72,6 +70,8 @@ def read_cfl(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
     InputError
         If one of the two files is missing or broken, or the dimensions are not Cartesian k-space.
     """
+    if axes is not None:
+        raise InputError(f"{path}: BART's arrays name their axes themselves; leave --axes out")
     path = path.with_suffix(".cfl")
     header = path.with_suffix(".hdr")
     for needed in (path, header):
@@ -85,24 +85,24 @@ def read_cfl(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
         raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
     array = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
     notes = ["a bare array: image size, voxel size and noise are not known"]
-    axes = list(shape)
+    names = list(shape)
     if shape["AVG"] > 1:
         notes.append(f"{shape['AVG']} averages were averaged")
-        array = array.mean(axis=axes.index("AVG"), keepdims=True)
+        array = array.mean(axis=names.index("AVG"), keepdims=True)
     for name in FIRST_KEPT:
         if shape[name] > 1:
             notes.append(f"the first of {shape[name]} along {name} was kept")
-            array = array.take([0], axis=axes.index(name))
+            array = array.take([0], axis=names.index(name))
     transformed = shape["READ"] == 1 and shape["PHS2"] > 1
     image = ("PHS1", "PHS2") if transformed else ("READ", "PHS1")
-    wanted = [axes.index(name) for name in ("SLICE", "COIL", *image)]
-    others = [n for i, n in enumerate(axes) if i not in wanted and array.shape[i] != 1]
+    wanted = [names.index(name) for name in ("SLICE", "COIL", *image)]
+    others = [n for i, n in enumerate(names) if i not in wanted and array.shape[i] != 1]
     if others:
         raise InputError(
             f"{path}: dimension {others[0]} is {shape[others[0]]}; expected k-space of slices, "
             "with only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
         )
-    rest = [i for i in range(len(axes)) if i not in wanted]
+    rest = [i for i in range(len(names)) if i not in wanted]
     kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
     return (assemble(path, "cfl", kspace, notes=tuple(notes)),)
 

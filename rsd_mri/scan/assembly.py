@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.centre import find_peak, rolled
+from rsd_mri.scan.edges import without_foreign_samples
+from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -163,6 +166,8 @@ def assemble(
             kspace = kspace.astype(np.complex64)
     kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
+    found += without_foreign_samples(kspace)
+    found += silent_in_words(noise, kspace)
     found += _conflicts(header, kspace.shape)
     off = (0, 0)
     if not centred:
@@ -182,7 +187,7 @@ def assemble(
     geometry = geometry or Geometry()
     sizes = settle_sizes(
         header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target,
-        fills=lambda axis, share: _fills(kspace, axis, share),
+        fills=lambda axis, share: reaches_beyond(kspace, axis, share),
     )  # fmt: skip
     found += sizes.notes
     scan = Scan(
@@ -292,12 +297,12 @@ def _windows(
         shift = width // 2 - header.encoded[1] // 2
         said, who = (header.acquired_at[0] + shift, header.acquired_at[1] + shift), "header"
     said = None if said is None else (said[0] - off[1], said[1] - off[1])
-    lines = np.atleast_2d(mask).any(axis=0)
+    lines = np.asarray(np.atleast_2d(mask).any(axis=0))
     window, evidence, note = settle_window(lines, said, who)
     notes = [] if note is None else [f"{note}; what is filled counts"]
     rows, of_rows = None, ""
     if mask.ndim == 2:
-        rows, of_rows, _ = settle_window(mask.any(axis=1), None)
+        rows, of_rows, _ = settle_window(np.asarray(mask.any(axis=1)), None)
     words = [f"lines {window[0]} to {window[1] - 1}: {evidence}"] if window else []
     words += [f"samples {rows[0]} to {rows[1] - 1}: {of_rows}"] if rows else []
     return window, rows, Finding("sampling", "", "; ".join(words) or "points over points acquired"), notes
@@ -322,30 +327,6 @@ def _with_voxel(geometry: Geometry, voxel: tuple[float, float, float] | None, he
     if spacing is not None and (len(geometry.positions) > 1 or not gap):
         gap = spacing - voxel[2]
     return replace(geometry, voxel_size=voxel, slice_gap=0.0 if gap < 1e-3 else float(gap))
-
-
-def _fills(kspace: NDArray[np.complex64], axis: int, share: float) -> bool:
-    """Whether the image shows more outside a central share of an axis than a hundredth of its energy.
-
-    The noise is taken from the quietest tenth of the axis.
-    """
-    import torch
-
-    from rsd_mri.operators.fourier import ifft1c
-
-    middle = kspace[kspace.shape[0] // 2]
-    other = 2 if axis == 0 else 1
-    # The strongest lines across the axis show the object; an aliased axis is no trouble along the other.
-    power = (np.abs(middle) ** 2).sum(axis=(0, 3 - other))
-    strongest = np.sort(np.argsort(power)[-16:])
-    lines = torch.from_numpy(np.ascontiguousarray(np.moveaxis(middle.take(strongest, axis=other), other, 0)))
-    profile = ifft1c(lines, dim=-1).abs().square().sum(dim=(0, 1)).numpy()
-    n = len(profile)
-    inside = slice(n // 2 - round(share * n / 2), n // 2 + round(share * n / 2))
-    floor = float(np.sort(profile)[: max(n // 10, 1)].mean())
-    signal = np.maximum(profile - 2 * floor, 0)
-    outside = signal.sum() - signal[inside].sum()
-    return bool(outside > 0.01 * signal.sum())
 
 
 def _conflicts(header: Header, shape: tuple[int, ...]) -> list[str]:

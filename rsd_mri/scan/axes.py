@@ -7,6 +7,7 @@ echoes are alike to begin with, or cannot be predicted as well.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,14 @@ from rsd_mri.errors import InputError
 
 SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
-NAMES = (*SPACE, *FRAMES)
+PARTITION = "partition"
+"""Second phase encode of a volume, in the place of the slices."""
+NAMES = (*SPACE, PARTITION, *FRAMES)
+OWN_ORDER, ASKED = "the format's own order", "named by --axes"
+SMALLEST = 24
+"""Points along both axes of k-space from which its numbers tell anything about axes and origin."""
+FEWEST_PARTITIONS, OUTSIDE, BESIDES = 8, 0.1, 2.0
+"""Partitions from which they are told from slices; energy of the outer half, of all; that of three over the others'."""
 CONCENTRATED = 3.0
 """Energy in the middle of an axis over that of even energy, from which it counts as one of k-space."""
 CLEARER = 1.5
@@ -55,9 +63,15 @@ def named(text: str, shape: Sequence[int], path: object) -> Axes:
         raise InputError(f"--axes {text}: {(unknown or names)[0]!r}; expected each once of {', '.join(NAMES)}")
     if len(names) != len(shape):
         raise InputError(f"{path}: the array has {len(shape)} axes {list(shape)}, --axes names {len(names)}")
+    if {"slice", PARTITION} <= set(names):
+        raise InputError(f"--axes {text}: slice and partition; expected slices of images, or partitions of a volume")
     if not {"readout", "phase"} <= set(names):
         raise InputError(f"--axes {text}: readout and phase are needed; expected as in slice,coil,readout,phase")
-    return Axes(names, "named by --axes")
+    return Axes(names, ASKED)
+
+
+def _power(array: NDArray) -> NDArray[np.float32]:
+    return array.real.astype(np.float32) ** 2 + array.imag.astype(np.float32) ** 2
 
 
 def concentration(power: NDArray[np.float32], axis: int) -> float:
@@ -69,20 +83,20 @@ def concentration(power: NDArray[np.float32], axis: int) -> float:
     return float(best / max(energy.sum(), 1e-300) * len(energy) / width)
 
 
-def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
+def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
     """Share of the energy along an axis that the next index does not predict by a kernel; about the noise for coils.
 
     Parameters
     ----------
     kspace
-        [..., y, x], the last two axes those of k-space.
+        [..., y, x], the middle of k-space along the last two axes.
     axis
         The one to look at.
     kernel
         Width; 1 for a factor.
     """
     moved = np.moveaxis(kspace, axis, -3).reshape(-1, kspace.shape[axis], *kspace.shape[-2:])
-    middle = _middle(moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)])
+    middle = moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)]
     half = kernel // 2
     inside = (slice(half, middle.shape[-2] - half), slice(half, middle.shape[-1] - half))
     rest = total = 0.0
@@ -100,9 +114,17 @@ def unexplained(kspace: NDArray, axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def _middle(kspace: NDArray) -> NDArray[np.complex128]:
-    """Window around the largest value over all but the last two axes, as wide as `WINDOW` where there is room."""
-    energy = (np.abs(kspace) ** 2).sum(axis=tuple(range(kspace.ndim - 2)))
+def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex128]:
+    """Window around the largest energy along the last two axes, as wide as `WINDOW` where there is room.
+
+    Parameters
+    ----------
+    kspace
+        [..., y, x].
+    power
+        Energy of some of it, [..., y, x].
+    """
+    energy = power.sum(axis=tuple(range(power.ndim - 2)), dtype=np.float64)
     found = []
     for axis in (0, 1):
         profile = energy.sum(axis=1 - axis)
@@ -112,7 +134,7 @@ def _middle(kspace: NDArray) -> NDArray[np.complex128]:
     return kspace[..., found[0], found[1]].astype(np.complex128)
 
 
-def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
+def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
     """Find the order of an array's axes; the usual one where nothing speaks against it.
 
     Parameters
@@ -122,8 +144,9 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     usual
         The order that the format has.
     """
-    few = array[:: -(-len(array) // MOST_LOOKED_AT)] if usual[0] not in ("readout", "coil") else array
-    power = few.real.astype(np.float32) ** 2 + few.imag.astype(np.float32) ** 2
+    if sorted(array.shape)[-2] < SMALLEST:
+        return Axes(usual, OWN_ORDER)
+    power = _power(array) if usual[0] in ("readout", "coil") else _power(array[:: -(-len(array) // MOST_LOOKED_AT)])
     share = [concentration(power, axis) if array.shape[axis] > 1 else 0.0 for axis in range(array.ndim)]
     wanted = tuple(usual.index(name) for name in ("readout", "phase"))
     first, second = sorted(sorted(range(array.ndim), key=lambda axis: -share[axis])[:2])
@@ -134,11 +157,11 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     moved = set(wanted) != {first, second}
     order = [name for name in usual if name in ("readout", "phase")]
     flat = np.moveaxis(array, (first, second), (-2, -1))
-    seen = np.moveaxis(power, (first, second), (-2, -1))
+    seen = _power(flat[:: -(-len(flat) // MOST_LOOKED_AT)])
     others = [axis for axis in range(array.ndim) if axis not in (first, second)]
     rest = [name for name in usual if name not in ("readout", "phase")]
     evidence = ["energy of k-space is concentrated along both axes"] if moved else []
-    given, said, doubt = _settle_others(flat, [array.shape[axis] for axis in others], rest, moved)
+    given, said, doubt = _settle_others(middle_of(flat, seen), [array.shape[axis] for axis in others], rest, moved)
     names = dict(zip(others, given, strict=True))
     lines = _lines_along(seen)
     if lines is not None and order[lines] != "phase":
@@ -147,12 +170,28 @@ def settle_axes(array: NDArray, usual: tuple[str, ...]) -> Axes:
     names.update(zip((first, second), order, strict=True))
     found = tuple(names[axis] for axis in range(array.ndim))
     if found == usual:
-        return Axes(found, "the format's own order", doubt)
+        return Axes(found, OWN_ORDER, doubt)
     return Axes(found, "; ".join([*evidence, *said]), doubt)
 
 
+def is_partitioned(kspace: NDArray) -> bool:
+    """Whether the first axis of [slice, coil, readout, phase_encode] is a phase encode of its own.
+
+    Its energy is then concentrated in its middle as along the other two; slices through an object hold alike.
+    """
+    n = len(kspace)
+    if n < FEWEST_PARTITIONS or min(kspace.shape[2:]) < SMALLEST:
+        return False
+    energy = np.array([float(_power(one[:, ::2, ::2]).sum(dtype=np.float64)) for one in kspace])
+    quarter = n // 4
+    outside = energy.sum() - energy[quarter : n - quarter].sum()
+    peaked = abs(int(energy.argmax()) - n // 2) <= 1 and outside < OUTSIDE * energy.sum()
+    # Half of the energy in a few of many: no stack of slices has one that outshines its neighbours so.
+    return bool(peaked and np.sort(energy)[-3:].sum() > BESIDES * np.sort(energy)[:-3].sum())
+
+
 def _settle_others(
-    flat: NDArray, shape: list[int], rest: list[str], moved: bool
+    flat: NDArray[Any], shape: list[int], rest: list[str], moved: bool
 ) -> tuple[list[str], list[str], str | None]:
     """Names of the axes that are not of k-space (the first ones of `flat`), why, and what stays in doubt."""
     free = [i for i, n in enumerate(shape) if n > 1]
@@ -165,6 +204,9 @@ def _settle_others(
         best = min(bad, key=lambda i: bad[i])
         sizes = " and ".join(str(shape[i]) for i in free)
         clear = usual > CLEARER * bad[best] and unexplained(flat, best, 1) > GAIN * bad[best]
+        if clear and given[best] in FRAMES and usual_coil in bad:
+            # Averages with a phase of their own predict one another as coils do; the usual coils do so as well then.
+            clear = unexplained(flat, usual_coil, 1) < GAIN * usual
         if best != usual_coil and clear:
             given.insert(best, given.pop(usual_coil))
             said.append(
@@ -178,7 +220,7 @@ def _settle_others(
     return given, said, doubt
 
 
-def _lines_along(seen: NDArray) -> int | None:
+def _lines_along(seen: NDArray[Any]) -> int | None:
     """Which of the last two axes (of energy) misses lines between others (0 or 1); None where neither or both do."""
     points = (seen != 0).any(axis=tuple(range(seen.ndim - 2)))
     gaps = []
@@ -188,7 +230,7 @@ def _lines_along(seen: NDArray) -> int | None:
     return None if gaps[0] == gaps[1] else int(gaps[1])
 
 
-def arranged(array: NDArray, axes: Axes) -> tuple[NDArray, tuple[str, ...]]:
+def arranged(array: NDArray[Any], axes: Axes) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Bring an array to [frame..., slice, coil, readout, phase_encode].
 
     Returns
@@ -197,9 +239,10 @@ def arranged(array: NDArray, axes: Axes) -> tuple[NDArray, tuple[str, ...]]:
         Missing axes of slices and coils have one entry; the names of the frames' axes.
     """
     frames = tuple(name for name in axes.names if name in FRAMES)
-    order = [axes.names.index(name) for name in (*frames, *(n for n in SPACE if n in axes.names))]
+    space = [PARTITION if name == "slice" and PARTITION in axes.names else name for name in SPACE]
+    order = [axes.names.index(name) for name in (*frames, *(n for n in space if n in axes.names))]
     found = array.transpose(order)
-    for place, name in enumerate(("slice", "coil")):
+    for place, name in enumerate(space[:2]):
         if name not in axes.names:
             found = np.expand_dims(found, len(frames) + place)
     return found, frames

@@ -12,6 +12,8 @@ NEAR = 2
 """Distance in which a peak is where it should be [points]: phase over the object moves it by as much."""
 WEAKER = 4.0
 """The peak's energy over that at the expected place from which the place is doubted."""
+UNSAID = 1.3
+"""The same where nothing says where the centre is."""
 CLEAR = 20.0
 """The peak's energy over the typical one from which it is a peak at all."""
 
@@ -28,8 +30,22 @@ class Peak:
     """Whether it stands out of the rest."""
 
 
-def find_peak(kspace: NDArray[np.complex64], looked_at: Sequence[int] | None = None) -> Peak:
-    """Find the peak of k-space [slice, coil, readout, phase_encode], over coils and a few slices (or those given)."""
+def find_peak(
+    kspace: NDArray[np.complex64],
+    looked_at: Sequence[int] | None = None,
+    weaker: tuple[float, float] = (WEAKER, WEAKER),
+) -> Peak:
+    """Find the peak of k-space, over coils and a few slices.
+
+    Parameters
+    ----------
+    kspace
+        [slice, coil, readout, phase_encode].
+    looked_at
+        Slices to look at.
+    weaker
+        The peak's energy over that at n // 2 from which the latter is doubted, along (readout, phase encode).
+    """
     n_slices, _, readout, phase = kspace.shape
     energy = np.zeros((readout, phase))
     spread = np.unique(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int))
@@ -49,14 +65,26 @@ def find_peak(kspace: NDArray[np.complex64], looked_at: Sequence[int] | None = N
     clear = peak > CLEAR * float(np.median(measured))
     off = []
     # Along one axis the other's peak is kept, so that each is judged alone.
-    for place, n, line in ((row, readout, energy[rows, column]), (column, phase, energy[row, columns])):
-        doubted = clear and abs(place - n // 2) > NEAR and peak > WEAKER * float(line.max())
+    for place, n, line, limit in (
+        (row, readout, energy[rows, column], weaker[0]),
+        (column, phase, energy[row, columns], weaker[1]),
+    ):
+        doubted = clear and abs(place - n // 2) > NEAR and peak > limit * float(line.max())
         off.append(place - n // 2 if doubted else 0)
     return Peak((row, column), (off[0], off[1]), clear)
 
 
-def find_peak_of_volume(kspace: NDArray[np.complex64]) -> tuple[Peak, int, int]:
+def find_peak_of_volume(
+    kspace: NDArray[np.complex64], weaker: tuple[float, float, float] = (WEAKER, WEAKER, WEAKER)
+) -> tuple[Peak, int, int]:
     """Find the peak of a 3-D k-space [partition, coil, readout, phase_encode].
+
+    Parameters
+    ----------
+    kspace
+        The volume's.
+    weaker
+        As for `find_peak`, along (readout, phase encode, partition).
 
     Returns
     -------
@@ -69,9 +97,9 @@ def find_peak_of_volume(kspace: NDArray[np.complex64]) -> tuple[Peak, int, int]:
     """
     power = np.array([float(np.square(one.view(np.float32), dtype=np.float64).max()) for one in kspace])
     place, middle = int(power.argmax()), len(power) // 2
-    peak = find_peak(kspace, [place])
+    peak = find_peak(kspace, [place], weaker[:2])
     near = float(power[max(middle - NEAR, 0) : middle + NEAR + 1].max())
-    doubted = peak.clear and abs(place - middle) > NEAR and power[place] > WEAKER * near
+    doubted = peak.clear and abs(place - middle) > NEAR and power[place] > weaker[2] * near
     return peak, place, place - middle if doubted else 0
 
 

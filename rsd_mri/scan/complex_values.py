@@ -1,5 +1,7 @@
 """Complex numbers as files hold them: complex, a compound of real and imaginary part, or real numbers in pairs."""
 
+from typing import Any
+
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ def is_complex(data: h5py.Dataset) -> bool:
     return data.dtype.kind == "c" or parts_of(data.dtype) is not None
 
 
-def as_complex(array: NDArray) -> tuple[NDArray, str | None]:
+def as_complex(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     """Complex array of an array as it was read.
 
     Returns
@@ -45,6 +47,6 @@ def as_complex(array: NDArray) -> tuple[NDArray, str | None]:
     return array, None
 
 
-def interleaved(array: NDArray) -> NDArray:
+def interleaved(array: NDArray[Any]) -> NDArray[Any]:
     """Channels of real numbers, real and imaginary parts in turn along the last axis, as complex channels."""
     return array[..., 0::2] + 1j * array[..., 1::2]

@@ -9,16 +9,12 @@ that which makes the image sparsest; shifts by half a field of view look the sam
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.header import Header
 
 MOST_DELAY = 4.0
 """Largest delay between forward and backward lines that is looked for [samples]."""
-ALIKE = 0.01
-"""Change of phase over the object below which a difference counts as none [turns]."""
 TIKHONOV = 1e-3
 """Weight of the regridded image's energy, relative to the samples'."""
 
@@ -53,7 +49,8 @@ class Readout:
         inside = begin[:, None] + self.dwell * (np.arange(fine) + 0.5) / fine
         places = np.interp(inside, edges, travelled).mean(axis=1) - centre
         ends = np.interp([self.delay, self.delay + n * self.dwell], edges, travelled)
-        return places / (ends[1] - ends[0]) * n
+        found: NDArray[np.float64] = places / (ends[1] - ends[0]) * n
+        return found
 
 
 def readout_timing(header: Header) -> Readout | None:
@@ -62,31 +59,48 @@ def readout_timing(header: Header) -> Readout | None:
     values = [header.parameters.get(key, -1.0) for key in wanted]
     if min(values) < 0 or values[-1] <= 0 or not 0 < sum(values[:3]) < 1e6:
         return None
-    return Readout(*values, sinusoidal="sinus" in (header.description or "").lower())
+    up, flat, down, delay, dwell = values
+    return Readout(up, flat, down, delay, dwell, "sinus" in (header.description or "").lower())
 
 
-def regridding(timing: Readout, n: int) -> NDArray[np.complex64] | None:
-    """Matrix [n, n] from samples of a readout to even steps; None where all samples lie on the plateau.
+def regridding(
+    timing: Readout, n: int, size: int | None = None, backward: bool = False
+) -> NDArray[np.complex64] | None:
+    """Matrix [size, n] from samples of a readout to even steps; None where all samples lie on the plateau.
 
     The image along the readout that fits the samples best, within the field of view that their widest spacing
     carries, is transformed to even steps.
+
+    Parameters
+    ----------
+    timing
+        Of the readout.
+    n
+        Samples.
+    size
+        Even steps over what the samples span; as many as samples without it.
+    backward
+        Whether the line is read backwards and turned round later: then its centre is at size - 1 - size // 2.
     """
-    places = timing.positions(n)
+    size = n if size is None else size
+    places = timing.positions(n) * (size / n)
     steps = np.diff(places)
-    if not np.isfinite(places).all() or steps.min() <= 0 or np.ptp(steps) < 1e-3 * steps.max():
+    if not np.isfinite(places).all() or steps.min() <= 0 or (np.ptp(steps) < 1e-3 * steps.max() and size == n):
         return None
-    width = min(int(n / steps.max()), n)
-    x = np.arange(n) - n // 2
-    inside = np.abs(x) <= width // 2
-    model = np.exp(-2j * np.pi * places[:, None] * x[inside] / n)
-    even = np.exp(-2j * np.pi * x[:, None] * x[inside] / n)
+    x: NDArray[np.intp] = np.arange(size) - size // 2
+    inside = np.abs(x) <= min(int(size / steps.max()), size) // 2
+    wanted: NDArray[np.intp] = np.arange(size) - (size - 1 - size // 2 if backward else size // 2)
+    model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
+    even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
-    return (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    found: NDArray[np.complex64] | None = (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    return found
 
 
 def regridded(samples: NDArray[np.complex64], matrix: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Samples [coil, sample] in the order of time at even steps of k-space."""
-    return samples @ matrix.T
+    found: NDArray[np.complex64] = samples @ matrix.T
+    return found
 
 
 def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -100,18 +114,35 @@ def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear.
     """
     images = [_along(lines.mean(axis=0), inverse=True) for lines in (forward, backward)]
-    ratio = (images[0] * images[1].conj()).sum(axis=0)
-    x = np.arange(len(ratio)) - len(ratio) // 2
+    return _line_through((images[0] * images[1].conj()).sum(axis=0))
+
+
+def read_both_ways(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Phase of forward over backward lines, [readout] (rad), where the same lines were read both ways.
+
+    Parameters
+    ----------
+    forward, backward
+        [coil, readout, phase_encode] k-space of the same lines.
+    """
+    images = [_along(lines, inverse=True) for lines in (forward, backward)]
+    return _line_through((images[0] * images[1].conj()).sum(axis=(0, 2)))
+
+
+def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
+    """Constant and linear phase of [readout] numbers, by their strength."""
+    x: NDArray[np.intp] = np.arange(len(ratio)) - len(ratio) // 2
     slope = float(np.angle((ratio[1:] * ratio[:-1].conj()).sum()))
     constant = float(np.angle((ratio * np.exp(-1j * slope * x)).sum()))
     rest = np.angle(ratio * np.exp(-1j * (slope * x + constant)))
     weight = np.abs(ratio)
     fit = np.polyfit(x, rest, 1, w=np.sqrt(weight / max(weight.max(), 1e-30)))
-    return (slope + fit[0]) * x + constant + fit[1]
+    found: NDArray[np.float64] = (slope + fit[0]) * x + constant + fit[1]
+    return found
 
 
 def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -124,7 +155,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
 
     Returns
     -------
-    NDArray
+    NDArray[Any]
         [readout] (rad), constant and linear, the constant within a quarter turn of zero at the signal's centre.
     """
     power: NDArray[np.float64] = np.zeros((len(forward), forward.shape[2], forward.shape[3]))
@@ -134,7 +165,7 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         power[i] = (np.abs(one) ** 2 + np.abs(other) ** 2).sum(axis=0)
         cross[i] = (one * other.conj()).sum(axis=0)
     n = power.shape[1]
-    x = np.arange(n) - n // 2
+    x: NDArray[np.intp] = np.arange(n) - n // 2
     weight = power.sum(axis=(0, 2))
     middle = float((weight * x).sum() / max(weight.sum(), 1e-30))
 
@@ -148,7 +179,8 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         best = min(((d, c) for d in delays for c in constants), key=lambda pair: rough(*pair))
         width = (width[0] / 3, width[1] / 3)
     constant = (best[1] + np.pi / 2) % np.pi - np.pi / 2
-    return 2 * np.pi * best[0] * (x - middle) / n + constant
+    found: NDArray[np.float64] = 2 * np.pi * best[0] * (x - middle) / n + constant
+    return found
 
 
 def turned(kspace: NDArray[np.complex64], phase: NDArray[np.float64]) -> NDArray[np.complex64]:
@@ -170,8 +202,17 @@ def ghost(phase: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     return float(np.sqrt(share))
 
 
+def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Energy of the readout's image of [coil, readout, phase_encode], [readout]."""
+    return (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
+
+
 def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:
     """Centred transform along the readout ([..., readout] of 2 axes, else [..., readout, phase_encode]) or an axis."""
     axis = axis if axis is not None else (-1 if array.ndim == 2 else -2)
+    import torch
+
+    from rsd_mri.operators.fourier import fft1c, ifft1c
+
     way = ifft1c if inverse else fft1c
     return way(torch.from_numpy(np.ascontiguousarray(array)), dim=axis).numpy()

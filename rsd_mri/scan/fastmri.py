@@ -7,6 +7,7 @@ positions of the slices as attributes.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,17 +15,24 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.hdf5_writing import written_hdf5
-from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.axes import OWN_ORDER, Axes
+from rsd_mri.scan.complex_values import as_complex, is_complex
 from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text
 from rsd_mri.scan.header import Header, format_header, parse_header
+from rsd_mri.scan.layouts import axes_of, scans_of_array
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.scan.sizes import settle_sizes
 
+USUAL = {
+    3: ("slice", "readout", "phase"),
+    4: ("slice", "coil", "readout", "phase"),
+    5: ("average", "slice", "coil", "readout", "phase"),
+}
 DIRECTIONS = ("read_direction", "phase_direction", "slice_direction")
 
 
-def read_fastmri(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
-    """Read a scan in fastMRI's layout (train, val and test files, multi-coil and single-coil).
+def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
+    """Read a scan in fastMRI's layout: multi-coil and single-coil, prostate (averages first), with or without a mask.
 
     Raises
     ------
@@ -36,43 +44,62 @@ def read_fastmri(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
         data = dataset(file, "kspace", path)
         if data is None:
             raise InputError(f"{path}: there is no data set kspace; expected a scan in fastMRI's layout")
-        if data.dtype.kind != "c":
+        if not is_complex(data):
             raise InputError(f"{path}: kspace has type {data.dtype}; expected complex64")
         if data.id.get_storage_size() == 0 and data.size:
             raise InputError(f"{path}: kspace is declared but was never written; export or copy it again")
-        if data.ndim not in (3, 4):
+        usual = USUAL.get(data.ndim)
+        if usual is None and axes is None:
             raise InputError(
-                f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]"
+                f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]; "
+                "name other axes, as in --axes slice,readout,phase,echo,coil"
             )
-        kspace = read_array(data, "kspace", path, budget)
+        kspace, said = as_complex(read_array(data, "kspace", path, budget))
+        notes += [said] if said else []
         mask_data = dataset(file, "mask", path)
         mask = None if mask_data is None else read_array(mask_data, "mask", path, budget)
         text_data = dataset(file, "ismrmrd_header", path)
         text = None if text_data is None else read_text(text_data, "ismrmrd_header", path)
         extra = {
-            name: read_array(item, name, path, budget)
-            for name in ("noise", "calibration")
+            name.removesuffix("_data"): read_array(item, name, path, budget)
+            for name in ("noise", "calibration_data", "calibration")
             if (item := dataset(file, name, path)) is not None
         }
-        attributes, said = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
-        notes += said
+        attributes, unread = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
+        notes += unread
         header = Header() if text is None else parse_header(text, path)
         geometry = _read_geometry(file, path)
         target = dataset(file, "reconstruction_rss", path)
         size = None if target is None or len(target.shape or ()) < 2 else (int(target.shape[-2]), int(target.shape[-1]))
     if text is None:
         notes.append("there is no ismrmrd_header; the image size is taken from k-space")
-    if kspace.ndim == 3:
+    settled = _axes(kspace, usual, header if text else None, axes, path)
+    if settled.names == USUAL[3]:
         notes.append("kspace has three axes and is taken as [slice, readout, phase_encode] of one coil")
-        kspace = kspace[:, None]
     if header.patient and "patient_id" not in attributes:
         attributes["patient_id"] = header.patient
-    return (assemble(
-        path, "fastmri", kspace, stored_mask=mask, header=header, header_text=text, geometry=geometry,
-        noise=_fitting(extra, "noise", (kspace.shape[1], -1), notes),
-        calibration=_fitting(extra, "calibration", (*kspace.shape[:2], -1, -1), notes),
+    n_slices, n_coils = (kspace.shape[settled.names.index(n)] if n in settled.names else 1 for n in ("slice", "coil"))
+    if size is not None and settled.names.index("phase") < settled.names.index("readout"):
+        size = (size[1], size[0])
+    return scans_of_array(
+        path, "fastmri", kspace, settled, bare=text is None,
+        stored_mask=mask, header=header, header_text=text, geometry=geometry,
+        noise=_fitting(extra, "noise", (n_coils, -1), notes),
+        calibration=_fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
-    ),)  # fmt: skip
+    )  # fmt: skip
+
+
+def _axes(
+    kspace: NDArray, usual: tuple[str, ...] | None, header: Header | None, asked: str | None, path: Path
+) -> Axes:
+    """The order of the axes: the format's own where a header's number of coils agrees with it."""
+    known = usual == USUAL[3]
+    if usual is not None and header is not None and "coil" in usual:
+        known = header.coils in (None, kspace.shape[usual.index("coil")])
+    if asked is None and usual is not None and known:
+        return Axes(usual, OWN_ORDER)
+    return axes_of(kspace, usual, asked, path)
 
 
 def _padding(attributes: Mapping[str, str | int | float]) -> tuple[int, int] | None:
@@ -82,7 +109,7 @@ def _padding(attributes: Mapping[str, str | int | float]) -> tuple[int, int] | N
 
 
 def _fitting(
-    extra: dict[str, NDArray], name: str, shape: tuple[int, ...], notes: list[str]
+    extra: dict[str, NDArray[Any]], name: str, shape: tuple[int, ...], notes: list[str]
 ) -> NDArray[np.complex64] | None:
     """Return an optional array if it fits the scan (-1 is any size); else note that it was left out."""
     array = extra.get(name)
@@ -155,8 +182,8 @@ def write_fastmri(
         "mask": None if scan.mask_source == "full" else scan.mask,
     }
     with written_hdf5(path) as file:
-        for name, array in first + [(k, v) for k, v in optional.items() if v is not None]:
-            array = np.asarray(array)
+        for name, value in first + [(k, v) for k, v in optional.items() if v is not None]:
+            array: NDArray[Any] = np.asarray(value)
             if array.dtype.kind in "cf":
                 array = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32, copy=False)
             chunks = (1, *array.shape[1:]) if array.ndim > 2 else array.shape
@@ -168,8 +195,8 @@ def write_fastmri(
                 "max": float(np.max(reconstruction_rss)),
                 "norm": float(np.linalg.norm(reconstruction_rss)),
             }
-        for key, value in values.items():
-            file.attrs[key] = value
+        for key, attribute in values.items():
+            file.attrs[key] = attribute
         for name in DIRECTIONS:
             direction = getattr(scan.geometry, name)
             if direction is not None:

@@ -8,6 +8,7 @@ imaginary parts of the coils in turn along the last axis. SKM-TEA (Desai et al. 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -30,7 +31,7 @@ CALGARY = ("slice", "readout", "phase", "coil")
 AVERAGES = ("average", "slice", "coil", "readout", "phase")
 NAMES = ("kspace", "k_space", "kdata", "ksp", "k-space", "rawdata", "raw")
 """What the names of arrays of k-space begin with."""
-SHORTEST = 4
+PLAIN = "HDF5"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ def kspace_names(file: h5py.File, path: Path) -> list[str]:
     return named_so or [name for _, name in sorted(found)]
 
 
+def foreign_kspace(file: h5py.File, path: Path) -> bool:
+    """Whether the array `kspace` of a file is in another layout than fastMRI's."""
+    data = member(file, "kspace", path)
+    if not isinstance(data, h5py.Dataset) or data.shape is None:
+        return False
+    layout = layout_of(file, "kspace")
+    # With a header it is fastMRI's, whatever the type of its numbers.
+    return layout.words != PLAIN and ("ismrmrd_header" not in file or layout.words == "MATLAB")
+
+
 def layout_of(file: h5py.File, name: str) -> Layout:
     """Tell the layout of an array by its numbers, its axes and what lies beside it."""
     data = file[name]
@@ -74,7 +85,7 @@ def layout_of(file: h5py.File, name: str) -> Layout:
     if matlab:
         return Layout(name, "MATLAB", MATLAB.get(data.ndim))
     usual = {5: AVERAGES} if "calibration_data" in file else {}
-    return Layout(name, "HDF5", usual.get(data.ndim))
+    return Layout(name, PLAIN, usual.get(data.ndim))
 
 
 def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
@@ -117,7 +128,7 @@ def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = No
     return scans_of_array(path, form, array, settled, notes=tuple(notes), stored_mask=mask, attributes=attributes)
 
 
-def _mask(file: h5py.File, path: Path, budget: int | None) -> tuple[NDArray | None, list[str]]:
+def _mask(file: h5py.File, path: Path, budget: int | None) -> tuple[NDArray[Any] | None, list[str]]:
     """The one mask of a file; names of several, which belong to experiments."""
     names = [n for n in file if n.lower().startswith("mask") and isinstance(file.get(n, getlink=True), h5py.HardLink)]
     arrays = [n for n in names if isinstance(member(file, n, path), h5py.Dataset)]

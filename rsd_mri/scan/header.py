@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.facts import Facts
@@ -32,6 +33,8 @@ class Header:
     """Number of receive channels."""
     trajectory: str | None = None
     """`cartesian`, `epi`, `radial`, ..."""
+    coil_labels: tuple[str, ...] = ()
+    """Names of the receive channels in their order; empty where they are not all named."""
     calibration_mode: str | None = None
     """`embedded`, `interleaved`, `separate`, `external` or `other`."""
     noise_bandwidth: float | None = None
@@ -95,6 +98,7 @@ def parse_header(text: str, path: Path) -> Header:
         slices=None if slices is None else slices[1] + 1,
         coils=None if coils is None else int(coils),
         noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float, path),
+        coil_labels=_coil_labels(root),
         patient=_text(root, "subjectInformation/patientID"),
         vendor=_text(root, "acquisitionSystemInformation/systemVendor"),
         parameters=_parameters(root.find("userParameters")),
@@ -127,19 +131,21 @@ def _number(root: ElementTree.Element, where: str, kind: type, path: Path) -> fl
     return round(found) if kind is int else found
 
 
-def _triple(root: ElementTree.Element, where: str, kind: type, path: Path, names: str = "x y z") -> tuple | None:
+def _triple(
+    root: ElementTree.Element, where: str, kind: type, path: Path, names: str = "x y z"
+) -> tuple[Any, ...] | None:
     values = tuple(_number(root, f"{where}/{name}", kind, path) for name in names.split())
     return None if None in values else values
 
 
-def _limits(limits: ElementTree.Element | None, name: str, path: Path) -> tuple | None:
+def _limits(limits: ElementTree.Element | None, name: str, path: Path) -> tuple[Any, ...] | None:
     return None if limits is None else _triple(limits, name, int, path, "minimum maximum center")
 
 
 def _encoding(shared: Header, one: ElementTree.Element, path: Path) -> Header:
     """What one `encoding` says, and what the header says of all of them."""
 
-    def matrix(where: str) -> tuple | None:
+    def matrix(where: str) -> tuple[Any, ...] | None:
         values = _triple(one, where, int, path)
         if values is not None and min(values) < 1:
             raise InputError(f"{path}: ismrmrd_header field encoding/{where} is {values}; expected positive sizes")
@@ -172,6 +178,20 @@ def _parameters(group: ElementTree.Element | None) -> dict[str, float]:
         except ValueError:
             continue
     return found
+
+
+def _coil_labels(root: ElementTree.Element) -> tuple[str, ...]:
+    """Names of the coils: of `coilLabel`, or of the user parameters COIL_0, COIL_1, ... of converted Siemens data."""
+    found: dict[int, str] = {}
+    for one in root.iter("coilLabel"):
+        number, name = _text(one, "coilNumber"), _text(one, "coilName")
+        if number is not None and number.isdigit() and name:
+            found[int(number)] = name
+    for one in [] if found else root.iter("userParameterString"):
+        label, name = _text(one, "name") or "", _text(one, "value")
+        if label.startswith("COIL_") and label[5:].isdigit() and name:
+            found[int(label[5:])] = name
+    return tuple(name for _, name in sorted(found.items()))
 
 
 def _facts(root: ElementTree.Element, path: Path) -> Facts:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.assembly import usual_findings
 from rsd_mri.scan.findings import merged
 from rsd_mri.scan.reading import read_scans
@@ -223,15 +224,15 @@ def _directions(geometry: Geometry) -> str:
     return ", ".join(f"{name} {_rounded(d)}" for name, d in names if d is not None) + " (LPS)"
 
 
-def inspect(path: str | Path) -> Inspection:
-    """Read a scan and say what was understood.
+def inspect(path: str | Path, answers: Answers = NONE) -> Inspection:
+    """Read a scan and say what was understood, with what the user says of it.
 
     Raises
     ------
     InputError
         If the file is not a usable scan; the sentence says why.
     """
-    return inspect_scans(read_scans(path))
+    return inspect_scans(read_scans(path, answers=answers))
 
 
 def inspect_scan(scan: Scan) -> Inspection:

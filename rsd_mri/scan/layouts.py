@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.assembly import assemble
-from rsd_mri.scan.axes import Axes, arranged, named, settle_axes
+from rsd_mri.scan.assembly import LARGEST, assemble
+from rsd_mri.scan.axes import ASKED, OWN_ORDER, PARTITION, SMALLEST, Axes, arranged, is_partitioned, named, settle_axes
+from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.header import Header
 from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
-from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.partitions import to_slices
+from rsd_mri.scan.scan import Geometry, Scan
 
 LAYOUTS = {
     3: ("coil", "readout", "phase"),
@@ -26,7 +29,7 @@ CORE = 0.99
 """Quantile of the energy of the points at which averages are compared."""
 
 
-def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
+def axes_of(array: NDArray[Any], usual: Sequence[str] | None, asked: str | None, path: Path) -> Axes:
     """Settle the axes of an array: as asked, or by the numbers against the usual order.
 
     Raises
@@ -42,18 +45,19 @@ def axes_of(array: NDArray, usual: Sequence[str] | None, asked: str | None, path
             f"{path}: the array has shape {list(array.shape)}; expected [coil, readout, phase_encode] or "
             "[slice, coil, readout, phase_encode]: name its axes, as in --axes slice,readout,phase,echo,coil"
         )
-    return settle_axes(array, tuple(usual))
+    return settle_axes(array, tuple(usual)) if _plausible(array) else Axes(tuple(usual), OWN_ORDER)
 
 
 def scans_of_array(
     path: Path,
     form: str,
-    array: NDArray,
+    array: NDArray[Any],
     axes: Axes,
     *,
     notes: tuple[str, ...] = (),
     bare: bool = True,
     stored_mask: NDArray[Any] | None = None,
+    header: Header | None = None,
     **further: Any,
 ) -> tuple[Scan, ...]:
     """Scans of an array whose axes are settled, one for each frame; averages are averaged.
@@ -72,6 +76,8 @@ def scans_of_array(
         Whether nothing says where zero frequency and the image begin: then the numbers are asked.
     stored_mask
         As read; of one axis more than the other masks where it changes over the frames.
+    header
+        What a header says.
     **further
         For `assemble`.
 
@@ -81,12 +87,13 @@ def scans_of_array(
         If the arrays are no k-space.
     """
     kspace, frames = arranged(array, axes)
-    if axes.evidence != "the format's own order":
+    plausible = _plausible(kspace)
+    if axes.evidence not in (OWN_ORDER, ASKED):
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
-    findings = (Finding("axes", ", ".join(axes.names), axes.evidence),)
-    if "average" in frames:
+    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    if "average" in frames and plausible:
         mean, said = averaged(kspace, frames.index("average"))
         notes = (*notes, *said)
         if mean is not None:
@@ -99,24 +106,45 @@ def scans_of_array(
     scans = []
     for place in product(*map(range, sizes)):
         one, said = np.ascontiguousarray(kspace[place]), ()
-        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= 16 and _finite(one):
+        if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= SMALLEST and plausible:
             origin = find_origin(one)
             if not origin.usual:
                 one, said = moved_to_middle(one, origin), in_words(origin)
+        if PARTITION in axes.names or (bare and plausible and axes.evidence != ASKED and is_partitioned(one)):
+            one, said = _volume(one, axes, said)
+        if header is not None and plausible:
+            one, more = mended_array(one, header, path)
+            said = (*said, *more)
         label = {name: i for name, i, n in zip(frames, place, sizes, strict=True) if n > 1}
         mask = stored_mask
         if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
             mask = mask[place]
-        words = {"notes": (*notes, *said), "findings": findings}
-        scans.append(assemble(path, form, one, stored_mask=mask, frame=label, **words, **further))
+        known = {"notes": (*notes, *said), "findings": findings, "frame": label, "header": header, **further}
+        scans.append(assemble(path, form, one, stored_mask=mask, **known))
     return tuple(scans)
 
 
-def _finite(kspace: NDArray) -> bool:
-    return bool(np.isfinite(kspace.ravel()[:: max(kspace.size // 65536, 1)]).all())
+def _volume(kspace: NDArray, axes: Axes, said: tuple[str, ...]) -> tuple[NDArray, tuple[str, ...]]:
+    """Slices across the readout of a volume [partition, coil, readout, phase_encode], and what was done."""
+    found, _, _ = to_slices(kspace.astype(np.complex64), Header(), Geometry())
+    if PARTITION in axes.names:
+        return found, (*said, "a volume: transformed along the readout, whose positions are the slices")
+    return found, (
+        *said,
+        f"the energy of the {len(kspace)} slices lies in the middle ones, as of a phase encode: the array is taken as "
+        "a volume [partition, coil, readout, phase] and transformed along the readout; with --axes "
+        "slice,coil,readout,phase they are slices",
+    )
 
 
-def averaged(kspace: NDArray, axis: int) -> tuple[NDArray | None, tuple[str, ...]]:
+def _plausible(array: NDArray) -> bool:
+    """Whether sums of the squares of all values are numbers; others are refused when scans are assembled."""
+    parts = (array.real, array.imag)
+    with np.errstate(invalid="ignore"):
+        return all(bool(np.max(part, initial=0) < LARGEST and np.min(part, initial=0) > -LARGEST) for part in parts)
+
+
+def averaged(kspace: NDArray[Any], axis: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Mean over an axis of averages, at each point of those that measured it.
 
     Parameters

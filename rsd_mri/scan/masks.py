@@ -1,6 +1,7 @@
 """Masks as data sets store them, brought to one for all slices and coils."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from rsd_mri.errors import InputError
 
 
 def settled_mask(
-    mask: NDArray, points: NDArray[np.bool_], path: Path
+    mask: NDArray[Any], points: NDArray[np.bool_], path: Path
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Bring a stored mask to [phase_encode] or [readout, phase_encode], True where acquired.
 
@@ -40,18 +41,18 @@ def settled_mask(
     fitted = _fitted(two, points.shape, path, notes)
     if not fitted.any():
         raise InputError(f"{path}: mask keeps no point; expected 1 where k-space was acquired")
-    found = points.any(axis=0)
+    found = np.asarray(points.any(axis=0))
     if _inverted(fitted, found):
         notes.append("the mask is 1 where k-space was not acquired: it was inverted")
         fitted = ~fitted
     if (fitted == fitted[:1]).all():
-        return fitted[0], tuple(notes)
-    return fitted, tuple(notes)
+        fitted = fitted[0]
+    return np.array(fitted), tuple(notes)
 
 
-def _two_values(mask: NDArray, path: Path, notes: list[str]) -> NDArray[np.bool_]:
+def _two_values(mask: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.bool_]:
     wrong = InputError(
-        f"{path}: mask holds values other than 0 and one other; expected 1 where k-space was acquired"
+        f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
     )
     if mask.dtype.names and len(mask.dtype.names) == 2:
         mask = mask[mask.dtype.names[0]] + 1j * mask[mask.dtype.names[1]]
@@ -92,7 +93,7 @@ def _fitted(mask: NDArray[np.bool_], shape: tuple[int, ...], path: Path, notes: 
 def _union(masks: NDArray[np.bool_], notes: list[str]) -> NDArray[np.bool_]:
     if len(masks) > 1 and (masks != masks[:1]).any():
         notes.append(f"the mask changes over the {len(masks)} it is stored for; what any of them keeps counts")
-    return masks.any(axis=0)
+    return np.asarray(masks.any(axis=0))
 
 
 def _inverted(mask: NDArray[np.bool_], found: NDArray[np.bool_]) -> bool:

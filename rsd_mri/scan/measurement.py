@@ -1,5 +1,6 @@
 """From the records of a measurement to its scans: every stack of slices, every frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,13 +8,14 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import assemble, check_values
+from rsd_mri.scan.echo_planar import fill, on_even_steps
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.noise_records import averaged, noise_of
 from rsd_mri.scan.partitions import to_slices
-from rsd_mri.scan.placement import Filled, Grid, fillable, place, settle_centre, settle_grid, turn_filled
+from rsd_mri.scan.placement import Filled, Grid, fillable, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import Records
 from rsd_mri.scan.reference import calibration_of
@@ -45,7 +47,9 @@ class Settled:
     budget: int | None
 
 
-def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
+def scans_of(
+    records: Records, budget: int | None = None, others: Sequence[Records] = (), noise_from: Records | None = None
+) -> tuple[Scan, ...]:
     """Turn Cartesian records into scans: slices, or 3-D volumes, which become slices across their readout.
 
     Noise records give `noise`, scaled to the bandwidth of the imaging lines. Lines for calibration only give
@@ -58,6 +62,10 @@ def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
         Of one measurement.
     budget
         Bytes that k-space may take.
+    others
+        Other measurements, in which noise is looked for where this one has none.
+    noise_from
+        The measurement to take noise from, where it was named.
 
     Returns
     -------
@@ -74,13 +82,14 @@ def scans_of(records: Records, budget: int | None = None) -> tuple[Scan, ...]:
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):
         raise InputError(f"{records.source}: trajectory is {header.trajectory}; expected cartesian")
+    records = on_even_steps(records, header)
     image = roles.of("image")
     head = records.head[image]
     steps = head["idx"]["kspace_encode_step_2"]
     volume = bool(steps.min() != steps.max())
     stacks, said = settle_stacks(head, volume)
     turned, sign, warned = settle_sign(header.vendor, stacks[0].geometry.slice_direction is not None)
-    noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]))
+    noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]), others, noise_from)
     findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
     settled = Settled(
         records, roles, header, turned, noise, tuple(findings),
@@ -106,13 +115,13 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
             f"{records.source}: header and counters ask for k-space of {list(grid.shape)}, but only {measured} points "
             "were measured; the file is damaged: convert the raw data again"
         )
-    filled = place(records, frames[0].chosen, grid)
+    filled = fill(records, frames[0].chosen, grid, settled.roles)
     check_values(filled.kspace, records.source)
     moved, centre, said = settle_centre(filled, grid)
     notes += said
     if moved != grid:
         grid = moved
-        filled = place(records, frames[0].chosen, grid)
+        filled = fill(records, frames[0].chosen, grid, settled.roles)
     findings = [centre, Finding("slices", str(len(stack.slices)), stack.sorted_by, len(stack.slices))]
     if len(frames) > 1:
         names = ", ".join(f"{len({f.label[n] for f in frames})} of {n}" for n in frames[0].label)
@@ -120,7 +129,7 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
         findings.append(Finding("frames", f"{len(frames)}: {names}", "counters of the records", labels))
     found = []
     for index, frame in enumerate(frames):
-        filled = filled if index == 0 else place(records, frame.chosen, grid)
+        filled = filled if index == 0 else fill(records, frame.chosen, grid, settled.roles)
         found.append(_scan(settled, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
     return found
 
@@ -138,7 +147,7 @@ def _scan(
     """One frame of one stack."""
     records, header, volume = settled.records, settled.header, grid.n_partitions is not None
     window: Window | None = fillable(grid, header)
-    calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned)
+    calibration, found, said = calibration_of(records, settled.roles, grid, frame.chosen, settled.turned, header)
     notes, findings = (*notes, *said), (*findings, *([] if found is None else [found]))
     noise = settled.noise
     if noise is not None:
@@ -148,6 +157,8 @@ def _scan(
         filled, window = turn_filled(filled, window, volume)
     kspace, geometry = filled.kspace, stack.geometry
     if volume:
+        # Those of the array: positions along the readout.
+        findings = tuple(one for one in findings if one.question != "slices")
         notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
         check_values(kspace, records.source)
         kspace, header, geometry = to_slices(kspace, header, geometry)

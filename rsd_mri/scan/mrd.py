@@ -5,6 +5,7 @@ Format: Inati et al. 2017, Magn Reson Med 77:411.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -15,15 +16,17 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.hdf5 import check_size, dataset, member, opened, read_text
 from rsd_mri.scan.header import parse_header
 from rsd_mri.scan.measurement import scans_of
-from rsd_mri.scan.records import Records, check_fields
+from rsd_mri.scan.records import Records, check_fields, holds_image, noisiest
 from rsd_mri.scan.scan import Scan
 
 BLOCK = 512
 """Records read at a time."""
 
 
-def read_ismrmrd(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
+def read_ismrmrd(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
     """Read Cartesian raw data, every stack and every frame, as `scans_of` does.
+
+    Noise may lie in another measurement of the file, or be given.
 
     Raises
     ------
@@ -31,24 +34,54 @@ def read_ismrmrd(path: Path, budget: int | None = None) -> tuple[Scan, ...]:
         If the file is damaged, or not Cartesian raw data.
     """
     with opened(path) as file:
-        name, notes = measurement_of(file, path)
-        return scans_of(records_of(file[name], path, budget, notes), budget)
+        found = measurements(file, path, budget)
+        return scans_of(found[0], budget, found[1:], noise)
 
 
-def measurement_of(file: h5py.File, path: Path) -> tuple[str, tuple[str, ...]]:
-    """Name of the measurement; of several, `dataset` or else the last by number, which is the imaging one."""
-    found = []
+def mrd_noise(path: Path, budget: int | None = None) -> Records:
+    """The measurement of a file that noise is taken from; its samples are read at once, for the file is closed.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    with opened(path) as file:
+        one = noisiest(measurements(file, path, budget))
+        data = dict(one.samples(np.arange(len(one))))
+
+    def samples(chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
+        return ((int(index), data[int(index)]) for index in chosen)
+
+    return replace(one, samples=samples)
+
+
+def measurements(file: h5py.File, path: Path, budget: int | None = None) -> list[Records]:
+    """Measurements of an open file: the imaging one first, then the others, the last first.
+
+    The imaging one is `dataset`, or else the last by number; only one that holds lines of an image, where one does.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one is damaged.
+    """
+    names = []
     for name in file:
         item = member(file, name, path)
         if isinstance(item, h5py.Group) and {"data", "xml"} <= set(item):
-            found.append(name)
-    if not found:
+            names.append(name)
+    if not names:
         raise InputError(f"{path}: no group with data and xml; expected ISMRMRD raw data")
-    found.sort(key=lambda n: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", n)])
-    chosen = "dataset" if "dataset" in found else found[-1]
-    if len(found) == 1:
-        return chosen, ()
-    return chosen, (f"the file holds the measurements {', '.join(found)}; {chosen} was read",)
+    names.sort(key=lambda n: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", n)])
+    found = {name: records_of(file[name], path, budget) for name in names}
+    with_image = [name for name in names if holds_image(found[name])] or names
+    chosen = "dataset" if "dataset" in with_image else with_image[-1]
+    first = found.pop(chosen)
+    if found:
+        note = f"the file holds the measurements {', '.join(names)}; {chosen} was read"
+        first = replace(first, notes=(*first.notes, note))
+    return [first, *reversed(found.values())]
 
 
 def records_of(group: h5py.Group, path: Path, budget: int | None = None, notes: tuple[str, ...] = ()) -> Records:

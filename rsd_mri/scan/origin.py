@@ -1,6 +1,7 @@
 """Arrays whose zero frequency, or whose image, begins at index 0: transforms without a shift put them there."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     # Both or none: a peak at one end of one axis only is an echo out of place.
     frequency = (True, True) if all(at_corner) else (False, False)
     moved = np.fft.fftshift(one, axes=(-2, -1)) if all(at_corner) else one
-    image = (np.abs(_image(moved)) ** 2).sum(axis=0)
+    image = (np.abs(_image(moved)).astype(np.float64) ** 2).sum(axis=0)
     image = np.maximum(image - 2 * np.median(image), 0)
     certain, likely = [], []
     for axis in (0, 1):
@@ -61,7 +62,7 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     return Origin(frequency, across)
 
 
-def _image(kspace: NDArray) -> NDArray:
+def _image(kspace: NDArray[Any]) -> NDArray[Any]:
     import torch
 
     from rsd_mri.operators.fourier import ifft2c

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.centre import find_peak, find_peak_of_volume
+from rsd_mri.scan.centre import UNSAID, WEAKER, find_peak, find_peak_of_volume
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.records import REVERSE, Records, flagged
@@ -38,6 +38,10 @@ class Grid:
     """Smallest and largest line counter."""
     partitions: tuple[int, int] = (0, 0)
     """The same of partitions."""
+    matrix: tuple[int, int] = (0, 0)
+    """(lines, partitions) of the header; 0 where it says nothing."""
+    said: tuple[bool, bool, bool] = (True, True, True)
+    """Whether the centre of readout, lines and partitions is said anywhere."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -79,25 +83,35 @@ def settle_grid(
         readout = int(used.max())
     steps = head["idx"]["kspace_encode_step_1"].astype(int)
     low, high = int(steps.min()), int(steps.max())
-    centre = header.lines[2] if header.lines else (phase or high + 1) // 2
+    said = _said(header.lines)
+    centre = header.lines[2] if header.lines and said else (phase or high + 1) // 2
     own = _own_centre(head, CENTRE_LINE)
     if own is not None and low <= own <= high and own != centre:
         notes.append(f"the header puts the centre of k-space at line {centre}, the records at {own}: theirs is taken")
         centre = own
-    grid = Grid(slices, int(head["active_channels"][0]), readout, phase, centre, lines=(low, high))
-    grid, said = _wide_enough(grid)
+    centres = (bool(head["center_sample"].any()), said or own is not None, True)
+    matrix = (phase, 0 if header.encoded is None else header.encoded[2])
+    coils = int(head["active_channels"][0])
+    grid = Grid(slices, coils, readout, phase, centre, lines=(low, high), matrix=matrix, said=centres)
+    grid, of_lines = _wide_enough(grid)
     partitions = head["idx"]["kspace_encode_step_2"].astype(int)
     if partitions.min() != partitions.max():
-        n_partitions = max((header.encoded or (0, 0, 0))[2], int(partitions.max()) + 1)
-        middle = header.partitions[2] if header.partitions else n_partitions // 2
-        own = _own_centre(head, CENTRE_PARTITION)
-        if own is not None and partitions.min() <= own <= partitions.max():
-            middle = own
-        need = 2 * max(middle - int(partitions.min()), int(partitions.max()) - middle + 1)
-        n_partitions = need if need - 1 > n_partitions else n_partitions
         bounds = (int(partitions.min()), int(partitions.max()))
+        n_partitions = max(matrix[1], bounds[1] + 1)
+        said = _said(header.partitions)
+        middle = header.partitions[2] if header.partitions and said else n_partitions // 2
+        own = _own_centre(head, CENTRE_PARTITION)
+        if own is not None and bounds[0] <= own <= bounds[1]:
+            middle = own
+        n_partitions = _room(bounds, middle, n_partitions)
         grid = replace(grid, n_partitions=n_partitions, partition_centre=middle, partitions=bounds)
-    return grid, notes + said
+        grid = replace(grid, said=(*centres[:2], said or own is not None))
+    return grid, notes + of_lines
+
+
+def _said(limits: tuple[int, int, int] | None) -> bool:
+    """Whether limits say where the centre is: writers that do not know it leave 0."""
+    return limits is not None and (limits[2] > 0 or limits[1] == 0)
 
 
 def _symmetric(head: NDArray[np.void]) -> bool:
@@ -115,13 +129,17 @@ def _own_centre(head: NDArray[np.void], number: int) -> int | None:
 
 
 def _wide_enough(grid: Grid) -> tuple[Grid, list[str]]:
-    """Widen a grid in which the lines have no room around their centre."""
-    low, high = grid.lines
-    need = 2 * max(grid.line_centre - low, high - grid.line_centre + 1)
-    if grid.phase and need - 1 <= grid.phase:
-        return grid, []
-    said = [f"the header says {grid.phase} lines, the records need {need}"] if grid.phase else []
-    return replace(grid, phase=need), said
+    """Settle the number of lines: the header's, or more where they have no room around their centre."""
+    wanted = grid.matrix[0]
+    phase = _room(grid.lines, grid.line_centre, wanted)
+    said = [f"the header says {wanted} lines, the records need {phase}"] if wanted and phase > wanted else []
+    return replace(grid, phase=phase), said
+
+
+def _room(bounds: tuple[int, int], centre: int, wanted: int) -> int:
+    """Size of an axis that holds counters within bounds around their centre, at least what is wanted."""
+    need = 2 * max(centre - bounds[0], bounds[1] - centre + 1)
+    return wanted if wanted and need - 1 <= wanted else need
 
 
 def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
@@ -195,10 +213,11 @@ def settle_centre(filled: Filled, grid: Grid) -> tuple[Grid, Finding, list[str]]
         What was found.
     """
     beyond = 0
+    readout, lines, partitions = (WEAKER if said else UNSAID for said in grid.said)
     if grid.n_partitions is None:
-        peak = find_peak(filled.kspace)
+        peak = find_peak(filled.kspace, None, (readout, lines))
     else:
-        peak, _, beyond = find_peak_of_volume(filled.kspace)
+        peak, _, beyond = find_peak_of_volume(filled.kspace, (readout, lines, partitions))
     line = grid.line_centre + peak.at[1] - grid.phase // 2
     if peak.off == (0, 0) and not beyond:
         words = f"largest values at line {line}" if peak.clear else "no value stands out"
@@ -216,9 +235,7 @@ def settle_centre(filled: Filled, grid: Grid) -> tuple[Grid, Finding, list[str]]
         centre = grid.partition_centre + beyond
         said.append(f"the centre of k-space is at partition {centre}, where its largest values are, not at "
                     f"{grid.partition_centre}")  # fmt: skip
-        low, high = grid.partitions
-        need = 2 * max(centre - low, high - centre + 1)
-        n = need if need - 1 > grid.n_partitions else grid.n_partitions
+        n = _room(grid.partitions, centre, max(grid.matrix[1], 1))
         found = replace(found, partition_centre=centre, n_partitions=n)
     finding = Finding("centre", f"line {found.line_centre}, echo moved by {-peak.off[0]} samples",
                       "largest values of k-space", found.line_centre)  # fmt: skip
@@ -244,7 +261,7 @@ def turn_filled(filled: Filled, window: Window | None, volume: bool) -> tuple[Fi
     """
     kspace, count = filled.kspace, filled.count
     axes: tuple[int, ...] = (2, 3, 0) if volume else (2, 3)
-    lines = count.any(axis=0)
+    lines = np.asarray(count.any(axis=0))
     n = len(lines)
     places = np.flatnonzero(lines)
     gaps = np.diff(places) - 1

@@ -1,5 +1,6 @@
 """`read_scan`: any scan, recognised by what is in the file and not by its name."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -7,23 +8,44 @@ from pathlib import Path
 import h5py
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.arrays import read_cfl, read_npy
+from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
-from rsd_mri.scan.mrd import read_ismrmrd
+from rsd_mri.scan.hdf5_arrays import foreign_kspace, kspace_names, read_hdf5_array
+from rsd_mri.scan.matlab import read_matlab
+from rsd_mri.scan.mrd import mrd_noise, read_ismrmrd
+from rsd_mri.scan.records import Records, noisiest
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.twix import looks_like_twix, read_twix, twix_measurements
 
-SUFFIXES = (".h5", ".hdf5", ".mrd", ".ismrmrd", ".npy", ".cfl")
-READERS = {"fastmri": read_fastmri, "npy": read_npy, "cfl": read_cfl, "ismrmrd": read_ismrmrd}
+SUFFIXES = (".h5", ".hdf5", ".mrd", ".ismrmrd", ".npy", ".cfl", ".mat", ".dat")
+READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Scan, ...]]] = {
+    "fastmri": read_fastmri,
+    "hdf5": read_hdf5_array,
+    "matlab": read_matlab,
+    "npy": read_npy,
+    "cfl": read_cfl,
+}
+"""Of formats of arrays: path, budget and the names of the axes, where they were asked for."""
+RECORD_READERS = {"ismrmrd": read_ismrmrd, "twix": read_twix}
+"""Of formats of records: path, budget and the measurement to take noise from, where one was named."""
 WITHOUT_KSPACE = (
     "without raw k-space; export the raw data from the scanner and convert it to ISMRMRD "
     "(siemens_to_ismrmrd, ge_to_ismrmrd or philips_to_ismrmrd)"
 )
-ACCEPTED = "fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr or .npy k-space"
+ACCEPTED = "fastMRI HDF5, ISMRMRD HDF5, Siemens .dat, BART cfl/hdr, MATLAB or .npy k-space"
+PHILIPS = (".raw", ".lab", ".sin", ".list", ".data")
+CONVERTERS = {
+    "GE": "ge_to_ismrmrd (or GE's Orchestra)",
+    "Philips": "philips_to_ismrmrd",
+    "Bruker": "bruker_to_ismrmrd (or brukerapi in Python)",
+}
 
 
 def recognise(path: str | Path) -> str:
-    """Return the format of a file: `fastmri`, `ismrmrd`, `cfl` or `npy`.
+    """Return the format of a file, by which its reader is found.
 
     Raises
     ------
@@ -48,6 +70,10 @@ def recognise(path: str | Path) -> str:
         raise InputError(f"{path}: the file is empty; copy or download it again")
     if start.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
         return _recognise_hdf5(path)
+    if start.startswith(b"MATLAB 5.0"):
+        return "matlab"
+    if looks_like_twix(path):
+        return "twix"
     raise InputError(f"{path}: {_foreign(start, path)}")
 
 
@@ -57,13 +83,17 @@ def _recognise_hdf5(path: Path) -> str:
         if {"kspace", "csm"} <= names:
             raise InputError(f"{path}: is already prepared (it has csm); expected the raw scan it came from")
         if "kspace" in names:
-            return "fastmri"
+            return "hdf5" if foreign_kspace(file, path) else "fastmri"
         for name in sorted(names):
             group = member(file, name, path)
             if isinstance(group, h5py.Group) and {"data", "xml"} <= set(group):
                 return "ismrmrd"
         if names & {"reconstruction", "reconstruction_rss", "images"}:
             raise InputError(f"{path}: holds images and no kspace; expected raw k-space")
+        if {"ScanArchive", "DownloadData", "OrchestraVersion"} & names:
+            raise InputError(f"{path}: is a GE ScanArchive; convert it with {CONVERTERS['GE']}")
+        if kspace_names(file, path):
+            return "hdf5"
         found = ", ".join(sorted(names)[:8]) or "nothing"
         raise InputError(f"{path}: has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}")
 
@@ -81,14 +111,19 @@ def _foreign(start: bytes, path: Path) -> str:
         return (
             f"is an MRD stream, not HDF5; run ismrmrd_stream_to_hdf5 -i {path.name} -o SCAN.h5 (from the ISMRMRD tools)"
         )
-    if start.startswith(b"MATLAB 5.0"):
-        return "is a MATLAB file; save the k-space array [slice, coil, readout, phase_encode] as .npy"
+    for vendor, yes in (
+        ("GE", b"GE_MED_NMR" in start[:4096] or path.suffix.lower() == ".7"),
+        ("Philips", b"=== DATA DESCRIPTION FILE" in start[:512] or path.suffix.lower() in PHILIPS),
+        ("Bruker", b"##ORIGIN=Bruker" in start or path.name in ("fid", "ser", "rawdata.job0")),
+    ):
+        if yes:
+            return f"looks like raw data of {vendor}; convert it with {CONVERTERS[vendor]}"
     if start.startswith(b"PK\x03\x04"):
         return "is a zip or .npz archive; unpack it and give the .npy inside"
     if start[344:347] in (b"n+1", b"ni1") or start.startswith(b"\x1f\x8b"):
         return "holds images or is compressed; expected raw k-space, unpacked"
     if path.suffix.lower() == ".dat":
-        return "looks like scanner raw data; run siemens_to_ismrmrd, then ismrmrd_stream_to_hdf5"
+        return "is named like Siemens raw data, but does not begin so; export the raw data (twix) again"
     return f"is of no known format; expected {ACCEPTED}"
 
 
@@ -101,8 +136,8 @@ def _dicom_images(folder: Path) -> bool:
     return False
 
 
-def read_scans(path: str | Path, budget: int | None = None) -> tuple[Scan, ...]:
-    """Read every frame of every stack of slices of a file: fastMRI HDF5, ISMRMRD HDF5, BART cfl/hdr, or `.npy`.
+def read_scans(path: str | Path, budget: int | None = None, answers: Answers = NONE) -> tuple[Scan, ...]:
+    """Read every frame of every stack of slices of a file, in any format that `recognise` knows.
 
     Parameters
     ----------
@@ -110,6 +145,8 @@ def read_scans(path: str | Path, budget: int | None = None) -> tuple[Scan, ...]:
         The file; for BART either of the two, or their common name.
     budget
         Bytes the k-space may take at most; by default half of the machine's memory.
+    answers
+        What the user says of it: the axes of an array, where noise and calibration are.
 
     Returns
     -------
@@ -123,10 +160,39 @@ def read_scans(path: str | Path, budget: int | None = None) -> tuple[Scan, ...]:
         If the file is not a whole, usable scan. One sentence names file, field and what was expected.
     """
     path = Path(path)
-    return READERS[recognise(path)](path, budget)
+    form = recognise(path)
+    noise = None if answers.noise is None else noise_measurement(answers.noise, budget)
+    if form in RECORD_READERS:
+        if answers.axes is not None:
+            raise InputError(f"{path}: its records name their axes themselves; leave --axes out")
+        scans = RECORD_READERS[form](path, budget, noise)
+    else:
+        scans = READERS[form](path, budget, answers.axes)
+        scans = scans if noise is None else with_noise(scans, noise)
+    if answers.calibration is None:
+        return scans
+    return with_calibration(scans, read_scans(answers.calibration, budget))
 
 
-def read_scan(path: str | Path, budget: int | None = None) -> Scan:
+def noise_measurement(path: Path, budget: int | None = None) -> Records:
+    """Records that noise is taken from: of raw data, or an array [coil, sample].
+
+    Raises
+    ------
+    InputError
+        If the file holds neither.
+    """
+    form = recognise(path)
+    if form == "npy":
+        return noise_array(path, budget)
+    if form not in RECORD_READERS:
+        raise InputError(f"{path}: is {form}; expected noise in ISMRMRD or Siemens raw data, or .npy [coil, sample]")
+    if form == "twix":
+        return noisiest(twix_measurements(path, budget))
+    return mrd_noise(path, budget)
+
+
+def read_scan(path: str | Path, budget: int | None = None, answers: Answers = NONE) -> Scan:
     """Read the first frame of the first stack of a file; a note says what else there is. See `read_scans`.
 
     Raises
@@ -134,7 +200,7 @@ def read_scan(path: str | Path, budget: int | None = None) -> Scan:
     InputError
         As `read_scans`.
     """
-    first, *others = read_scans(path, budget)
+    first, *others = read_scans(path, budget, answers)
     if not others:
         return first
     stacks = len({scan.stack for scan in (first, *others)})
@@ -167,7 +233,8 @@ def find_scans(folder: str | Path) -> list[Path]:
             continue
         with path.open("rb") as file:
             start = file.read(132)
-        if path.suffix.lower() in SUFFIXES or start.startswith((b"\x89HDF\r\n\x1a\n", b"\x93NUMPY")):
+        known = start.startswith((b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"MATLAB "))
+        if path.suffix.lower() in SUFFIXES or known:
             found.append(path)
     if not found:
         if _dicom_images(folder):

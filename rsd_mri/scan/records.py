@@ -13,6 +13,8 @@ from rsd_mri.scan.header import Header, parse_header
 
 NOISE, CALIBRATION, CALIBRATION_AND_IMAGING, REVERSE, NAVIGATION, PHASE_CORRECTION = 19, 20, 21, 22, 23, 24
 """Flags of a record, counted from 1."""
+ASIDE = (26, 27, 28, 30, 31)
+"""Flags of feedback, dummy scans and phase stabilisation."""
 COUNTERS = ("contrast", "phase", "repetition", "set")
 """What tells frames apart."""
 PLACES = ("kspace_encode_step_1", "kspace_encode_step_2", "slice")
@@ -72,7 +74,21 @@ class Records:
 
 def flagged(head: NDArray[Any], flag: int) -> NDArray[np.bool_]:
     """Whether each header has a flag (counted from 1)."""
-    return (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    found: NDArray[np.bool_] = (head["flags"] >> np.uint64(flag - 1)) & np.uint64(1) == 1
+    return found
+
+
+def holds_image(records: Records) -> bool:
+    """Whether any record may be a line of an image: none of those flagged as something else."""
+    other: NDArray[np.bool_] = np.zeros(len(records), bool)
+    for flag in (NOISE, NAVIGATION, PHASE_CORRECTION, *ASIDE):
+        other |= records.flagged(flag)
+    return bool((~other).any())
+
+
+def noisiest(measurements: list[Records]) -> Records:
+    """The measurement with the most records flagged as noise; the first where none has any."""
+    return max(measurements, key=lambda one: int(one.flagged(NOISE).sum()))
 
 
 def gather(

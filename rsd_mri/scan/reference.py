@@ -1,19 +1,29 @@
-"""Calibration lines that are no part of the image."""
+"""Calibration lines that are no part of the image: with a matrix and a field of view of their own, in 2-D and 3-D."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.echo_planar import fill
 from rsd_mri.scan.findings import Finding
-from rsd_mri.scan.placement import Filled, Grid, place, turn_filled
+from rsd_mri.scan.header import Header
+from rsd_mri.scan.partitions import to_slices
+from rsd_mri.scan.placement import Filled, Grid, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.records import CALIBRATION_AND_IMAGING, COUNTERS, Records
 from rsd_mri.scan.roles import Roles
-from rsd_mri.scan.sampling import contiguous_centre
+from rsd_mri.scan.sampling import contiguous_centre, fully_sampled_centre
+from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.sizes import in_millimetres
+
+FEWEST = 4
+"""Lines around the centre below which calibration lines are of no use."""
+SAME = 0.02
+"""Relative difference of fields of view that is none."""
 
 
 def calibration_of(
-    records: Records, roles: Roles, grid: Grid, image: NDArray[np.intp], turned: bool
+    records: Records, roles: Roles, grid: Grid, image: NDArray[np.intp], turned: bool, header: Header
 ) -> tuple[NDArray[np.complex64] | None, Finding | None, tuple[str, ...]]:
-    """K-space of the calibration lines of one stack, cut to the contiguous block around the centre.
+    """K-space of the calibration lines of one stack, cut to the block around the centre, in the image's field of view.
 
     Parameters
     ----------
@@ -25,35 +35,43 @@ def calibration_of(
         Indices of the image's records in the same frame.
     turned
         Whether k-space carries the other sign of the Fourier transform.
+    header
+        Of the image's encoding.
 
     Returns
     -------
     calibration
-        [slice, coil, readout, phase_encode] with the centre at n // 2; None where there is none.
+        [slice, coil, readout, phase_encode] with the centre at n // 2, in 3-D of the slices across the readout; None
+        where there is none.
     finding, notes
         What was found.
     """
-    chosen = roles.of("calibration")
-    if len(chosen) == 0:
-        return None, None, ()
     notes: list[str] = []
-    if grid.n_partitions is not None:
-        return None, None, ("the separate calibration lines of a 3-D acquisition were left out",)
-    chosen = _first_of_counters(records, chosen, notes)
-    # What is calibration and image at once lies between the lines for calibration only.
-    both = image[records.flagged(CALIBRATION_AND_IMAGING)[image]]
-    filled = place(records, np.sort(np.concatenate([chosen, both])), grid)
-    notes += filled.notes
+    head = records.head
+    chosen = roles.of("calibration")
+    counters = np.isin(head["idx"]["slice"][chosen], grid.slices)
+    chosen = _first_of_counters(records, chosen[counters & (head["active_channels"][chosen] == grid.n_coils)], notes)
+    if len(chosen) == 0:
+        return None, None, tuple(notes)
+    space = int(head["encoding_space_ref"][chosen[0]])
+    own = records.header.encoding(space)
+    if space == roles.space:
+        # What is calibration and image at once lies between the lines for calibration only.
+        both = image[records.flagged(CALIBRATION_AND_IMAGING)[image]]
+        chosen = np.sort(np.concatenate([chosen, both]))
+    filled, volume = _filled(records, roles, grid, chosen, own, space, notes)
+    if filled is None:
+        return None, None, tuple(notes)
     if turned:
-        filled, _ = turn_filled(filled, None, volume=False)
-    found = _block(filled, notes)
+        filled, _ = turn_filled(filled, None, volume)
+    kspace = _in_field_of_view(filled.kspace, own, header, volume, notes)
+    found = _volume_block(kspace, grid, header, notes) if volume else _block(kspace, filled.count, notes)
     if found is None:
         return None, None, tuple(notes)
-    finding = Finding(
-        "calibration", f"{found.shape[-2]} x {found.shape[-1]}, lines of their own", "records flagged as calibration",
-        {"readout": found.shape[-2], "phase_encode": found.shape[-1]},
-    )  # fmt: skip
-    return found, finding, tuple(notes)
+    words = f"{found.shape[-2]} x {found.shape[-1]}, lines of their own"
+    where = "records flagged as calibration" if space == roles.space else f"records of encoding {space}"
+    value = {"readout": int(found.shape[-2]), "phase_encode": int(found.shape[-1])}
+    return found, Finding("calibration", words, where, value), tuple(notes)
 
 
 def _first_of_counters(records: Records, chosen: NDArray[np.intp], notes: list[str]) -> NDArray[np.intp]:
@@ -65,11 +83,97 @@ def _first_of_counters(records: Records, chosen: NDArray[np.intp], notes: list[s
     return chosen
 
 
-def _block(filled: Filled, notes: list[str]) -> NDArray[np.complex64] | None:
-    """Cut calibration lines to the contiguous block around the centre, so that the centre is at n // 2."""
-    have = (filled.count > 0).all(axis=0)
+def _filled(
+    records: Records, roles: Roles, grid: Grid, chosen: NDArray[np.intp], own: Header, space: int, notes: list[str]
+) -> tuple[Filled | None, bool]:
+    """Calibration k-space on a grid of its own, centred where its largest values are; whether it is of a volume."""
+    volume = grid.n_partitions is not None
+    if space == roles.space:
+        mine = grid
+    else:
+        mine, said = settle_grid(records, chosen, own, grid.slices)
+        notes += [f"of the calibration lines: {one}" for one in said]
+    if (mine.n_partitions is not None) != volume:
+        notes.append("the calibration lines are of slices and the image of a volume, or the other way round: left out")
+        return None, volume
+    filled = fill(records, chosen, mine, roles)
+    if space != roles.space:
+        moved, _, said = settle_centre(filled, mine)
+        if moved != mine:
+            notes += [f"of the calibration lines: {one}" for one in said]
+            filled = fill(records, chosen, moved, roles)
+    notes += filled.notes
+    return filled, volume
+
+
+def _in_field_of_view(
+    kspace: NDArray[np.complex64], own: Header, header: Header, volume: bool, notes: list[str]
+) -> NDArray[np.complex64]:
+    """Calibration k-space [slice, coil, readout, phase_encode] with the steps of the image's encoding."""
+    theirs, ours = in_millimetres(own)[0], in_millimetres(header)[0]
+    if theirs is None or ours is None:
+        return kspace
+    for axis, number in ((2, 0), (3, 1), *(((0, 2),) if volume else ())):
+        ratio = ours[number] / theirs[number] if theirs[number] > 0 else 1.0
+        if abs(ratio - 1) <= SAME or not 0.1 < ratio < 10:
+            continue
+        n = kspace.shape[axis]
+        wanted = max(round(n * ratio), 1)
+        kspace = _resized(kspace, axis, wanted)
+        name = ("readout", "phase encode", "partitions")[number]
+        notes.append(
+            f"the calibration lines cover {theirs[number]:.4g} mm along {name}, the image {ours[number]:.4g}: "
+            "they were brought to its field of view"
+        )
+    return kspace
+
+
+def _resized(kspace: NDArray[np.complex64], axis: int, wanted: int) -> NDArray[np.complex64]:
+    """Crop or pad the image of an axis about its middle: the steps of k-space change, what it resolves does not."""
+    import torch
+
+    from rsd_mri.operators.fourier import fft1c, ifft1c
+
+    image = ifft1c(torch.from_numpy(np.ascontiguousarray(kspace)), dim=axis).numpy()
+    return fft1c(torch.from_numpy(_about_middle(image, axis, wanted)), dim=axis).numpy()
+
+
+def _about_middle(array: NDArray, axis: int, wanted: int) -> NDArray:
+    """Crop or zero-pad an axis so that index n // 2 stays in the middle."""
+    n = array.shape[axis]
+    start = n // 2 - wanted // 2
+    kept = np.take(array, range(max(start, 0), min(start + wanted, n)), axis=axis)
+    before = max(-start, 0)
+    pads = [(0, 0)] * array.ndim
+    pads[axis] = (before, wanted - before - kept.shape[axis])
+    return np.ascontiguousarray(np.pad(kept, pads))
+
+
+def _block(kspace: NDArray[np.complex64], count: NDArray[np.int32], notes: list[str]) -> NDArray[np.complex64] | None:
+    """Cut calibration lines to the contiguous block around the centre, so that the centre is at n // 2.
+
+    After a change of the field of view the lines are not those counted; all of them are kept then.
+    """
+    have = (count > 0).all(axis=0)
     width, middle = contiguous_centre(have), have.size // 2
-    if width < 4:
+    if width < FEWEST:
         notes.append("the calibration lines do not cover the centre of every slice and were left out")
         return None
-    return np.ascontiguousarray(filled.kspace[..., middle - width // 2 : middle - width // 2 + width])
+    if kspace.shape[-1] != have.size:
+        width, middle = max(int(width * kspace.shape[-1] / have.size), 1), kspace.shape[-1] // 2
+    return np.ascontiguousarray(kspace[..., middle - width // 2 : middle - width // 2 + width])
+
+
+def _volume_block(
+    kspace: NDArray[np.complex64], grid: Grid, header: Header, notes: list[str]
+) -> NDArray[np.complex64] | None:
+    """The block around the centre of a volume's calibration, as slices across the image's readout."""
+    kspace = _about_middle(kspace, 2, grid.readout)
+    slices, _, _ = to_slices(kspace, header, Geometry())
+    have = (slices != 0).any(axis=(0, 1))
+    rows, columns = fully_sampled_centre(have, (have.shape[0], have.shape[1]))
+    if min(rows, columns) < FEWEST:
+        notes.append("the calibration lines of the volume do not cover its centre and were left out")
+        return None
+    start = [n // 2 - w // 2 for n, w in zip(have.shape, (rows, columns), strict=True)]
+    return np.ascontiguousarray(slices[:, :, start[0] : start[0] + rows, start[1] : start[1] + columns])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.findings import Finding
-from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE, PHASE_CORRECTION, Records
+from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, COUNTERS, NOISE, PHASE_CORRECTION, Records
 
 MOST_COILS = 256
 SKIPPED = {
@@ -61,25 +61,64 @@ def settle_roles(records: Records) -> Roles:
         chosen = records.flagged(flag)
         if chosen.any():
             kinds[chosen] = "phase correction" if flag == PHASE_CORRECTION else "skipped"
-            notes.append(f"{int(chosen.sum())} {what} records were left out")
+            left = "are no lines of the image" if flag == PHASE_CORRECTION else "were left out"
+            notes.append(f"{int(chosen.sum())} {what} records {left}")
     kinds[records.flagged(NOISE)] = "noise"
     if not (kinds == "image").any():
         raise InputError(f"{records.source}: no imaging record among {len(head)}; expected lines of k-space")
     space = _space(head, kinds, notes)
+    _between(records, kinds, space, notes)
     n_coils, finding = _coils(records, kinds, notes)
     return Roles(kinds, n_coils, space, (finding,), tuple(notes))
 
 
 def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) -> int:
-    """Number of the encoding that is the image's: the first that has lines of one."""
+    """Number of the encoding that is the image's: the one with most lines of one.
+
+    Lines of another encoding with as many coils are a calibration, where none is flagged as such.
+    """
     spaces = head["encoding_space_ref"]
     image = kinds == "image"
-    space = int(spaces[image].min())
+    numbers, lines = np.unique(spaces[image], return_counts=True)
+    space = int(numbers[lines.argmax()])
     other = image & (spaces != space)
     if other.any():
-        kinds[other] = "skipped"
-        notes.append(f"{int(other.sum())} records of another encoding were left out")
+        coils = head["active_channels"][image & (spaces == space)].max()
+        first = spaces[other].min()
+        taken = other & (spaces == first) & (head["active_channels"] == coils) & ~(kinds == "calibration").any()
+        kinds[other & ~taken] = "skipped"
+        kinds[taken] = "calibration"
+        if taken.any():
+            notes.append(f"{int(taken.sum())} records of encoding {first} are taken as calibration lines")
+        if (left := int((other & ~taken).sum())) > 0:
+            notes.append(f"{left} records of another encoding were left out")
     return space
+
+
+def _between(records: Records, kinds: NDArray[np.str_], space: int, notes: list[str]) -> None:
+    """Take calibration lines of the image's encoding as lines of the image, where they lie between its lines.
+
+    Reference lines proper cover the centre by themselves, with those of the image that are flagged as both.
+    """
+    if records.header.encoding(space).calibration_mode in ("separate", "external"):
+        return
+    head = records.head
+    calibration = (kinds == "calibration") & (head["encoding_space_ref"] == space)
+    image = kinds == "image"
+    if not calibration.any():
+        return
+    places = ("kspace_encode_step_1", "kspace_encode_step_2", "slice", *COUNTERS)
+    key = np.stack([head["idx"][name].astype(np.int64) for name in places], axis=1)
+    measured = {tuple(one) for one in key[image].tolist()}
+    if any(tuple(one) in measured for one in key[calibration].tolist()):
+        return
+    lines = np.unique(head["idx"]["kspace_encode_step_1"][calibration | records.flagged(CALIBRATION_AND_IMAGING)])
+    if len(lines) > 1 and (np.diff(lines.astype(int)) == 1).all():
+        return
+    if (head["active_channels"][calibration] != head["active_channels"][image].max()).any():
+        return
+    kinds[calibration] = "image"
+    notes.append(f"{int(calibration.sum())} calibration lines lie between those of the image: they are part of k-space")
 
 
 def _coils(records: Records, kinds: NDArray[np.str_], notes: list[str]) -> tuple[int, Finding]:

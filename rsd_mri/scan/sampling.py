@@ -1,11 +1,13 @@
 """Which points of k-space were acquired."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.masks import settled_mask
 
 STRAY = 0.1
 """Share of exact zeros that an acquired line may have, as integer converters leave them."""
@@ -41,15 +43,15 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     InputError
         If slices were undersampled differently.
     """
-    pattern = points.any(axis=0)
+    pattern = np.asarray(points.any(axis=0))
     notes: list[str] = []
     empty = [i for i, one in enumerate(points) if not one.any()]
     if empty and len(empty) < len(points):
         notes.append(f"slices {empty} hold zeros only")
-    rows = pattern.any(axis=1)
+    rows = np.asarray(pattern.any(axis=1))
     window = pattern[rows]
     share = window.mean(axis=0)
-    lines = share > 0
+    lines: NDArray[np.bool_] = share > 0
     as_lines = bool((share[lines] >= 1 - STRAY).all())
     mask = lines if as_lines else pattern
     if as_lines and not window[:, lines].all():
@@ -87,38 +89,10 @@ def _refuse_changing(
             )
 
 
-def check_mask(mask: NDArray, kspace: NDArray[np.complex64], path: Path) -> NDArray[np.bool_]:
-    """Check a mask that was stored with a scan, and bring it to [phase_encode] or [readout, phase_encode].
-
-    Raises
-    ------
-    InputError
-        If its shape does not fit, its values are not 0 and 1, or it keeps nothing.
-    """
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(
-            f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
-        )
-    readout, phase = kspace.shape[-2:]
-    squeezed = mask.reshape([n for n in mask.shape if n != 1] or [1])
-    if squeezed.shape not in ((phase,), (readout, phase)):
-        raise InputError(
-            f"{path}: mask has shape {list(mask.shape)}; expected [{phase}] or [{readout}, {phase}] "
-            f"to fit kspace {list(kspace.shape)}; write it again, or remove it: it is then found from zeros in k-space"
-        )
-    mask = squeezed.astype(bool)
-    if mask.ndim == 2 and (mask == mask[:1]).all():
-        mask = mask[0]
-    if not mask.any():
-        raise InputError(f"{path}: mask keeps no point; expected 1 where k-space was acquired")
-    return mask
-
-
 def settle_mask(
     kspace: NDArray[np.complex64],
     points: NDArray[np.bool_],
-    stored: NDArray | None,
+    stored: NDArray[Any] | None,
     path: Path,
 ) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     """Decide the mask of a scan: the stored one, else the zeros of k-space; zero k-space outside it in place.
@@ -136,9 +110,9 @@ def settle_mask(
     if stored is None:
         mask, notes = find_mask(points, path)
         return mask, "full" if mask.all() else "zeros", notes
-    mask = check_mask(stored, kspace, path)
+    mask, said = settled_mask(stored, points, path)
     found = points.any(axis=0)
-    notes_: list[str] = []
+    notes_ = list(said)
     outside = found & ~mask
     if outside.any():
         notes_.append(

@@ -84,12 +84,12 @@ class Scan:
     @property
     def n_slices(self) -> int:
         """Number of slices."""
-        return self.kspace.shape[0]
+        return int(self.kspace.shape[0])
 
     @property
     def n_coils(self) -> int:
         """Number of receive coils."""
-        return self.kspace.shape[1]
+        return int(self.kspace.shape[1])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -115,6 +115,17 @@ class Scan:
             return hashlib.blake2b(np.ascontiguousarray(self.kspace).data, digest_size=16).hexdigest()
         parts = [f"stack {self.stack}"] if self.stack else []
         return " ".join([self.source.name, *parts, *(f"{name} {number}" for name, number in self.frame.items())])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the scan as HDF5 in fastMRI's layout; return the file."""
+        from rsd_mri.scan.fastmri import write_fastmri
+
+        return write_fastmri(path, self)
+
+    def _repr_html_(self) -> str:
+        from rsd_mri.scan.display import scan_panel
+
+        return scan_panel(self)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.kspace.shape))

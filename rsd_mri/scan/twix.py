@@ -6,7 +6,7 @@ converted give the same image.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import parse_header
-from rsd_mri.scan.records import HEAD_TYPE, Records
+from rsd_mri.scan.measurement import scans_of
+from rsd_mri.scan.records import HEAD_TYPE, Records, holds_image
+from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.twix_protocol import Protocol, read_protocol, to_ismrmrd
 
 MOST_MEASUREMENTS = 64
 FIRST_OF_VB = 10_000
 """VB files begin with the length of their header, which is larger; VD and later with a number that is smaller."""
+SHORTEST = 1024
+"""Bytes of a file below which it holds no measurement."""
 SYNC, END = 5, 0
 """Bits of records that hold no samples, and of the last one."""
 FLAGS = {25: 19, 22: 20, 23: 21, 24: 22, 60: 23, 21: 24, 2: 26, 51: 27, 1: 28, 14: 30, 15: 31, 28: 7, 29: 8, 11: 25}
@@ -37,6 +42,40 @@ class Measurement:
     stop: int
     modern: bool
     """VD and later: one header for all channels of a record."""
+
+
+def read_twix(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
+    """Read a Siemens measurement, every stack and every frame: the last of the file that holds an image.
+
+    Noise may lie in another measurement of the file (the adjustment of the coils), or be given.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or not Cartesian.
+    """
+    first, *others = twix_measurements(path, budget)
+    return scans_of(first, budget, others, noise)
+
+
+def twix_measurements(path: Path, budget: int | None = None) -> list[Records]:
+    """Measurements of a file: the imaging one first, which is the last that holds one, then the others, last first.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    check_size(path, "the file", (path.stat().st_size,), 1, budget)
+    found = [read_records(path, one) for one in measurements(path)]
+    image = [one for one in found if holds_image(one)] or found
+    first = image[-1]
+    others = [one for one in reversed(found) if one is not first]
+    if others:
+        names = ", ".join(one.name or "(no name)" for one in found)
+        note = f"the file holds the measurements {names}; the last with an image, {first.name}, was read"
+        first = replace(first, notes=(*first.notes, note))
+    return [first, *others]
 
 
 def looks_like_twix(path: Path) -> bool:
@@ -63,8 +102,8 @@ def measurements(path: Path) -> list[Measurement]:
 
     size = path.stat().st_size
     with path.open("rb") as file:
-        first = np.frombuffer(file.read(8), "<u4")
-        if len(first) < 2:
+        first = np.frombuffer(file.read(8).ljust(8, b"\0"), "<u4")
+        if size < SHORTEST:
             raise InputError(f"{path}: {size} bytes; expected Siemens raw data: copy the file again")
         if first[0] >= FIRST_OF_VB:
             return [Measurement(0, size, modern=False)]
@@ -142,7 +181,7 @@ def read_records(path: Path, measurement: Measurement) -> Records:
 
 def _heads(raw: NDArray[Any], protocol: Protocol, measurement: Measurement) -> NDArray[Any]:
     """Headers of twix records as those of ISMRMRD."""
-    head = np.zeros(len(raw), HEAD_TYPE)
+    head: NDArray[np.void] = np.zeros(len(raw), HEAD_TYPE)
     head["version"] = 1
     for bit, flag in FLAGS.items():
         head["flags"] |= ((raw["EvalInfoMask"] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(flag - 1)

@@ -24,6 +24,8 @@ CALIBRATION = {2: "embedded", 4: "separate", 8: "separate", 16: "interleaved", 3
 MEASURED_COIL = re.compile(
     r"(a?sCoilSelectMeas(?:\[0\])?\.(?:aRxCoilSelectData\[0\]\.)?asList\[\d+\])\.lADCChannelConnected"
 )
+INVERSIONS = (1, 2)
+"""Settings of the inversion pulse: selective and not; 4 is off."""
 TRAPEZOID = 2
 """Regridding mode of a trapezoidal readout; 4 is a sinusoidal one."""
 NOISE_BANDWIDTH = 0.793
@@ -199,7 +201,9 @@ def to_ismrmrd(protocol: Protocol, coils: int) -> str:
         kspace_encoding_step_2=p.whole("sPat.lAccelFact3D") or 1)  # fmt: skip
     add(pat, "calibrationMode").text = CALIBRATION.get(p.whole("sPat.ucRefScanMode") or 0, "other")
     times = add(root, "sequenceParameters")
-    for name, many in (("TR", 1), ("TE", p.whole("lContrasts") or 1), ("TI", 1)):
+    # An inversion time stands in every protocol; the pulse tells whether there is one.
+    inverted = p.whole("sPrepPulses.ucInversion") in INVERSIONS
+    for name, many in (("TR", 1), ("TE", p.whole("lContrasts") or 1), *([("TI", 1)] if inverted else [])):
         for i in range(min(many, 64)):
             if value := p.number(f"al{name}[{i}]"):
                 add(times, name).text = f"{value / 1000:g}"

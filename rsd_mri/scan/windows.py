@@ -68,4 +68,5 @@ def turned(window: Window | None, n: int) -> Window | None:
     if window is None:
         return None
     low, high = 2 * (n // 2) - window[1] + 1, 2 * (n // 2) - window[0] + 1
-    return max(low, 0), min(high, n)
+    # Index 0 of an even axis stays where it is.
+    return (0 if low == 1 and high > n else max(low, 0)), min(high, n)

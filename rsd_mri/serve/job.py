@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.progress import Progress
-from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.scan.header import parse_header
 from rsd_mri.serve.discretion import Discretion
 from rsd_mri.serve.facts import facts_of
 from rsd_mri.serve.faults import fault, plain
 from rsd_mri.serve.measurement import SOURCE, Key, Measurement, Volume, check_matrix
-from rsd_mri.serve.methods import Learned, SliceResult, classical, prepare, remarks_of
+from rsd_mri.serve.methods import Classical, Learned, Prepared, SliceResult, prepare, remarks_of
 from rsd_mri.serve.pipe import Reply
 from rsd_mri.serve.results import Frame, Results, Send, frame_of
 from rsd_mri.serve.saving import save_raw
@@ -275,26 +272,26 @@ class Job:
 
     def _show(self, work: Work, index: int, method: str) -> None:
         assert work.prepared is not None  # noqa: S101 - for the type checker
-        result = classical(method, work.prepared, index, self.shop.device)
+        result = Classical(method, self.shop.device).run(work.prepared, index)
         for each, frame in self._ready(work, index, result):
             self._settle_scale(work, index, each.magnitude)
             self.results.classical(each, method, frame, work.doubts)
 
-    def _sample(self, work: Work, index: int, prepared: PreparedScan, pause: Callable[[], None]) -> None:
+    def _sample(self, work: Work, index: int, prepared: Prepared, pause: Callable[[], None]) -> None:
         pause()
         method = self.settings.learned or "posterior"
         if work.learned is None:
             loaded = self.shop.loaded()
             if loaded.prior is None:
                 raise InputError("this installation carries no prior; start the server with --prior RUN")
-            way = method_of(method, loaded.prior, samples=self.settings.samples)
-            learned = Learned(way, self.settings.seed, loaded.device, loaded.interval)
+            learned = Learned(
+                method, self.settings.samples, self.settings.seed, loaded.device, loaded.prior, loaded.interval
+            )
             learned.settle(prepared)
             work.learned = learned
         complexes = self.settings.sendsamples and self.settings.pixels == "complex"
         number = work.offset + index
-        told = Progress.of(lambda share: pause())  # noqa: ARG005
-        result = work.learned.run(prepared, index, number, told, complexes)
+        result = work.learned.run(prepared, index, number, lambda share: pause(), complexes)  # noqa: ARG005
         pause()
         for sentence in result.distrust:
             self.results.say("WRN", sentence)

@@ -1,8 +1,9 @@
 """The only way from here to reconstruction: a volume prepared, a slice reconstructed, as `recon` does it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,23 +12,30 @@ from numpy.typing import NDArray
 from rsd_mri.coils.acs import calibration_data
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.operators.fourier import fft2c
+from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.progress import Progress
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction import held_out
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
-from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
-from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_package_interval
-from rsd_mri.reconstruction.memory import Batches, item_bytes, plan_batches
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.finish import finish, pooled_std
+from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.reconstruct import run_method
+from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
+Tell = Callable[[float], None]
 KEPT_BYTES = 2**28
 """Memory that the prepared slices of a volume may take between its classical and its learned images."""
+
+
+Prepared: TypeAlias = PreparedScan
+"""A scan with what its slices share, and its slices."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class SliceResult:
     """Further sentences."""
 
 
-def prepare(scan: Scan, like: PreparedScan | None = None) -> PreparedScan:
+def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
     """Settle what the slices of a scan share.
 
     Parameters
@@ -61,16 +69,16 @@ def prepare(scan: Scan, like: PreparedScan | None = None) -> PreparedScan:
     InputError
         If the scan cannot be prepared.
     """
-    if like is None or like.scan.n_coils != scan.n_coils:
-        return replace(PreparedScan.of(scan), kept_bytes=KEPT_BYTES)
     settings = PrepSettings()
+    if like is None or like.scan.n_coils != scan.n_coils:
+        return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
     raw, acs, width = calibration_data(scan, settings.calib_width)
     own = np.einsum("vc,scyx->svyx", like.volume.forward, raw).astype(np.complex64)
     volume = replace(like.volume, calibration=own, acs=acs, calib_width=width)
-    return PreparedScan(scan, settings, volume, KEPT_BYTES)
+    return Prepared(scan, settings, volume, KEPT_BYTES)
 
 
-def remarks_of(prepared: PreparedScan) -> tuple[list[str], list[str]]:
+def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:
     """What there is to say of a scan: sentences of its reader, and of its preparation that warn or explain."""
     warnings = list(prepared.scan.notes)
     if prepared.volume.noise_source == "none":
@@ -78,31 +86,36 @@ def remarks_of(prepared: PreparedScan) -> tuple[list[str], list[str]]:
     return warnings, [f"coil maps: {prepared.volume.sets_reason}"]
 
 
-def classical(name: str, prepared: PreparedScan, index: int, device: torch.device) -> SliceResult:
-    """Reconstruct a slice without a prior."""
-    one = prepared[index]
-    images = run_method(method_of(name), [one], prepared.scan.key, index, 0, Batches(1, 1, 0), device)
-    done = finish(one, images[0], 0.0)
-    return SliceResult(done.magnitude, done.image)
+class Classical:
+    """A method without a prior."""
+
+    def __init__(self, method: str, device: torch.device) -> None:
+        self.method, self.device = CLASSICAL[method], device
+
+    def run(self, prepared: Prepared, index: int) -> SliceResult:
+        """Reconstruct a slice."""
+        one = prepared[index]
+        images = run_method(self.method, [one], prepared.scan.key, index, 0, Batches(1, 1, 0), self.device)
+        done = finish(one, images[0], 0.0)
+        return SliceResult(done.magnitude, done.image)
 
 
 class Learned:
     """A method with a prior, as far as it is settled for one scan."""
 
-    def __init__(self, method: Method, seed: int, device: torch.device, interval: Calibration | None) -> None:
-        self.method, self.seed, self.device, self.interval = method, seed, device, interval
+    def __init__(
+        self, method: str, samples: int, seed: int, device: torch.device, prior: Prior, interval: Calibration | None
+    ) -> None:
+        self.method: Method = method_of(method, prior, samples=samples)
+        self.seed, self.device, self.prior, self.interval = seed, device, prior, interval
         self.checks: dict[str, float] = {}
 
-    def settle(self, prepared: PreparedScan) -> None:
+    def settle(self, prepared: Prepared) -> None:
         """Predict lines left out of the middle slice, and choose by it how the prior is used."""
-        if self.method.candidates():
-            settled = settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
-            self.method, self.checks = settled.method, settled.checks
+        settled = held_out.settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
+        self.method, self.checks = settled.method, settled.checks
 
-    def run(
-        self, prepared: PreparedScan, index: int, number: int, progress: Progress = SILENT,
-        complex_samples: bool = False,
-    ) -> SliceResult:
+    def run(self, prepared: Prepared, index: int, number: int, tell: Tell, complex_samples: bool) -> SliceResult:
         """Reconstruct a slice.
 
         Parameters
@@ -111,69 +124,46 @@ class Learned:
             The scan.
         index, number
             Of the slice in this scan, and in its volume, which may have come in parts: the draws are keyed by it.
-        progress
-            Told the share done.
+        tell
+            Called with the share done.
         complex_samples
             Whether complex images of the samples are wanted.
         """
         scan, one, method = prepared.scan, prepared[index], self.method
-        batches = _batches(prepared, method, self.device)
-        images = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
+        batches = replace(plan_for(prepared, method, self.device), slices=1)
+        images = run_method(
+            method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell)
+        )[0]
         done = finish(one, images, 0.0)
-        several = method.sampled and method.samples > 1
-        rec = self._reconstruction(prepared, done)
-        if several:
-            rec = with_package_interval(rec) if self.interval is None else with_interval(rec, self.interval)
-        distrust, remarks = self._sentences(prepared, done)
-        complexes = [finish(one, images[k : k + 1], 0.0).image for k in range(len(images) if complex_samples else 0)]
-        posterior = rec.posterior
-        wide = posterior.half_width if posterior is not None else None
-        return SliceResult(
-            magnitude=done.magnitude,
-            image=done.image,
-            # One sample has no spread.
-            std=posterior.std[0] if posterior is not None and several else None,
-            half_width=None if wide is None else wide[0],
-            samples=tuple(done.samples) if method.sampled else (),
-            sample_images=tuple(complexes) if method.sampled else (),
-            distrust=tuple(distrust),
-            remarks=(*remarks, *rec.notes),
-        )
-
-    def _reconstruction(self, prepared: PreparedScan, done: FinishedSlice) -> Reconstruction:
-        """What intervals are added to."""
-        scan, method = prepared.scan, self.method
-        posterior = PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if method.sampled else None
-        used = None if method.prior is None else PriorUse(str(method.prior.path), method.prior.sha256)
-        return Reconstruction(
+        checks = {"prior_share": done.prior_share, **self.checks}
+        rec = Reconstruction(
             magnitude=done.magnitude[None], image=done.image[None], csm=done.csm[None], method=method.name,
-            title=method.title, source=scan.source, mask=scan.mask, mask_source=scan.mask_source,
-            acceleration=scan.realised_acceleration, residual=np.array([done.residual], np.float32),
-            sigma=np.array([prepared.volume.sigma], np.float32), seconds=np.zeros(1), posterior=posterior, prior=used,
-            seed=self.seed, parameters=method.parameters(),
+            source=scan.source, mask=scan.mask, mask_source=scan.mask_source, acceleration=scan.realised_acceleration,
+            residual=np.array([done.residual], np.float32), sigma=np.array([one.sigma], np.float32),
+            seconds=np.zeros(1),
+            posterior=PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if method.sampled else None,
+            prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
         )  # fmt: skip
-
-    def _sentences(self, prepared: PreparedScan, done: FinishedSlice) -> tuple[list[str], list[str]]:
-        """What speaks against trusting the image, and what else there is to say."""
-        prior, scan, volume = self.method.prior, prepared.scan, prepared.volume
-        if prior is None:
-            return [], []
-        said = reasons({"prior_share": done.prior_share, **self.checks})
-        doubts = [sentence for sentence in said if sentence.startswith("The prior predicts")]
-        far = distance_from_card(
-            prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
-            sigma=volume.sigma, size=(volume.n_readout, scan.size[1]), rms=done.rms,
+        if method.sampled and method.samples > 1:
+            rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
+        distrust = distance_from_card(
+            self.prior.card, self.prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
+            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,
         )  # fmt: skip
-        return far + doubts, [sentence for sentence in said if sentence not in doubts]
-
-
-def _batches(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:
-    """How many samples are drawn at once."""
-    volume = prepared.volume
-    network = None if method.prior is None else method.prior.protocol.network
-    size = (volume.n_readout, prepared.scan.size[1])
-    each = item_bytes(size, len(volume.forward), volume.n_sets, network, gradient=method.through_network)
-    return replace(plan_batches(each, method.samples, 1, device), slices=1)
+        said = reasons(checks)
+        distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
+        complexes = (
+            tuple(finish(one, images[k : k + 1], 0.0).image for k in range(len(images))) if complex_samples else ()
+        )
+        return SliceResult(
+            magnitude=done.magnitude, image=done.image,
+            # One sample has no spread.
+            std=rec.std[0] if rec.std is not None and method.samples > 1 else None,
+            half_width=None if rec.half_width is None else rec.half_width[0],
+            samples=tuple(done.samples) if method.sampled else (), sample_images=complexes if method.sampled else (),
+            distrust=tuple(distrust),
+            remarks=tuple([s for s in said if s not in distrust] + list(rec.notes)),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -222,8 +212,8 @@ def warm_up(device: torch.device, loaded: Loaded | None = None) -> None:
     kspace = fft2c(image).numpy()[None]
     prepared = prepare(Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated"))
     if loaded is None:
-        classical("l1-wavelet", prepared, 0, device)
+        Classical("l1-wavelet", device).run(prepared, 0)
     elif loaded.prior is not None and loaded.prior.kind != "generator":
-        few = method_of("posterior", loaded.prior, SAMPLERS["few-step"], 1)
-        Learned(few, 0, device, None).run(prepared, 0, 0)
-
+        few = Learned("posterior", 1, 0, device, loaded.prior, None)
+        few.method = method_of("posterior", loaded.prior, SAMPLERS["few-step"], 1)
+        few.run(prepared, 0, 0, lambda share: None, False)  # noqa: ARG005

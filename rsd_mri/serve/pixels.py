@@ -37,7 +37,8 @@ def on_matrix(image: NDArray[np.complex64], matrix: tuple[int, int]) -> NDArray[
     pairs = [_common(n, m) for n, m in zip(image.shape, matrix, strict=True)]
     wanted[pairs[0][1], pairs[1][1]] = kspace[pairs[0][0], pairs[1][0]]
     scale = np.float32(np.sqrt(np.prod(matrix) / np.prod(image.shape)))
-    return ifft2c(torch.from_numpy(wanted)).numpy() * scale
+    found: NDArray[np.complex64] = ifft2c(torch.from_numpy(wanted)).numpy() * scale
+    return found
 
 
 def _common(n: int, m: int) -> tuple[slice, slice]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ class Results:
                 self._image(SAMPLES + number, f"sample_{number + 1}", method, magnitude, image, frame, doubts)
 
     def _image(
-        self, series: int, name: str, method: str, magnitude: NDArray[np.float32], image: NDArray[np.generic],
+        self, series: int, name: str, method: str, magnitude: NDArray[np.float32], image: NDArray[Any],
         frame: Frame, doubts: Sequence[str],
     ) -> None:
         scale, pixels = self.scale, self.settings.pixels
@@ -134,7 +135,7 @@ class Results:
                 self.say("WRN", f"{frame.label}: {clipped:.1%} of the pixels are brighter than can be stored")
         self._encode(values, frame, Described(series, 0, name, method, window=scale.window, comments=tuple(doubts)))
 
-    def _fitted(self, magnitude: NDArray[np.float32], image: NDArray[np.generic], frame: Frame) -> NDArray[np.generic]:
+    def _fitted(self, magnitude: NDArray[np.float32], image: NDArray[Any], frame: Frame) -> NDArray[Any]:
         """Values on the matrix wanted, complex where that is asked for."""
         other = frame.matrix is not None and frame.matrix != magnitude.shape
         if self.settings.pixels != "complex" and not other:
@@ -142,7 +143,7 @@ class Results:
         whole = (magnitude * np.exp(1j * np.angle(image))).astype(np.complex64)
         if other:
             whole = on_matrix(whole, frame.matrix)  # type: ignore[arg-type]
-        return whole if self.settings.pixels == "complex" else np.abs(whole)
+        return whole if self.settings.pixels == "complex" else np.abs(whole).astype(np.float32)
 
     def _map(
         self, series: int, name: str, method: str, values: NDArray[np.float32], frame: Frame, doubts: Sequence[str]

@@ -158,7 +158,7 @@ class Session:
     async def _read(self) -> None:
         try:
             while (identifier := await self.stream.identifier()) not in (None, wire.CLOSE):
-                await self._message(identifier)  # type: ignore[arg-type]
+                await self._message(identifier)
             if self._headed and self.settings.task == "savedataonly" and self.saving:
                 self._open()
         except Refused as error:

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.scan.sign import settle_sign
 from rsd_mri.serve.measurement import Key, Volume
-from rsd_mri.serve.methods import Learned, Loaded, SliceResult
+from rsd_mri.serve.methods import Learned, Loaded, Prepared, SliceResult
 from rsd_mri.serve.noise_store import NoiseStore
 
 
@@ -24,7 +23,7 @@ class Work:
     energies: NDArray[np.float64]
     offset: int
     """Slices of the same frame that were begun before."""
-    prepared: PreparedScan | None = None
+    prepared: Prepared | None = None
     doubts: tuple[str, ...] = ()
     learned: Learned | None = None
     shown: int = 0

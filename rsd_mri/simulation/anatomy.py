@@ -143,4 +143,5 @@ def _paint_tissues(anatomy: Anatomy, signals: dict[str, float], p: Tensor) -> Te
     # Vessels run where two fields are zero, near the surface of the brain.
     vessel = torch.exp(-(v1.square() + v2.square()) / 0.0025) * within(1.5 - hull)
     over("blood", vessel * (1 - brain * whiteness * 0.7))
-    return image * (1 + 0.03 * texture)
+    found: Tensor = image * (1 + 0.03 * texture)
+    return found

@@ -68,7 +68,8 @@ class CoilArray:
     def noise(self, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """Noise [coil, *shape] of mean variance 1."""
         white = normal((len(self.centres), *shape), rng)
-        return torch.tensordot(self.noise_factor, white, dims=1)
+        found: Tensor = torch.tensordot(self.noise_factor, white, dims=1)
+        return found
 
 
 _CORNERS = torch.tensor([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])

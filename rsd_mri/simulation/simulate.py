@@ -87,8 +87,8 @@ def draw_head(
     """
     rng = generator(seed, case, "case")
     # Drawn even where it is given, so that the rest of the case does not depend on that.
-    drawn_contrast: Contrast = ("T1", "T2", "FLAIR", "PD")[_choice((0.3, 0.4, 0.2, 0.1), rng)]  # type: ignore[assignment]
-    drawn_plane: Plane = ("axial", "sagittal", "coronal")[_choice((0.8, 0.1, 0.1), rng)]  # type: ignore[assignment]
+    drawn_contrast: Contrast = ("T1", "T2", "FLAIR", "PD")[_choice((0.3, 0.4, 0.2, 0.1), rng)]
+    drawn_plane: Plane = ("axial", "sagittal", "coronal")[_choice((0.8, 0.1, 0.1), rng)]
     contrast, plane = contrast or drawn_contrast, plane or drawn_plane
     (low, high), reach = _REACH[plane]
     # Many slices get thin, so that all of them lie in the head.

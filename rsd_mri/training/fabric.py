@@ -1,8 +1,9 @@
 """Devices, processes and precision: how to run, as against what to train."""
 
 import os
+import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.device import resolve_device
@@ -42,8 +43,24 @@ class TrainOptions:
     """Compute activations again in the backward pass, to save memory."""
     tensorboard: bool = False
     checkpoint_seconds: float = 60.0
+    seconds: float = 0.0
+    """Longest time of this call, in equal parts for its stages; 0 for as long as it takes."""
     start: Path | None = None
     """Run folder or file whose weights a new teacher or denoiser starts from; random ones without it."""
+
+
+class Clock:
+    """Shares the time of a call among what is still to be done."""
+
+    def __init__(self, options: TrainOptions) -> None:
+        self._options = options
+        self._end = time.monotonic() + options.seconds
+
+    def share(self, left: int) -> TrainOptions:
+        """The options of the next of `left` parts, with its share of the time that is left; at least a second."""
+        if not self._options.seconds:
+            return self._options
+        return replace(self._options, seconds=max((self._end - time.monotonic()) / left, 1.0))
 
 
 class ScaledLosses(MixedPrecision):

@@ -1,6 +1,7 @@
 """The training loop: batches, checkpoints, logs. It sees stages, not MRI."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ Picture = Callable[[Path, Any], object]
 """(PNG file, magnitudes [image, y, x]): writes a contact sheet."""
 
 
+AHEAD = 4
+"""Batches drawn at a time where a device waits for them: keyed random numbers come from a processor."""
+
+
 @dataclass(frozen=True)
 class LoopSettings:
     """How long, and how often what is written."""
@@ -39,7 +44,10 @@ class LoopSettings:
     """Parts that each process's share of a batch is taken in."""
     tensorboard: bool = False
     ahead: bool = False
-    """Draw the next batch in a thread while the device works on this one. It changes no result."""
+    """Draw the next batches in threads while the device works on this one. It changes no result."""
+    seconds: float = 0.0
+    """Longest time of this call, 0 for as long as it takes. Falling learning rates fall by the time then, where it is
+    ahead of the images; the result is written, and a later call goes on from the checkpoint."""
 
 
 def run_stage(
@@ -102,16 +110,24 @@ def run_stage(
     start, started, saved, logged = images, time.monotonic(), time.monotonic(), images
     tally = Tally()
     log = MetricsLog(folder, stage.name, images, settings.tensorboard) if first else None
+    # Of the schedule: images, or further on where the time is shorter than they would take.
+    place, late = images, False
     for parts, position in _batches(stage, fabric, settings, images, share):
         # Dropout is the one consumer of the global generator; it too is keyed, and the caller's state is kept.
         with torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
             torch.manual_seed(key(stage.name, "dropout", position))
-            for name, losses in stage.step(fabric, parts, images).items():
+            for name, losses in stage.step(fabric, parts, place).items():
                 tally.add(name, losses)
         images += stage.batch
         for name, average in stage.averages.items():
             update_average(average, stage.modules[name], stage.batch, images, settings.ema_halflife)
-        last = images >= settings.images
+        if settings.seconds:
+            spent = (time.monotonic() - started) / settings.seconds
+            place = min(start + int(spent * (settings.images - start)), settings.images)
+            # All processes stop at the same step.
+            late = bool(fabric.broadcast(spent >= 1)) if fabric.world_size > 1 else spent >= 1
+        place = max(place, images)
+        last = late or images >= settings.images
         values: dict[str, float] = {}
         if images - logged >= settings.log_images or last:
             values, logged = tally.take(fabric), images
@@ -131,9 +147,12 @@ def run_stage(
         if first and (last or time.monotonic() - saved > settings.checkpoint_seconds):
             save_state(stage, fabric, path, images, identity, best)
             saved = time.monotonic()
+        if late:
+            break
     if log is not None:
         log.close()
-    if first:
+    # A result that nothing was added to keeps its bytes: what was made with it is known by their hash.
+    if first and (images > start or not (folder / f"{stage.name}.safetensors").is_file()):
         if best is not None:
             best.put_back(stage)
         stage.finish(best.facts if best is not None else {})
@@ -156,13 +175,12 @@ def _batches(
     if not settings.ahead:
         yield from map(parts, begins)
         return
-    with ThreadPoolExecutor(1, "draw") as thread:
-        coming = thread.submit(parts, begins[0]) if begins else None
-        for following in (*begins[1:], None):
-            if coming is None:
-                return
-            ready = coming.result()
-            coming = thread.submit(parts, following) if following is not None else None
+    with ThreadPoolExecutor(AHEAD, "draw") as threads:
+        coming = deque(threads.submit(parts, begin) for begin in begins[:AHEAD])
+        for following in range(len(coming), len(begins) + len(coming)):
+            ready = coming.popleft().result()
+            if following < len(begins):
+                coming.append(threads.submit(parts, begins[following]))
             yield ready
 
 

@@ -1,5 +1,7 @@
 """Running means of losses, whole and by noise level."""
 
+from typing import cast
+
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -31,7 +33,7 @@ class Tally:
         """Means over all processes since the last call: `NAME`, and `NAME sigma LOW-HIGH` of the bins met."""
         means: dict[str, float] = {}
         for name, mine in self._sums.items():
-            (total, count) = fabric.all_reduce(mine, reduce_op="sum").cpu()
+            (total, count) = cast(Tensor, fabric.all_reduce(mine, reduce_op="sum")).cpu()
             means[name] = float(total.sum() / count.sum())
             means |= {
                 f"{name} {label}": float(total[i] / count[i]) for i, label in enumerate(BIN_NAMES) if count[i] > 0

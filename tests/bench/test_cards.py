@@ -1,4 +1,4 @@
-"""Cards as tables, and the tables of the README."""
+"""Cards as tables, and the tables of the documentation."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rsd_mri.bench.benches import BENCHES, OURS
-from rsd_mri.bench.cards import read_card, shipped_cards, shipped_tables
+from rsd_mri.bench.cards import ComparisonCard, read_card, shipped_cards, shipped_tables
+from rsd_mri.bench.experiments import EXPERIMENTS
 from rsd_mri.commands.bench import bench
 from rsd_mri.metrics.judging import CLEAN, MEASURED
 from rsd_mri.protocol import load_protocol, protocol_folder
 
-README = Path(__file__).parents[2] / "README.md"
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 BEGIN, END = "<!-- rsd-mri bench table -->", "<!-- end of the table -->"
 
 
 def card(protocol, truncated=None, seen=None):
     def row(name, where, value):
-        return {"name": name, "space": where, "frechet": value, "interval": 0.01}
+        return {
+            "name": name, "space": where, "images": 100, "frechet": value, "interval": 0.01, "precision": 0.5,
+            "recall": 0.5,
+        }
 
     rows = [row("teacher", CLEAN, 2.0), row("student", CLEAN, 1.0), row("student", MEASURED, 0.5)]
     if truncated:
@@ -26,6 +29,7 @@ def card(protocol, truncated=None, seen=None):
     return {
         "protocol": protocol, "rows": rows, "speed_up": 33.3, "ratio": 0.5, "ratio_truncated": truncated,
         "ratio_seen": seen, "images": 100, "features": "64 components", "data": "photographs 32x32",
+        "proximal": 0.5, "teacher_seconds_per_image": 0.1, "seconds_per_image": 0.003, "truncated_at": 0.2, "seed": 0,
     }
 
 
@@ -66,18 +70,19 @@ def test_what_is_no_card_is_refused(tmp_path, text, said):
 def test_cards_are_of_the_protocols_they_lie_beside():
     """Of the length that the protocol asks for; an experiment without one is named."""
     lying = {path.stem for path in protocol_folder().glob("*.json")}
-    wanted = {b.mini for b in BENCHES if b.name not in OURS} | {"pictures"}
+    wanted = {one.protocols["mini"] for one in EXPERIMENTS} | {"pictures"}
     assert lying <= wanted and (lying == wanted or "Not run yet: " in shipped_tables()[-1])
     for path in shipped_cards():
         found = read_card(path)
-        assert found["protocol"] == path.stem
-        if "trained_images" in found:
+        assert found.protocol == path.stem
+        assert found.as_dict() == json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, ComparisonCard):
             protocol = load_protocol(path.stem)
             lengths = {"teacher": protocol.teacher.images, "student": protocol.distillation.images}
-            assert found["trained_images"] == lengths
+            assert found.trained_images == lengths
 
 
-def test_the_readmes_table_is_that_of_the_cards():
-    text = README.read_text(encoding="utf-8")
+def test_the_table_of_the_results_is_that_of_the_cards():
+    text = RESULTS.read_text(encoding="utf-8")
     inside = text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip()
     assert inside.splitlines() == shipped_tables()

@@ -46,8 +46,8 @@ def test_bench_walks_the_whole_path(tmp_path, corruption, source):
         values["network"] = {**TINY["network"], "field": "real"}
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(build(Protocol, values, "tiny").to_yaml(), encoding="utf-8")
-    asked = ["run", "noise-0.2-cifar10", "--protocol", str(recipe), "--out", str(tmp_path / "run"), "-n", "100"]
-    done = CliRunner().invoke(bench, [*asked, "--device", "cpu", "--json"])
+    asked = ["run", "noise-0.2-cifar10", "--set", f"protocol={recipe}", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(bench, [*asked, "--set", "count=100", "--device", "cpu", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
     spaces = (CLEAN, SEEN, MEASURED)

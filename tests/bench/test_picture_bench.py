@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from data_prep.images import photographs
-from rsd_mri.bench.pictures import TASKS, degraded, enlarged, plainly_restored
+from rsd_mri.bench.restorations import TASKS, degraded, enlarged, plainly_restored
 from rsd_mri.commands.bench import bench
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.runs import train_run
@@ -65,8 +65,8 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
 
 
 def test_restore_bench_by_command(run, tmp_path):
-    asked = ["run", "restore", "--prior", str(run), "--out", str(tmp_path), "-n", "10", "--device", "cpu", "--json"]
-    done = CliRunner().invoke(bench, asked)
+    asked = ["run", "restore", "--set", f"prior={run}", "--out", str(tmp_path), "--set", "count=10"]
+    done = CliRunner().invoke(bench, [*asked, "--device", "cpu", "--json"])
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout.splitlines()[-1])["restored"]
     assert [row["task"] for row in rows] == [task.name for task in TASKS]

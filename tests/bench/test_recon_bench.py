@@ -9,9 +9,9 @@ import torch
 from typer.testing import CliRunner
 
 from rsd_mri.bench import peers, rival
-from rsd_mri.bench import recon as recon_bench
+from rsd_mri.bench import reconstructions as recon_bench
 from rsd_mri.bench.peers import all_peers
-from rsd_mri.bench.recon import Result, full_scans, rival_for, simulated_heads, table
+from rsd_mri.bench.reconstructions import Result, full_scans, rival_for, simulated_heads, table
 from rsd_mri.commands.bench import bench
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
@@ -29,7 +29,7 @@ def small():
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
     monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), ()))
-    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--rival-minutes", "0", "--json"])
+    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--set", "rival_minutes=0", "--json"])
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout.splitlines()[-1])
     rows = {row["method"]: row for row in found["rows"]}

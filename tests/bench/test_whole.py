@@ -23,8 +23,9 @@ TINY = {
 def run(tmp_path, values, data):
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(build(Protocol, values, "tiny").to_yaml(), encoding="utf-8")
-    asked = ["bench", "run", "noise-0.2-cifar10", "--scale", "paper", "--protocol", str(recipe), "--data", str(data)]
-    more = ["-n", "20", "--features", "principal", "--device", "cpu", "--json"]
+    asked = ["bench", "run", "noise-0.2-cifar10", "--scale", "paper", "--data", str(data)]
+    asked += ["--set", f"protocol={recipe}"]
+    more = ["--set", "count=20", "--set", "features=principal", "--device", "cpu", "--json"]
     done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run"), *more])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])

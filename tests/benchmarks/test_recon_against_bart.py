@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rsd_mri.bench.recon import all_peers, simulated_heads
+from rsd_mri.bench.reconstructions import all_peers, simulated_heads
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.intervals import undersampled

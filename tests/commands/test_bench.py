@@ -1,12 +1,16 @@
 """The bench commands."""
 
 import json
+import re
 import subprocess
 import sys
 
+import pytest
 from typer.testing import CliRunner
 
-from rsd_mri.bench.benches import BENCHES, OURS
+from rsd_mri.bench.bench import SCALES
+from rsd_mri.bench.benches import BENCHES
+from rsd_mri.bench.experiments import EXPERIMENTS
 from rsd_mri.commands.bench import bench
 from rsd_mri.rsd import linear
 
@@ -19,7 +23,8 @@ def test_list_names_every_experiment_with_its_published_figure():
     done = invoke("list", "--json")
     assert done.exit_code == 0
     benches = json.loads(done.stdout.splitlines()[-1])["benches"]
-    assert all(set(b) == {"name", "corruption", "data", "published", "figures", "source", "protocols"} for b in benches)
+    keys = {"name", "corruption", "data", "published", "figures", "source", "protocols", "scales"}
+    assert all(set(one) == keys for one in benches)
     names = [b["name"] for b in benches]
     assert len(names) == len(set(names))
     assert {"linear", "mri-r2", "mri-r4", "mri-r6", "mri-r8", "noise-0.2-cifar10"} <= set(names)
@@ -44,6 +49,33 @@ def test_an_unknown_name_is_one_sentence():
     assert "no bench named 'nothing'" in done.stderr and "Traceback" not in done.output
 
 
+def test_every_bench_has_scales_protocols_and_settings_that_there_are():
+    for name, one in BENCHES.items():
+        assert one.about.name == name and set(one.scales) <= set(SCALES) and one.scales
+        assert not one.protocols or set(one.protocols) == set(one.scales)
+        found = json.loads(invoke("show", name, "--json").stdout.splitlines()[-1])["settings"]["properties"]
+        assert found["seed"]["default"] == 0 and all("--set" not in key for key in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "recon", "--set", "rival_minutess=2"), "unknown key 'rival_minutess'; .*near it: rival_minutes"),
+        (("run", "recon", "--set", "rival_minutes=-1"), "bench recon: rival_minutes: expected at least 0, got -1"),
+        (("run", "linear", "--device", "cpu"), "bench linear: unknown key 'device'; known keys: seed"),
+        (("run", "restore", "--scale", "paper"), "bench restore: has no scale paper; there is mini"),
+        (("run", "recon", "--dry-run"), "--dry-run is for the published experiments"),
+        (("run", "mri-r4", "--set", "precision=8"), "precision: expected one of 32, bf16, 16, got '8'"),
+        (("run", "mri-r4", "--scale", "paper"), "bench mri-r4: needs its data .--data.. .*rsd-mri"),
+        (("run", "mri-r4", "--scale", "paper", "--data", "nowhere"), "bench mri-r4: nowhere is not there"),
+    ],
+)
+def test_what_a_bench_does_not_take_is_one_sentence(arguments, said):
+    done = invoke(*arguments)
+    assert done.exit_code == 2 and re.search(said, done.stderr), done.output
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_whole_experiment_says_its_cost():
     done = invoke("run", "noise-0.2-cifar10", "--scale", "paper", "--dry-run", "--json")
     assert done.exit_code == 0, done.output
@@ -52,15 +84,14 @@ def test_whole_experiment_says_its_cost():
     assert found["gpu_hours"]["teacher"] > 10 and "GPU hours" in done.stdout
 
 
+@pytest.mark.long
 def test_every_experiment_can_be_planned():
     """Parameters, memory and hours of the whole thing."""
-    for one in BENCHES:
-        if one.name in OURS:
-            continue
-        done = invoke("run", one.name, "--scale", "paper", "--dry-run", "--json")
+    for one in EXPERIMENTS:
+        done = invoke("run", one.about.name, "--scale", "paper", "--dry-run", "--json")
         assert done.exit_code == 0, done.output
         found = json.loads(done.stdout.splitlines()[-1])
-        assert found["protocol"] == one.whole and found["parameters"] > 2e7
+        assert found["protocol"] == one.protocols["paper"] and found["parameters"] > 2e7
         assert min(found["memory_bytes"].values()) > 2**30 and min(found["gpu_hours"].values()) > 10
 
 

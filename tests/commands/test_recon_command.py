@@ -95,3 +95,15 @@ def test_bad_calibrations_are_one_sentence(folder):
     assert "make one with `rsd-mri calibrate`" in done.stderr
     done = call("calibrate", folder / "under", "--prior", folder / "prior.safetensors", "--samples", 2, code=2)
     assert "needs fully sampled scans" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["zero-filled", "one-step", "posterior"])
+def test_stress_is_said_and_stored(folder, method):
+    prior = folder / "prior.safetensors"
+    done = call(
+        "recon", next((folder / "under").glob("*.h5")), "--method", method, "--prior", prior, "--samples", 2,
+        "--levels", 2, "--stress", "--out", folder / "stress", "--json",
+    )
+    (found,) = last(done)["reconstructions"]
+    assert found["checks"]["stress_factor"] >= 1
+    assert any("Worst case" in note for note in found["notes"])

@@ -9,21 +9,19 @@ from typer.testing import CliRunner
 
 from data_prep.downloads import DOWNLOADS, download_of, how_to_get
 from data_prep.images import _lefts, photographs, read_images
-from rsd_mri.bench.benches import BENCHES, OURS
+from rsd_mri.bench.experiments import EXPERIMENTS
 from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import load_protocol
 
-PUBLISHED = [bench for bench in BENCHES if bench.name not in OURS]
 
-
-@pytest.mark.parametrize("bench", PUBLISHED, ids=lambda bench: bench.name)
+@pytest.mark.parametrize("bench", EXPERIMENTS, ids=lambda one: one.about.name)
 def test_every_experiment_knows_its_data(bench):
-    found = download_of(bench.whole)
-    assert found is not None and bench.data.startswith(found.data) and found.page.startswith("https://")
-    assert download_of(bench.mini) is None
-    text = how_to_get(bench.whole, "bench")
-    assert found.page in text and text.endswith(f"rsd-mri bench run {bench.name} --scale paper --data "
+    found = download_of(bench.protocols["paper"])
+    assert found is not None and bench.about.data.startswith(found.data) and found.page.startswith("https://")
+    assert download_of(bench.protocols["mini"]) is None
+    text = how_to_get(bench.protocols["paper"], "bench")
+    assert found.page in text and text.endswith(f"rsd-mri bench run {bench.about.name} --scale paper --data "
                                                 f"{found.data.split()[0].lower()}-prepared")
 
 
@@ -67,6 +65,6 @@ def test_no_training_patch_shares_a_column_with_a_held_out_one(width, side):
 
 
 def test_whole_protocols_have_the_sizes_of_their_data():
-    for bench in PUBLISHED:
-        side = load_protocol(bench.whole).data.matrix
-        assert f"{side}x" in bench.data
+    for bench in EXPERIMENTS:
+        side = load_protocol(bench.protocols["paper"]).data.matrix
+        assert f"{side}x" in bench.about.data

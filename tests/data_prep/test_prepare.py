@@ -140,7 +140,7 @@ def test_a_worker_that_dies_takes_only_its_own_scan(folder, monkeypatch):
     (folder / "die.npy").write_bytes(b"x")
     monkeypatch.setattr(preparation, "on_one_thread", die_on_request)
     jobs = preparation._jobs(folder, None, PROTOCOL)[2]
-    entries = sorted(preparation._in_processes(jobs, 2), key=lambda e: e.source)
+    entries = sorted(preparation._run(jobs, 2, None), key=lambda e: e.source)
     assert [e.status for e in entries] == ["done", "done", "done", "failed"]
     assert "worker process died" in entries[3].reason
 

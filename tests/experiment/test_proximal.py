@@ -89,6 +89,7 @@ def judged_at(folder, stage):
     return {int(r[1]): float(r[4]) for r in rows if r[0] == stage and r[3] == "proximal distance"}
 
 
+@pytest.mark.long
 def test_the_last_weights_of_a_low_distance_are_the_result(slices, tmp_path, monkeypatch):
     averages = {}
     plain = loop.save_state
@@ -112,6 +113,7 @@ def test_the_last_weights_of_a_low_distance_are_the_result(slices, tmp_path, mon
         assert all(torch.equal(written[k], v) for k, v in averages[stage, chosen].items())
 
 
+@pytest.mark.long
 def test_held_out_items_are_not_trained_on(slices, tmp_path):
     run(slices, tmp_path / "a", JUDGED, stage="teacher")
     data_items = sorted(range(len(slices)), key=lambda i: slices.items[i])
@@ -131,6 +133,7 @@ class Killed(Exception):
     """Stands for a kill: nothing of the loop runs after it."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["teacher", "generator"])
 def test_the_best_so_far_survives_a_kill(slices, tmp_path, stage, monkeypatch):
     run(slices, tmp_path / "whole", JUDGED)

@@ -95,13 +95,13 @@ def test_files_are_matched_cropped_and_averaged_as_fastmri_does(tmp_path, key):
     for folder in ("same", "ours"):
         found = evaluate_files(tmp_path / "targets", tmp_path / folder)
         for name in ("nmse", "psnr", "ssim"):
-            assert found[name] == pytest.approx(metrics.means()[name.upper()], rel=1e-5)
-        assert [row["name"] for row in found["files"]] == ["a.h5", "b.h5"] and found["unused"] == []
+            assert getattr(found, name) == pytest.approx(metrics.means()[name.upper()], rel=1e-5)
+        assert [row.name for row in found.files] == ["a.h5", "b.h5"] and found.unused == []
     write(tmp_path / "ours" / "c_recon.h5", "reconstruction", prediction)
-    assert evaluate_files(tmp_path / "targets", tmp_path / "ours")["unused"] == ["c_recon.h5"]
+    assert evaluate_files(tmp_path / "targets", tmp_path / "ours").unused == ["c_recon.h5"]
     alone = evaluate_files(tmp_path / "targets" / "a.h5", tmp_path / "ours" / "a_recon.h5")
-    assert alone["psnr"] == pytest.approx(
-        evaluate_files(tmp_path / "targets", tmp_path / "ours")["files"][0]["psnr"]
+    assert alone.psnr == pytest.approx(
+        evaluate_files(tmp_path / "targets", tmp_path / "ours").files[0].psnr
     )
 
 

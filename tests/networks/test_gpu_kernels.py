@@ -14,7 +14,8 @@ SHAPES = [(3, 24, 6, 5), (2, 64, 33, 31), (4, 80, 16, 16), (2, 8, 1, 1), (1, 192
 
 
 def distance(a, b):
-    return float((a.double().cpu() - b.double().cpu()).norm() / b.double().cpu().norm())
+    a, b = a.detach().double().cpu(), b.detach().double().cpu()
+    return float((a - b).norm() / b.norm())
 
 
 @pytest.fixture(autouse=True)

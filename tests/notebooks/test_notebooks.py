@@ -1,11 +1,15 @@
 """The notebooks run from the first cell to the last, and are stored without outputs."""
 
 import os
+import re
+import sys
 from pathlib import Path
 
 import nbclient
 import nbformat
 import pytest
+
+import rsd_mri
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -32,16 +36,40 @@ def test_outputs_are_stripped(path):
         assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_they_use_the_interface_alone(path):
+    allowed = {"numpy", "matplotlib", "IPython", "ipywidgets", *sys.stdlib_module_names}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        for line in re.findall(r"^\s*((?:from|import) .*)$", cell.source, re.M):
+            assert line == "import rsd_mri as rsd" or re.split(r"[ .]", line)[1] in allowed, line
+        for name in re.findall(r"\brsd\.(\w+)", cell.source):
+            assert name in rsd_mri.__all__, name
+
+
+def executed(path, folder, monkeypatch):
+    """Run a notebook in a folder; give its pictures."""
+    notebook = nbformat.read(path, as_version=4)
+    # The kernel finds the package of this checkout.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
+    nbclient.NotebookClient(
+        notebook, timeout=540, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("default")
 def test_runs(path, tmp_path, monkeypatch):
-    notebook = nbformat.read(path, as_version=4)
-    # The kernel starts in an empty folder and finds the package of this checkout.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
-    nbclient.NotebookClient(
-        notebook, timeout=540, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
-    pictures = [
-        o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})
-    ]
-    assert pictures
+    assert executed(path, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("default")
+def test_all_run_one_after_the_other_in_one_folder(tmp_path, monkeypatch):
+    """As a reader goes through them: what one leaves in the folder does not stop another."""
+    for path in NOTEBOOKS:
+        assert executed(path, tmp_path, monkeypatch), path.stem

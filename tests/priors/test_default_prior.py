@@ -12,7 +12,7 @@ from rsd_mri.simulation import simulate_folder
 
 
 def test_it_is_small_whole_and_named_in_its_card():
-    assert sum(path.stat().st_size for path in PRIORS.rglob("*.safetensors")) < 8e6
+    assert all(path.stat().st_size < 8e6 for path in PRIORS.rglob("*.safetensors"))
     prior = load_prior(RECONSTRUCTION)
     assert prior.kind == "denoiser" and prior.teacher is not None and prior.teacher.kind == "teacher"
     text = (RECONSTRUCTION / "README.md").read_text()
@@ -24,7 +24,8 @@ def test_it_is_small_whole_and_named_in_its_card():
 def test_the_generator_is_named_in_its_card():
     generator = load_prior(GENERATION, "generator")
     assert generator.card.acceleration == 4.0
-    assert generator.sha256 in (GENERATION / "README.md").read_text()
+    text = (GENERATION / "README.md").read_text()
+    assert generator.sha256 in text and load_prior(GENERATION, "denoiser").sha256 in text
 
 
 def test_generate_without_a_run_uses_it(tmp_path, monkeypatch):
@@ -33,8 +34,10 @@ def test_generate_without_a_run_uses_it(tmp_path, monkeypatch):
     assert result.exit_code == 0, (result.output, result.exception)
     with h5py.File(tmp_path / "generated.h5") as file:
         assert {value.shape for value in file.values()} == {(3, 64, 64)}
-    refused = CliRunner().invoke(app, ["generate", "--with", "teacher"])
-    assert refused.exit_code == 2 and "has no teacher" in refused.output
+    by_teacher = CliRunner().invoke(app, ["generate", "-n", "1", "--with", "teacher", "--out", "taught.h5"])
+    assert by_teacher.exit_code == 0, (by_teacher.output, by_teacher.exception)
+    with h5py.File(tmp_path / "taught.h5") as file:
+        assert file.attrs["network_calls"] == 35
 
 
 def test_recon_without_options_uses_it(tmp_path):

@@ -24,6 +24,7 @@ from rsd_mri.protocol import (
 )
 from rsd_mri.protocol.sentences import members
 
+CHECKER = jsonschema.Draft202012Validator(schema())
 EARLIER = """\
 kind: gaussian-blur
 sigma: 0.2
@@ -138,18 +139,17 @@ def test_runs_and_weights_of_earlier_versions_are_read_and_continued():
 
 @pytest.mark.parametrize("name", protocol_names())
 def test_editors_accept_every_protocol(name):
-    jsonschema.validate(yaml.safe_load((protocol_folder() / f"{name}.yaml").read_text()), schema())
-    jsonschema.validate(yaml.safe_load(load_protocol(name).to_yaml()), schema())
+    CHECKER.validate(yaml.safe_load((protocol_folder() / f"{name}.yaml").read_text()))
+    CHECKER.validate(yaml.safe_load(load_protocol(name).to_yaml()))
 
 
 def test_editors_mark_what_is_refused_and_show_what_a_setting_means():
-    jsonschema.Draft202012Validator.check_schema(schema())
-    checker = jsonschema.Draft202012Validator(schema())
+    CHECKER.check_schema(CHECKER.schema)
     # Wrong order of two numbers and an even kernel are beyond a schema.
     for values, message in BAD:
         if "sigma_max" not in message and "odd" not in message and "finite" not in message:
-            assert not checker.is_valid(values), values
-    teacher = schema()["$defs"]["TeacherSettings"]["properties"]
+            assert not CHECKER.is_valid(values), values
+    teacher = CHECKER.schema["$defs"]["TeacherSettings"]["properties"]
     assert teacher["ema_halflife"]["description"] == "Half-life of the averaged weights [images]."
 
 

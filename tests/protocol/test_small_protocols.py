@@ -1,12 +1,13 @@
 """Every protocol of an experiment: network and data fit; of the small ones a step of each stage goes through."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from rsd_mri.bench.benches import BENCHES, MINI, OURS
+from rsd_mri.bench.experiments import EXPERIMENTS, MINI
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.experiment.runs import train_run
@@ -18,18 +19,17 @@ SHORT = {
     "data.volumes": "2", "data.slices": "2", "teacher.images": "2", "teacher.batch": "2", "distillation.images": "2",
     "distillation.batch": "2", "monitor.cost": "0",
 }
-PUBLISHED = [bench for bench in BENCHES if bench.name not in OURS]
 SMALL = [name for name in protocol_names() if name.startswith(MINI)]
 
 
 def test_every_experiment_has_a_small_protocol():
-    assert set(SMALL) == {bench.mini for bench in PUBLISHED}
+    assert set(SMALL) == {one.protocols["mini"] for one in EXPERIMENTS}
 
 
-@pytest.mark.parametrize("bench", PUBLISHED, ids=lambda bench: bench.name)
+@pytest.mark.parametrize("bench", EXPERIMENTS, ids=lambda one: one.about.name)
 def test_small_protocol_matches_its_experiment(bench):
     """The same corruption as the whole experiment, at another size; MRI masks to the size of the scans."""
-    small, whole = load_protocol(bench.mini), load_protocol(bench.whole)
+    small, whole = (load_protocol(bench.protocols[scale]) for scale in ("mini", "paper"))
     if small.corruption.kind == "undersampling":
         assert small.mask.acceleration == whole.mask.acceleration and whole.mask.acs_lines == 20
     else:
@@ -40,10 +40,10 @@ def test_small_protocol_matches_its_experiment(bench):
     assert small.data.matrix <= 48
 
 
-@pytest.mark.parametrize("bench", PUBLISHED, ids=lambda bench: bench.name)
+@pytest.mark.parametrize("bench", EXPERIMENTS, ids=lambda one: one.about.name)
 def test_networks_take_the_data_of_their_protocol(bench):
     """Without computing anything: shapes in are shapes out, for the small and the whole protocol."""
-    for name in (bench.mini, bench.whole):
+    for name in bench.protocols.values():
         protocol = load_protocol(name)
         side = protocol.data.matrix
         if protocol.corruption.kind == "undersampling":
@@ -67,14 +67,12 @@ def test_networks_take_the_data_of_their_protocol(bench):
         assert out.shape == shape and out.dtype == dtype
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SMALL)
 def test_small_protocol_takes_a_step_of_each_stage(name, tmp_path):
-    losses = {}
-    options = TrainOptions(device="cpu")
-    done = train_run(
-        load_protocol(name).with_values(SHORT), tmp_path, None, options,
-        lambda stage, seen, total, values: losses.setdefault(stage, dict(values)),
-    )
-    assert done["images"] == {"teacher": 2, "generator": 2}
-    found = [value for values in losses.values() for value in values.values()]
-    assert found and np.isfinite(found).all()
+    done = train_run(load_protocol(name).with_values(SHORT), tmp_path, None, TrainOptions(device="cpu"))
+    assert done.images == {"teacher": 2, "generator": 2}
+    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["stage"] for row in rows} == {"teacher", "generator"}
+    assert np.isfinite([float(row["value"]) for row in rows]).all()

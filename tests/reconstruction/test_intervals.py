@@ -23,7 +23,7 @@ from rsd_mri.reconstruction.intervals import (
     read_calibration,
     undersampled,
     with_interval,
-    with_package_interval,
+    with_own_interval,
     write_calibration,
 )
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
@@ -93,17 +93,29 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     monkeypatch.setattr(calibration, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
     rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
-    assert with_package_interval(rec) is rec
+    assert with_own_interval(rec) is rec
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
     sampled = replace(
         rec, posterior=PosteriorPart(samples, pooled_std(samples[:, 0])[None]), prior=PriorUse("x", "abc"),
         acceleration=3.6, parameters={"sampler": "annealing", "levels": 24},
     )
-    assert np.allclose(with_package_interval(sampled).half_width, 2.5 * sampled.std)
+    assert np.allclose(with_own_interval(sampled).half_width, 2.5 * sampled.std)
     settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}
     another = replace(sampled, prior=PriorUse("x", "another"))
-    for other in (another, *(replace(sampled, parameters=s) for s in settings)):
-        assert with_package_interval(other) is other
+    unknown = (another, *(replace(sampled, parameters=s) for s in settings))
+    for other in unknown:
+        assert with_own_interval(other) is other
+    # The scan's own lines widen the interval, and stand alone where nothing is known or the pattern is of points.
+    told = {"own_lines": 5.0, "own_lines_factor": 4 * calibration.TYPICAL, "own_lines_error": 0.1}
+    wide = with_own_interval(replace(sampled, checks=told))
+    assert np.allclose(wide.half_width, 2 * 2.5 * sampled.std)
+    assert any("left out of this scan" in note for note in wide.notes)
+    points = replace(sampled, mask=np.ones((48, 40), bool))
+    told = {**told, "own_lines_factor": 4.0}
+    for other in (points, *unknown):
+        assert np.allclose(
+            with_own_interval(replace(other, checks=told)).half_width, 2 * calibration.OWN_ALONE * sampled.std
+        )
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

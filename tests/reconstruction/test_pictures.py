@@ -18,7 +18,7 @@ from rsd_mri.priors.prior import Inputs
 from rsd_mri.progress import SILENT
 from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.pictures.degradations import Degradation, law_of, restore
+from rsd_mri.reconstruction.pictures.degradations import Degradation, corruption_of, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.training.fabric import TrainOptions
@@ -100,11 +100,11 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(InputError, match=said):
             degradation.operator(picture, seen)
     with pytest.raises(InputError, match="1 channels cannot restore a picture of 3"):
-        law_of(law, (3, 16, 16))
+        corruption_of(law, (3, 16, 16))
     blurred = GaussianPrior()
     object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=GaussianBlurSettings()))
     with pytest.raises(InputError, match="models gaussian-blur measurements"):
-        law_of(blurred, (1, 16, 16))
+        corruption_of(blurred, (1, 16, 16))
 
 
 def test_quality_of_a_known_error():

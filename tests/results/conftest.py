@@ -29,7 +29,7 @@ def make(n_slices: int = 3, readout: int = 40, phase_encode: int = 32, method: s
         residual=np.full(n_slices, 1.02, np.float32),
         sigma=np.full(n_slices, 0.01, np.float32),
         seconds=np.full(n_slices, 0.8),
-        title={"posterior": "Posterior mean", "zero-filled": "Zero-filled"}.get(method, method),
+        title={"posterior": "Posterior mean", "cg-sense": "CG-SENSE", "zero-filled": "Zero-filled"}.get(method, method),
         posterior=PosteriorPart(samples, samples.std(0)) if posterior else None,
         prior=PriorUse("brain.safetensors", "c0ffee" * 10) if posterior else None,
         notes=("one set of maps: the second eigenvalue is below 0.9",) if posterior else (),

@@ -107,4 +107,4 @@ def test_fastmri_reads_the_file(tmp_path):
         read = fastmri.data.transforms.center_crop(file["reconstruction"][()], (9, 9))
     expected = fastmri.evaluate.ssim(fastmri.data.transforms.center_crop(target, (9, 9)), read).item()
     found = evaluate_files(tmp_path / "targets", tmp_path / "predictions")
-    assert found["ssim"] == pytest.approx(expected, rel=1e-5)
+    assert found.ssim == pytest.approx(expected, rel=1e-5)

@@ -23,7 +23,10 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin  # noqa: 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with chromedriver")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with chromedriver"),
+]
 
 ROWS, COLUMNS = 40, 32
 BRIGHT, STEM, EMPTY, UNSURE = (9, 12), (16, 9), (30, 9), (32, 22)

@@ -168,7 +168,7 @@ def test_empty_arrays(path, shape):
         (np.ones((2, 3, 16, 12), np.float32), "complex"),
         (np.ones((2, 3, 16, 12, 2), np.float32), "complex"),
         (np.ones((16, 12), np.complex64), "[slice, coil, readout, phase_encode]"),
-        (np.ones((1, 2, 3, 16, 12), np.complex64), "[slice, coil, readout, phase_encode]"),
+        (np.ones((1, 1, 2, 3, 16, 12), np.complex64), "[slice, coil, readout, phase_encode]"),
         (np.ones((1, 300, 16, 12), np.complex64), "300 coils"),
         (np.ones((1, 16, 12, 2), np.complex64), "fewer than 4"),
         ("text", "complex"),
@@ -190,8 +190,8 @@ def test_kspace_that_is_a_group(path):
     ("mask", "word"),
     [
         (np.ones(11), "[12] or [16, 12]"),
-        (np.ones((12, 16)), "[12] or [16, 12]"),
-        (np.full(12, 2.0), "0 and 1"),
+        (np.ones((12, 15)), "[12] or [16, 12]"),
+        (np.arange(12), "0 and 1"),
         (np.full(12, np.nan), "0 and 1"),
         (np.zeros(12), "no point"),
         ("text", "0 and 1"),
@@ -257,10 +257,12 @@ def test_slices_with_different_masks_are_refused(tmp_path):
     refused(tmp_path / "a.npy", "slice 0", "undersampled differently")
 
 
-def test_uncentred_kspace_is_noted(tmp_path):
+def test_uncentred_kspace_is_centred(tmp_path):
     kspace = make_scan((1, 2, 32, 32)).kspace
     np.save(tmp_path / "a.npy", np.fft.ifftshift(kspace, axes=(-2, -1)))
-    assert any("corner" in note for note in read_scan(tmp_path / "a.npy").notes)
+    scan = read_scan(tmp_path / "a.npy")
+    assert any("index 0" in note for note in scan.notes)
+    assert np.array_equal(scan.kspace, kspace)
 
 
 def test_stray_zeros_are_measured(tmp_path):

@@ -47,8 +47,8 @@ def test_patch_larger_than_the_image_is_cut():
 def test_run_resumes_and_its_prior_reconstructs(tmp_path):
     options = TrainOptions(device="cpu")
     done = train_denoiser(images(), PROTOCOL, tmp_path, options, SILENT, Card(data="test"))
-    assert done["images"] == {"denoiser": 16}
-    assert train_denoiser(images(), PROTOCOL, tmp_path, options, SILENT, Card())["images"] == {"denoiser": 0}
+    assert done.images == {"denoiser": 16}
+    assert train_denoiser(images(), PROTOCOL, tmp_path, options, SILENT, Card()).images == {"denoiser": 0}
     prior = load_prior(tmp_path)
     assert prior.kind == "denoiser"
     csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)

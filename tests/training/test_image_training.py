@@ -42,23 +42,23 @@ def run(protocol, folder, data=None, stage="all"):
 def test_every_corruption_trains_distils_and_generates(tmp_path, corruption):
     protocol = build(Protocol, {**SETTINGS, "corruption": corruption}, "test")
     done = run(protocol, tmp_path)
-    assert done["images"] == {"teacher": 8, "generator": 8}
+    assert done.images == {"teacher": 8, "generator": 8}
     side = 8 if corruption["kind"] == "super-resolution" else 16
     for network, size in (("teacher", side), ("generator", 16)):
         out = tmp_path / f"{network}.h5"
-        generate_file(tmp_path, 3, network, out, 2, 0.0, "cpu", 0, lambda _: None, write_contact_sheet)
+        generate_file(tmp_path, 3, network, out, 2, 0.0, "cpu", 0, SILENT, write_contact_sheet)
         with h5py.File(out) as file:
             assert file["images"].shape == (3, 3, size, size)
             assert np.isfinite(file["images"][:]).all() and file["images"][:].std() > 0
         with Image.open(tmp_path / f"{network}.png") as sheet:
             assert sheet.mode == "RGB"
-    assert run(protocol, tmp_path)["images"] == {"teacher": 0, "generator": 0}
+    assert run(protocol, tmp_path).images == {"teacher": 0, "generator": 0}
 
 
 def test_consistency_and_the_clamped_law_train(tmp_path):
     settings = {**SETTINGS, "corruption": {"kind": "noise", "sigma": 0.4}}
     settings["teacher"] = {"images": 8, "batch": 4, "consistency": 1.0, "noise_law": "clamped"}
-    assert run(build(Protocol, settings, "test"), tmp_path, stage="teacher")["images"] == {"teacher": 8}
+    assert run(build(Protocol, settings, "test"), tmp_path, stage="teacher").images == {"teacher": 8}
 
 
 def test_a_complex_network_on_real_images_is_refused(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rsd_mri.datasets.slices import UndersampledSlices
-from rsd_mri.experiment.runs import restore
+from rsd_mri.experiment.restoring import restore
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
 from rsd_mri.progress import SILENT, Progress
@@ -44,19 +44,18 @@ def prior(folder, seed):
 def test_restored_once_and_anew_under_another_prior(tmp_path):
     slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
     told = []
-    watched = Progress.of(lambda share: told.append(share) if share else None)
     for name in ("one", "other", "run"):
         (tmp_path / name).mkdir()
     one, other, run = prior(tmp_path / "one", 0), prior(tmp_path / "other", 1), tmp_path / "run"
-    first = restore(slices, PROTOCOL, run, watched, one)
-    assert first.shape == (2, 16, 16) and told == [0.5, 0.5, 1.0]
-    assert torch.equal(restore(slices, PROTOCOL, run, watched, one), first) and len(told) == 3
-    second = restore(slices, PROTOCOL, run, watched, other)
-    assert not torch.allclose(second, first, atol=1e-3) and len(told) == 6
+    first = restore(slices, PROTOCOL, run, Progress.of(told.append), one)
+    assert first.shape == (2, 16, 16) and told == [1.0]
+    assert torch.equal(restore(slices, PROTOCOL, run, Progress.of(told.append), one), first) and len(told) == 1
+    second = restore(slices, PROTOCOL, run, Progress.of(told.append), other)
+    assert not torch.allclose(second, first, atol=1e-3) and len(told) == 2
     plain = replace(PROTOCOL, denoiser=DenoiserSettings(restored_by="tv"))
-    restore(slices, plain, run, watched, other)
-    assert restore(slices, plain, run, watched, one).shape == (2, 16, 16) and len(told) == 9
-    assert torch.equal(restore(slices, PROTOCOL, run, watched, other), second) and len(told) == 9
+    restore(slices, plain, run, Progress.of(told.append), other)
+    assert restore(slices, plain, run, Progress.of(told.append), one).shape == (2, 16, 16) and len(told) == 3
+    assert torch.equal(restore(slices, PROTOCOL, run, Progress.of(told.append), other), second) and len(told) == 3
 
 
 def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):

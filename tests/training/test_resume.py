@@ -29,10 +29,10 @@ def with_lengths(teacher, generator):
 
 def test_stopped_and_continued_equals_uninterrupted(slices, tmp_path):
     whole = run(slices, tmp_path / "whole")
-    assert whole["images"] == {"teacher": 16, "generator": 8}
+    assert whole.images == {"teacher": 16, "generator": 8}
     run(slices, tmp_path / "parts", with_lengths(8, 8), stage="teacher")
     seen = run(slices, tmp_path / "parts", stage="teacher")
-    assert seen["images"] == {"teacher": 8}
+    assert seen.images == {"teacher": 8}
     run(slices, tmp_path / "parts", with_lengths(16, 4), stage="generator")
     run(slices, tmp_path / "parts", stage="generator")
     for name in ("teacher", "generator"):
@@ -55,7 +55,7 @@ def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
             moved[name, stage] = sum(float((end[k] - start[k]).abs().sum()) for k in end)
     assert moved["gentle", "teacher"] < moved["plain", "teacher"]
     longer = gentle.with_values({"teacher.images": "24", "teacher.cooldown": "4"})
-    assert run(slices, tmp_path / "gentle", longer, stage="teacher")["images"] == {"teacher": 8}
+    assert run(slices, tmp_path / "gentle", longer, stage="teacher").images == {"teacher": 8}
 
 
 def test_training_never_reads_outside_the_mask(slices, tmp_path):
@@ -82,7 +82,7 @@ def test_other_protocol_is_refused_and_fresh_starts_over(slices, tmp_path):
     other = with_lengths(8, 4).with_values({"teacher.learning_rate": "0.5"})
     with pytest.raises(InputError, match="another protocol; continue it with the same one, or start over with --fresh"):
         run(slices, tmp_path, other, stage="teacher")
-    assert run(slices, tmp_path, other, stage="teacher", fresh=True)["images"] == {"teacher": 8}
+    assert run(slices, tmp_path, other, stage="teacher", fresh=True).images == {"teacher": 8}
 
 
 def test_log_has_no_row_twice(slices, tmp_path):
@@ -135,7 +135,7 @@ def test_kill_minus_nine_in_the_middle_of_a_checkpoint(slices, tmp_path, moment,
     assert len(list(folder.iterdir())) == 2  # the old checkpoint, and what was being written
     _, metadata = load_tensors(folder / "teacher.safetensors")
     assert metadata["images"] == 8
-    assert run(slices, tmp_path / "killed", stage="teacher")["images"] == {"teacher": 8}
+    assert run(slices, tmp_path / "killed", stage="teacher").images == {"teacher": 8}
     assert [p.name for p in folder.iterdir()] == ["teacher.safetensors"]
     a, b = (load_file(tmp_path / n / "teacher.safetensors") for n in ("whole", "killed"))
     assert all(torch.equal(a[k], b[k]) for k in a)

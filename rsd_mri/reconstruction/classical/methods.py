@@ -104,7 +104,8 @@ def l1_wavelet(
     seed
         Of the shifts.
     """
-    shrink = WaveletShrinkage(operator.csm.shape[-2:], wavelet, levels, keep_coarse)
+    rows, columns = operator.csm.shape[-2:]
+    shrink = WaveletShrinkage((rows, columns), wavelet, levels, keep_coarse)
     rng = generator("l1-wavelet", seed)
 
     def proximal(image: Tensor, amount: Tensor) -> Tensor:
@@ -170,6 +171,7 @@ def fista(
     amount = _per_item(regularisation, right) * step
     x = right
     ahead, t = x, torch.ones_like(energy(x))
+    active = torch.ones_like(t, dtype=torch.bool)
     for _ in range(iterations):
         new = proximal(ahead - step * (gram(ahead) - right), amount)
         change = new - x
@@ -177,8 +179,10 @@ def fista(
         t = torch.where(uphill, 1.0, t)
         t_new = (1 + torch.sqrt(1 + 4 * t * t)) / 2
         ahead = new + ((t - 1) / t_new) * change
-        x, t = new, t_new
-        if bool((energy(change) <= tolerance**2 * energy(x)).all()):
+        # An item that is done keeps still: it does not depend on those beside it.
+        x, t = torch.where(active, new, x), t_new
+        active = active & (energy(change) > tolerance**2 * energy(new))
+        if not bool(active.any()):
             break
     return x
 

@@ -33,7 +33,7 @@ class Classical:
     prior: ClassVar[None] = None
 
     def run(
-        self, operator: "Sense", kspace: "Tensor", sigma: float, keys: "Sequence[Key]" = (),  # noqa: ARG002
+        self, operator: "Sense", kspace: "Tensor", sigma: "float | Tensor", keys: "Sequence[Key]" = (),  # noqa: ARG002
         progress: Progress = SILENT, first: "Tensor | None" = None,  # noqa: ARG002
     ) -> "Tensor":
         """Reconstruct one slice, [1, (set,) readout, phase_encode]."""
@@ -53,6 +53,9 @@ class Classical:
     def quick(self) -> "Classical":
         """Itself."""
         return self
+
+    def pair(self) -> None:
+        """There is no spread."""
 
     def parameters(self) -> dict[str, Any]:
         """None are set."""

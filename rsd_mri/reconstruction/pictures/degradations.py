@@ -115,7 +115,7 @@ def restore(
         If the prior is none of whole images, or the picture does not fit it or the degradation.
     """
     operator, shape = degradation.operator(picture, seen)
-    law = law_of(prior, shape)
+    corruption = corruption_of(prior, shape)
     operator = operator.to(picture.device)
     y = picture[None]
     if degradation.kind == "inpainting":
@@ -124,11 +124,11 @@ def restore(
     start = conjugate_gradient(lambda v: gram(v) + START_RIDGE * v, right)
     floor = prior.card.floor
     problem = Problem(
-        operator, y, max(degradation.sigma, ROUNDING, SMALLEST_LEVEL), law_denoiser(prior, law, keys),
+        operator, y, max(degradation.sigma, ROUNDING, SMALLEST_LEVEL), denoiser_of_images(prior, corruption, keys),
         keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, progress,
         whole=floor == 0,
     )
-    lowest = max(sampler.sigma_min, float(law.draw(keys)[1].max()))
+    lowest = max(sampler.sigma_min, float(corruption.draw(keys)[1].max()))
     if degradation.kind == "noise" and degradation.sigma <= lowest and floor == 0:
         # The sampler would start where it ends: what it adds to the picture it could not take away again.
         with torch.no_grad():
@@ -137,7 +137,7 @@ def restore(
         return replace(sampler, sigma_min=lowest, sigma_max=max(sampler.sigma_max, lowest)).sample(problem)
 
 
-def law_of(prior: Prior, shape: tuple[int, int, int]) -> Corruption:
+def corruption_of(prior: Prior, shape: tuple[int, int, int]) -> Corruption:
     """The law of a prior's training data, for images of a shape.
 
     Raises
@@ -151,21 +151,22 @@ def law_of(prior: Prior, shape: tuple[int, int, int]) -> Corruption:
         raise InputError(
             f"{prior.path}: a prior of {prior.inputs.image_shape[0]} channels cannot restore a picture of {shape[0]}"
         )
-    law = image_corruption(prior.protocol, shape)
-    if law.models_measurements:
+    corruption = image_corruption(prior.protocol, shape)
+    if corruption.models_measurements:
         raise InputError(
             f"{prior.path}: this teacher models {prior.protocol.corruption.kind} measurements, not images; take a "
             "run on noise or inpainting"
         )
-    return law
+    return corruption
 
 
-def law_denoiser(prior: Prior, law: Corruption, keys: Sequence[Key]) -> Denoise:
-    """The prior's denoiser, which sees images as it did in training: through a fresh A~ of its law at each step."""
+def denoiser_of_images(prior: Prior, corruption: Corruption, keys: Sequence[Key]) -> Denoise:
+    """The prior's denoiser, which sees images as it did in training: through a fresh A~ at each step."""
 
     def denoise(x: Tensor, t: Tensor, step: int) -> Tensor:
         step_keys = [(*k, "denoise", step) for k in keys]
-        further = law.further(law.draw(step_keys)[0], step_keys).to(x.device)
-        return prior.denoiser(further.gram(x), t, law.condition(further))
+        further = corruption.further(corruption.draw(step_keys)[0], step_keys).to(x.device)
+        found: Tensor = prior.denoiser(further.gram(x), t, corruption.condition(further))
+        return found
 
     return denoise

@@ -22,26 +22,63 @@ from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 
+@dataclass(frozen=True)
+class Restoration:
+    """One picture that was restored and written; what is None does not apply."""
+
+    picture: str
+    degradation: Degradation
+    settings: dict[str, str | int | float]
+    """Of the sampler."""
+    samples: int
+    std: float
+    """Standard deviation over the samples, mean over the pixels."""
+    std_white: float
+    """What is white in the picture of the standard deviation."""
+    seed: int
+    prior: str
+    prior_hash: str
+    files: list[str]
+    psnr: float | None = None
+    """Against the reference [dB]."""
+    ssim: float | None = None
+    psnr_given: float | None = None
+    """The same of the picture as it was given."""
+    ssim_given: float | None = None
+    version: str = __version__
+    not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        found = "" if self.psnr is None else f", PSNR {self.psnr:.2f} dB, SSIM {self.ssim:.3f}"
+        given = "" if self.psnr_given is None else f" (as given: PSNR {self.psnr_given:.2f} dB)"
+        return [
+            f"{self.picture}: mean of {self.samples} samples, std {self.std:.3f}{found}{given}",
+            *(f"  {path}" for path in self.files),
+        ]
+
+
 @dataclass
 class Restored:
     """What was written, and what failed."""
 
-    written: list[dict[str, Any]] = field(default_factory=list)
+    written: list[Restoration] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """For a person."""
-        lines = []
-        for one in self.written:
-            quality = f", PSNR {one['psnr']:.2f} dB, SSIM {one['ssim']:.3f}" if "psnr" in one else ""
-            given = f" (as given: PSNR {one['psnr_given']:.2f} dB)" if "psnr_given" in one else ""
-            lines.append(f"{one['picture']}: mean of {one['samples']} samples, std {one['std']:.3f}{quality}{given}")
-            lines += [f"  {path}" for path in one["files"]]
-        return [*lines, NOT_FOR_DIAGNOSTIC_USE]
+        return [*(line for one in self.written for line in one.lines()), NOT_FOR_DIAGNOSTIC_USE]
 
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
-        return {"restorations": self.written, "failures": self.failures, "not_for_diagnostic_use": True}
+        return {
+            "restorations": [one.as_dict() for one in self.written], "failures": self.failures,
+            "not_for_diagnostic_use": True,
+        }
 
 
 def restore_files(
@@ -87,7 +124,7 @@ def restore_files(
 def _restore_file(
     path: Path, prior: Prior, degradation: Degradation, samples: int, sampler: Sampler, out: Path | None,
     mask: Path | None, reference: Path | None, seed: int, progress: Progress,
-) -> dict[str, Any]:
+) -> Restoration:
     channels = (prior.inputs.image_shape or (3,))[0]
     picture = read_picture(path, channels)
     truth = None if reference is None else read_picture(_reference_of(path, reference), channels)
@@ -102,25 +139,24 @@ def _restore_file(
     if not np.isfinite(found).all():
         raise InputError(f"{path}: the sampler gave undefined values; take more --levels or another --sampler")
     mean, spread = found.mean(0), found.std(0, ddof=1) if samples > 1 else np.zeros_like(found[0])
-    facts: dict[str, Any] = {
-        "picture": str(path), "degradation": asdict(degradation), "settings": sampler.parameters(), "samples": samples,
-        "std": float(spread.mean()), "std_white": float(spread.max()), "seed": seed, "prior": str(prior.path),
-        "prior_hash": prior.sha256, "version": __version__, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
-    }
+    found_quality: dict[str, Any] = {}
     if truth is not None:
-        facts |= quality(truth, mean, "")
+        found_quality |= quality(truth, mean, "")
         if picture.shape == truth.shape:
-            facts |= quality(truth, picture, "_given")
+            found_quality |= quality(truth, picture, "_given")
     folder = out or path.parent
     files = {end: folder / f"{path.stem}_{end}" for end in ("restored.png", "std.png", "samples.npy", "restored.json")}
     write_picture(files["restored.png"], (mean + 1) / 2)
     write_picture(files["std.png"], spread / max(float(spread.max()), 1e-12))
     with written_whole(files["samples.npy"]) as partial, partial.open("wb") as file:
         np.save(file, found)
-    facts["files"] = [str(file) for file in files.values()]
+    done = Restoration(
+        str(path), degradation, sampler.parameters(), samples, float(spread.mean()), float(spread.max()), seed,
+        str(prior.path), prior.sha256, [str(file) for file in files.values()], **found_quality,
+    )
     with written_whole(files["restored.json"]) as partial:
-        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    return facts
+        partial.write_text(json.dumps(done.as_dict(), indent=1) + "\n", encoding="utf-8")
+    return done
 
 
 def quality(truth: NDArray[np.float32], image: NDArray[np.float32], suffix: str) -> dict[str, float]:
@@ -164,7 +200,9 @@ def read_picture(path: Path, channels: int) -> NDArray[np.float32]:
             f"{path}: expected a picture of {channels} channels, bytes or real in [-1, 1], got {array.dtype} "
             f"{list(array.shape)}"
         )
-    return (array / np.float32(127.5) - 1 if array.dtype == np.uint8 else array).astype(np.float32)
+    real = array / np.float32(127.5) - 1 if array.dtype == np.uint8 else array
+    found: NDArray[np.float32] = real.astype(np.float32)
+    return found
 
 
 def write_picture(path: Path, image: NDArray[np.floating]) -> None:

@@ -37,12 +37,12 @@ class OneStep:
     through_network: ClassVar[bool] = False
 
     def run(
-        self, operator: Sense, kspace: Tensor, sigma: float, keys: Sequence[Key] = (),  # noqa: ARG002
+        self, operator: Sense, kspace: Tensor, sigma: float | Tensor, keys: Sequence[Key] = (),  # noqa: ARG002
         progress: Progress = SILENT, first: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
         """Reconstruct one slice, [1, (set,) readout, phase_encode], prepared units."""
         with torch.no_grad():
-            return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, sigma)
+            return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
     def candidates(self) -> "Sequence[OneStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
@@ -55,6 +55,9 @@ class OneStep:
     def quick(self) -> "OneStep":
         """Itself."""
         return self
+
+    def pair(self) -> None:
+        """There is no spread."""
 
     def parameters(self) -> Parameters:
         """As they are stored."""
@@ -87,8 +90,8 @@ class Posterior:
         return self.sampler.start or ("tv" if self.prior.teacher is None else "one-step")
 
     def run(
-        self, operator: Sense, kspace: Tensor, sigma: float, keys: Sequence[Key], progress: Progress = SILENT,
-        first: Tensor | None = None,
+        self, operator: Sense, kspace: Tensor, sigma: float | Tensor, keys: Sequence[Key],
+        progress: Progress = SILENT, first: Tensor | None = None,
     ) -> Tensor:
         """Draw one posterior sample per key.
 
@@ -97,7 +100,7 @@ class Posterior:
         operator, kspace
             Of one slice or several, [slice, ...].
         sigma
-            Noise level of the k-space, prepared units.
+            Noise level of the k-space, prepared units; with one sample a slice it may be one per slice.
         keys
             One per sample; as many for each slice, all of the first slice first.
         progress
@@ -111,18 +114,15 @@ class Posterior:
             [slice times sample, (set,) readout, phase_encode], prepared units.
         """
         # Where the noise is unknown or none, the network's own limit stands in.
-        sigma = max(sigma, SMALLEST_LEVEL)
-        # One by one: they stop when they are done, and a slice must not wait for another.
-        begin = self.first()
-        firsts = [begin.run(one, y, sigma) for one, y in _slices(operator, kspace)] if first is None else first.split(1)
+        sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
+        firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         n = len(keys) // len(kspace)
         if n > 1 and len(kspace) > 1:
             operator = _repeated(operator, n)
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
         problem = Problem(
-            operator, kspace, sigma, restorer.denoise, keyed_noise(keys),
-            torch.cat([image.expand(n, *image.shape[1:]) for image in firsts]),
+            operator, kspace, sigma, restorer.denoise, keyed_noise(keys), firsts.repeat_interleave(n, 0),
             self.prior.protocol.teacher.sigma_data, restorer.floor, progress, restorer.whole, width_of(operator),
             restorer.level,
         )
@@ -133,9 +133,9 @@ class Posterior:
     def candidates(self) -> "Sequence[Posterior]":
         """From the teacher's one-step image, or from total variation, where the sampler leaves that open.
 
-        A generator knows one noise level: it cannot restore what other lines are left out for.
+        A sampler that needs a generator has none: that knows one noise level, and cannot restore what is left out.
         """
-        if self.prior.kind == "generator":
+        if self.sampler.network is not None:
             return []
         if self.sampler.start is not None or self.prior.teacher is None:
             return [self]
@@ -150,12 +150,29 @@ class Posterior:
         start = "tv" if self.start == "zero-filled" else self.start
         return Posterior(self.prior, replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), 1)
 
+    def pair(self) -> "Posterior | None":
+        """Two samples of half the levels; none by a generator, which knows one noise level."""
+        if self.sampler.network is not None:
+            return None
+        return replace(self, samples=2, sampler=replace(self.sampler, levels=(self.sampler.levels + 1) // 2))
+
     def parameters(self) -> Parameters:
         """As they are stored."""
         return {
             "samples": self.samples, **self.sampler.parameters(), "start": self.start,
             "consistency": self.consistency, **_teacher(self.prior),
         }
+
+
+def _starts(begin: OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
+    """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
+    if kspace.is_cuda and isinstance(begin, Classical):
+        return begin.run(operator, kspace, sigma)
+    # One by one: they stop when they are done, and on a processor a slice must not wait for another.
+    levels = sigma.expand(len(kspace)).tolist() if isinstance(sigma, Tensor) else [sigma] * len(kspace)
+    return torch.cat([
+        begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)
+    ])
 
 
 def _teacher(prior: Prior) -> Parameters:

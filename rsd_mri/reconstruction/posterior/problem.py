@@ -30,8 +30,8 @@ class Problem:
     kspace: Tensor
     """y, [item, coil, readout, phase_encode], or [item, channel, y, x] where images are real; a batch of one serves
     all items."""
-    sigma: float
-    """Noise level of y."""
+    sigma: float | Tensor
+    """Noise level of y: one number, or one per item [item]."""
     denoise: Denoise
     """D(x, t)."""
     noise: Noise
@@ -52,8 +52,10 @@ class Problem:
     """The one noise level of a denoiser that is a one-step generator."""
 
     @property
-    def precision(self) -> float:
-        """1 / sigma^2."""
+    def precision(self) -> float | Tensor:
+        """1 / sigma^2; of several noise levels with axes of size one, so that it broadcasts against images."""
+        if isinstance(self.sigma, Tensor):
+            return self.sigma.reshape(-1, *(1,) * (self.start.ndim - 1)) ** -2
         return 1 / self.sigma**2
 
     @cached_property
@@ -75,7 +77,7 @@ class Problem:
         like = self.kspace.expand(len(self.start), *self.kspace.shape[1:])
         return self.operator.adjoint(self.noise(step, what, like))
 
-    def spread(self, t: float) -> Tensor:
+    def gaussian_variance(self, t: float) -> Tensor:
         """Variance of an image of power sd^2 given itself with noise of level t."""
         return self.start.real.new_tensor(t**2 * self.sigma_data**2 / (t**2 + self.sigma_data**2))
 

@@ -16,7 +16,7 @@ from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
-from rsd_mri.reconstruction.posterior.support import Window, windows_of
+from rsd_mri.reconstruction.posterior.support import Window, whole_fields, windows_of
 
 SMALLEST_LEVEL = 0.002
 """Below this noise level no network is trained."""
@@ -105,6 +105,19 @@ class WholeImages(_Bound):
         return self.data_step(adjoint_kspace, estimate, level, sigma)
 
 
+class FramedImages(WholeImages):
+    """A denoiser that learned from images neither cut nor turned: it knows their framing, and is shown it as it is."""
+
+    @cached_property
+    def windows(self) -> list[Window]:
+        """The whole field of view."""
+        return whole_fields(self.operator.csm)
+
+    def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:  # noqa: ARG002
+        """Denoise the image as it is."""
+        return self.by_sets(x, t, None)
+
+
 class ShownImages(_Bound):
     """A teacher, which was trained on undersampled data only and knows images through further-corrupted operators.
 
@@ -172,7 +185,8 @@ def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Rest
     keys
         One per item, for `denoise`.
     """
-    return RESTORERS[prior.kind](prior, operator, keys)
+    framed = prior.kind == "denoiser" and prior.protocol.denoiser.patch == 0
+    return (FramedImages if framed else RESTORERS[prior.kind])(prior, operator, keys)
 
 
 def _levels(level: float, like: Tensor) -> Tensor:

@@ -29,6 +29,12 @@ class Window:
         return image
 
 
+def whole_fields(csm: Tensor) -> list[Window]:
+    """The whole field of view for each set of maps."""
+    sets = csm.shape[1] if csm.ndim == 5 else 1
+    return [Window(torch.arange(csm.shape[-2]), torch.arange(csm.shape[-1])) for _ in range(sets)]
+
+
 def windows_of(csm: Tensor) -> list[Window]:
     """The smallest window of each set that holds what its maps see.
 
@@ -38,8 +44,8 @@ def windows_of(csm: Tensor) -> list[Window]:
         [batch, coil, readout, phase_encode], or [batch, set, coil, readout, phase_encode].
     """
     sets = csm[:, None] if csm.ndim == 4 else csm
-    seen = (sets != 0).any(2).any(0).cpu()
-    return [Window(_shortest(one.any(1)), _shortest(one.any(0))) for one in seen]
+    support = (sets != 0).any(2).any(0).cpu()
+    return [Window(_shortest(one.any(1)), _shortest(one.any(0))) for one in support]
 
 
 def _shortest(used: Tensor) -> Tensor:

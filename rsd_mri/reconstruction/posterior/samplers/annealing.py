@@ -47,7 +47,7 @@ class Annealing(Sampler):
         for step, t in enumerate(levels):
             added = problem.noise(step, "diffusion", clean)
             estimate = problem.estimate(clean + t * added, t, step)
-            r2 = problem.spread(t)
+            r2 = problem.gaussian_variance(t)
             if measured:
                 r2 = torch.minimum(denoised_variance(added, estimate - clean, t), r2)
             trust = r2 + problem.floor**2

@@ -45,7 +45,8 @@ class Langevin(Sampler):
 
         def coloured(step: int, what: str, t: float) -> "Tensor":
             prior = problem.noise(step, f"{what} prior", problem.start) / t
-            return problem.precision**0.5 * problem.data_noise(step, f"{what} data") + prior
+            found: Tensor = problem.precision**0.5 * problem.data_noise(step, f"{what} data") + prior
+            return found
 
         def pull(x: "Tensor") -> "Tensor":
             return problem.precision * (problem.adjoint_kspace - problem.gram(x))

@@ -69,7 +69,7 @@ class NoiseSpace(Sampler):
             problem.progress(step / total)
         value, gradient = potential(z)
         # Half the inverse of the steepest curvature there can be, were G of norm one.
-        log_size = torch.full_like(value, 1 / (2 * (1 + problem.precision))).log()
+        log_size = -(torch.zeros_like(value) + 2 * (1 + problem.precision)).log()
         for step in range(self.levels):
             size = log_size.exp()
             moved = z - size * gradient + (2 * size).sqrt() * problem.noise(step, "move", z)

@@ -1,10 +1,9 @@
 """How well single pictures are restored: held-out ones, degraded here, beside a method that needs no training."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.bench.cards import RestoredCard, RestoredRow
 from rsd_mri.bench.comparison import held_out_images
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.runs import train_run
-from rsd_mri.files import written_whole
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.progress import SILENT, Progress
@@ -35,8 +33,6 @@ WIENER = 0.1
 """Weight of roughness in the Wiener filter: the best of 0.01 to 0.4 for the task below, on 60 patches of training."""
 PROTOCOL = "pictures"
 """What the prior is trained by where none is given."""
-COUNT = 24
-"""Pictures, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,41 +56,10 @@ TASKS = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One task: means over the pictures, PSNR [dB] and SSIM against the clean ones."""
-
-    task: str
-    pictures: int
-    samples: int
-    psnr_given: float
-    ssim_given: float
-    """Of the degraded picture; one that is smaller is enlarged by cubic interpolation."""
-    baseline: str
-    psnr_baseline: float
-    ssim_baseline: float
-    psnr: float
-    """Of the mean of the posterior samples."""
-    ssim: float
-    interval: float
-    """Half width of the 95 % interval of the mean gain in PSNR over the baseline, from the spread over the pictures."""
-
-    def line(self) -> str:
-        """One row of the table."""
-        return (
-            f"{self.task:<32}{self.pictures:>5}{self.psnr_given:>9.2f} / {self.ssim_given:.3f}"
-            f"{self.psnr_baseline:>9.2f} / {self.ssim_baseline:.3f} {self.baseline:<17}"
-            f"{self.psnr:>7.2f} / {self.ssim:.3f}  gain {self.psnr - self.psnr_baseline:+.2f} +- {self.interval:.2f}"
-        )
-
-
-HEADER = f"{'PSNR [dB] / SSIM':<32}{'pictures':>5}{'as given':>14}{'baseline':>17}{'restored':>32}"
-
-
 def restore_held_out(
     prior: Prior, clean: NDArray[np.float32], tasks: Sequence[Task] = TASKS, samples: int = 8, seed: int = 0,
     sampler: Sampler | None = None, progress: Progress = SILENT,
-) -> list[Row]:
+) -> list[RestoredRow]:
     """Degrade clean pictures, restore them, and compare.
 
     Parameters
@@ -133,7 +98,7 @@ def restore_held_out(
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
         gains = [one["psnr"] - one["psnr_baseline"] for one in found]
         spread = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-        rows.append(Row(task.name, len(clean), samples, baseline=task.baseline, interval=spread, **means))
+        rows.append(RestoredRow(task.name, len(clean), samples, baseline=task.baseline, interval=spread, **means))
     return rows
 
 
@@ -195,8 +160,8 @@ def enlarged(picture: Picture, factor: int) -> Picture:
 
 def run_picture_bench(
     out: Path, prior: Path | None, count: int, device: str, fresh: bool, seed: int, progress: Progress
-) -> dict[str, Any]:
-    """Restore held-out patches of photographs under a prior, which is trained where none is given; writes `card.json`.
+) -> RestoredCard:
+    """Restore held-out patches of photographs under a prior, which is trained where none is given.
 
     Parameters
     ----------
@@ -218,15 +183,4 @@ def run_picture_bench(
     loaded = load_prior(prior or out, "teacher").to(resolve_device(device))
     clean = held_out_images(loaded.protocol, out, count, SILENT)
     rows = restore_held_out(loaded, clean, seed=seed, progress=progress.step("restoring"))
-    card = {
-        "protocol": loaded.protocol.name, "restored": [asdict(row) for row in rows], "prior_hash": loaded.sha256,
-        "seed": seed, "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
-    }
-    with written_whole(out / "card.json") as partial:
-        partial.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    return card
-
-
-def table(card: dict[str, Any]) -> list[str]:
-    """Lines that show what `run_picture_bench` found."""
-    return [HEADER, *(Row(**row).line() for row in card["restored"])]
+    return RestoredCard(loaded.protocol.name, tuple(rows), loaded.sha256, seed)

@@ -1,0 +1,140 @@
+"""Reconstructions: made, read again, and their intervals calibrated."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rsd_mri.errors import InputError
+from rsd_mri.machine.device import resolve_device
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.prior import Prior
+from rsd_mri.progress import Progress
+from rsd_mri.reconstruction import intervals
+from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.methods import find_prior, method_of
+from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers.sampler import sampler_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.results.files import read_reconstruction
+from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.reading import read_scan
+from rsd_mri.scan.scan import Scan
+
+
+def reconstruct(
+    scan: Scan | PreparedScan | str | Path,
+    samples: int = 8,
+    method: str = "posterior",
+    prior: Prior | str | Path | None = None,
+    *,
+    sampler: str = "diffpir",
+    levels: int | None = None,
+    consistency: bool = False,
+    calibration: Calibration | str | Path | None = None,
+    held_out: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Callable[[float], object] | None = None,
+) -> Reconstruction:
+    """Reconstruct every slice of a scan.
+
+    Parameters
+    ----------
+    scan
+        A scan, a prepared one, or its file.
+    samples
+        Posterior samples; the mean is the image, their spread the standard deviation.
+    method
+        A name of `rsd_mri.reconstruction.methods.METHODS`: `posterior`, `one-step`, or a classical one.
+    prior
+        For the first two: a prior, a run folder or a file; the package's where not given.
+    sampler
+        A name of `rsd_mri.reconstruction.posterior.samplers.SAMPLERS`.
+    levels
+        Noise levels of the sampler; its own where not given.
+    consistency
+        Replace the measured part of every sample by the data, noise and all.
+    calibration
+        Of `calibrate`, for the half width of the interval; the package's, where not given and it fits.
+    held_out
+        Predict acquired lines that are left out, in one slice: costs a few quick runs of it.
+    seed
+        Of the samples.
+    device
+        `auto`, `cpu`, `cuda` or `mps`.
+    progress
+        Called with the share done, from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If an option is none of those there are, or the scan or the prior cannot be used.
+    """
+    on = resolve_device(device)
+    how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
+    if how.prior is not None:
+        how.prior.to(on)
+    known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
+    source = read_scan(scan) if isinstance(scan, str | Path) else scan
+    rec = reconstruct_scan(
+        source, how, seed=seed, device=on, held_out=held_out, progress=Progress.of(progress)
+    )
+    return with_own_interval(rec) if known is None else with_interval(rec, known)
+
+
+def load_reconstruction(path: str | Path) -> Reconstruction:
+    """Read a reconstruction that `save` or `rsd-mri recon` wrote as `.h5`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not one.
+    """
+    return read_reconstruction(path)
+
+
+def calibrate(
+    scans: Sequence[Scan | str | Path],
+    acceleration: float = 4.0,
+    prior: Prior | str | Path | None = None,
+    *,
+    samples: int = 8,
+    coverage: float = 0.9,
+    sampler: str = "diffpir",
+    levels: int | None = None,
+    consistency: bool = False,
+    held_out: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Callable[[float], object] | None = None,
+) -> Calibration:
+    """Find by how much the standard deviation has to be scaled to cover the true error.
+
+    Parameters
+    ----------
+    scans
+        Fully sampled scans, or their files; four slices at least.
+    acceleration
+        Undersample by this.
+    coverage
+        Share of the body's pixels to cover.
+    prior, samples, sampler, levels, consistency, held_out, seed, device, progress
+        As for `reconstruct`.
+
+    Raises
+    ------
+    InputError
+        If a scan is undersampled, or there are too few slices.
+    """
+    if samples < 2:
+        raise InputError(f"samples {samples}: an interval needs at least 2")
+    on = resolve_device(device)
+    chosen = sampler_of(sampler, levels, SAMPLERS)
+    if not isinstance(prior, Prior):
+        prior = find_prior(None if prior is None else Path(prior), "posterior", chosen)
+    method = Posterior(prior.to(on), chosen, samples, consistency)
+    read = (one if isinstance(one, Scan) else read_scan(one) for one in scans)
+    return intervals.calibrate(
+        intervals.undersampled_pairs(read, acceleration, seed), len(scans), coverage, method, seed=seed, device=on,
+        held_out=held_out, progress=Progress.of(progress),
+    )

@@ -1,0 +1,106 @@
+"""What a bench is: what it stands for, what it alone takes, and a run that ends in a card."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from rsd_mri.files import written_whole
+from rsd_mri.progress import Progress
+
+SCALES = {
+    "mini": "minutes on two cores, without data",
+    "gpu": "ten minutes of a data-centre GPU, without data",
+    "paper": "the whole experiment",
+}
+"""How much of an experiment to run, and what that takes."""
+CARD = "card.json"
+LABELS = {
+    "fid": "FID {:g}", "teacher_fid": "teacher {:g}", "teacher_full_fid": "untruncated {:g}",
+    "denoising_psnr": "denoising PSNR {:g} dB", "inception_score": "IS {:g}", "precision": "precision {:g}",
+    "recall": "recall {:g}",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a bench stands for, and what was published of it."""
+
+    name: str
+    corruption: str
+    """Operator and noise level, images in [-1, 1]."""
+    data: str
+    source: str
+    """Of the figures."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Published: `fid` of the one-step generator, `teacher_fid` of its teacher truncated at the noise of the data (or
+    trained for the corruption), `teacher_full_fid` of the same in full, and more where there is."""
+    said: str = ""
+    """What was printed where there are no figures."""
+
+    @property
+    def published(self) -> str:
+        """The figures as a text."""
+        if not self.figures:
+            return self.said
+        fids = [LABELS[k].format(v) for k, v in self.figures.items() if "teacher" in k]
+        rest = [LABELS[k].format(v) for k, v in self.figures.items() if "teacher" not in k]
+        return ", ".join([rest[0] + (f" ({', '.join(fids)})" if fids else ""), *rest[1:]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "name": self.name, "corruption": self.corruption, "data": self.data, "published": self.published,
+            "figures": dict(self.figures), "source": self.source,
+        }
+
+
+class BenchCard(Protocol):
+    """What a run found."""
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """What was measured, one thing a row."""
+
+    def lines(self) -> list[str]:
+        """For a person."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a program."""
+
+
+class Bench(Protocol):
+    """One experiment. What `run` imports it imports itself: benches are listed without torch."""
+
+    @property
+    def about(self) -> About:
+        """What it stands for."""
+
+    @property
+    def protocols(self) -> Mapping[str, str]:
+        """Names of its protocols by scale; empty where it has none."""
+
+    @property
+    def scales(self) -> Sequence[str]:
+        """Those of `SCALES` that it has."""
+
+    @property
+    def settings(self) -> type[Any]:
+        """The class (`protocol.checked`) of what it takes."""
+
+    def run(self, settings: Any, scale: str, out: Path, progress: Progress) -> BenchCard:
+        """Run it, as much of it as one of its scales says, and write what it leaves into a folder."""
+
+
+@runtime_checkable
+class Costed(Protocol):
+    """A bench that can say what it would cost."""
+
+    def costs(self, settings: Any, scale: str) -> BenchCard:
+        """Parameters, memory and hours, without running anything."""
+
+
+def write_json(path: Path, card: BenchCard) -> None:
+    """Write a card's plain values."""
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(card.as_dict(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,79 @@
+"""The linear theory: generators distilled on low-rank Gaussians, against their closed forms."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsd_mri.bench.bench import About
+from rsd_mri.progress import Progress
+from rsd_mri.protocol import checked
+from rsd_mri.protocol.checked import Integer
+
+
+@checked
+class LinearSettings:
+    """What the linear bench takes."""
+
+    seed: Integer = 0
+    """Seed of subspaces and operators."""
+
+
+@dataclass(frozen=True)
+class LinearCard:
+    """What was found, case by case."""
+
+    max_error: float
+    """The largest difference from a closed form."""
+    closed_forms: int
+    """How many cases have one."""
+    cases: Sequence[Mapping[str, Any]]
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One case a row."""
+        return self.cases
+
+    def lines(self) -> list[str]:
+        """For each operator, student and rank the worst case."""
+        lines = [f"{'operator':<10}{'student':<9}{'k':<5}{'cases':>6}{'min cos':>9}{'on range':>10}"
+                 f"{'max W2^2':>10}{'max error':>11}"]
+        groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+        for row in self.cases:
+            student = "b=sigma^2" if row["matched"] else "b=0"
+            groups.setdefault((row["operator"], student, "r" if row["k"] == row["r"] else "2r"), []).append(row)
+        for (operator, student, rank), rows in groups.items():
+            errors = [row["error"] for row in rows if "error" in row]
+            lines.append(
+                f"{operator:<10}{student:<10}{rank:<4}{len(rows):>6}{min(min(r['cosines']) for r in rows):>9.4f}"
+                f"{min(min(r['cosines_seen']) for r in rows):>10.4f}{max(r['w2_squared'] for r in rows):>10.4f}"
+                + (f"{max(errors):>11.1e}" if errors else f"{'-':>11}")
+            )
+        return [
+            *lines, f"largest difference from the closed forms: {self.max_error:.1e} ({self.closed_forms} cases)"
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"max_error": self.max_error, "closed_forms": self.closed_forms, "cases": list(self.cases)}
+
+
+class LinearBench:
+    """Distils linear generators and compares them with their closed forms."""
+
+    about = About(
+        "linear", "identity, square, wide, random masks; sigma 0 to 1", "low-rank Gaussians, drawn here",
+        "closed form", said="b = 0, k = r: U U^T = (1 + sigma^2) E E^T; b = sigma^2: U U^T = E E^T",
+    )
+    protocols: Mapping[str, str] = {}
+    scales = ("mini", "paper")
+    settings = LinearSettings
+
+    def run(self, settings: LinearSettings, scale: str, out: Path, progress: Progress) -> LinearCard:  # noqa: ARG002
+        """Every case that has a closed form and the smaller others, or the whole grid; writes nothing."""
+        # Before torch is imported: on tiny matrices the threads of its libraries wait for each other.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        from rsd_mri.rsd import linear
+
+        cases = linear.mini_cases(settings.seed) if scale == "mini" else linear.linear_cases(seed=settings.seed)
+        return LinearCard(**linear.run_linear(cases, progress))

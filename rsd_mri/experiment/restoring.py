@@ -1,0 +1,67 @@
+"""The step of expectation: every undersampled training slice restored with what is known."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.priors.prior import Prior, load_prior
+from rsd_mri.progress import Progress
+from rsd_mri.protocol import Protocol
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.training.checkpoint import load_tensors, save_tensors
+
+BATCHES = {"cpu": 16, "cuda": 512}
+"""Slices at a time on each kind of device. The restorations do not depend on it, up to rounding."""
+
+
+def restore(
+    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
+    start: Path | None = None, device: torch.device | None = None,
+) -> Tensor:
+    """Restore every undersampled training slice; stored in the run, done once for each prior.
+
+    With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
+
+    Returns
+    -------
+    Tensor
+        [slice, readout, phase_encode] complex64, prepared units, on the CPU.
+    """
+    method = protocol.denoiser.restored_by
+    path = folder / f"restored-{method}.safetensors"
+    prior = load_prior(start, "denoiser") if method == "posterior" and start else None
+    made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
+    if path.is_file():
+        tensors, metadata = load_tensors(path)
+        if all(metadata.get(name) == value for name, value in made_from.items()):
+            return torch.view_as_complex(tensors["images"])
+    if method == "posterior" and prior is None:
+        prior = load_prior(folder, "denoiser")
+    device = device or torch.device("cpu")
+    if prior is not None:
+        prior.to(device)
+    size, images = BATCHES.get(device.type, BATCHES["cpu"]), []
+    for first in range(0, len(slices), size):
+        chosen = range(first, min(first + size, len(slices)))
+        images.append(_restored(slices, chosen, protocol, prior, device).cpu())
+        progress(chosen.stop / len(slices))
+    stacked = torch.cat(images)
+    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
+    return stacked
+
+
+def _restored(
+    slices: UndersampledSlices, chosen: range, protocol: Protocol, prior: Prior | None, device: torch.device
+) -> Tensor:
+    """A batch of slices, restored."""
+    operator, y, sigma = slices.measured(chosen, device)
+    sampler = SAMPLERS["diffpir"].with_levels(protocol.denoiser.levels)
+    method: Method = CLASSICAL[protocol.denoiser.restored_by] if prior is None else Posterior(prior, sampler, 1)
+    images = method.run(operator, y, sigma, [(protocol.seed, "restore", i) for i in chosen])
+    # An image that is learned whole ends where its maps end.
+    return images if protocol.denoiser.patch else slices.corruption.project(images, operator)

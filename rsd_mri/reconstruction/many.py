@@ -1,0 +1,185 @@
+"""Many scans: folders of them, in several processes, on a cluster or in a job array; what is done is kept."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from rsd_mri.about import __version__
+from rsd_mri.errors import InputError
+from rsd_mri.files import claimed, written_whole
+from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
+from rsd_mri.progress import SILENT, Progress
+from rsd_mri.randomness import key
+from rsd_mri.reconstruction.deliver import Delivered, Task, Written, attempt
+from rsd_mri.scan.reading import find_scans
+
+MANIFEST = "reconstructions.json"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the work is shared."""
+
+    workers: int = 1
+    """Processes, each with one scan and one thread."""
+    scheduler: str | None = None
+    """Address of a dask scheduler whose workers see the same files."""
+    shard: tuple[int, int] | None = None
+    """(i, n): only the i-th of n parts; the parts are disjoint and may run at the same time."""
+    fresh: bool = False
+    """Reconstruct again what is done and has not changed."""
+
+
+def listed(sources: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """The scans behind paths of scans and folders, each with its folder below the one it was found in.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none.
+    """
+    found = []
+    for source in sources:
+        if not source.is_dir():
+            found.append((source, Path()))
+            continue
+        for path in find_scans(source):
+            if "_recon" not in path.stem:  # what an earlier run wrote beside the scans is no scan
+                found.append((path, path.relative_to(source).parent))
+    return found
+
+
+def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress: Progress = SILENT) -> Delivered:
+    """Reconstruct every scan of folders and lists; what an earlier run did, and has not changed since, is kept.
+
+    `reconstructions.json` in the output folder, or in that of the first source, has one status for each scan. It is
+    written after every scan: a run that was stopped goes on where it was.
+
+    Parameters
+    ----------
+    sources
+        Scans, and folders of them; with an output folder, what lies in subfolders goes to subfolders.
+    like
+        How; its path is left out of account.
+    scale
+        How the work is shared.
+    progress
+        Told the share done and the scan's name.
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or two would be written to the same files.
+    """
+    tasks = []
+    for path, below in listed(sources):
+        out = like.delivery.out
+        delivery = replace(like.delivery, out=None if out is None else out / below)
+        tasks.append(replace(like, path=path, delivery=delivery))
+    twice = [target for target, count in Counter(task.target for task in tasks).items() if count > 1]
+    if twice:
+        both = " and ".join(str(task.path) for task in tasks if task.target == twice[0])
+        raise InputError(f"{both} would be written to the same files ({twice[0]}); reconstruct them to two folders")
+    if scale.shard is not None:
+        i, n = checked_shard(scale.shard)
+        # By name, not by place in the list: a scan added later moves no other scan to another shard.
+        tasks = [task for task in tasks if key("shard", task.path.name) % n == i - 1]
+    first = sources[0] if sources[0].is_dir() else sources[0].parent
+    name = MANIFEST if scale.shard is None else f"reconstructions-{scale.shard[0]}-of-{scale.shard[1]}.json"
+    manifest = (like.delivery.out or first) / name
+    if like.delivery.archive is not None:
+        like.delivery.archive.check()
+    done = Delivered()
+    with claimed(manifest):
+        entries = {} if scale.fresh else _read(manifest)
+        waiting = []
+        for task in tasks:
+            kept = _kept(entries.get(str(task.path)), task)
+            if kept is None:
+                waiting.append(task)
+            else:
+                done.add(kept)
+                done.kept += 1
+        alone = scale.workers == 1 and scale.scheduler is None
+        results = (
+            ((task, attempt(task, part)) for task, part in progress.each(waiting, lambda task: task.path.name))
+            if alone else run_jobs(on_one_thread, waiting, scale.workers, scale.scheduler)
+        )
+        for number, (task, outcome) in enumerate(results, start=1):
+            said = f"{task.path}: {outcome.reason}" if isinstance(outcome, Lost) else outcome
+            done.add(said)
+            entries[str(task.path)] = _entry(task, said)
+            _write(manifest, entries)
+            if not alone:
+                progress(number / len(waiting), task.path.name)
+        if not manifest.is_file():
+            _write(manifest, entries)
+    return done
+
+
+def on_one_thread(task: Task) -> Written | str:
+    """Reconstruct one scan with one thread, so that workers do not compete for the processors."""
+    if task.method.prior is not None:
+        task.method.prior.to(task.device)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # numpy's
+            return attempt(task)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _identity(task: Task) -> str:
+    """Hash of what decides a reconstruction: the scan's size and date, and how it is reconstructed."""
+    prior = task.method.prior
+    data = task.path.with_suffix(".cfl") if task.path.suffix in ("", ".hdr") else task.path
+    stat = data.stat() if data.exists() else None
+    values = [
+        stat and [stat.st_size, stat.st_mtime_ns], task.method.name, task.method.parameters(), prior and prior.sha256,
+        task.seed, task.held_out, str(task.delivery), str(task.prep),
+        str(task.answers),
+        str(task.calibration), __version__,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
+
+
+def _entry(task: Task, outcome: Written | str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"source": str(task.path), "identity": _identity(task)}
+    if isinstance(outcome, str):
+        return {**entry, "status": "failed", "reason": outcome}
+    return {**entry, "status": "done", "written": asdict(outcome)}
+
+
+def _kept(entry: dict[str, Any] | None, task: Task) -> Written | None:
+    """What the manifest says of a scan that is done, if it is still true."""
+    if entry is None or entry.get("status") != "done" or entry.get("identity") != _identity(task):
+        return None
+    try:
+        written = Written(**entry["written"])
+    except (TypeError, KeyError):
+        return None
+    return written if all(Path(file).is_file() for file in written.files) else None
+
+
+def _read(manifest: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))["scans"]
+        return {entry["source"]: entry for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # none, or damaged: everything is done again
+
+
+def _write(manifest: Path, entries: dict[str, dict[str, Any]]) -> None:
+    counts = Counter(entry["status"] for entry in entries.values())
+    scans = [entries[name] for name in sorted(entries)]
+    text = json.dumps({"counts": dict(counts), "scans": scans, "not_for_diagnostic_use": True}, indent=1)
+    with written_whole(manifest) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,20 @@
+"""What a notebook shows of a scan."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsd_mri.panel import panel
+from rsd_mri.scan.inspection import inspect_scan
+from rsd_mri.scan.scan import Scan
+
+
+def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
+    """The sampling pattern, white where acquired; lines run from top to bottom."""
+    two_dimensional = np.broadcast_to(mask, (max(len(mask) // 3, 1), len(mask))) if mask.ndim == 1 else mask
+    return Image.fromarray((two_dimensional * 255).astype(np.uint8))
+
+
+def scan_panel(scan: Scan) -> str:
+    """HTML of what was understood of a scan, beside its sampling pattern."""
+    return panel(repr(scan), inspect_scan(scan).rows(), mask_picture(scan.mask))

@@ -1,0 +1,124 @@
+"""Expectation maximisation as a run: rounds of a denoiser of whole images, and its distillation to one step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rsd_mri.datasets.restored import RestoredImages
+from rsd_mri.errors import InputError
+from rsd_mri.experiment.generated import generate_sets
+from rsd_mri.experiment.runs import train_run
+from rsd_mri.priors.prior import WHOLE_IMAGES, load_corruption, load_prior
+from rsd_mri.progress import SILENT
+from rsd_mri.protocol import (
+    DataSettings,
+    DenoiserSettings,
+    DistillationSettings,
+    MaskSettings,
+    MonitorSettings,
+    NetworkSettings,
+    PrepSettings,
+    Protocol,
+    SamplerSettings,
+)
+from rsd_mri.rsd.sampling import network_of
+from rsd_mri.training.fabric import TrainOptions
+
+PROTOCOL = Protocol(
+    mask=MaskSettings(acceleration=2.0),
+    prep=PrepSettings(virtual_coils=2, kernel_width=3),
+    data=DataSettings(volumes=4, slices=5, matrix=16, coils=2),
+    network=NetworkSettings(channels=4, multipliers=(1, 2), attention=(1,)),
+    denoiser=DenoiserSettings(restored_by="tv", rounds=2, levels=3, images=32, batch=8, patch=0),
+    distillation=DistillationSettings(teacher="denoiser", images=16, batch=8),
+    sampler=SamplerSettings(steps=4),
+    monitor=MonitorSettings(images=16, held_out=0.8, cost=0.5),
+)
+CPU = TrainOptions("all", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rounds")
+    done = train_run(PROTOCOL, folder, None, CPU, SILENT)
+    return folder, done
+
+
+def test_whole_images_are_given_as_they_are():
+    images = torch.randn(3, 6, 5, dtype=torch.complex64)
+    batch = RestoredImages(images, 0).batch([2, 0])
+    assert torch.equal(batch.y, images[[2, 0]]) and not batch.sigma.any()
+
+
+def test_a_run_restores_learns_restores_again_and_distils(run):
+    folder, done = run
+    assert done.images == {"denoiser": 64, "generator": 16}
+    rounds = [load_prior(folder / f"round-{n}", "denoiser") for n in (1, 2)]
+    assert [r.card.restored_by for r in rounds] == ["tv", "posterior"]
+    assert load_prior(folder, "denoiser").sha256 == rounds[1].sha256 != rounds[0].sha256
+    assert load_prior(folder, "generator").inputs == WHOLE_IMAGES
+
+
+def test_what_is_done_is_not_done_again(run):
+    folder, _ = run
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("restored-*.safetensors")}
+    assert len(before) == 2
+    assert train_run(PROTOCOL, folder, None, CPU, SILENT).images == {"denoiser": 0, "generator": 0}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_one_more_round_goes_on_from_the_last(run, tmp_path):
+    folder, _ = run
+    longer = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, rounds=3))
+    done = train_run(longer, folder, None, replace(CPU, stage="denoiser"), SILENT)
+    assert done.images == {"denoiser": 32}
+    assert load_prior(folder, "denoiser").card.round == 3
+
+
+def test_images_end_where_the_maps_do_in_the_restorations(run):
+    from rsd_mri.training.checkpoint import load_tensors
+
+    folder, _ = run
+    tensors, _ = load_tensors(folder / "round-2" / "restored-posterior.safetensors")
+    images = torch.view_as_complex(tensors["images"])
+    assert images.shape == (20, 16, 16) and bool((images == 0).any()) and bool(torch.isfinite(images.abs()).all())
+
+
+def test_generator_and_denoiser_make_images_without_maps(run):
+    folder, _ = run
+    student = load_prior(folder, "generator")
+    assert not load_corruption(folder, student).sampling_features
+    assert network_of(folder, "teacher").kind == "denoiser"
+    made = generate_sets(PROTOCOL, folder, 6, torch.device("cpu"), SILENT)
+    assert made.student.shape == made.taught["teacher"].shape == (6, 16, 16)
+    # Judged as measurements under masks of the data, though no network was told of any.
+    again = made.corrupted_again()["student"]
+    assert again.shape == (6, 16, 16) and not np.allclose(again, made.student, atol=1e-3)
+
+
+def test_pictures_have_no_denoiser_to_distil(tmp_path):
+    from rsd_mri.protocol.corruptions import NoiseSettings
+
+    photographs = replace(
+        PROTOCOL, corruption=NoiseSettings(sigma=0.2), data=replace(PROTOCOL.data, source="digits"),
+        network=replace(PROTOCOL.network, field="real"),
+    )
+    with pytest.raises(InputError, match="learned from scans"):
+        train_run(photographs, tmp_path, None, CPU, SILENT)
+
+
+def test_a_call_with_little_time_ends_with_a_result_and_the_next_goes_on(run, tmp_path):
+    folder, _ = run
+    longer = replace(
+        PROTOCOL, denoiser=replace(PROTOCOL.denoiser, images=100_000),
+        distillation=replace(PROTOCOL.distillation, images=100_000, cooldown=50_000),
+    )
+    short = replace(CPU, seconds=4.0)
+    data = folder / "simulated-prepared"
+    first = train_run(longer, tmp_path, data, short, SILENT).images
+    assert 0 < first["denoiser"] < 200_000 and 0 < first["generator"] < 100_000
+    assert load_prior(tmp_path, "generator").denoiser is not None
+    again = train_run(longer, tmp_path, data, replace(short, stage="generator"), SILENT).images
+    assert 0 < again["generator"] < 100_000 - first["generator"]
