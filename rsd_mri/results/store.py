@@ -95,7 +95,7 @@ class Archive:
             raise InputError(f"--store {self}: the archive does not answer there ({why})") from error
         own = AE(ae_title=CALLING)
         own.acse_timeout = own.dimse_timeout = own.network_timeout = own.connection_timeout = TIMEOUT
-        for context in (MRImageStorage, SecondaryCaptureImageStorage, Verification):
+        for context in (MRImageStorage, SecondaryCaptureImageStorage):
             own.add_requested_context(context)
         link = own.associate(self.host, self.port, ae_title=self.aet)
         if link.is_established:

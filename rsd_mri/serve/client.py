@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.scan.fastmri import header_of
 from rsd_mri.scan.hdf5 import opened
-from rsd_mri.scan.mrd import records_of
+from rsd_mri.scan.mrd import measurements
 from rsd_mri.scan.reading import read_scan, recognise
 from rsd_mri.scan.records import HEAD_TYPE, NOISE
 from rsd_mri.scan.scan import Scan
@@ -71,8 +71,7 @@ def lines_of_file(path: Path) -> tuple[str, list[Line]]:
         scan = read_scan(path)
         return header_of(scan), list(lines_of_scan(scan))
     with opened(path) as file:
-        name = "dataset" if "dataset" in file else sorted(file)[-1]
-        records = records_of(file[name], path)
+        records = measurements(file, path)[0]
         head = records.head.astype(HEAD_TYPE)
         head["trajectory_dimensions"] = 0
         found = [(head[index].tobytes(), samples) for index, samples in records.samples(np.arange(len(records)))]

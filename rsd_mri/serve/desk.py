@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from rsd_mri.machine import threads
 from rsd_mri.serve.faults import fault
 from rsd_mri.serve.job import Dropped, Job
 
@@ -77,8 +78,10 @@ class Desk:
                 self.changed.wait(1.0)
         if job.dropped:
             raise Dropped
+        threads.settle()
 
     def _take(self, job: Job, step: Callable[[], None]) -> None:
+        threads.settle()  # other programs, or the other lane, may have come or gone
         try:
             step()
         except Dropped:

@@ -30,6 +30,8 @@ from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstructi
 from rsd_mri.scan.scan import Scan
 
 Tell = Callable[[float], None]
+KEPT_BYTES = 2**28
+"""Memory that the prepared slices of a volume may take between its classical and its learned images."""
 
 
 Prepared: TypeAlias = PreparedScan
@@ -69,10 +71,11 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
     """
     settings = PrepSettings()
     if like is None or like.scan.n_coils != scan.n_coils:
-        return Prepared(scan, settings, calibrate_volume(scan, settings))
+        return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
     raw, acs, width = calibration_data(scan, settings.calib_width)
     own = np.einsum("vc,scyx->svyx", like.volume.forward, raw).astype(np.complex64)
-    return Prepared(scan, settings, replace(like.volume, calibration=own, acs=acs, calib_width=width))
+    volume = replace(like.volume, calibration=own, acs=acs, calib_width=width)
+    return Prepared(scan, settings, volume, KEPT_BYTES)
 
 
 def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:

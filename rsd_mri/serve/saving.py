@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.files import written_whole
+from rsd_mri.hdf5_writing import written_hdf5
 from rsd_mri.scan.records import HEAD_TYPE
 
 RECORD_TYPE = np.dtype(
@@ -34,7 +34,7 @@ def save_raw(
         table["head"][index]["trajectory_dimensions"] = 0
         table["traj"][index] = np.zeros(0, np.float32)
         table["data"][index] = np.ascontiguousarray(samples).view(np.float32).ravel()
-    with written_whole(path) as partial, h5py.File(partial, "w") as file:
+    with written_hdf5(path) as file:
         group = file.create_group("dataset")
         header = group.create_dataset("xml", (1,), dtype=h5py.string_dtype())
         header[0] = text

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine import threads
 from rsd_mri.serve.pipe import Order, Reply, frame, read_frame
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Later:
 def main() -> None:
     """Load, then serve frames until there are none."""
     options = json.loads(sys.argv[1])
+    threads.begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the server as well, which ends this process
     warnings.simplefilter("ignore")
     stream = os.fdopen(os.dup(1), "wb")

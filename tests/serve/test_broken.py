@@ -326,7 +326,8 @@ def test_configurations(server, small_scan, name):
     assert answer.closed
     assert len([text for text in answer.said("WRN") if "known are" in text]) == warnings
     assert len(answer.images) == (2 if method == "tv" else 0)
-    assert server.event("connection")["method"] == method
+    names = {b"tv.xml": "tv", b"rsdmri": "rsdmri", b"": "default", b"null": "null"}
+    assert server.event("connection", config=names.get(name, "unknown"))["method"] == method
 
 
 def test_parameters_come_as_text_or_as_config_text(server, small_scan):

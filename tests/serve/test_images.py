@@ -122,12 +122,14 @@ def test_a_slice_alone_uses_every_stored_value(server, small_scan):
 
 
 def test_complex_pixels_have_the_magnitude(server, small_scan, exact_answer):
-    found, plain = ask(server, small_scan, parameters={"sendsamples": True, "pixels": "complex"}), exact_answer
+    parameters = {"sendsamples": True, "pixels": "complex", "samples": 1}
+    found, plain = ask(server, small_scan, parameters=parameters), exact_answer
     assert {(one.data_type, one.image_type) for one in found.images} == {(7, 5)}
-    for number in (1, 2, 11):
+    for number in (1, 11):
         values = plain.pixels(number)
         np.testing.assert_allclose(np.abs(found.pixels(number)), values, atol=1e-4 * values.max())
     assert np.ptp(np.angle(found.pixels(1))) > 0.1
+    assert found.series(3) == []  # one sample has no spread
 
 
 def point_scan(server, at, config="zero-filled", parameters=None, header=None, vendor=None, n=(32, 24), turn=False):

@@ -81,7 +81,19 @@ def test_what_it_cannot_do_is_said_in_a_sentence(tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_more_connections_than_are_served_wait(tmp_path, small_scan):
+def a_worker_that_dies_is_replaced(running, small_scan):
+    while "ready" not in running.log.read_text():
+        time.sleep(0.05)
+    talk = Talk(running, "zero-filled", header_text(small_scan)).send(acquisitions(small_scan)[:3])
+    (worker,) = others_of(running.process)
+    worker.kill()
+    answer = talk.answer()
+    assert answer.closed and "unexpectedly" in answer.said("ERROR")[0]
+    again = Talk(running, "zero-filled", header_text(small_scan)).send(acquisitions(small_scan)).close().answer()
+    assert len(again.images) == 2
+
+
+def test_more_connections_than_are_served_wait_and_a_worker_that_dies_is_replaced(tmp_path, small_scan):
     running = Running(tmp_path, "--connections", 1, "--method", "zero-filled")
     first = Talk(running, "zero-filled", header_text(small_scan))
     waiting = [Talk(running, "zero-filled", header_text(small_scan)) for _ in range(16)]
@@ -90,21 +102,8 @@ def test_more_connections_than_are_served_wait(tmp_path, small_scan):
     first.send(acquisitions(small_scan)).close()
     assert all(len(one.answer().images) == 2 for one in (first, *waiting))
     assert [running.event("connection")["end"] for _ in range(17)] == ["close"] * 17
+    a_worker_that_dies_is_replaced(running, small_scan)
     assert running.stop() == 0
-
-
-def test_a_worker_that_dies_is_replaced(fresh, small_scan):
-    talk = Talk(fresh, "zero-filled", header_text(small_scan)).send(acquisitions(small_scan)).close()
-    assert len(talk.answer().images) == 2
-    while "ready" not in fresh.log.read_text():
-        time.sleep(0.05)
-    talk = Talk(fresh, "zero-filled", header_text(small_scan)).send(acquisitions(small_scan)[:3])
-    (worker,) = others_of(fresh.process)
-    worker.kill()
-    answer = talk.answer()
-    assert answer.closed and "unexpectedly" in answer.said("ERROR")[0]
-    again = Talk(fresh, "zero-filled", header_text(small_scan)).send(acquisitions(small_scan)).close().answer()
-    assert len(again.images) == 2
 
 
 def test_lines_for_a_person_say_what_it_is_not_for(tmp_path):
