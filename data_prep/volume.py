@@ -15,7 +15,7 @@ from data_prep.manifest import SliceStatus, VolumeEntry
 from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps, spread

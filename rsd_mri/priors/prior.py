@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from rsd_mri.about.panel import panel
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption
 from rsd_mri.corruption.identity import Noise
@@ -18,7 +19,6 @@ from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
-from rsd_mri.panel import panel
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction, frames_of
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.panel import data_uri
 from rsd_mri.files import written_whole
-from rsd_mri.panel import data_uri
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.nifti import nifti_image

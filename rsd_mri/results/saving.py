@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rsd_mri.about.panel import panel
 from rsd_mri.errors import InputError
-from rsd_mri.panel import panel
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, write_png
 from rsd_mri.results.files import write_reconstruction

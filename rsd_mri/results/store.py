@@ -85,7 +85,6 @@ class Archive:
     def _associate(self) -> "Association":
         from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
         from pynetdicom import AE, _config
-        from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
         _config.LOG_HANDLER_LEVEL = "none"
         try:  # pynetdicom says neither why nothing answers, nor does it close its socket then

@@ -14,7 +14,7 @@ from torch import Tensor
 from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.progress import Progress

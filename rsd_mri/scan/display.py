@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsd_mri.panel import panel
+from rsd_mri.about.panel import panel
 from rsd_mri.scan.inspection import inspect_scan
 from rsd_mri.scan.scan import Scan
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.scan.axes import OWN_ORDER, Axes
 from rsd_mri.scan.complex_values import as_complex, is_complex
 from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.scan.records import HEAD_TYPE
 
 RECORD_TYPE = np.dtype(

@@ -11,7 +11,7 @@ import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import appended, written_whole
-from rsd_mri.hdf5_writing import written_hdf5
+from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.simulation import simulate_folder
 
 TINY = ["network.channels=4", "network.blocks=1", "data.volumes=1", "data.slices=1", "data.matrix=32", "data.coils=4"]
