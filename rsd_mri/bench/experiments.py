@@ -113,7 +113,8 @@ class Experiment:
             missing = f"{data} is not there" if settings.data else "needs its data (--data)"
             raise InputError(f"bench {self.about.name}: {missing}. {how_to_get(recipe.name, 'bench')}")
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=_precision(settings, "paper"), accumulate=settings.accumulate
+            "all", settings.fresh, settings.device, precision=_precision(settings, "paper"),
+            accumulate=settings.accumulate,
         )
         return run_whole(recipe, out, data, settings.count or COUNT, options, settings.features, progress)
 
