@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rsd_mri.errors import InputError
 
 if TYPE_CHECKING:
-    from pynetdicom import Association
+    from pynetdicom.association import Association
 
 CALLING = "RSD-MRI"
 """Our own name."""
@@ -83,8 +83,9 @@ class Archive:
         return len(files)
 
     def _associate(self) -> "Association":
-        from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage, Verification
+        from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
         from pynetdicom import AE, _config
+        from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made when it is imported
 
         _config.LOG_HANDLER_LEVEL = "none"
         try:  # pynetdicom says neither why nothing answers, nor does it close its socket then

@@ -114,7 +114,7 @@ def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
     return rest / total if total > 0 else 1.0
 
 
-def middle_of(kspace: NDArray, power: NDArray[np.float32]) -> NDArray[np.complex128]:
+def middle_of(kspace: NDArray[Any], power: NDArray[np.float32]) -> NDArray[np.complex128]:
     """Window around the largest energy along the last two axes, as wide as `WINDOW` where there is room.
 
     Parameters

@@ -7,6 +7,7 @@ that which makes the image sparsest; shifts by half a field of view look the sam
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class Readout:
         inside = begin[:, None] + self.dwell * (np.arange(fine) + 0.5) / fine
         places = np.interp(inside, edges, travelled).mean(axis=1) - centre
         ends = np.interp([self.delay, self.delay + n * self.dwell], edges, travelled)
-        return places / (ends[1] - ends[0]) * n
+        found: NDArray[np.float64] = places / (ends[1] - ends[0]) * n
+        return found
 
 
 def readout_timing(header: Header) -> Readout | None:
@@ -92,12 +94,14 @@ def regridding(
     model = np.exp(-2j * np.pi * places[:, None] * x[inside] / size)
     even = np.exp(-2j * np.pi * wanted[:, None] * x[inside] / size)
     normal = model.conj().T @ model + TIKHONOV * n * np.eye(int(inside.sum()))
-    return (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    found: NDArray[np.complex64] = (even @ np.linalg.solve(normal, model.conj().T)).astype(np.complex64)
+    return found
 
 
 def regridded(samples: NDArray[np.complex64], matrix: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Samples [coil, sample] in the order of time at even steps of k-space."""
-    return samples @ matrix.T
+    found: NDArray[np.complex64] = samples @ matrix.T
+    return found
 
 
 def navigated(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -138,7 +142,8 @@ def _line_through(ratio: NDArray[np.complexfloating]) -> NDArray[np.float64]:
     rest = np.angle(ratio * np.exp(-1j * (slope * x + constant)))
     weight = np.abs(ratio)
     fit = np.polyfit(x, rest, 1, w=np.sqrt(weight / max(weight.max(), 1e-30)))
-    return (slope + fit[0]) * x + constant + fit[1]
+    found: NDArray[np.float64] = (slope + fit[0]) * x + constant + fit[1]
+    return found
 
 
 def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -175,7 +180,8 @@ def found(forward: NDArray[np.complex64], backward: NDArray[np.complex64]) -> ND
         best = min(((d, c) for d in delays for c in constants), key=lambda pair: rough(*pair))
         width = (width[0] / 3, width[1] / 3)
     constant = (best[1] + np.pi / 2) % np.pi - np.pi / 2
-    return 2 * np.pi * best[0] * (x - middle) / n + constant
+    found: NDArray[np.float64] = 2 * np.pi * best[0] * (x - middle) / n + constant
+    return found
 
 
 def turned(kspace: NDArray[np.complex64], phase: NDArray[np.float64]) -> NDArray[np.complex64]:
@@ -199,10 +205,11 @@ def ghost(phase: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
 
 def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Energy of the readout's image of [coil, readout, phase_encode], [readout]."""
-    return (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
+    power: NDArray[np.float64] = (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
+    return power
 
 
-def _along(array: NDArray, inverse: bool, axis: int | None = None) -> NDArray:
+def _along(array: NDArray[Any], inverse: bool, axis: int | None = None) -> NDArray[Any]:
     """Centred transform along the readout ([..., readout] of 2 axes, else [..., readout, phase_encode]) or an axis."""
     axis = axis if axis is not None else (-1 if array.ndim == 2 else -2)
     import torch

@@ -156,7 +156,7 @@ def _block(kspace: NDArray[np.complex64], count: NDArray[np.int32], notes: list[
 
     After a change of the field of view the lines are not those counted; all of them are kept then.
     """
-    have = (count > 0).all(axis=0)
+    have = np.asarray((count > 0).all(axis=0))
     width, middle = contiguous_centre(have), have.size // 2
     if width < FEWEST:
         notes.append("the calibration lines do not cover the centre of every slice and were left out")

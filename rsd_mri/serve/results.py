@@ -143,7 +143,8 @@ class Results:
         whole = (magnitude * np.exp(1j * np.angle(image))).astype(np.complex64)
         if other:
             whole = on_matrix(whole, frame.matrix)  # type: ignore[arg-type]
-        return whole if self.settings.pixels == "complex" else np.abs(whole)
+        values: NDArray[Any] = whole if self.settings.pixels == "complex" else np.abs(whole)
+        return values
 
     def _map(
         self, series: int, name: str, method: str, values: NDArray[np.float32], frame: Frame, doubts: Sequence[str]
