@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from rsd_mri.randomness import generator, normal
 from rsd_mri.progress import Progress
+from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.linear import (
     OPERATORS,
     GaussianDenoiser,
