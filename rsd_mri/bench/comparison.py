@@ -119,12 +119,6 @@ def training_data(protocol: Protocol, run: Path, progress: Progress) -> Data:
     return measured_slices(protocol, PreparedDataset(prepared))
 
 
-def taught_images(protocol: Protocol) -> int:
-    """Training length of what is distilled [images]."""
-    whole = protocol.distillation.teacher == "denoiser"
-    return protocol.denoiser.rounds * protocol.denoiser.images if whole else protocol.teacher.images
-
-
 def run_comparison(
     protocol: Protocol, out: Path, count: int, options: TrainOptions, progress: Progress
 ) -> ComparisonCard:
@@ -154,7 +148,7 @@ def run_comparison(
     found = compare_networks(protocol, out, data, real, count, resolve_device(options.device), progress)
     card = replace(
         found, out=str(out), trained_now=trained.images,
-        trained_images={"teacher": taught_images(protocol), "student": protocol.distillation.images},
+        trained_images={"teacher": protocol.taught[0], "student": protocol.distillation.images},
     )
     write_json(out / CARD, card)
     return card

@@ -93,16 +93,16 @@ def plan(protocol: Protocol, channels: int = 3) -> Plan:
     del out
     activations = sum(size for where, size in kept.items() if where not in weights)
     parameters = sum(p.numel() for p in denoiser.parameters())
-    t, d = protocol.teacher, protocol.distillation
+    (images, batch), d = protocol.taught, protocol.distillation
     # Weights, gradients, two moments of Adam, average; the teacher of the distillation is frozen.
     weight_bytes = {"teacher": 4 * parameters * 5, "distillation": 4 * parameters * (2 * 4 + 2)}
-    teacher = t.images * flops * (1 + BACKWARD)
+    teacher = images * flops * (1 + BACKWARD)
     # Fake score: the student's image, then a training step. Student: its step, teacher and fake score through which
     # the gradient passes to the image (a backward pass without weights costs one forward).
     student = d.images * flops * (1 + (1 + BACKWARD) + (1 + BACKWARD) + 2 * 2)
     hours = {"teacher": teacher / SUSTAINED / 3600, "distillation": student / SUSTAINED / 3600}
     return Plan(
-        parameters, flops, activations, weight_bytes, {"teacher": t.batch, "distillation": d.batch}, hours
+        parameters, flops, activations, weight_bytes, {"teacher": batch, "distillation": d.batch}, hours
     )
 
 

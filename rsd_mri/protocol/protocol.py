@@ -65,6 +65,13 @@ class Protocol:
             )
         return self.corruption
 
+    @property
+    def taught(self) -> tuple[int, int]:
+        """Training length of what is distilled and its batch [images]; of a denoiser all rounds together."""
+        if self.distillation.teacher == "denoiser":
+            return self.denoiser.rounds * self.denoiser.images, self.denoiser.batch
+        return self.teacher.images, self.teacher.batch
+
     def to_yaml(self) -> str:
         """Write every value, defaults included."""
         return _text(_plain(self))

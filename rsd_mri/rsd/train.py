@@ -86,6 +86,10 @@ def train(
     """
     fabric = fabric or make_fabric(options)
     stages = ("teacher", "generator") if options.stage == "all" else (options.stage,)
+    # Before anything is trained: what cannot be distilled is refused.
+    laws = {"teacher": data.corruption}
+    if "generator" in stages:
+        laws["generator"] = distilled_in(protocol, data.corruption)
     if fabric.is_global_zero:
         if options.fresh:
             _start_over(folder, stages)
@@ -100,7 +104,7 @@ def train(
     clock = Clock(options)
     for number, stage in enumerate(stages):
         timed = clock.share(len(stages) - number)
-        law = data.corruption if stage == "teacher" else distilled_in(protocol, data.corruption)
+        law = laws[stage]
         finish = partial(_finish, folder, stage, protocol, Inputs.of(law), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":

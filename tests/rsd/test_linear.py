@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from rsd_mri.progress import Progress
 from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.linear import (
     OPERATORS,
@@ -155,7 +156,7 @@ def test_operators_are_what_they_say(operator):
 def test_run_reports_the_largest_error_and_repeats_itself():
     cases = linear_cases(("identity", "wide"), (8,), (2,), (0.0, 0.5))
     done = []
-    found = run_linear(cases, done.append)
+    found = run_linear(cases, Progress.of(done.append))
     assert done[-1] == 1 and len(found["cases"]) == len(cases) == 12
     errors = [row["error"] for row in found["cases"] if "error" in row]
     assert found["closed_forms"] == len(errors) == 5
