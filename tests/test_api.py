@@ -134,7 +134,8 @@ def test_save_by_ending(rec, tmp_path, name):
             assert file.attrs["not_for_diagnostic_use"]
     elif name == "a.nii.gz":
         np.testing.assert_array_equal(nibabel.load(files[0]).get_fdata().T, rec.magnitude)
-        assert {f.name for f in files} == {f"a{kind}.nii.gz" for kind in ("", "_phase", "_std", "_samples")}
+        kinds = ("", "_phase", "_std", "_half_width", "_samples")
+        assert {f.name for f in files} == {f"a{kind}.nii.gz" for kind in kinds}
         assert not (tmp_path / "a_magnitude.nii.gz").exists()
     elif name == "a.png":
         with Image.open(files[0]) as sheet:

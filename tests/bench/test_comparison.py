@@ -40,6 +40,7 @@ def test_equal_sets_are_at_no_distance_and_worse_ones_further_off():
     [({"kind": "undersampling"}, "brains"), ({"kind": "noise", "sigma": 0.3}, "digits"),
      ({"kind": "super-resolution"}, "photographs")],
 )
+@pytest.mark.long
 def test_bench_walks_the_whole_path(tmp_path, corruption, source):
     values = {**TINY, "name": "tiny", "corruption": corruption, "data": {**TINY["data"], "source": source}}
     if source != "brains":

@@ -64,6 +64,7 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
     assert torch.allclose(found, expected.expand_as(found), atol=1e-5)
 
 
+@pytest.mark.long
 def test_restore_bench_by_command(run, tmp_path):
     asked = ["run", "restore", "--set", f"prior={run}", "--out", str(tmp_path), "--set", "count=10"]
     done = CliRunner().invoke(bench, [*asked, "--device", "cpu", "--json"])

@@ -26,6 +26,7 @@ def small():
     return simulated_heads(1, (64, 40), 0)
 
 
+@pytest.mark.long
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
     monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), ()))

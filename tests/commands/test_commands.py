@@ -15,7 +15,7 @@ from rsd_mri.files import sha256
 
 COMMANDS = [
     "simulate", "prep", "inspect", "train", "generate", "recon", "calibrate", "restore", "evaluate", "protocols",
-    "demo", "doctor", "serve", "send", "openrecon", "bench", "bench list", "bench run", "bench table",
+    "demo", "doctor", "serve", "send", "openrecon", "bench", "bench list", "bench run", "bench show", "bench table",
 ]
 TINY = ["--protocol", "demo"]
 for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):

@@ -103,6 +103,7 @@ def test_a_damaged_prepared_file_is_made_again(folder):
     assert [e.made_now for e in prepare_folder(folder, None, PROTOCOL).entries] == [True, False, False]
 
 
+@pytest.mark.long
 def test_shards_and_workers_give_the_same(folder, tmp_path):
     one = prepare_folder(folder, tmp_path / "one", PROTOCOL)
     for i in (1, 2):

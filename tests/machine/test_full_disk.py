@@ -101,6 +101,7 @@ def test_text_and_arrays_on_a_full_disk(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
 
 
+@pytest.mark.long
 def test_recon_prep_and_simulate_say_that_the_disk_is_full(scan, tmp_path):
     refused(command("recon", scan, "--method", "zero-filled", "--out", tmp_path / "r", limit=100_000))
     refused(command("simulate", tmp_path / "s", "--volumes", 1, "--slices", 1, "--matrix", 64, limit=100_000))

@@ -75,6 +75,7 @@ def _count(path):
     return number
 
 
+@pytest.mark.long
 def test_claims_exclude_each_other_whatever_the_moment(tmp_path):
     path = tmp_path / "count"
     path.write_text("0")

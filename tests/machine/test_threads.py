@@ -45,6 +45,7 @@ def test_what_this_process_uses_is_not_counted_as_of_others():
     assert -0.15 < others <= (after.at - before.at) * len(os.sched_getaffinity(0))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda pid: [0])(0)) < 2, reason="one processor")
 def test_a_busy_processor_is_left_to_its_program():
     program = (

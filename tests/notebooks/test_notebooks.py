@@ -36,7 +36,6 @@ def test_outputs_are_stripped(path):
         assert cell.cell_type != "code" or (not cell.outputs and cell.execution_count is None)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_they_use_the_interface_alone(path):
     allowed = {"numpy", "matplotlib", "IPython", "ipywidgets", *sys.stdlib_module_names}
@@ -60,6 +59,7 @@ def executed(path, folder, monkeypatch):
     return [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/png" in o.get("data", {})]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("default")
 def test_runs(path, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rsd_mri.bench.recon import simulated_heads
+from rsd_mri.bench.reconstructions import simulated_heads
 from rsd_mri.machine import device
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
