@@ -23,23 +23,35 @@ class Download:
 
 DOWNLOADS = {
     "cifar10": Download(
-        "CIFAR-10", "https://www.cs.toronto.edu/~kriz/cifar.html", "the binary version, cifar-10-binary.tar.gz",
+        "CIFAR-10",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "the binary version, cifar-10-binary.tar.gz",
         "cifar-10-binary.tar.gz",
     ),
     "ffhq": Download(
-        "FFHQ", "https://github.com/NVlabs/ffhq-dataset", "the folder images1024x1024", "images1024x1024",
+        "FFHQ",
+        "https://github.com/NVlabs/ffhq-dataset",
+        "the folder images1024x1024",
+        "images1024x1024",
     ),
     "celeba": Download(
-        "CelebA-HQ", "https://github.com/switchablenorms/CelebAMask-HQ", "CelebAMask-HQ.zip; its masks are left out",
+        "CelebA-HQ",
+        "https://github.com/switchablenorms/CelebAMask-HQ",
+        "CelebAMask-HQ.zip; its masks are left out",
         "CelebAMask-HQ.zip",
     ),
     "afhq": Download(
-        "AFHQ-v2", "https://github.com/clovaai/stargan-v2", "afhq_v2.zip ('bash download.sh afhq-v2-dataset')",
+        "AFHQ-v2",
+        "https://github.com/clovaai/stargan-v2",
+        "afhq_v2.zip ('bash download.sh afhq-v2-dataset')",
         "afhq_v2.zip",
     ),
     "mri": Download(
-        "fastMRI brain", "https://fastmri.med.nyu.edu", "the multi-coil brain training scans, of which AXT2 are used",
-        "axt2", 'mkdir axt2 && ln -s "$PWD"/multicoil_train/file_brain_AXT2_*.h5 axt2/',
+        "fastMRI brain",
+        "https://fastmri.med.nyu.edu",
+        "the multi-coil brain training scans, of which AXT2 are used",
+        "axt2",
+        'mkdir axt2 && ln -s "$PWD"/multicoil_train/file_brain_AXT2_*.h5 axt2/',
     ),
 }
 

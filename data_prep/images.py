@@ -98,7 +98,11 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, 
     images = read_images(source, side)
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     found = {
-        "images": len(images), "channels": images.shape[1], "side": side, "source": source.name, "sha256": digest,
+        "images": len(images),
+        "channels": images.shape[1],
+        "side": side,
+        "source": source.name,
+        "sha256": digest,
         "out": str(out),
     }
     manifest = out / "manifest.json"

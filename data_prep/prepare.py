@@ -14,8 +14,8 @@ from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
@@ -104,9 +104,7 @@ def prepare_folder(
     return manifest
 
 
-def _jobs(
-    source: Path, out: str | Path | None, protocol: Protocol, answers: Answers
-) -> tuple[Path, Path, list[Job]]:
+def _jobs(source: Path, out: str | Path | None, protocol: Protocol, answers: Answers) -> tuple[Path, Path, list[Job]]:
     """List the work, each scan with the name of its prepared file."""
     folder = source if source.is_dir() else source.parent
     base = source if source.is_dir() else source.with_suffix("")

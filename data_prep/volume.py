@@ -119,9 +119,7 @@ def prepare_volume(
         return VolumeEntry(name, output, "failed", " ".join(reason.split()), made_now=True)
 
 
-def _prepare(
-    source: Path, name: str, target: Path, output: str, protocol: Protocol, answers: Answers
-) -> VolumeEntry:
+def _prepare(source: Path, name: str, target: Path, output: str, protocol: Protocol, answers: Answers) -> VolumeEntry:
     stat, digest = source.stat(), _hash(source)
     scan = read_scan(source, answers=answers)
     patient = str(scan.attributes.get("patient_id") or source.name)

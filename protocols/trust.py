@@ -57,14 +57,20 @@ def images(path: Path) -> Iterator[Pair]:
                 small = torch.polar(small.abs(), 1 + 1.2 * x - 0.8 * y + 0.5 * x * y)
             small = small / torch.quantile(small.abs().flatten(), 0.99)
             coils = draw_coils(COILS, 0.2, generator(SEED, path.name, number, "coils"))
-            places = torch.stack([torch.stack([torch.tensor([-c, -r - 12, 5.0]) for c in (-105.0, 105.0)])
-                                  for r in (-110.0, 110.0)])
+            places = torch.stack(
+                [torch.stack([torch.tensor([-c, -r - 12, 5.0]) for c in (-105.0, 105.0)]) for r in (-110.0, 110.0)]
+            )
             seen = coils.sensitivities(places, size) * small
             noise = NOISE * coils.noise(size, generator(SEED, path.name, number, "noise"))
             silent = NOISE * coils.noise((4096,), generator(SEED, path.name, number, "noise scan"))
             scan = Scan(
-                (fft2c(seen) + noise)[None].numpy(), np.ones(size[1], bool), "full", Path(f"{name}.h5"), "simulated",
-                noise=silent.numpy(), image_size=size,
+                (fft2c(seen) + noise)[None].numpy(),
+                np.ones(size[1], bool),
+                "full",
+                Path(f"{name}.h5"),
+                "simulated",
+                noise=silent.numpy(),
+                image_size=size,
             )
             yield name, scan, seen.abs().square().sum(0).sqrt().numpy()[None]
 

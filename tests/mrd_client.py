@@ -31,7 +31,10 @@ class Running:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rsd_mri", "--debug", "serve", "--port", "0", "--json", *map(str, options)],
-                stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
             )
         self.events = queue.Queue()
         self.seen = []

@@ -16,11 +16,11 @@ from PIL import Image
 import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.metrics.image_quality import nmse, psnr
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_corruption, save_prior
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction import intervals
@@ -51,7 +51,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("interface") / "run"
     folder.mkdir()
     protocol = Protocol(
-        name="tiny", network=NetworkSettings(channels=4, multipliers=(1, 2)), sampler=SamplerSettings(steps=2),
+        name="tiny",
+        network=NetworkSettings(channels=4, multipliers=(1, 2)),
+        sampler=SamplerSettings(steps=2),
         distillation=DistillationSettings(images=8),
     )
     csm = normal((2, 3, 24, 20), generator("maps"))

@@ -103,8 +103,13 @@ def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
     gram = operator.gram(torch.eye(n, dtype=torch.complex128).reshape(n, *shape)).reshape(n, n).T
     mean = torch.linalg.solve(gram / sigma**2 + torch.eye(n) / c**2, operator.adjoint(y).reshape(n) / sigma**2)
     problem = Problem(
-        operator, y, sigma, lambda x, t, step: x * (c**2 / (c**2 + t**2))[:, None, None],
-        lambda step, what, like: torch.zeros_like(like), torch.zeros(1, *shape, dtype=torch.complex128), c,
+        operator,
+        y,
+        sigma,
+        lambda x, t, step: x * (c**2 / (c**2 + t**2))[:, None, None],
+        lambda step, what, like: torch.zeros_like(like),
+        torch.zeros(1, *shape, dtype=torch.complex128),
+        c,
     )
     made = example("Add a sampler", diffpir)["PlugAndPlay"]
     found = made(levels=60, sigma_min=0.8, sigma_max=0.8, iterations=30, tolerance=1e-10).sample(problem)

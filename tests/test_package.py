@@ -11,10 +11,33 @@ SOURCES = sorted((ROOT / "rsd_mri").rglob("*.py")) + sorted((ROOT / "data_prep")
 
 # Each name imports only from those before it; data_prep stands among them, though it lies beside the package.
 LAYERS = [
-    "about", "errors", "progress", "machine", "randomness", "operators", "files",
-    "protocol", "scan", "metrics", "networks", "training", "simulation", "coils", "results", "diffusion",
-    "preparation", "corruption", "datasets", "priors", "rsd", "reconstruction", "data_prep", "experiment", "api",
-    "serve", "bench", "commands",
+    "about",
+    "errors",
+    "machine",
+    "randomness",
+    "operators",
+    "files",
+    "protocol",
+    "scan",
+    "metrics",
+    "networks",
+    "training",
+    "simulation",
+    "coils",
+    "results",
+    "diffusion",
+    "preparation",
+    "corruption",
+    "datasets",
+    "priors",
+    "rsd",
+    "reconstruction",
+    "data_prep",
+    "experiment",
+    "api",
+    "serve",
+    "bench",
+    "commands",
 ]
 
 

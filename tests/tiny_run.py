@@ -2,9 +2,9 @@
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.proximal import proximal_distance
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
 from rsd_mri.priors.card import Card
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DistillationSettings,
     MaskSettings,

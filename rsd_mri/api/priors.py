@@ -16,10 +16,10 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors import prior as priors
 from rsd_mri.priors.prior import Prior, load_corruption
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, protocol_for_acceleration
 from rsd_mri.reconstruction.methods import find_prior
 from rsd_mri.results.figures import contact_sheet
@@ -125,8 +125,13 @@ def train(
 
 
 def generate(
-    prior: Prior | str | Path | None = None, count: int = 16, *, network: str | None = None, seed: int = 0,
-    batch: int = 16, device: str = "auto",
+    prior: Prior | str | Path | None = None,
+    count: int = 16,
+    *,
+    network: str | None = None,
+    seed: int = 0,
+    batch: int = 16,
+    device: str = "auto",
 ) -> Samples:
     """Images from noise alone: the same as `rsd-mri generate` writes.
 

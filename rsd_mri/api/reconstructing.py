@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import Progress
 from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
@@ -76,9 +76,7 @@ def reconstruct(
         how.prior.to(on)
     known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
     source = read_scan(scan) if isinstance(scan, str | Path) else scan
-    rec = reconstruct_scan(
-        source, how, seed=seed, device=on, held_out=held_out, progress=Progress.of(progress)
-    )
+    rec = reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, progress=Progress.of(progress))
     return with_own_interval(rec) if known is None else with_interval(rec, known)
 
 
@@ -135,6 +133,12 @@ def calibrate(
     method = Posterior(prior.to(on), chosen, samples, consistency)
     read = (one if isinstance(one, Scan) else read_scan(one) for one in scans)
     return intervals.calibrate(
-        intervals.undersampled_pairs(read, acceleration, seed), len(scans), coverage, method, seed=seed, device=on,
-        held_out=held_out, progress=Progress.of(progress),
+        intervals.undersampled_pairs(read, acceleration, seed),
+        len(scans),
+        coverage,
+        method,
+        seed=seed,
+        device=on,
+        held_out=held_out,
+        progress=Progress.of(progress),
     )

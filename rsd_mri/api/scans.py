@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from data_prep import prepare_folder
 from data_prep.manifest import Manifest
+from rsd_mri.machine.progress import Progress
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings, Protocol, load_protocol
 from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
@@ -102,12 +102,22 @@ def simulate(
 def prepare(source: Scan) -> PreparedScan: ...
 @overload
 def prepare(
-    source: str | Path, out: str | Path | None = None, *, protocol: str | Protocol | None = None,
-    settings: Mapping[str, object] | None = None, workers: int = 1, progress: Callable[[float], object] | None = None,
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    protocol: str | Protocol | None = None,
+    settings: Mapping[str, object] | None = None,
+    workers: int = 1,
+    progress: Callable[[float], object] | None = None,
 ) -> Manifest: ...
 def prepare(
-    source: Scan | str | Path, out: str | Path | None = None, *, protocol: str | Protocol | None = None,
-    settings: Mapping[str, object] | None = None, workers: int = 1, progress: Callable[[float], object] | None = None,
+    source: Scan | str | Path,
+    out: str | Path | None = None,
+    *,
+    protocol: str | Protocol | None = None,
+    settings: Mapping[str, object] | None = None,
+    workers: int = 1,
+    progress: Callable[[float], object] | None = None,
 ) -> PreparedScan | Manifest:
     """Whiten, crop, compress and scale k-space, and estimate coil maps.
 

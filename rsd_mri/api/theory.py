@@ -38,8 +38,16 @@ class LinearResult:
 
 
 def distil_linear(
-    d: int = 20, r: int = 3, k: int = 3, sigma: float = 0.2, operator: OperatorName = "identity",
-    matched: bool = True, *, seed: int = 0, restarts: int = 1, steps: int = 150,
+    d: int = 20,
+    r: int = 3,
+    k: int = 3,
+    sigma: float = 0.2,
+    operator: OperatorName = "identity",
+    matched: bool = True,
+    *,
+    seed: int = 0,
+    restarts: int = 1,
+    steps: int = 150,
 ) -> LinearResult:
     """Distil a linear generator from a teacher that is known exactly.
 

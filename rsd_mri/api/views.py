@@ -27,8 +27,11 @@ class TrainingView:
 
 
 def training_views(
-    data: str | Path, protocol: str | Protocol | None = None, count: int = 4,
-    settings: Mapping[str, object] | None = None, seed: int = 0,
+    data: str | Path,
+    protocol: str | Protocol | None = None,
+    count: int = 4,
+    settings: Mapping[str, object] | None = None,
+    seed: int = 0,
 ) -> list[TrainingView]:
     """The first slices of a folder of prepared scans, as training sees them.
 

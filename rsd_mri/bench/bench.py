@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from rsd_mri.files import written_whole
-from rsd_mri.progress import Progress
+from rsd_mri.machine.progress import Progress
 
 SCALES = {
     "mini": "minutes on two cores, without data",
@@ -17,8 +17,12 @@ SCALES = {
 """How much of an experiment to run, and what that takes."""
 CARD = "card.json"
 LABELS = {
-    "fid": "FID {:g}", "teacher_fid": "teacher {:g}", "teacher_full_fid": "untruncated {:g}",
-    "denoising_psnr": "denoising PSNR {:g} dB", "inception_score": "IS {:g}", "precision": "precision {:g}",
+    "fid": "FID {:g}",
+    "teacher_fid": "teacher {:g}",
+    "teacher_full_fid": "untruncated {:g}",
+    "denoising_psnr": "denoising PSNR {:g} dB",
+    "inception_score": "IS {:g}",
+    "precision": "precision {:g}",
     "recall": "recall {:g}",
 }
 
@@ -51,8 +55,12 @@ class About:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "name": self.name, "corruption": self.corruption, "data": self.data, "published": self.published,
-            "figures": dict(self.figures), "source": self.source,
+            "name": self.name,
+            "corruption": self.corruption,
+            "data": self.data,
+            "published": self.published,
+            "figures": dict(self.figures),
+            "source": self.source,
         }
 
 

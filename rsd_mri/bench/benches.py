@@ -7,9 +7,7 @@ from rsd_mri.bench.recon import ReconBench
 from rsd_mri.bench.restore import RestoreBench
 from rsd_mri.errors import InputError, alike
 
-BENCHES: dict[str, Bench] = {
-    one.about.name: one for one in (LinearBench(), ReconBench(), RestoreBench(), *EXPERIMENTS)
-}
+BENCHES: dict[str, Bench] = {one.about.name: one for one in (LinearBench(), ReconBench(), RestoreBench(), *EXPERIMENTS)}
 """In the order in which they are listed."""
 
 

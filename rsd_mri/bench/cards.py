@@ -189,17 +189,23 @@ def restored_table(card: RestoredCard) -> list[str]:
     names = ("task", "as given", "plain method", "restored", "gain over the plain method [dB]")
     lines = [_line(names), _line(["---", "---:", "---:", "---:", "---:"])]
     for row in card.restored:
-        lines.append(_line([
-            row.task, f"{row.psnr_given:.2f} / {row.ssim_given:.3f}",
-            f"{row.psnr_baseline:.2f} / {row.ssim_baseline:.3f} ({row.baseline})", f"{row.psnr:.2f} / {row.ssim:.3f}",
-            f"{row.psnr - row.psnr_baseline:+.2f} ± {row.interval:.2f}",
-        ]))
+        lines.append(
+            _line(
+                [
+                    row.task,
+                    f"{row.psnr_given:.2f} / {row.ssim_given:.3f}",
+                    f"{row.psnr_baseline:.2f} / {row.ssim_baseline:.3f} ({row.baseline})",
+                    f"{row.psnr:.2f} / {row.ssim:.3f}",
+                    f"{row.psnr - row.psnr_baseline:+.2f} ± {row.interval:.2f}",
+                ]
+            )
+        )
     first = card.restored[0]
     return [
-        *lines, "",
+        *lines,
+        "",
         f"PSNR [dB] / SSIM, means over {first.pictures} held-out pictures, prior '{card.protocol}', mean of "
-        f"{first.samples} samples, 95 % interval of the gain."
-        + (f" {card.note}" if card.note else ""),
+        f"{first.samples} samples, 95 % interval of the gain." + (f" {card.note}" if card.note else ""),
     ]
 
 
@@ -214,7 +220,10 @@ def card_table(cards: Sequence[ComparisonCard]) -> list[str]:
     rules = ["---:" if name in NUMBERS else "---" for name in COLUMNS]
     features = "; ".join(sorted({card.features for card in cards}))
     lines = [
-        _line(COLUMNS), _line(rules), *(_line(_cells(card)) for card in cards), "",
+        _line(COLUMNS),
+        _line(rules),
+        *(_line(_cells(card)) for card in cards),
+        "",
         f"Squared Frechet distances to clean images that no network has seen, with 95 % intervals; features: "
         f"{features}. They compare within a row only. Verdicts: against the teacher in full, and truncated at the "
         "noise of the data (at 0.2 where there is none), with the student's distance over the teacher's. "
@@ -222,8 +231,11 @@ def card_table(cards: Sequence[ComparisonCard]) -> list[str]:
     ]
     seen = [f"{_name(card)} {card.ratio_seen:.2f}" for card in cards if card.ratio_seen is not None]
     if seen:
-        lines += ["", "Teachers of blur and super-resolution model A x; among clean images through A, the student's "
-                  f"distance over its teacher's: {', '.join(seen)}."]
+        lines += [
+            "",
+            "Teachers of blur and super-resolution model A x; among clean images through A, the student's "
+            f"distance over its teacher's: {', '.join(seen)}.",
+        ]
     for card in cards:
         if card.note:
             lines += ["", f"{_name(card)}: {card.note}"]
@@ -241,8 +253,12 @@ def _cells(card: ComparisonCard) -> list[str]:
     names = ", ".join(about.name for about in stands_for) or _name(card)
     verdicts = [_verdict(card.ratio), _verdict(card.ratio_truncated)]
     return [
-        names, f"{card.images}, {card.data}", *(_distance(rows.get(who)) for who in SETS),
-        ", ".join(v for v in verdicts if v), f"{card.speed_up:.0f}", "; ".join(published),
+        names,
+        f"{card.images}, {card.data}",
+        *(_distance(rows.get(who)) for who in SETS),
+        ", ".join(v for v in verdicts if v),
+        f"{card.speed_up:.0f}",
+        "; ".join(published),
     ]
 
 

@@ -17,9 +17,9 @@ from rsd_mri.experiment.generated import enlarged, generate_sets, measured, seen
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
 from rsd_mri.metrics.picture_features import PictureFeatures
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.training.fabric import TrainOptions
@@ -31,7 +31,13 @@ HELD_OUT_NOISE = 1e-3
 
 
 def compare_networks(
-    protocol: Protocol, run: Path, data: Data, real: NDArray[Any], count: int, device: torch.device, progress: Progress,
+    protocol: Protocol,
+    run: Path,
+    data: Data,
+    real: NDArray[Any],
+    count: int,
+    device: torch.device,
+    progress: Progress,
     batch: int = 32,
 ) -> ComparisonCard:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
@@ -71,7 +77,8 @@ def compare_networks(
     progress.step("judging")(0.0)
     real, taught, given = real[:count], made.taught, measured(data, count)
     speed = {
-        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1), "student": (made.student_seconds, 1),
+        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1),
+        "student": (made.student_seconds, 1),
     }
     large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
     rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
@@ -84,11 +91,20 @@ def compare_networks(
         return distance[space, "student"] / distance[space, other] if (space, other) in distance else None
 
     return ComparisonCard(
-        protocol.name, tuple(rows), distance[CLEAN, "student"] / distance[CLEAN, "teacher"],
-        ratio(CLEAN, "teacher, truncated"), ratio(SEEN, "teacher"),
-        distance[MEASURED, "student"], made.teacher_seconds / made.student_seconds, made.teacher_seconds,
-        made.student_seconds, count, PictureFeatures.fit(real).name, made.truncated_at,
-        f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}", protocol.seed,
+        protocol.name,
+        tuple(rows),
+        distance[CLEAN, "student"] / distance[CLEAN, "teacher"],
+        ratio(CLEAN, "teacher, truncated"),
+        ratio(SEEN, "teacher"),
+        distance[MEASURED, "student"],
+        made.teacher_seconds / made.student_seconds,
+        made.teacher_seconds,
+        made.student_seconds,
+        count,
+        PictureFeatures.fit(real).name,
+        made.truncated_at,
+        f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
+        protocol.seed,
     )
 
 
@@ -105,8 +121,14 @@ def held_out_images(protocol: Protocol, folder: Path, count: int, progress: Prog
         # No image twice: a set of images and their copies has no neighbourhoods.
         return scaled(np.unique(SOURCES[s.source](count, s.matrix, protocol.seed, "held-out"), axis=0))
     prepared = simulated_data(
-        protocol, folder, protocol.seed, progress.step("held-out scans"), first=FIRST_HELD_OUT,
-        volumes=-(-count // s.slices), noise=HELD_OUT_NOISE, name="held-out",
+        protocol,
+        folder,
+        protocol.seed,
+        progress.step("held-out scans"),
+        first=FIRST_HELD_OUT,
+        volumes=-(-count // s.slices),
+        noise=HELD_OUT_NOISE,
+        name="held-out",
     )
     return combined_images(PreparedDataset(prepared), count)
 
@@ -147,7 +169,9 @@ def run_comparison(
     data = training_data(protocol, out, progress)
     found = compare_networks(protocol, out, data, real, count, resolve_device(options.device), progress)
     card = replace(
-        found, out=str(out), trained_now=trained.images,
+        found,
+        out=str(out),
+        trained_now=trained.images,
         trained_images={"teacher": protocol.taught[0], "student": protocol.distillation.images},
     )
     write_json(out / CARD, card)

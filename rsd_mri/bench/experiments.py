@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.bench.bench import About, BenchCard
 from rsd_mri.errors import InputError
-from rsd_mri.progress import Progress
+from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import Protocol, checked, load_protocol
 from rsd_mri.protocol.checked import Count, Integer, NotNegative, Switch
 
@@ -97,7 +97,10 @@ class Experiment:
         from rsd_mri.training.fabric import TrainOptions
 
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=_precision(settings, scale),
+            "all",
+            settings.fresh,
+            settings.device,
+            precision=_precision(settings, scale),
             seconds=60 * settings.minutes,
         )
         count = 2048 if scale == "gpu" else 500
@@ -113,7 +116,10 @@ class Experiment:
             missing = f"{data} is not there" if settings.data else "needs its data (--data)"
             raise InputError(f"bench {self.about.name}: {missing}. {how_to_get(recipe.name, 'bench')}")
         options = TrainOptions(
-            "all", settings.fresh, settings.device, precision=_precision(settings, "paper"),
+            "all",
+            settings.fresh,
+            settings.device,
+            precision=_precision(settings, "paper"),
             accumulate=settings.accumulate,
         )
         return run_whole(recipe, out, data, settings.count or COUNT, options, settings.features, progress)
@@ -125,15 +131,18 @@ def _precision(settings: ExperimentSettings, scale: str) -> str:
     return "bf16" if scale == "gpu" else "32"
 
 
-def _fid(
-    generator: float, teacher: float | None = None, full: float | None = None, **more: float
-) -> dict[str, float]:
+def _fid(generator: float, teacher: float | None = None, full: float | None = None, **more: float) -> dict[str, float]:
     found = {"fid": generator, "teacher_fid": teacher, "teacher_full_fid": full, **more}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _row(
-    name: str, corruption: str, data: str, source: str, figures: dict[str, float] | None = None, small: str = "",
+    name: str,
+    corruption: str,
+    data: str,
+    source: str,
+    figures: dict[str, float] | None = None,
+    small: str = "",
     large: bool = False,
 ) -> Experiment:
     return Experiment(About(name, corruption, data, source, figures or {}, "" if figures else UNREAD), small, large)
@@ -144,10 +153,20 @@ BRAIN = "fastMRI brain AXT2, 384x320"
 HIDDEN_AND_NOISY = "inpainting-0.9-noise-0.2-celeba"
 
 EXPERIMENTS = (
-    _row("noise-0.1-cifar10", "noise, sigma 0.1", CIFAR, BOTH,
-         _fid(3.98, 7.55, 25.55, inception_score=9.346, recall=0.578)),
-    _row("noise-0.2-cifar10", "noise, sigma 0.2", CIFAR, BOTH,
-         _fid(4.77, 12.21, 60.73, denoising_psnr=24.11, inception_score=9.16, precision=0.65, recall=0.56)),
+    _row(
+        "noise-0.1-cifar10",
+        "noise, sigma 0.1",
+        CIFAR,
+        BOTH,
+        _fid(3.98, 7.55, 25.55, inception_score=9.346, recall=0.578),
+    ),
+    _row(
+        "noise-0.2-cifar10",
+        "noise, sigma 0.2",
+        CIFAR,
+        BOTH,
+        _fid(4.77, 12.21, 60.73, denoising_psnr=24.11, inception_score=9.16, precision=0.65, recall=0.56),
+    ),
     _row("noise-0.4-cifar10", "noise, sigma 0.4", CIFAR, README, _fid(21.63, 22.12, 124.28)),
     _row("noise-0.2-ffhq", "noise, sigma 0.2", FFHQ, NOTES, _fid(6.29, 14.67), "noise-0.2-celeba"),
     _row("noise-0.2-celeba", "noise, sigma 0.2", CELEBA, README, _fid(6.48, 13.90)),
@@ -157,10 +176,20 @@ EXPERIMENTS = (
     _row("inpainting-0.6-celeba", "pixels hidden with p = 0.6", CELEBA, README, _fid(4.44, 6.08)),
     _row("inpainting-0.8-celeba", "pixels hidden with p = 0.8", CELEBA, README, _fid(7.10, 11.19)),
     _row("inpainting-0.9-celeba", "pixels hidden with p = 0.9", CELEBA, README, _fid(16.86, 25.53)),
-    _row("inpainting-0.6-noise-0.2-celeba", "pixels hidden with p = 0.6, noise 0.2", CELEBA, NOTES,
-         small=HIDDEN_AND_NOISY),
-    _row("inpainting-0.8-noise-0.2-celeba", "pixels hidden with p = 0.8, noise 0.2", CELEBA, NOTES,
-         small=HIDDEN_AND_NOISY),
+    _row(
+        "inpainting-0.6-noise-0.2-celeba",
+        "pixels hidden with p = 0.6, noise 0.2",
+        CELEBA,
+        NOTES,
+        small=HIDDEN_AND_NOISY,
+    ),
+    _row(
+        "inpainting-0.8-noise-0.2-celeba",
+        "pixels hidden with p = 0.8, noise 0.2",
+        CELEBA,
+        NOTES,
+        small=HIDDEN_AND_NOISY,
+    ),
     _row(HIDDEN_AND_NOISY, "pixels hidden with p = 0.9, noise 0.2", CELEBA, NOTES, _fid(79.48)),
     _row("super-resolution-2-celeba", "shrunk by 2", CELEBA, NOTES, _fid(12.99, 23.28)),
     _row("super-resolution-2-noise-0.2-celeba", "shrunk by 2, noise 0.2", CELEBA, NOTES),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsd_mri.bench.bench import About
-from rsd_mri.progress import Progress
+from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
 
@@ -36,8 +36,10 @@ class LinearCard:
 
     def lines(self) -> list[str]:
         """For each operator, student and rank the worst case."""
-        lines = [f"{'operator':<10}{'student':<9}{'k':<5}{'cases':>6}{'min cos':>9}{'on range':>10}"
-                 f"{'max W2^2':>10}{'max error':>11}"]
+        lines = [
+            f"{'operator':<10}{'student':<9}{'k':<5}{'cases':>6}{'min cos':>9}{'on range':>10}"
+            f"{'max W2^2':>10}{'max error':>11}"
+        ]
         groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
         for row in self.cases:
             student = "b=sigma^2" if row["matched"] else "b=0"
@@ -49,9 +51,7 @@ class LinearCard:
                 f"{min(min(r['cosines_seen']) for r in rows):>10.4f}{max(r['w2_squared'] for r in rows):>10.4f}"
                 + (f"{max(errors):>11.1e}" if errors else f"{'-':>11}")
             )
-        return [
-            *lines, f"largest difference from the closed forms: {self.max_error:.1e} ({self.closed_forms} cases)"
-        ]
+        return [*lines, f"largest difference from the closed forms: {self.max_error:.1e} ({self.closed_forms} cases)"]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -62,8 +62,11 @@ class LinearBench:
     """Distils linear generators and compares them with their closed forms."""
 
     about = About(
-        "linear", "identity, square, wide, random masks; sigma 0 to 1", "low-rank Gaussians, drawn here",
-        "closed form", said="b = 0, k = r: U U^T = (1 + sigma^2) E E^T; b = sigma^2: U U^T = E E^T",
+        "linear",
+        "identity, square, wide, random masks; sigma 0 to 1",
+        "low-rank Gaussians, drawn here",
+        "closed form",
+        said="b = 0, k = r: U U^T = (1 + sigma^2) E E^T; b = sigma^2: U U^T = E E^T",
     )
     protocols: Mapping[str, str] = {}
     scales = ("mini", "paper")

@@ -85,7 +85,11 @@ def _deepinv_tv(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64
 
     # Its maps are normalised: the operator's norm is at most one, and so is the step.
     solver = FISTA(
-        data_fidelity=L2(), prior=TVPrior(n_it_max=TV_INNER), lambda_reg=weight, stepsize=1.0, max_iter=TV_STEPS,
+        data_fidelity=L2(),
+        prior=TVPrior(n_it_max=TV_INNER),
+        lambda_reg=weight,
+        stepsize=1.0,
+        max_iter=TV_STEPS,
     )
     image = solver(one_set(one), deepinv_physics(one))
     return torch.view_as_complex(image[0].moveaxis(0, -1).contiguous()).numpy(), None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsd_mri.bench.bench import About, write_json
-from rsd_mri.progress import Progress
+from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer, NotNegative
 
@@ -34,7 +34,10 @@ class ReconBench:
     """Quality, time and memory of every method, ours and other libraries'."""
 
     about = About(
-        "recon", "undersampled 2, 4, 6 and 8-fold", "simulated wrapped heads, or --data", "measured here",
+        "recon",
+        "undersampled 2, 4, 6 and 8-fold",
+        "simulated wrapped heads, or --data",
+        "measured here",
         said="none of ours; sigpy, BART and deepinv run beside",
     )
     protocols: Mapping[str, str] = {}
@@ -48,7 +51,8 @@ class ReconBench:
 
         count, size = HEADS[scale]
         scans = (
-            reconstructions.full_scans(Path(settings.data)) if settings.data
+            reconstructions.full_scans(Path(settings.data))
+            if settings.data
             else reconstructions.simulated_heads(count, size, settings.seed)
         )
         prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
@@ -58,8 +62,11 @@ class ReconBench:
             rivals = [rival]
         found = reconstructions.run_recon_bench(scans, prior, seed=settings.seed, progress=progress, rivals=rivals)
         card = reconstructions.ReconCard(
-            tuple(found), out / "recon.md", f"{prior.path.name} ({prior.sha256[:12]})",
-            tuple(scan.source.name for scan, _ in scans), said,
+            tuple(found),
+            out / "recon.md",
+            f"{prior.path.name} ({prior.sha256[:12]})",
+            tuple(scan.source.name for scan, _ in scans),
+            said,
         )
         card.write_text()
         write_json(out / "recon.json", card)

@@ -20,11 +20,11 @@ from rsd_mri.bench.peers import Peer, all_peers
 from rsd_mri.bench.rival import rival_of
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import nmse, psnr, ssim
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
@@ -151,8 +151,13 @@ def run_recon_bench(
 
 
 def rival_for(
-    folder: Path, size: tuple[int, int], minutes: float, seed: int, progress: Progress,
-    accelerations: Sequence[float] = ACCELERATIONS, heads: int = RIVAL_HEADS,
+    folder: Path,
+    size: tuple[int, int],
+    minutes: float,
+    seed: int,
+    progress: Progress,
+    accelerations: Sequence[float] = ACCELERATIONS,
+    heads: int = RIVAL_HEADS,
 ) -> tuple[Peer, str]:
     """The learned rival of a run folder, trained on undersampled heads that the bench does not judge by."""
 
@@ -167,7 +172,13 @@ def rival_for(
 
 
 def _ours(
-    name: str, acceleration: float, one: PreparedSlice, index: int, scan: str, method: Method, seed: int,
+    name: str,
+    acceleration: float,
+    one: PreparedSlice,
+    index: int,
+    scan: str,
+    method: Method,
+    seed: int,
     truth: NDArray[np.float32],
 ) -> Result:
     def call() -> Tensor:
@@ -195,7 +206,12 @@ def _theirs(peer: Peer, acceleration: float, one: PreparedSlice, truth: NDArray[
 
 
 def _judged(
-    name: str, acceleration: float, one: PreparedSlice, images: Tensor, truth: NDArray[np.float32], seconds: float,
+    name: str,
+    acceleration: float,
+    one: PreparedSlice,
+    images: Tensor,
+    truth: NDArray[np.float32],
+    seconds: float,
     peak: float | None,
 ) -> Result:
     pair = truth[None], finish(one, images, seconds).magnitude[None]
@@ -251,19 +267,31 @@ class ReconCard:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "rows": self.rows(), "card": str(self.path), "scans": list(self.scans), "prior": self.prior,
-            "version": __version__, "not_for_diagnostic_use": True,
+            "rows": self.rows(),
+            "card": str(self.path),
+            "scans": list(self.scans),
+            "prior": self.prior,
+            "version": __version__,
+            "not_for_diagnostic_use": True,
         }
 
     def write_text(self) -> None:
         """Write the table as Markdown."""
         text = [
-            "# Reconstructions compared", "", NOT_FOR_DIAGNOSTIC_USE, "",
+            "# Reconstructions compared",
+            "",
+            NOT_FOR_DIAGNOSTIC_USE,
+            "",
             f"Scans: {', '.join(self.scans)}. Prior: {self.prior}. rsd-mri {__version__}.",
             "PSNR, SSIM and NMSE by fastMRI's definitions for each slice by itself, then averaged. Peers get the best "
             f"of {len(GRID)} regularisations for each slice; ours get the default. Times as this machine was at the "
             "time.",
-            *([self.rival] if self.rival else []), "", "```", *table(self.results), "```", "",
+            *([self.rival] if self.rival else []),
+            "",
+            "```",
+            *table(self.results),
+            "```",
+            "",
         ]
         with written_whole(self.path) as partial:
             partial.write_text("\n".join(text), encoding="utf-8")

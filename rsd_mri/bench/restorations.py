@@ -17,8 +17,8 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.prior import Prior, load_prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import load_protocol
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
@@ -57,8 +57,13 @@ TASKS = (
 
 
 def restore_held_out(
-    prior: Prior, clean: NDArray[np.float32], tasks: Sequence[Task] = TASKS, samples: int = 8, seed: int = 0,
-    sampler: Sampler | None = None, progress: Progress = SILENT,
+    prior: Prior,
+    clean: NDArray[np.float32],
+    tasks: Sequence[Task] = TASKS,
+    samples: int = 8,
+    seed: int = 0,
+    sampler: Sampler | None = None,
+    progress: Progress = SILENT,
 ) -> list[RestoredRow]:
     """Degrade clean pictures, restore them, and compare.
 
@@ -87,14 +92,22 @@ def restore_held_out(
             device = next(prior.denoiser.parameters()).device
             keys: list[Key] = [(seed, "restore", task.name, i, k) for k in range(samples)]
             made = restore(
-                prior, y.to(device), task.degradation, seen, keys, sampler or PICTURE_SAMPLERS["diffpir"],
+                prior,
+                y.to(device),
+                task.degradation,
+                seen,
+                keys,
+                sampler or PICTURE_SAMPLERS["diffpir"],
             )
             plain = plainly_restored(task, y.numpy(), None if seen is None else seen.numpy())
             given = enlarged(y.numpy(), picture.shape[-1] // y.shape[-1])
-            found.append({
-                **quality(picture, given, "_given"), **quality(picture, plain, "_baseline"),
-                **quality(picture, made.mean(0).cpu().numpy(), ""),
-            })
+            found.append(
+                {
+                    **quality(picture, given, "_given"),
+                    **quality(picture, plain, "_baseline"),
+                    **quality(picture, made.mean(0).cpu().numpy(), ""),
+                }
+            )
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
         gains = [one["psnr"] - one["psnr_baseline"] for one in found]
         spread = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.bench.bench import CARD, About, write_json
-from rsd_mri.progress import Progress
+from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, Integer, Switch
 
@@ -32,8 +32,11 @@ class RestoreBench:
     """Quality of restored pictures."""
 
     about = About(
-        "restore", "single pictures: noise, hidden pixels, blur, fewer pixels", "held-out patches of photographs",
-        "measured here", said="none of ours; scikit-image beside",
+        "restore",
+        "single pictures: noise, hidden pixels, blur, fewer pixels",
+        "held-out patches of photographs",
+        "measured here",
+        said="none of ours; scikit-image beside",
     )
     protocols: Mapping[str, str] = {}
     scales = ("mini",)
@@ -44,8 +47,13 @@ class RestoreBench:
         from rsd_mri.bench.restorations import run_picture_bench
 
         card = run_picture_bench(
-            out, Path(settings.prior) if settings.prior else None, settings.count, settings.device, settings.fresh,
-            settings.seed, progress,
+            out,
+            Path(settings.prior) if settings.prior else None,
+            settings.count,
+            settings.device,
+            settings.fresh,
+            settings.seed,
+            progress,
         )
         write_json(out / CARD, card)
         return card

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from rsd_mri.bench.peers import DEEPINV_ABSENT, Peer, deepinv_physics, one_set
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.randomness import generator
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
@@ -41,9 +41,7 @@ def untrained(seed: int) -> nn.Module:
         return found
 
 
-def train_rival(
-    path: Path, slices: Sequence[PreparedSlice], minutes: float, seed: int, progress: Progress
-) -> Path:
+def train_rival(path: Path, slices: Sequence[PreparedSlice], minutes: float, seed: int, progress: Progress) -> Path:
     """Train for a stated time and store the weights.
 
     Parameters
@@ -115,7 +113,10 @@ def load_rival(path: Path) -> tuple[Peer, dict[str, Any]]:
 
 
 def rival_of(
-    folder: Path, scans: Callable[[], Sequence[PreparedSlice]], minutes: float, seed: int,
+    folder: Path,
+    scans: Callable[[], Sequence[PreparedSlice]],
+    minutes: float,
+    seed: int,
     progress: Progress = SILENT,
 ) -> tuple[Peer, str]:
     """Train the rival of a run folder once, or take the one that is there.

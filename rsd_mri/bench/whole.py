@@ -16,9 +16,9 @@ from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets,
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.features import find_extractor
 from rsd_mri.metrics.set_metrics import SetMetrics, compare_sets
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.training.fabric import TrainOptions
@@ -49,7 +49,8 @@ class WholeCard:
         """A set on a scale a row."""
         return [
             {"scale": scale, "name": name, **found.as_dict()}
-            for scale, sets in self.judged.items() for name, found in sets.items()
+            for scale, sets in self.judged.items()
+            for name, found in sets.items()
         ]
 
     def lines(self) -> list[str]:
@@ -66,14 +67,22 @@ class WholeCard:
         judged = {scale: {name: found.as_dict() for name, found in sets.items()} for scale, sets in self.judged.items()}
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {
-            **values, "judged": judged, "trained_now": dict(self.trained_now),
+            **values,
+            "judged": judged,
+            "trained_now": dict(self.trained_now),
             "not_for_diagnostic_use": NOT_FOR_DIAGNOSTIC_USE,
         }
 
 
 def run_whole(
-    protocol: Protocol, out: Path, data: Path, count: int, options: TrainOptions, features: str | None,
-    progress: Progress, batch: int = 256,
+    protocol: Protocol,
+    out: Path,
+    data: Path,
+    count: int,
+    options: TrainOptions,
+    features: str | None,
+    progress: Progress,
+    batch: int = 256,
 ) -> WholeCard:
     """Train on the data of an experiment and judge what both networks generate; writes `card.json`.
 
@@ -119,8 +128,17 @@ def run_whole(
             progress.step(f"judging {name}")(0.0)
             judged[scale][name] = compare_sets(scaling(images), real, extractor, device)
     card = WholeCard(
-        protocol.name, str(data), judged, count, made.truncated_at, made.teacher_seconds / made.student_seconds,
-        made.teacher_seconds, made.student_seconds, trained.images, protocol.seed, str(out),
+        protocol.name,
+        str(data),
+        judged,
+        count,
+        made.truncated_at,
+        made.teacher_seconds / made.student_seconds,
+        made.teacher_seconds,
+        made.student_seconds,
+        trained.images,
+        protocol.seed,
+        str(out),
     )
     write_json(out / CARD, card)
     return card

@@ -93,9 +93,7 @@ def simulate(
     slices: Annotated[int, typer.Option(min=1, help="Slices per scan.")] = 4,
     matrix: Annotated[int, typer.Option(min=16, help="Matrix size [pixels].")] = 128,
     coils: Annotated[int, typer.Option(min=1, help="Receive coils.")] = 8,
-    noise: Annotated[
-        float, typer.Option(min=0.0, help="Noise standard deviation over the brightest tissue.")
-    ] = 0.01,
+    noise: Annotated[float, typer.Option(min=0.0, help="Noise standard deviation over the brightest tissue.")] = 0.01,
     accel: Annotated[Optional[float], typer.Option(min=1.0, help="Undersample; full scans without it.")] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -150,9 +148,15 @@ def prep(
 
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                existing(source, "file or folder"), out, chosen, workers, scheduler,
-                shard_of(shard), dry_run,
-                bar.progress, answers_of(axes, noise, calibration_scan),
+                existing(source, "file or folder"),
+                out,
+                chosen,
+                workers,
+                scheduler,
+                shard_of(shard),
+                dry_run,
+                bar.progress,
+                answers_of(axes, noise, calibration_scan),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -198,9 +202,7 @@ def generate(
     network: Annotated[Network, typer.Option("--with", help="Network.")] = Network.generator,
     out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5, or ./generated.h5.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 16,
-    truncate: Annotated[
-        float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")
-    ] = 0.0,
+    truncate: Annotated[float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")] = 0.0,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -218,7 +220,15 @@ def generate(
         target = out or (run or Path()) / "generated.h5"
         with Bar("generating") as bar:
             made = generate_file(
-                folder, count, network.value, target, batch, truncate, device.value, seed, bar.progress,
+                folder,
+                count,
+                network.value,
+                target,
+                batch,
+                truncate,
+                device.value,
+                seed,
+                bar.progress,
                 write_contact_sheet,
             )
         result(
@@ -226,7 +236,8 @@ def generate(
                 f"{count} images in {target}, contact sheet in {made.sheet}, "
                 f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
             ],
-            asdict(made), json,
+            asdict(made),
+            json,
         )
 
 

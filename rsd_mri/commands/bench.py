@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rsd_mri.bench.bench import Bench
 
 bench = typer.Typer(
-    help="The published experiments: list them, run one, tabulate what was found."
-    "\n\nExample: rsd-mri bench run linear", no_args_is_help=True,
-    rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="The published experiments: list them, run one, tabulate what was found.\n\nExample: rsd-mri bench run linear",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
-
 
 
 Scale = Enum("Scale", {name: name for name in SCALES}, type=str)  # type: ignore[misc]

@@ -12,7 +12,7 @@ import typer
 from rsd_mri.errors import InputError
 from rsd_mri.files import unwritable
 from rsd_mri.machine import threads
-from rsd_mri.progress import Progress as Told
+from rsd_mri.machine.progress import Progress as Told
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -118,6 +118,10 @@ def _progress() -> "Progress":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"), console=Console(stderr=True),
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=Console(stderr=True),
     )

@@ -14,7 +14,16 @@ from rsd_mri.commands.console import result
 from rsd_mri.commands.options import JsonOption
 
 LIBRARIES = (
-    "torch", "numpy", "scipy", "sigpy", "fastmri", "pytorch-lightning", "h5py", "ismrmrd", "nibabel", "pydicom",
+    "torch",
+    "numpy",
+    "scipy",
+    "sigpy",
+    "fastmri",
+    "pytorch-lightning",
+    "h5py",
+    "ismrmrd",
+    "nibabel",
+    "pydicom",
 )
 """Libraries whose versions matter when something goes wrong."""
 EXTRAS = {
@@ -93,9 +102,7 @@ def describe(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def missing(
-    extras: dict[str, tuple[str, tuple[str, ...]]], programs: dict[str, str]
-) -> list[dict[str, str]]:
+def missing(extras: dict[str, tuple[str, tuple[str, ...]]], programs: dict[str, str]) -> list[dict[str, str]]:
     """Optional parts that are not there, and how to get them."""
     parts = [
         {"part": name, "for": use, "install": f'pip install "rsd-mri[{name}]"'}

@@ -54,7 +54,13 @@ def evaluate(
 
 
 def _sets(
-    generated: Path, reference: Path, features: str | None, lpips: bool, batch: int, device: Device, seed: int,
+    generated: Path,
+    reference: Path,
+    features: str | None,
+    lpips: bool,
+    batch: int,
+    device: Device,
+    seed: int,
     json: bool,
 ) -> None:
     from dataclasses import replace

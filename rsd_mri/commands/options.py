@@ -41,9 +41,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
-SetOption = Annotated[
-    Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")
-]
+SetOption = Annotated[Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 SchedulerOption = Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")]
 ShardOption = Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")]

@@ -29,13 +29,12 @@ from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
 
-PriorOption = Annotated[
-    Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")
-]
+PriorOption = Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")]
 MethodOption = Annotated[
     str,
     typer.Option(
-        parser=one_of(METHODS), metavar="|".join(METHODS),
+        parser=one_of(METHODS),
+        metavar="|".join(METHODS),
         help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
 ]
@@ -127,8 +126,17 @@ def recon(
                 done = reconstruct_many(scans, task, Scale(workers, scheduler, part, fresh), bar.progress)
             else:
                 done = reconstruct_files(
-                    scans, how, delivery, seed=seed, device=on, held_out=held_out, prep=chosen, calibration=known,
-                    answers=answers, stress=stress, progress=bar.progress,
+                    scans,
+                    how,
+                    delivery,
+                    seed=seed,
+                    device=on,
+                    held_out=held_out,
+                    prep=chosen,
+                    calibration=known,
+                    answers=answers,
+                    stress=stress,
+                    progress=bar.progress,
                 )
         for failure in done.failures:
             say(f"Error: {failure}")

@@ -71,7 +71,16 @@ def restore(
         chosen = sampler_of(sampler, levels, PICTURE_SAMPLERS)
         with Bar("restoring") as bar:
             done = restore_files(
-                pictures, loaded, degradation, samples, chosen, out, mask, reference, seed, bar.progress,
+                pictures,
+                loaded,
+                degradation,
+                samples,
+                chosen,
+                out,
+                mask,
+                reference,
+                seed,
+                bar.progress,
             )
         for failure in done.failures:
             say(f"Error: {failure}")

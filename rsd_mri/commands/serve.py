@@ -61,8 +61,21 @@ def serve(
             require_writable(save)
         serve_on(
             ServeOptions(
-                host, port, method, samples, prior, calibration, seed, device.value, flip.value, save,
-                connections, max_memory, idle, json, debugging(),
+                host,
+                port,
+                method,
+                samples,
+                prior,
+                calibration,
+                seed,
+                device.value,
+                flip.value,
+                save,
+                connections,
+                max_memory,
+                idle,
+                json,
+                debugging(),
             )
         )
 

@@ -85,12 +85,25 @@ def train(
             changes |= {f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser")}
         chosen = chosen.with_values(changes)
         options = TrainOptions(
-            stage.value, fresh, device.value, devices, nodes, precision.value, accumulate, compiled,
-            checkpoint_activations, tensorboard, seconds=60 * minutes, start=start,
+            stage.value,
+            fresh,
+            device.value,
+            devices,
+            nodes,
+            precision.value,
+            accumulate,
+            compiled,
+            checkpoint_activations,
+            tensorboard,
+            seconds=60 * minutes,
+            start=start,
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(
-                chosen, out, None if data is None else existing(data, "folder of prepared scans"), options,
+                chosen,
+                out,
+                None if data is None else existing(data, "folder of prepared scans"),
+                options,
                 bar.progress,
             )
         if done.first:

@@ -30,9 +30,7 @@ class Measurements:
 
     def to(self, device: torch.device) -> "Measurements":
         """Move to a device."""
-        return Measurements(
-            self.y.to(device), self.operator.to(device), self.sigma.to(device), self.keys
-        )
+        return Measurements(self.y.to(device), self.operator.to(device), self.sigma.to(device), self.keys)
 
 
 class Corruption(ABC):

@@ -86,7 +86,11 @@ class RandomInpainting(Inpainting):
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], p: float, delta: float = 0.1, sigma: float = 0.0,
+        self,
+        image_shape: tuple[int, int, int],
+        p: float,
+        delta: float = 0.1,
+        sigma: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(image_shape, sigma, dtype)
@@ -123,7 +127,11 @@ class BoxInpainting(Inpainting):
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], box: int, further_box: int | None = None, sigma: float = 0.0,
+        self,
+        image_shape: tuple[int, int, int],
+        box: int,
+        further_box: int | None = None,
+        sigma: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(image_shape, sigma, dtype)

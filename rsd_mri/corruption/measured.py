@@ -39,8 +39,12 @@ class Measured(Corruption):
     models_measurements = True
 
     def __init__(
-        self, degradation: LinearOperator, generator_shape: tuple[int, int, int],
-        image_shape: tuple[int, int, int], sigma: float, dtype: torch.dtype,
+        self,
+        degradation: LinearOperator,
+        generator_shape: tuple[int, int, int],
+        image_shape: tuple[int, int, int],
+        sigma: float,
+        dtype: torch.dtype,
     ) -> None:
         if not sigma >= 0:
             raise InputError(f"sigma: expected a noise level of at least 0, got {sigma:g}")
@@ -87,7 +91,10 @@ class Blur(Measured):
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], kernel: Tensor, sigma: float = 0.0,
+        self,
+        image_shape: tuple[int, int, int],
+        kernel: Tensor,
+        sigma: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         if any(k // 2 >= n for k, n in zip(kernel.shape, image_shape[1:], strict=True)):
@@ -117,7 +124,10 @@ class SuperResolution(Measured):
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], factor: int, sigma: float = 0.0,
+        self,
+        image_shape: tuple[int, int, int],
+        factor: int,
+        sigma: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         channels, height, width = image_shape

@@ -66,7 +66,10 @@ class Undersampling(Corruption):
     sampling_features = SAMPLING_FEATURES
 
     def __init__(
-        self, mask: MaskSettings, bank: Tensor, sigma: Tensor,
+        self,
+        mask: MaskSettings,
+        bank: Tensor,
+        sigma: Tensor,
         shown: Literal["pseudo-inverse", "adjoint"] = "pseudo-inverse",
     ) -> None:
         self.inverts = shown == "pseudo-inverse"

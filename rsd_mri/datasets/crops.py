@@ -34,9 +34,7 @@ class ReadoutCrops:
             raise InputError(f"data.crop: expected at least 1 row in a band, or 0 for whole slices, got {rows}")
         self.slices = slices
         self._bands = [
-            (i, band, cut)
-            for i, shape in enumerate(slices.shapes)
-            for band, cut in enumerate(_cuts(shape[-2], rows))
+            (i, band, cut) for i, shape in enumerate(slices.shapes) for band, cut in enumerate(_cuts(shape[-2], rows))
         ]
 
     def __len__(self) -> int:
@@ -70,8 +68,12 @@ class ReadoutCrops:
         image = ifft1c(torch.from_numpy(one["kspace"]), dim=-2)[..., cut, :]
         item = str(one["item"])
         return {
-            **one, "kspace": fft1c(image, dim=-2).numpy(), "csm": one["csm"][..., cut, :], "mask": mask,
-            "slice": item, "item": f"{item}:{band}",
+            **one,
+            "kspace": fft1c(image, dim=-2).numpy(),
+            "csm": one["csm"][..., cut, :],
+            "mask": mask,
+            "slice": item,
+            "item": f"{item}:{band}",
         }
 
 

@@ -87,7 +87,5 @@ class RestoredPatches:
 
 
 def _resized(image: Tensor, side: int) -> Tensor:
-    resized = F.interpolate(
-        parts_of(image)[None], (side, side), mode="bicubic", antialias=True, align_corners=False
-    )
+    resized = F.interpolate(parts_of(image)[None], (side, side), mode="bicubic", antialias=True, align_corners=False)
     return from_parts(resized[0])

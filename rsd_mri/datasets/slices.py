@@ -64,7 +64,10 @@ class UndersampledSlices:
     """
 
     def __init__(
-        self, slices: PreparedSlices, mask: MaskSettings, seed: int,
+        self,
+        slices: PreparedSlices,
+        mask: MaskSettings,
+        seed: int,
         shown: Literal["pseudo-inverse", "adjoint"] = "pseudo-inverse",
     ) -> None:
         if not len(slices):
@@ -96,9 +99,7 @@ class UndersampledSlices:
         operator, kspace, sigma = self.measured(indices)
         return Measurements(kspace, operator, sigma, tuple((self.seed, self._load(i)[4]) for i in indices))
 
-    def measured(
-        self, indices: Sequence[int], device: torch.device | None = None
-    ) -> tuple[Sense, Tensor, Tensor]:
+    def measured(self, indices: Sequence[int], device: torch.device | None = None) -> tuple[Sense, Tensor, Tensor]:
         """Operator, k-space and noise levels of some slices; coils are padded with zeros to a common number."""
         cases = [self._load(i) for i in indices]
         coils = max(case[0].shape[0] for case in cases)

@@ -23,9 +23,7 @@ def geometric(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     return sigma_max * (sigma_min / sigma_max) ** ramp
 
 
-def log_normal(
-    uniform: Tensor, mean: float, std: float, lowest: Tensor | float = 0.0, clamped: bool = False
-) -> Tensor:
+def log_normal(uniform: Tensor, mean: float, std: float, lowest: Tensor | float = 0.0, clamped: bool = False) -> Tensor:
     """Map uniform numbers to log-normal noise levels above `lowest`.
 
     By default the law is truncated: clamped draws sit at t = sigma, where Ambient Tweedie's loss is zero with zero

@@ -53,8 +53,12 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "parameters": self.parameters, "flops_per_image": self.flops, "activation_bytes": self.activation_bytes,
-            "weight_bytes": self.weight_bytes, "batch": self.batch, "gpu_hours": self.hours,
+            "parameters": self.parameters,
+            "flops_per_image": self.flops,
+            "activation_bytes": self.activation_bytes,
+            "weight_bytes": self.weight_bytes,
+            "batch": self.batch,
+            "gpu_hours": self.hours,
             "memory_bytes": {stage: self.memory(stage) for stage in self.batch},
         }
 
@@ -101,15 +105,14 @@ def plan(protocol: Protocol, channels: int = 3) -> Plan:
     # the gradient passes to the image (a backward pass without weights costs one forward).
     student = d.images * flops * (1 + (1 + BACKWARD) + (1 + BACKWARD) + 2 * 2)
     hours = {"teacher": teacher / SUSTAINED / 3600, "distillation": student / SUSTAINED / 3600}
-    return Plan(
-        parameters, flops, activations, weight_bytes, {"teacher": batch, "distillation": d.batch}, hours
-    )
+    return Plan(parameters, flops, activations, weight_bytes, {"teacher": batch, "distillation": d.batch}, hours)
 
 
 def _flops(denoiser: Denoiser, image: torch.Tensor, inputs: Inputs) -> tuple[float, torch.Tensor]:
     condition = Condition(
         image.new_ones((1, inputs.condition_channels, *image.shape[-2:]), dtype=torch.float32)
-        if inputs.condition_channels else None,
+        if inputs.condition_channels
+        else None,
         image.new_zeros((1, inputs.sampling_features), dtype=torch.float32) if inputs.sampling_features else None,
     )
     with FlopCounterMode(display=False) as counter:

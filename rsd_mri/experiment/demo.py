@@ -12,10 +12,10 @@ import h5py
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.experiment.runs import simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.image_quality import psnr, ssim
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.reconstruction.deliver import Delivery, deliver
 from rsd_mri.reconstruction.methods import METHODS, method_of
@@ -66,8 +66,12 @@ class DemoResult:
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
         return {
-            "seconds": self.seconds, "total_seconds": sum(self.seconds.values()), "figures": self.figures,
-            "seconds_per_image": self.generation, "files": self.files, "not_for_diagnostic_use": True,
+            "seconds": self.seconds,
+            "total_seconds": sum(self.seconds.values()),
+            "figures": self.figures,
+            "seconds_per_image": self.generation,
+            "files": self.files,
+            "not_for_diagnostic_use": True,
         }
 
 
@@ -114,9 +118,7 @@ def run_demo(
         log(f"{name}: {done.seconds[name]:.1f} s")
         return value
 
-    data = step(
-        "simulate and prepare", partial(simulated_data, protocol, out, seed, progress.step("simulating"))
-    )
+    data = step("simulate and prepare", partial(simulated_data, protocol, out, seed, progress.step("simulating")))
     for stage, title in (("teacher", "train the teacher"), ("generator", "distil the generator")):
         step(title, partial(train_run, protocol, run, data, TrainOptions(stage, device=device), progress))
     count = 16 if fast else 32
@@ -124,8 +126,17 @@ def run_demo(
         made = step(
             f"generate with the {network}",
             partial(
-                generate_file, run, count, network, out / f"generated-{network}.h5", 16, 0.0, device, seed,
-                progress.step("generating"), write_contact_sheet,
+                generate_file,
+                run,
+                count,
+                network,
+                out / f"generated-{network}.h5",
+                16,
+                0.0,
+                device,
+                seed,
+                progress.step("generating"),
+                write_contact_sheet,
             ),
         )
         done.generation[network] = made.seconds_per_image
@@ -134,7 +145,16 @@ def run_demo(
     path = step(
         "simulate a scan at R=4",
         partial(
-            simulate_folder, out / "scan", 1, 2, SCAN_MATRIX, 8, protocol.data.noise, 4.0, seed, first=10_000,
+            simulate_folder,
+            out / "scan",
+            1,
+            2,
+            SCAN_MATRIX,
+            8,
+            protocol.data.noise,
+            4.0,
+            seed,
+            first=10_000,
             plane="axial",
         ),
     )[0]
@@ -146,9 +166,7 @@ def run_demo(
     recs = {}
     for method in reversed(METHODS):
         chosen = method_of(method, prior, samples=2 if fast else 4)
-        recs[method] = step(
-            f"reconstruct: {method}", partial(reconstruct_scan, scan, chosen, seed=seed, device=on)
-        )
+        recs[method] = step(f"reconstruct: {method}", partial(reconstruct_scan, scan, chosen, seed=seed, device=on))
         done.figures[method] = {
             "psnr": psnr(reference, recs[method].magnitude),
             "ssim": ssim(reference, recs[method].magnitude),

@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import Prior, data_corruption, load_corruption, load_prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
@@ -76,7 +76,10 @@ def generate_sets(
     full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)
     made, seconds = timed(
         lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
-        keys, batch, device, progress.step("student"),
+        keys,
+        batch,
+        device,
+        progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
     return GeneratedSets(taught, made, law, keys, sigma, teacher_seconds, seconds)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import Prior, load_prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import Method
@@ -20,8 +20,12 @@ BATCHES = {"cpu": 16, "cuda": 512}
 
 
 def restore(
-    slices: UndersampledSlices, protocol: Protocol, folder: Path, progress: Progress,
-    start: Path | None = None, device: torch.device | None = None,
+    slices: UndersampledSlices,
+    protocol: Protocol,
+    folder: Path,
+    progress: Progress,
+    start: Path | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once for each prior.
 

@@ -26,8 +26,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.files import claimed, written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.train import Trained, train, train_denoiser
@@ -91,8 +91,9 @@ def processes(jobs: int) -> Iterator[tuple[int, Callable[..., Iterable[Any]]]]:
     if workers == 1:
         yield 1, map
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads,
-                             initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         yield workers, pool.map
 
 

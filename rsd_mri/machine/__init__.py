@@ -1,1 +1,1 @@
-"""The machine that a command runs on: its devices, its processors, and what interrupts it."""
+"""The machine that a command runs on: devices, processors, what interrupts it, how far the work has come."""

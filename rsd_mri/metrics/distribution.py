@@ -32,9 +32,7 @@ def frechet_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> 
     return frechet_distance_of_gaussians(means[0], covariances[0], means[1], covariances[1])
 
 
-def frechet_distance_of_gaussians(
-    mean1: Array, covariance1: Array, mean2: Array, covariance2: Array
-) -> float:
+def frechet_distance_of_gaussians(mean1: Array, covariance1: Array, mean2: Array, covariance2: Array) -> float:
     """Squared Frechet (2-Wasserstein) distance of two Gaussians (Dowson and Landau 1982)."""
     values, vectors = np.linalg.eigh(covariance1)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
@@ -164,8 +162,6 @@ def _share_covered(centres: Array, others: Array, neighbours: int) -> float:
 
 def _require_features(real: NDArray[np.floating], fake: NDArray[np.floating], least: int) -> None:
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise ValueError(
-            f"expected features [image, feature] of one width, got {real.shape} and {fake.shape}"
-        )
+        raise ValueError(f"expected features [image, feature] of one width, got {real.shape} and {fake.shape}")
     if min(len(real), len(fake)) < least:
         raise ValueError(f"needs at least {least} images in each set, got {len(real)} and {len(fake)}")

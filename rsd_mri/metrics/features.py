@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.distribution import PrincipalFeatures
-from rsd_mri.progress import SILENT, Progress
 
 PRINCIPAL = "principal"
 INSTALL = 'pip install "rsd-mri[metrics]"'
@@ -37,7 +37,10 @@ class Extractor:
     """Of the file it came from."""
 
     def __call__(
-        self, images: NDArray[Any], batch: int, device: torch.device,
+        self,
+        images: NDArray[Any],
+        batch: int,
+        device: torch.device,
         progress: Progress = SILENT,
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Features and logits of images [image, 3, y, x]: bytes, or magnitudes as they are (float32).

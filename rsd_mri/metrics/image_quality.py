@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.machine.progress import SILENT, Progress
 
 METRICS = ("nmse", "psnr", "ssim")
 TARGET_KEYS = ("reconstruction_rss", "reconstruction_esc")
@@ -89,9 +89,7 @@ class Evaluated:
     """Predictions that have no target."""
 
 
-def evaluate_files(
-    targets: str | Path, predictions: str | Path, progress: Progress = SILENT
-) -> Evaluated:
+def evaluate_files(targets: str | Path, predictions: str | Path, progress: Progress = SILENT) -> Evaluated:
     """Compare reconstructions with their targets, file by file.
 
     Parameters
@@ -122,13 +120,19 @@ def evaluate_files(
         target, prediction = _cropped(target_path, target, prediction_path, prediction)
         rows.append(
             FileQuality(
-                target_path.name, len(target), nmse(target, prediction), psnr(target, prediction),
+                target_path.name,
+                len(target),
+                nmse(target, prediction),
+                psnr(target, prediction),
                 ssim(target, prediction),
             )
         )
     return Evaluated(
-        float(np.mean([row.nmse for row in rows])), float(np.mean([row.psnr for row in rows])),
-        float(np.mean([row.ssim for row in rows])), rows, [path.name for path in unused],
+        float(np.mean([row.nmse for row in rows])),
+        float(np.mean([row.psnr for row in rows])),
+        float(np.mean([row.ssim for row in rows])),
+        rows,
+        [path.name for path in unused],
     )
 
 
@@ -175,14 +179,12 @@ def _read(path: Path, names: tuple[str, ...]) -> NDArray[Any]:
         name = next((name for name in names if name in file), None)
         if name is None:
             raise InputError(
-                f"{path}: expected a data set `{'` or `'.join(names)}`, "
-                f"the file has {', '.join(file) or 'none'}"
+                f"{path}: expected a data set `{'` or `'.join(names)}`, the file has {', '.join(file) or 'none'}"
             )
         volume = np.asarray(file[name][()])
     if volume.ndim != 3 or volume.dtype.kind != "f" or not np.isfinite(volume).all():
         raise InputError(
-            f"{path}: `{name}` must be finite real magnitudes [slice, y, x], "
-            f"got {volume.dtype} {volume.shape}"
+            f"{path}: `{name}` must be finite real magnitudes [slice, y, x], got {volume.dtype} {volume.shape}"
         )
     return volume
 
@@ -218,6 +220,4 @@ def _ssim_of_slice(target: NDArray[Any], prediction: NDArray[Any], peak: float) 
 
 def _require_same_volume(target: NDArray[Any], prediction: NDArray[Any]) -> None:
     if target.ndim != 3 or target.shape != prediction.shape:
-        raise ValueError(
-            f"expected two volumes [slice, y, x] of one shape, got {target.shape} and {prediction.shape}"
-        )
+        raise ValueError(f"expected two volumes [slice, y, x] of one shape, got {target.shape} and {prediction.shape}")

@@ -47,7 +47,9 @@ class Judged:
 
 
 def judge(
-    reference: NDArray[Any], sets: Mapping[str, NDArray[Any]], speed: Mapping[str, tuple[float, int]] | None = None,
+    reference: NDArray[Any],
+    sets: Mapping[str, NDArray[Any]],
+    speed: Mapping[str, tuple[float, int]] | None = None,
     space: str = CLEAN,
 ) -> list[Judged]:
     """Judge sets of images by the structure and the detail of their reference.
@@ -72,8 +74,15 @@ def judge(
         seconds, calls = (speed or {}).get(name, (None, None))
         rows.append(
             Judged(
-                name, space, len(images), frechet_distance(expected, found), frechet_interval(expected, found),
-                precision, recall, seconds, calls,
+                name,
+                space,
+                len(images),
+                frechet_distance(expected, found),
+                frechet_interval(expected, found),
+                precision,
+                recall,
+                seconds,
+                calls,
             )
         )
     return rows

@@ -46,9 +46,7 @@ class PictureFeatures:
 
     def __call__(self, images: NDArray[np.generic]) -> Array:
         """Features [image, feature] of `images` of the size they were found on."""
-        return np.concatenate(
-            [self.structure(images), self.detail(strengths(images, self.faintest)[:, None])], axis=1
-        )
+        return np.concatenate([self.structure(images), self.detail(strengths(images, self.faintest)[:, None])], axis=1)
 
     @property
     def name(self) -> str:

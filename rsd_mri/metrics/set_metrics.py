@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.distribution import frechet_distance, frechet_interval, kernel_distance, precision_recall
 from rsd_mri.metrics.features import INSTALL, Extractor
-from rsd_mri.progress import SILENT, Progress
 
 FEWEST = 10
 BLOCK = 1000
@@ -60,8 +60,13 @@ class SetMetrics:
 
 
 def compare_sets(
-    images: NDArray[Any], reference: NDArray[Any], extractor: Extractor, device: torch.device,
-    batch: int = 64, seed: int = 0, progress: Progress = SILENT,
+    images: NDArray[Any],
+    reference: NDArray[Any],
+    extractor: Extractor,
+    device: torch.device,
+    batch: int = 64,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> SetMetrics:
     """Judge generated images by real ones.
 

@@ -73,9 +73,7 @@ def _derivatives(x, grad, real, channels, there, f, a, o):
 
 
 @triton.jit
-def _sums(
-    x, grad, factor, slope, offset, sums, pixels, channels, tiles, SPAN: tl.constexpr, WIDTH: tl.constexpr
-):
+def _sums(x, grad, factor, slope, offset, sums, pixels, channels, tiles, SPAN: tl.constexpr, WIDTH: tl.constexpr):
     item, real, c, there = _tile(pixels, channels, SPAN, WIDTH)
     exists = c < channels
     f = tl.load(factor + item * channels + c, mask=exists, other=0.0)
@@ -89,9 +87,7 @@ def _sums(
 
 
 @triton.jit
-def _gradient(
-    x, grad, factor, slope, offset, share, d_x, pixels, channels, SPAN: tl.constexpr, WIDTH: tl.constexpr
-):
+def _gradient(x, grad, factor, slope, offset, share, d_x, pixels, channels, SPAN: tl.constexpr, WIDTH: tl.constexpr):
     item, real, c, there = _tile(pixels, channels, SPAN, WIDTH)
     exists = c < channels
     f = tl.load(factor + item * channels + c, mask=exists, other=0.0)
@@ -102,9 +98,7 @@ def _gradient(
     tl.store(d_x + real + channels, (k * dv + (m + n) * v).to(d_x.dtype.element_ty), mask=there)
 
 
-def forward(
-    x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, groups: int, eps: float
-) -> tuple[Tensor, Tensor]:
+def forward(x: Tensor, gain: Tensor, slope: Tensor, offset: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """Return the output, stored as x with its channels last, and 1 / rms [batch, channel]."""
     x = x.contiguous(memory_format=torch.channels_last)
     batch, channels, pixels, span, width, tiles = _sizes(x)

@@ -20,9 +20,7 @@ import torch
 from numba.extending import overload
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
-_compiled = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
-)
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 Array = Any
 SMALL = 2**17
 """Values below which a second thread costs more than it brings."""
@@ -104,8 +102,16 @@ def _compile_stored(value: Any, like: Any) -> Any:  # noqa: ARG001 - the argumen
 
 @_compiled
 def _forward(
-    x: Array, gain: Array, slope: Array, offset: Array, groups: int, eps: float, out: Array, inverse: Array,
-    start: int, stop: int,
+    x: Array,
+    gain: Array,
+    slope: Array,
+    offset: Array,
+    groups: int,
+    eps: float,
+    out: Array,
+    inverse: Array,
+    start: int,
+    stop: int,
 ) -> None:
     channels, pixels = x.shape[2], x.shape[3]
     within = channels // groups
@@ -133,8 +139,19 @@ def _forward(
 
 @_compiled
 def _backward(
-    x: Array, grad: Array, gain: Array, slope: Array, offset: Array, inverse: Array, groups: int, d_x: Array,
-    d_gain: Array, d_slope: Array, d_offset: Array, start: int, stop: int,
+    x: Array,
+    grad: Array,
+    gain: Array,
+    slope: Array,
+    offset: Array,
+    inverse: Array,
+    groups: int,
+    d_x: Array,
+    d_gain: Array,
+    d_slope: Array,
+    d_offset: Array,
+    start: int,
+    stop: int,
 ) -> None:
     channels, pixels = x.shape[2], x.shape[3]
     within = channels // groups
@@ -172,8 +189,16 @@ def _backward(
 
 @_compiled
 def _forward_last(
-    x: Array, gain: Array, slope: Array, offset: Array, groups: int, eps: float, out: Array, inverse: Array,
-    start: int, stop: int,
+    x: Array,
+    gain: Array,
+    slope: Array,
+    offset: Array,
+    groups: int,
+    eps: float,
+    out: Array,
+    inverse: Array,
+    start: int,
+    stop: int,
 ) -> None:
     pixels, channels = x.shape[1], x.shape[3]
     within = channels // groups
@@ -204,8 +229,19 @@ def _forward_last(
 
 @_compiled
 def _backward_last(
-    x: Array, grad: Array, gain: Array, slope: Array, offset: Array, inverse: Array, groups: int, d_x: Array,
-    d_gain: Array, d_slope: Array, d_offset: Array, start: int, stop: int,
+    x: Array,
+    grad: Array,
+    gain: Array,
+    slope: Array,
+    offset: Array,
+    inverse: Array,
+    groups: int,
+    d_x: Array,
+    d_gain: Array,
+    d_slope: Array,
+    d_offset: Array,
+    start: int,
+    stop: int,
 ) -> None:
     pixels, channels = x.shape[1], x.shape[3]
     within = channels // groups
@@ -262,8 +298,13 @@ def forward(
 
 
 def backward(
-    grad: torch.Tensor, x: torch.Tensor, gain: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor,
-    inverse: torch.Tensor, groups: int,
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    gain: torch.Tensor,
+    slope: torch.Tensor,
+    offset: torch.Tensor,
+    inverse: torch.Tensor,
+    groups: int,
 ) -> tuple[torch.Tensor, ...]:
     """Gradients of x, and of gain, slope and offset for each item [batch, channel]."""
     last = _channels_last(x)

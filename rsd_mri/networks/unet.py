@@ -40,8 +40,13 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, settings: NetworkSettings, channels: int = 1, condition_channels: int = 0, sampling_features: int = 0,
-        *, checkpointing: bool = False,
+        self,
+        settings: NetworkSettings,
+        channels: int = 1,
+        condition_channels: int = 0,
+        sampling_features: int = 0,
+        *,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.checkpointing = checkpointing
@@ -55,8 +60,10 @@ class UNet(nn.Module):
         widths = [settings.channels * m for m in settings.multipliers]
         embedding = 4 * settings.channels
         self.noise_embedding = nn.Sequential(
-            nn.Linear(2 * NOISE_FREQUENCIES + sampling_features, embedding), nn.SiLU(),
-            nn.Linear(embedding, embedding), nn.SiLU(),
+            nn.Linear(2 * NOISE_FREQUENCIES + sampling_features, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
         )
         folded = settings.fold**2
         first = channels if self.is_complex else channels + condition_channels

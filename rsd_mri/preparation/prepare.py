@@ -146,9 +146,7 @@ def kernel_width(settings: PrepSettings, calib_width: int) -> int:
     return max(min(settings.kernel_width, calib_width // 2), 2)
 
 
-def decide_sets(
-    calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float
-) -> tuple[int, str]:
+def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float) -> tuple[int, str]:
     """Choose one or two sets of maps, and say why in a sentence."""
     if settings.sets == "1" or calibration.shape[1] < 2:
         asked = settings.sets == "1"
@@ -201,8 +199,7 @@ def prepare_slice(
     acquired = np.where(scan.mask, scan.kspace[index], 0)
     if not np.isfinite(acquired).all():
         raise InputError(
-            f"{scan.source}: kspace of slice {index} holds infinite or undefined numbers; "
-            "export the scan again"
+            f"{scan.source}: kspace of slice {index} holds infinite or undefined numbers; export the scan again"
         )
     kspace = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
     kspace = without_oversampling(kspace, volume.n_readout)

@@ -57,7 +57,8 @@ class Card:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items() if value is not None
+            for name, value in values.items()
+            if value is not None
         }
 
     def with_found(self, found: Mapping[str, float]) -> "Card":

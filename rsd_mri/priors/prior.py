@@ -106,7 +106,9 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(protocol.seed)
         network = UNet(
-            protocol.network, channels=channels, condition_channels=inputs.condition_channels,
+            protocol.network,
+            channels=channels,
+            condition_channels=inputs.condition_channels,
             sampling_features=inputs.sampling_features,
         )
     # A denoiser of whole images sees all of them.
@@ -114,9 +116,7 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
     return Denoiser(network, protocol.teacher.sigma_data, hidden)
 
 
-def save_prior(
-    path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card
-) -> None:
+def save_prior(path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card) -> None:
     """Write weights, protocol and card to one safetensors file."""
     metadata = {"kind": kind, "protocol": protocol.to_yaml(), "inputs": asdict(inputs), "card": card.as_dict()}
     save_tensors(path, module.state_dict(), metadata)

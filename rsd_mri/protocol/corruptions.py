@@ -94,8 +94,15 @@ ImageCorruptionSettings: TypeAlias = (
 """One row each."""
 
 EARLIER = {
-    "kind": "undersampling", "sigma": 0.0, "shown": "pseudo-inverse", "p": 0.6, "delta": 0.1, "box": 16,
-    "kernel_size": 9, "kernel_std": 2.0, "factor": 2,
+    "kind": "undersampling",
+    "sigma": 0.0,
+    "shown": "pseudo-inverse",
+    "p": 0.6,
+    "delta": 0.1,
+    "box": 16,
+    "kernel_size": 9,
+    "kernel_std": 2.0,
+    "factor": 2,
 }
 """What every protocol held when one class served all corruptions; runs and weights still carry such texts."""
 

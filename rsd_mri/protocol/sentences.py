@@ -10,11 +10,21 @@ from pydantic import ValidationError
 from rsd_mri.errors import alike
 
 EXPECTED = {
-    "int_type": "a whole number", "int_from_float": "a whole number", "int_parsing": "a whole number",
-    "float_type": "a number", "float_parsing": "a number", "string_type": "a text", "bool_type": "true or false",
-    "tuple_type": "a list", "dataclass_type": "a mapping of settings", "model_attributes_type": "a mapping of settings",
-    "finite_number": "a finite number", "greater_than_equal": "at least {ge:g}", "greater_than": "more than {gt:g}",
-    "too_short": "a list of at least {min_length}", "less_than_equal": "at most {le:g}",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dataclass_type": "a mapping of settings",
+    "model_attributes_type": "a mapping of settings",
+    "finite_number": "a finite number",
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "too_short": "a list of at least {min_length}",
+    "less_than_equal": "at most {le:g}",
     "less_than": "less than {lt:g}",
 }
 """What was expected, by the name of pydantic's error."""

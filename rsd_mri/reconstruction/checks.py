@@ -1,6 +1,5 @@
 """Reasons to distrust a reconstruction: what the data say of it, and what they cannot say."""
 
-
 from torch import Tensor
 
 from rsd_mri.operators import Sense, fft2c

@@ -14,8 +14,8 @@ import torch
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
@@ -154,7 +154,9 @@ class Delivered:
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
         return {
-            "reconstructions": [asdict(one) for one in self.written], "failures": self.failures, "kept": self.kept,
+            "reconstructions": [asdict(one) for one in self.written],
+            "failures": self.failures,
+            "kept": self.kept,
             "not_for_diagnostic_use": True,
         }
 
@@ -247,9 +249,7 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     comparisons: list[Reconstruction] = []
     for scan, of_scan in progress.each(read_scans(path, answers=task.answers)):
         ready = PreparedScan.of(scan, task.prep)
-        rec = reconstruct_scan(
-            ready, method, seed=task.seed, device=device, held_out=task.held_out, progress=of_scan
-        )
+        rec = reconstruct_scan(ready, method, seed=task.seed, device=device, held_out=task.held_out, progress=of_scan)
         if task.stress:
             worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))

@@ -19,8 +19,8 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.coils.acs import MIN_CENTRE, prepared_readout
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import PRIORS
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
@@ -168,10 +168,18 @@ def calibrate(
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
     return Calibration(
-        factor, coverage, confidence, _left_out(pairs, scores, confidence),
+        factor,
+        coverage,
+        confidence,
+        _left_out(pairs, scores, confidence),
         float(np.mean([rank_correlation(*pair) for pair in pairs])),
-        float(np.mean([rank_limit(target, mean) for target, mean, _ in pairs])), len(pairs), float(np.mean(realised)),
-        method.samples, method.sampler.name, method.sampler.levels, method.prior.sha256,
+        float(np.mean([rank_limit(target, mean) for target, mean, _ in pairs])),
+        len(pairs),
+        float(np.mean(realised)),
+        method.samples,
+        method.sampler.name,
+        method.sampler.levels,
+        method.prior.sha256,
     )
 
 

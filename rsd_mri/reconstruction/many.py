@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.randomness import key
 from rsd_mri.reconstruction.deliver import Delivered, Task, Written, attempt
 from rsd_mri.scan.reading import find_scans
@@ -110,7 +110,8 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
         alone = scale.workers == 1 and scale.scheduler is None
         results = (
             ((task, attempt(task, part)) for task, part in progress.each(waiting, lambda task: task.path.name))
-            if alone else run_jobs(on_one_thread, waiting, scale.workers, scale.scheduler)
+            if alone
+            else run_jobs(on_one_thread, waiting, scale.workers, scale.scheduler)
         )
         for number, (task, outcome) in enumerate(results, start=1):
             said = f"{task.path}: {outcome.reason}" if isinstance(outcome, Lost) else outcome

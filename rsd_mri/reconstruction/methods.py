@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
 
@@ -56,8 +56,13 @@ class Method(Protocol):
         """The prior, where there is one."""
 
     def run(
-        self, operator: "Sense", kspace: "Tensor", sigma: "float | Tensor", keys: "Sequence[Key]",
-        progress: Progress = SILENT, first: "Tensor | None" = None,
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]",
+        progress: Progress = SILENT,
+        first: "Tensor | None" = None,
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
 

@@ -82,7 +82,9 @@ def spread_on_own_lines(
     if not found.certain:
         return {"own_lines": 0.0}
     return {
-        "own_lines": float(found.lines), "own_lines_factor": found.factor, "own_lines_error": found.error,
+        "own_lines": float(found.lines),
+        "own_lines_factor": found.factor,
+        "own_lines_error": found.error,
         "own_lines_seconds": time.perf_counter() - begun,
     }
 

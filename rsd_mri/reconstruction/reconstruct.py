@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.held_out import settle
@@ -185,15 +185,17 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
 def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
-        prior.card, prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration, sigma=volume.sigma,
-        size=(volume.n_readout, scan.size[1]), rms=float(np.mean([p.rms for p in parts])),
+        prior.card,
+        prior.protocol.teacher.sigma_data,
+        acceleration=scan.realised_acceleration,
+        sigma=volume.sigma,
+        size=(volume.n_readout, scan.size[1]),
+        rms=float(np.mean([p.rms for p in parts])),
     )
 
 
 def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
-    return PosteriorPart(
-        np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts])
-    )
+    return PosteriorPart(np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts]))
 
 
 def _use(prior: Prior, parts: list[FinishedSlice]) -> PriorUse:

@@ -50,7 +50,11 @@ class Stress:
 
 
 def worst_case(
-    operator: Sense, kspace: Tensor, sigma: float, reconstruct: Callable[[Tensor], Tensor], seed: Sequence[int | str],
+    operator: Sense,
+    kspace: Tensor,
+    sigma: float,
+    reconstruct: Callable[[Tensor], Tensor],
+    seed: Sequence[int | str],
     steps: int = STEPS,
 ) -> Stress:
     """Look for the perturbation of the noise's norm that changes a reconstruction most.
@@ -115,6 +119,9 @@ def stress_of(method: Method, prepared: PreparedSlice, name: str, seed: int, dev
     operator, kspace = as_operator([prepared], device)
     keys: list[Key] = [(seed, name, "stress")]
     return worst_case(
-        operator, kspace, prepared.sigma, lambda y: method.run(operator, y, prepared.sigma, keys),
+        operator,
+        kspace,
+        prepared.sigma,
+        lambda y: method.run(operator, y, prepared.sigma, keys),
         (seed, name, "stress noise"),
     )

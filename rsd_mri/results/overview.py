@@ -49,9 +49,7 @@ def overview_figure(rec: Reconstruction, slices: Sequence[int] | None = None) ->
     rows = {"image": rec.magnitude} | ({"std": rec.std} if rec.std is not None else {})
     read, phase, _ = voxel_size(rec.geometry)
     tall = rec.magnitude.shape[1] * read / (rec.magnitude.shape[2] * phase)
-    figure = Picture(
-        figsize=(2.8 * len(slices), 2.8 * tall * len(rows) + 0.7), layout="constrained", facecolor="black"
-    )
+    figure = Picture(figsize=(2.8 * len(slices), 2.8 * tall * len(rows) + 0.7), layout="constrained", facecolor="black")
     axes: Any = figure.subplots(len(rows), len(slices), squeeze=False)
     white = upper_window(rec.magnitude)
     for row, (name, volume) in zip(axes, rows.items(), strict=True):

@@ -108,9 +108,7 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
     main, *others = recs
     title = main.title or main.method
     first = [Volume(title, "image", "The reconstruction reported.", main.magnitude)]
-    compared = [
-        Volume(rec.title or rec.method, "image", "For comparison.", rec.magnitude) for rec in others
-    ]
+    compared = [Volume(rec.title or rec.method, "image", "For comparison.", rec.magnitude) for rec in others]
     if reference is not None:
         compared.append(Volume("Reference", "image", "The fully sampled image.", reference))
     differences = [

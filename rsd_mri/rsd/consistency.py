@@ -11,9 +11,7 @@ from rsd_mri.rsd.objectives import real_inner
 DRAWS = 2
 
 
-def backward_step(
-    estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, view: LinearOperator
-) -> Tensor:
+def backward_step(estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: Tensor, view: LinearOperator) -> Tensor:
     """Draw the seen image of a lower noise level from that of a higher one.
 
     Given the clean image, the law of x_s is Gaussian with mean (s/t)^2 x_t + (1 - (s/t)^2) x_0 and variance

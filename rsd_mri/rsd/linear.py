@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.diffusion.denoiser import Condition
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.objectives import compare, sid_loss
 
@@ -29,7 +29,6 @@ LEVELS = (0.1, 0.3, 1.0, 3.0)
 OperatorName = Literal["identity", "square", "wide", "masks"]
 OPERATORS: tuple[OperatorName, ...] = ("identity", "square", "wide", "masks")
 MASKS = 6
-
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,10 @@ class LinearModel:
         for attempt in range(restarts):
             start = 0.5 * _normal((case.d, case.k), case, "start", attempt) / case.d**0.5
             found = minimize(
-                self._value_and_gradient, start.numpy().ravel(), jac=True, method="L-BFGS-B",
+                self._value_and_gradient,
+                start.numpy().ravel(),
+                jac=True,
+                method="L-BFGS-B",
                 options={"maxiter": steps, "ftol": 1e-12, "gtol": tolerance, "maxcor": 20},
             )
             u = torch.from_numpy(found.x.reshape(case.d, case.k))
@@ -239,8 +241,11 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = S
 
 
 def linear_cases(
-    operators: Sequence[OperatorName] = OPERATORS, sizes: Sequence[int] = (20, 50), ranks: Sequence[int] = (2, 4, 8),
-    sigmas: Sequence[float] = (0.0, 0.1, 0.2, 0.5, 1.0), seed: int = 0,
+    operators: Sequence[OperatorName] = OPERATORS,
+    sizes: Sequence[int] = (20, 50),
+    ranks: Sequence[int] = (2, 4, 8),
+    sigmas: Sequence[float] = (0.0, 0.1, 0.2, 0.5, 1.0),
+    seed: int = 0,
 ) -> list[LinearCase]:
     """The whole grid; k is r or 2 r, and without noise both kinds of student are the same."""
     return [

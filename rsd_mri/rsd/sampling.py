@@ -16,8 +16,8 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import Prior, load_corruption, load_prior
-from rsd_mri.progress import Progress
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def network_of(run: Path, network: str) -> Prior:
 
 
 def timed(
-    sample: Callable[[list[Key]], Tensor], keys: list[Key], batch: int, device: torch.device,
+    sample: Callable[[list[Key]], Tensor],
+    keys: list[Key],
+    batch: int,
+    device: torch.device,
     progress: Progress,
 ) -> tuple[np.ndarray, float]:
     """Sample in batches, after one to warm up.
@@ -140,8 +143,11 @@ def generate_file(
     corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(
-        lambda part: sample_prior(prior, corruption, part, truncate), keys, batch,
-        next(prior.denoiser.parameters()).device, progress,
+        lambda part: sample_prior(prior, corruption, part, truncate),
+        keys,
+        batch,
+        next(prior.denoiser.parameters()).device,
+        progress,
     )
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
@@ -149,8 +155,14 @@ def generate_file(
     with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
         file.attrs.update(
-            method=network, prior=str(prior.path), prior_hash=prior.sha256, seed=seed, version=__version__,
-            protocol=prior.protocol.to_yaml(), network_calls=calls, truncate=truncate,
+            method=network,
+            prior=str(prior.path),
+            prior_hash=prior.sha256,
+            seed=seed,
+            version=__version__,
+            protocol=prior.protocol.to_yaml(),
+            network_calls=calls,
+            truncate=truncate,
             not_for_diagnostic_use=True,
         )
     sheet = out.with_suffix(".png")

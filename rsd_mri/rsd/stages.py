@@ -172,13 +172,19 @@ class TeacherStage(Stage):
         ).to(t.device)
         shares = torch.linspace(0, 1, CONSISTENCY_STEPS + 1, device=t.device)[1:, None]
         levels = t * (lowest / t) ** shares
-        noise = torch.stack([
-            torch.stack([
-                normal_items(corruption.image_shape, [(*k, "consistency", step, draw) for k in keys], corruption.dtype)
-                for draw in range(DRAWS)
-            ])
-            for step in range(CONSISTENCY_STEPS)
-        ])
+        noise = torch.stack(
+            [
+                torch.stack(
+                    [
+                        normal_items(
+                            corruption.image_shape, [(*k, "consistency", step, draw) for k in keys], corruption.dtype
+                        )
+                        for draw in range(DRAWS)
+                    ]
+                )
+                for step in range(CONSISTENCY_STEPS)
+            ]
+        )
         return consistency_loss(module, corruption, u, further, t, levels, noise.to(t.device))
 
     def preview(self, count: int) -> Tensor:

@@ -17,9 +17,9 @@ from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
@@ -162,8 +162,14 @@ def train_denoiser(
     fabric.barrier()
     s = protocol.denoiser
     settings = replace(
-        protocol.teacher, images=s.images, batch=s.batch, learning_rate=s.learning_rate, cooldown=s.cooldown,
-        log_mean=s.log_mean, log_std=s.log_std, ema_halflife=s.ema_halflife,
+        protocol.teacher,
+        images=s.images,
+        batch=s.batch,
+        learning_rate=s.learning_rate,
+        cooldown=s.cooldown,
+        log_mean=s.log_mean,
+        log_std=s.log_std,
+        ema_halflife=s.ema_halflife,
     )
     data: Data = RestoredImages(images, protocol.seed)
     if s.patch:
@@ -171,9 +177,7 @@ def train_denoiser(
     finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
     new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
-    stage = DenoiserStage(
-        new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile
-    )
+    stage = DenoiserStage(new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile)
     identity = {
         "protocol": replace(
             protocol, denoiser=replace(s, rounds=1, images=0, cooldown=0), distillation=DistillationSettings()
@@ -211,8 +215,13 @@ def loop_settings(
 ) -> LoopSettings:
     """Length and averaging from the protocol, the rest from the options."""
     return LoopSettings(
-        stage.images, options.checkpoint_seconds, max(stage.images // 50, 1), ema_halflife=stage.ema_halflife,
-        accumulate=options.accumulate, tensorboard=options.tensorboard, ahead=fabric.device.type != "cpu",
+        stage.images,
+        options.checkpoint_seconds,
+        max(stage.images // 50, 1),
+        ema_halflife=stage.ema_halflife,
+        accumulate=options.accumulate,
+        tensorboard=options.tensorboard,
+        ahead=fabric.device.type != "cpu",
         seconds=options.seconds,
     )
 
@@ -228,7 +237,12 @@ def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
 
 
 def _finish(
-    folder: Path, kind: str, protocol: Protocol, inputs: Inputs, card: Card, module: nn.Module,
+    folder: Path,
+    kind: str,
+    protocol: Protocol,
+    inputs: Inputs,
+    card: Card,
+    module: nn.Module,
     found: dict[str, float],
 ) -> None:
     save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, card.with_found(found))

@@ -125,9 +125,7 @@ def _number(root: ElementTree.Element, where: str, kind: type, path: Path) -> fl
             raise ValueError
     except ValueError:
         where = where if where.startswith(("encoding", "acq")) else f"{root.tag}/{where}"
-        raise InputError(
-            f"{path}: ismrmrd_header field {where} is {value.strip()[:40]!r}; expected a number"
-        ) from None
+        raise InputError(f"{path}: ismrmrd_header field {where} is {value.strip()[:40]!r}; expected a number") from None
     return round(found) if kind is int else found
 
 

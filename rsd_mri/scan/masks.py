@@ -51,9 +51,7 @@ def settled_mask(
 
 
 def _two_values(mask: NDArray[Any], path: Path, notes: list[str]) -> NDArray[np.bool_]:
-    wrong = InputError(
-        f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired"
-    )
+    wrong = InputError(f"{path}: mask holds values other than 0 and 1; expected 1 where k-space was acquired")
     if mask.dtype.names and len(mask.dtype.names) == 2:
         mask = mask[mask.dtype.names[0]] + 1j * mask[mask.dtype.names[1]]
     if mask.dtype.kind == "c":

@@ -200,6 +200,4 @@ def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:
     mean /= count[window]
     note = f"the frames have no fully sampled centre each; the coil maps are those of the {len(scans)} frames together"
     finding = Finding("calibration", f"{width} lines", "mean over the frames", {"phase_encode": width})
-    return [
-        replace(s, calibration=mean, notes=(*s.notes, note), findings=merged(s.findings, [finding])) for s in scans
-    ]
+    return [replace(s, calibration=mean, notes=(*s.notes, note), findings=merged(s.findings, [finding])) for s in scans]

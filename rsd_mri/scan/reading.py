@@ -58,8 +58,9 @@ def recognise(path: str | Path) -> str:
     if path.is_dir():
         if _dicom_images(path):
             raise InputError(f"{path}: holds DICOM images, {WITHOUT_KSPACE}")
-        raise InputError(f"{path}: is a folder; expected one scan ({ACCEPTED}): name the files in it; "
-            "'rsd-mri prep' takes folders")
+        raise InputError(
+            f"{path}: is a folder; expected one scan ({ACCEPTED}): name the files in it; 'rsd-mri prep' takes folders"
+        )
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as file:

@@ -25,10 +25,21 @@ FIELDS = (
 )
 # fmt: on
 COUNTER_TYPE = np.dtype(
-    [(name, "<u2") for name in (
-        "kspace_encode_step_1", "kspace_encode_step_2", "average", "slice", "contrast", "phase", "repetition", "set",
-        "segment",
-    )] + [("user", "<u2", (8,))]
+    [
+        (name, "<u2")
+        for name in (
+            "kspace_encode_step_1",
+            "kspace_encode_step_2",
+            "average",
+            "slice",
+            "contrast",
+            "phase",
+            "repetition",
+            "set",
+            "segment",
+        )
+    ]
+    + [("user", "<u2", (8,))]
 )  # fmt: skip
 HEAD_TYPE = np.dtype([
     ("version", "<u2"), ("flags", "<u8"), ("measurement_uid", "<u4"), ("scan_counter", "<u4"),

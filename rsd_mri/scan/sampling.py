@@ -55,9 +55,7 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     as_lines = bool((share[lines] >= 1 - STRAY).all())
     mask = lines if as_lines else pattern
     if as_lines and not window[:, lines].all():
-        notes.append(
-            f"{int((~window[:, lines]).sum())} stray zeros inside acquired lines are taken as measured"
-        )
+        notes.append(f"{int((~window[:, lines]).sum())} stray zeros inside acquired lines are taken as measured")
     if as_lines and not rows.all():
         mask = rows[:, None] & lines
         first, last = np.flatnonzero(rows)[[0, -1]]
@@ -77,11 +75,7 @@ def _refuse_changing(
     for index, one in enumerate(points):
         if index in empty:
             continue
-        missing = (
-            (lines & ~one.any(axis=0)).any()
-            if lines is not None
-            else (mask & ~one).mean() > STRAY * mask.mean()
-        )
+        missing = (lines & ~one.any(axis=0)).any() if lines is not None else (mask & ~one).mean() > STRAY * mask.mean()
         if missing:
             raise InputError(
                 f"{path}: slice {index} was undersampled differently from the others; expected one mask for "
@@ -116,8 +110,7 @@ def settle_mask(
     outside = found & ~mask
     if outside.any():
         notes_.append(
-            f"{int(outside.sum())} points of k-space outside the stored mask are not zero; "
-            "the mask was applied"
+            f"{int(outside.sum())} points of k-space outside the stored mask are not zero; the mask was applied"
         )
         for one in kspace:
             one *= np.broadcast_to(mask, one.shape[-2:])
@@ -125,14 +118,10 @@ def settle_mask(
     empty = (lines & ~found.any(axis=0)) if lines is not None else (mask & ~found)
     if empty.any() and empty.mean() > (0 if lines is not None else STRAY * mask.mean()):
         what = "lines" if lines is not None else "points"
-        notes_.append(
-            f"{int(empty.sum())} {what} of the stored mask hold zeros only; they are taken as not acquired"
-        )
+        notes_.append(f"{int(empty.sum())} {what} of the stored mask hold zeros only; they are taken as not acquired")
         mask = mask & ~empty
         if not mask.any():
-            raise InputError(
-                f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points"
-            )
+            raise InputError(f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points")
     return mask, "file", tuple(notes_)
 
 

@@ -33,9 +33,13 @@ def settle_sign(vendor: str | None, oriented: bool = True) -> tuple[bool, Findin
     finding = Finding("sign", "plain transform", f"{who}, whose sign is not known", "plain")
     if not oriented:
         return False, finding, ()
-    return False, finding, (
-        f"the sign of the Fourier transform is not known ({who}): the plain one is taken; were it the other, the image "
-        "would be turned by 180 degrees in plane: compare left and right with an image of the scanner",
+    return (
+        False,
+        finding,
+        (
+            f"the sign of the Fourier transform is not known ({who}): the plain one is taken; were it the other, the "
+            "image would be turned by 180 degrees in plane: compare left and right with an image of the scanner",
+        ),
     )
 
 

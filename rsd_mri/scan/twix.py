@@ -34,6 +34,8 @@ COUNTERS = {
     "Lin": "kspace_encode_step_1", "Par": "kspace_encode_step_2", "Ave": "average", "Sli": "slice", "Eco": "contrast",
     "Phs": "phase", "Rep": "repetition", "Set": "set", "Seg": "segment",
 }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One measurement of a file: where its header and its records lie [bytes]."""

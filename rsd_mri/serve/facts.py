@@ -44,6 +44,9 @@ def facts_of(text: str) -> HeaderFacts:
     names = ("slice", "contrast", "phase", "repetition", "set")
     last = [number(find(f"encoding/encodingLimits/{name}/maximum")) for name in names]
     return HeaderFacts(
-        bits, find("measurementInformation/measurementID"), noise, tuple(sorted(labels)),
+        bits,
+        find("measurementInformation/measurementID"),
+        noise,
+        tuple(sorted(labels)),
         last[0] == 0 and not any(last),
     )

@@ -174,7 +174,8 @@ class Measurement:
     def noise(self) -> list[tuple[np.void, NDArray[np.complex64]]]:
         """Noise lines."""
         return [
-            (self._heads[i], samples) for i in self._shared
+            (self._heads[i], samples)
+            for i in self._shared
             if int(self._heads[i]["flags"]) >> (NOISE - 1) & 1 and (samples := self._samples[i]) is not None
         ]
 

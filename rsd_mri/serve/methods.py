@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import calibration_data
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.progress import Progress
 from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
@@ -131,9 +131,7 @@ class Learned:
         """
         scan, one, method = prepared.scan, prepared[index], self.method
         batches = replace(plan_for(prepared, method, self.device), slices=1)
-        images = run_method(
-            method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell)
-        )[0]
+        images = run_method(method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell))[0]
         done = finish(one, images, 0.0)
         checks = {"prior_share": done.prior_share, **self.checks}
         rec = Reconstruction(

@@ -67,9 +67,7 @@ def level_of(magnitude: NDArray[np.floating]) -> float:
     return (min(largest, SPECK * usual) if usual > 0 else largest) or 1.0
 
 
-def stored(
-    magnitude: NDArray[np.floating], factor: float, largest: int
-) -> tuple[NDArray[np.int16], float]:
+def stored(magnitude: NDArray[np.floating], factor: float, largest: int) -> tuple[NDArray[np.int16], float]:
     """Stored values, and the share of pixels that were too bright."""
     values = np.rint(magnitude * factor)
     return np.clip(values, 0, largest).astype(np.int16), float((values > largest).mean())

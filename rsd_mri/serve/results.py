@@ -120,8 +120,14 @@ class Results:
                 self._image(SAMPLES + number, f"sample_{number + 1}", method, magnitude, image, frame, doubts)
 
     def _image(
-        self, series: int, name: str, method: str, magnitude: NDArray[np.float32], image: NDArray[Any],
-        frame: Frame, doubts: Sequence[str],
+        self,
+        series: int,
+        name: str,
+        method: str,
+        magnitude: NDArray[np.float32],
+        image: NDArray[Any],
+        frame: Frame,
+        doubts: Sequence[str],
     ) -> None:
         scale, pixels = self.scale, self.settings.pixels
         assert scale is not None  # noqa: S101 - for the type checker; settled before the first image
@@ -172,7 +178,5 @@ class Results:
         if frame.turn:
             pixels = turned(pixels)
         place = frame.place
-        data = encode(
-            pixels.T, self.settings.pixels, place.head, frame.position, frame.field_of_view, described
-        )
+        data = encode(pixels.T, self.settings.pixels, place.head, frame.position, frame.field_of_view, described)
         self._send(Reply.IMAGE, data)

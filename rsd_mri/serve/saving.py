@@ -16,9 +16,7 @@ RECORD_TYPE = np.dtype(
 )
 
 
-def save_raw(
-    folder: Path, number: int, text: str, records: Iterable[tuple[np.void, NDArray[np.complex64]]]
-) -> Path:
+def save_raw(folder: Path, number: int, text: str, records: Iterable[tuple[np.void, NDArray[np.complex64]]]) -> Path:
     """Write header and records; the file's name tells the time and the connection, nothing of the measurement.
 
     Raises

@@ -57,7 +57,10 @@ class ServeOptions:
         paths = {name: getattr(self, name) for name in ("prior", "calibration", "save")}
         return {
             **{name: None if path is None else str(path.absolute()) for name, path in paths.items()},
-            "device": self.device, "flip": self.flip, "method": self.method, "memory": self.memory,
+            "device": self.device,
+            "flip": self.flip,
+            "method": self.method,
+            "memory": self.memory,
             "debug": self.debug,
         }
 

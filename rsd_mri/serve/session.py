@@ -59,7 +59,13 @@ class Session:
     """Reads what a client sends, hands it on, and sends back what comes of it."""
 
     def __init__(
-        self, number: int, stream: Stream, workshop: Workshop, default: Settings, limits: Limits, saving: bool,
+        self,
+        number: int,
+        stream: Stream,
+        workshop: Workshop,
+        default: Settings,
+        limits: Limits,
+        saving: bool,
         log: Callable[[int, str], None],
     ) -> None:
         self.number, self.stream, self.workshop = number, stream, workshop

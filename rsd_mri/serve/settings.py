@@ -110,9 +110,7 @@ def with_text(settings: Settings, text: bytes, default: Settings) -> tuple[Setti
     return *_with_parameters(settings, values, default), None
 
 
-def _with_parameters(
-    settings: Settings, values: dict[str, Any], default: Settings
-) -> tuple[Settings, list[str]]:
+def _with_parameters(settings: Settings, values: dict[str, Any], default: Settings) -> tuple[Settings, list[str]]:
     warnings: list[str] = []
     custom = values.get("customconfig")
     config = custom if isinstance(custom, str) and custom.strip() else values.get("config")

@@ -39,8 +39,13 @@ class Worker:
         while True:
             self.ready = False
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "rsd_mri.serve.worker", json.dumps(self._options),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+                sys.executable,
+                "-m",
+                "rsd_mri.serve.worker",
+                json.dumps(self._options),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=2**20,
             )
             self._process = process
             if self._stopping:

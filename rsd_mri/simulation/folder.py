@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rsd_mri.errors import InputError
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan import write_fastmri

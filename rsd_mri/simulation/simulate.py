@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import fft2c
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DataSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import SamplingPattern

@@ -89,7 +89,8 @@ def descend(
             fabric.backward(one.loss.mean() / len(parts))
         found.append(ItemLosses(one.loss.detach(), one.sigma.to(one.loss.device), one.keys))
     whole = ItemLosses(
-        torch.cat([one.loss for one in found]), torch.cat([one.sigma for one in found]),
+        torch.cat([one.loss for one in found]),
+        torch.cat([one.sigma for one in found]),
         [key for one in found for key in one.keys],
     )
     stop_if_not_finite(fabric, whole, where)

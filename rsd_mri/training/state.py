@@ -45,7 +45,8 @@ class Best:
         lowest = distance if best is None else min(distance, best.lowest)
         tensors = {
             f"{name}/{k}": v.detach().cpu().clone()
-            for name, module in stage.averages.items() for k, v in module.state_dict().items()
+            for name, module in stage.averages.items()
+            for k, v in module.state_dict().items()
         }
         return cls(distance, lowest, images, tensors)
 
@@ -114,4 +115,4 @@ def bare(module: nn.Module) -> nn.Module:
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

@@ -10,9 +10,9 @@ from rsd_mri.training.descent import ItemLosses
 
 EDGES = (0.1, 0.3, 1.0, 3.0)
 """Noise levels that bound the bins."""
-BIN_NAMES = tuple(
-    f"sigma {low:g}-{high:g}" for low, high in zip((0.0, *EDGES), EDGES, strict=False)
-) + (f"sigma over {EDGES[-1]:g}",)
+BIN_NAMES = tuple(f"sigma {low:g}-{high:g}" for low, high in zip((0.0, *EDGES), EDGES, strict=False)) + (
+    f"sigma over {EDGES[-1]:g}",
+)
 
 
 class Tally:

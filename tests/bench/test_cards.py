@@ -19,7 +19,12 @@ BEGIN, END = "<!-- rsd-mri bench table -->", "<!-- end of the table -->"
 def card(protocol, truncated=None, seen=None):
     def row(name, where, value):
         return {
-            "name": name, "space": where, "images": 100, "frechet": value, "interval": 0.01, "precision": 0.5,
+            "name": name,
+            "space": where,
+            "images": 100,
+            "frechet": value,
+            "interval": 0.01,
+            "precision": 0.5,
             "recall": 0.5,
         }
 
@@ -27,9 +32,20 @@ def card(protocol, truncated=None, seen=None):
     if truncated:
         rows.append(row("teacher, truncated", CLEAN, 1 / truncated))
     return {
-        "protocol": protocol, "rows": rows, "speed_up": 33.3, "ratio": 0.5, "ratio_truncated": truncated,
-        "ratio_seen": seen, "images": 100, "features": "64 components", "data": "photographs 32x32",
-        "proximal": 0.5, "teacher_seconds_per_image": 0.1, "seconds_per_image": 0.003, "truncated_at": 0.2, "seed": 0,
+        "protocol": protocol,
+        "rows": rows,
+        "speed_up": 33.3,
+        "ratio": 0.5,
+        "ratio_truncated": truncated,
+        "ratio_seen": seen,
+        "images": 100,
+        "features": "64 components",
+        "data": "photographs 32x32",
+        "proximal": 0.5,
+        "teacher_seconds_per_image": 0.1,
+        "seconds_per_image": 0.003,
+        "truncated_at": 0.2,
+        "seed": 0,
     }
 
 
@@ -48,8 +64,14 @@ def test_a_row_per_card(folder):
     head, rule, first, second = (line.strip("| ").split(" | ") for line in done.stdout.splitlines()[:4])
     assert len(head) == len(first) == len(second) == len(rule)
     assert [cell.strip() for cell in first[:8]] == [
-        "noise-0.2-cifar10", "100, photographs 32x32", "", "2 ± 0.01", "0.8 ± 0.01", "1 ± 0.01",
-        "yes (0.50), no (1.25)", "33",
+        "noise-0.2-cifar10",
+        "100, photographs 32x32",
+        "",
+        "2 ± 0.01",
+        "0.8 ± 0.01",
+        "1 ± 0.01",
+        "yes (0.50), no (1.25)",
+        "33",
     ]
     assert first[-1].startswith("FID 4.77")
     assert second[4].strip() == "" and second[6].strip() == "yes (0.50)"

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from rsd_mri.bench.comparison import FIRST_HELD_OUT, held_out_images
 from rsd_mri.commands.bench import bench
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import Protocol, build
 
 TINY = {
@@ -37,8 +37,11 @@ def test_equal_sets_are_at_no_distance_and_worse_ones_further_off():
 
 @pytest.mark.parametrize(
     "corruption, source",
-    [({"kind": "undersampling"}, "brains"), ({"kind": "noise", "sigma": 0.3}, "digits"),
-     ({"kind": "super-resolution"}, "photographs")],
+    [
+        ({"kind": "undersampling"}, "brains"),
+        ({"kind": "noise", "sigma": 0.3}, "digits"),
+        ({"kind": "super-resolution"}, "photographs"),
+    ],
 )
 @pytest.mark.long
 def test_bench_walks_the_whole_path(tmp_path, corruption, source):

@@ -12,8 +12,8 @@ from rsd_mri.bench.restorations import TASKS, degraded, enlarged, plainly_restor
 from rsd_mri.commands.bench import bench
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.runs import train_run
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
@@ -24,11 +24,18 @@ from rsd_mri.training.fabric import TrainOptions
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    protocol = build(Protocol, {
-        "name": "tiny", "corruption": {"kind": "noise", "sigma": 0.2}, "monitor": {"cost": 0},
-        "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-        "network": {"field": "real", "channels": 4, "multipliers": [1, 2]}, "teacher": {"images": 4, "batch": 2},
-    }, "tiny")
+    protocol = build(
+        Protocol,
+        {
+            "name": "tiny",
+            "corruption": {"kind": "noise", "sigma": 0.2},
+            "monitor": {"cost": 0},
+            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
+            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
+            "teacher": {"images": 4, "batch": 2},
+        },
+        "tiny",
+    )
     train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
     return folder
 
@@ -56,9 +63,7 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
     """The mean of x given y is the denoiser's answer at the noise of y; nothing of y is added to it again."""
     prior = load_prior(run, "teacher")
     picture = torch.from_numpy(scaled(photographs(1, 16, 0))[0])
-    found = restore(
-        prior, picture, Degradation("noise", 0.2), None, [(0, "a"), (0, "b")], PICTURE_SAMPLERS["diffpir"]
-    )
+    found = restore(prior, picture, Degradation("noise", 0.2), None, [(0, "a"), (0, "b")], PICTURE_SAMPLERS["diffpir"])
     with torch.no_grad():
         expected = prior.denoiser(picture[None], torch.tensor([0.2]))
     assert torch.allclose(found, expected.expand_as(found), atol=1e-5)

@@ -14,9 +14,9 @@ from rsd_mri.bench.peers import all_peers
 from rsd_mri.bench.reconstructions import Result, full_scans, rival_for, simulated_heads, table
 from rsd_mri.commands.bench import bench
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.simulation import draw_head, simulate_slice
 

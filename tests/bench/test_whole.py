@@ -14,8 +14,12 @@ from rsd_mri.protocol import Protocol, build
 from rsd_mri.simulation import simulate_folder
 
 TINY = {
-    "data": {"matrix": 16}, "prep": {"kernel_width": 3}, "network": {"channels": 4, "multipliers": [1, 2]},
-    "teacher": {"images": 8, "batch": 4}, "distillation": {"images": 8, "batch": 4}, "sampler": {"steps": 4},
+    "data": {"matrix": 16},
+    "prep": {"kernel_width": 3},
+    "network": {"channels": 4, "multipliers": [1, 2]},
+    "teacher": {"images": 8, "batch": 4},
+    "distillation": {"images": 8, "batch": 4},
+    "sampler": {"steps": 4},
     "monitor": {"cost": 0},
 }
 

@@ -53,9 +53,7 @@ def test_calibration_data_are_the_centre_of_the_cropped_kspace():
     data, acs, width = calibration_data(scan, 24)
     assert acs == (64, 16)
     assert width == 16
-    np.testing.assert_allclose(
-        data, sigpy.resize(without_oversampling(scan.kspace, 64), (1, 8, 24, 16)), atol=1e-6
-    )
+    np.testing.assert_allclose(data, sigpy.resize(without_oversampling(scan.kspace, 64), (1, 8, 24, 16)), atol=1e-6)
 
 
 def test_a_separate_calibration_scan_is_used():

@@ -66,9 +66,7 @@ def test_matrices_are_those_of_the_definition():
     n_coils, width, size = 3, 3, (9, 7)
     _, centre = calibration((24, 24), n_coils, width=12)
     data = centre[0].numpy()
-    rows = [
-        data[:, y : y + width, x : x + width].ravel() for y in range(12 - width + 1) for x in range(12 - width + 1)
-    ]
+    rows = [data[:, y : y + width, x : x + width].ravel() for y in range(12 - width + 1) for x in range(12 - width + 1)]
     _, s, vh = np.linalg.svd(np.array(rows), full_matrices=False)
     kernels = vh[s > 0.02 * s[0]].reshape(-1, n_coils, width, width)
     images = sigpy.ifft(sigpy.resize(kernels, (len(kernels), n_coils, *size)), axes=(-2, -1))

@@ -98,11 +98,23 @@ def test_every_experiment_can_be_planned():
 def test_published_figures_are_listed():
     listed = {one["name"]: one for one in json.loads(invoke("list", "--json").stdout.splitlines()[-1])["benches"]}
     expected = {
-        "noise-0.1-cifar10": 3.98, "noise-0.2-cifar10": 4.77, "noise-0.4-cifar10": 21.63, "noise-0.2-ffhq": 6.29,
-        "noise-0.2-celeba": 6.48, "noise-0.2-afhq": 5.42, "blur-celeba": 31.9, "blur-noise-0.2-celeba": 76.98,
-        "inpainting-0.6-celeba": 4.44, "inpainting-0.8-celeba": 7.1, "inpainting-0.9-celeba": 16.86,
-        "inpainting-0.9-noise-0.2-celeba": 79.48, "super-resolution-2-celeba": 12.99, "mri-r2": 12.95, "mri-r4": 10.71,
-        "mri-r6": 14.64, "mri-r8": 22.51,
+        "noise-0.1-cifar10": 3.98,
+        "noise-0.2-cifar10": 4.77,
+        "noise-0.4-cifar10": 21.63,
+        "noise-0.2-ffhq": 6.29,
+        "noise-0.2-celeba": 6.48,
+        "noise-0.2-afhq": 5.42,
+        "blur-celeba": 31.9,
+        "blur-noise-0.2-celeba": 76.98,
+        "inpainting-0.6-celeba": 4.44,
+        "inpainting-0.8-celeba": 7.1,
+        "inpainting-0.9-celeba": 16.86,
+        "inpainting-0.9-noise-0.2-celeba": 79.48,
+        "super-resolution-2-celeba": 12.99,
+        "mri-r2": 12.95,
+        "mri-r4": 10.71,
+        "mri-r6": 14.64,
+        "mri-r8": 22.51,
     }
     assert {name: one["figures"]["fid"] for name, one in listed.items() if "fid" in one["figures"]} == expected
     assert listed["noise-0.2-cifar10"]["figures"]["denoising_psnr"] == 24.11

@@ -14,8 +14,26 @@ from rsd_mri.commands.app import app
 from rsd_mri.files import sha256
 
 COMMANDS = [
-    "simulate", "prep", "inspect", "train", "generate", "recon", "calibrate", "restore", "evaluate", "protocols",
-    "demo", "doctor", "serve", "send", "openrecon", "bench", "bench list", "bench run", "bench show", "bench table",
+    "simulate",
+    "prep",
+    "inspect",
+    "train",
+    "generate",
+    "recon",
+    "calibrate",
+    "restore",
+    "evaluate",
+    "protocols",
+    "demo",
+    "doctor",
+    "serve",
+    "send",
+    "openrecon",
+    "bench",
+    "bench list",
+    "bench run",
+    "bench show",
+    "bench table",
 ]
 TINY = ["--protocol", "demo"]
 for _one in ("network.channels=4", "teacher.batch=4", "distillation.batch=4"):

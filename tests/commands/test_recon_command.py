@@ -101,8 +101,20 @@ def test_bad_calibrations_are_one_sentence(folder):
 def test_stress_is_said_and_stored(folder, method):
     prior = folder / "prior.safetensors"
     done = call(
-        "recon", next((folder / "under").glob("*.h5")), "--method", method, "--prior", prior, "--samples", 2,
-        "--levels", 2, "--stress", "--out", folder / "stress", "--json",
+        "recon",
+        next((folder / "under").glob("*.h5")),
+        "--method",
+        method,
+        "--prior",
+        prior,
+        "--samples",
+        2,
+        "--levels",
+        2,
+        "--stress",
+        "--out",
+        folder / "stress",
+        "--json",
     )
     (found,) = last(done)["reconstructions"]
     assert found["checks"]["stress_factor"] >= 1

@@ -164,10 +164,14 @@ def test_noise_is_on_the_seen_pixels_only_and_of_its_level():
     assert float(data.y[data.operator.mask].std()) == pytest.approx(0.3, rel=0.02)
 
 
-@pytest.mark.parametrize("corruption, operator", [
-    (Blur(SHAPE, MOTION, sigma=0.3), Convolution(MOTION)),
-    (SuperResolution(SHAPE, 4, sigma=0.3), Downsampling(SHAPE[1:], 4)),
-], ids=["blur", "smaller"])
+@pytest.mark.parametrize(
+    "corruption, operator",
+    [
+        (Blur(SHAPE, MOTION, sigma=0.3), Convolution(MOTION)),
+        (SuperResolution(SHAPE, 4, sigma=0.3), Downsampling(SHAPE[1:], 4)),
+    ],
+    ids=["blur", "smaller"],
+)
 def test_measurements_are_those_of_the_operator(corruption, operator):
     x = torch.from_numpy(clean(200))
     y = CorruptedImages(clean(200), corruption, seed=3).batch(range(200)).y
@@ -185,15 +189,22 @@ def test_eight_bit_images_are_scaled():
     assert data.batch([0]).y.min() == -1 and data.batch([0]).y.max() == 1
 
 
-@pytest.mark.parametrize("make", [
-    lambda: RandomInpainting(SHAPE, 1.0), lambda: RandomInpainting(SHAPE, 0.4, -0.1),
-    lambda: RandomInpainting(SHAPE, 0.4, sigma=-1.0), lambda: BoxInpainting(SHAPE, 12),
-    lambda: Blur(SHAPE, torch.ones(25, 3)), lambda: Blur(SHAPE, MOTION, sigma=float("nan")),
-    lambda: SuperResolution(SHAPE, 5), lambda: SuperResolution(SHAPE, 0),
-    lambda: CorruptedImages(clean()[:0], Noise(SHAPE, 0.1), 0),
-    lambda: CorruptedImages(clean()[:, :2], Noise(SHAPE, 0.1), 0),
-    lambda: CorruptedImages(clean(), Noise(SHAPE, 0.1), 0, items=["one"]),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomInpainting(SHAPE, 1.0),
+        lambda: RandomInpainting(SHAPE, 0.4, -0.1),
+        lambda: RandomInpainting(SHAPE, 0.4, sigma=-1.0),
+        lambda: BoxInpainting(SHAPE, 12),
+        lambda: Blur(SHAPE, torch.ones(25, 3)),
+        lambda: Blur(SHAPE, MOTION, sigma=float("nan")),
+        lambda: SuperResolution(SHAPE, 5),
+        lambda: SuperResolution(SHAPE, 0),
+        lambda: CorruptedImages(clean()[:0], Noise(SHAPE, 0.1), 0),
+        lambda: CorruptedImages(clean()[:, :2], Noise(SHAPE, 0.1), 0),
+        lambda: CorruptedImages(clean(), Noise(SHAPE, 0.1), 0, items=["one"]),
+    ],
+)
 def test_what_cannot_be_is_refused(make):
     with pytest.raises(InputError, match="expected|too large|no images"):
         make()

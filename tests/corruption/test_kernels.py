@@ -46,8 +46,15 @@ def test_motion_follows_its_seed_and_straightens_without_roughness():
     assert thickness < 0.8  # pixels: a line and what bilinear weights spread beside it
 
 
-@pytest.mark.parametrize("make", [lambda: gaussian_kernel(8), lambda: motion_kernel(4, generator(0)),
-                                  lambda: gaussian_kernel(9, 0.0), lambda: motion_kernel(1, generator(0))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gaussian_kernel(8),
+        lambda: motion_kernel(4, generator(0)),
+        lambda: gaussian_kernel(9, 0.0),
+        lambda: motion_kernel(1, generator(0)),
+    ],
+)
 def test_impossible_kernels_are_refused(make):
     with pytest.raises(InputError, match="expected"):
         make()

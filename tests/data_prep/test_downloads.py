@@ -21,8 +21,9 @@ def test_every_experiment_knows_its_data(bench):
     assert found is not None and bench.about.data.startswith(found.data) and found.page.startswith("https://")
     assert download_of(bench.protocols["mini"]) is None
     text = how_to_get(bench.protocols["paper"], "bench")
-    assert found.page in text and text.endswith(f"rsd-mri bench run {bench.about.name} --scale paper --data "
-                                                f"{found.data.split()[0].lower()}-prepared")
+    assert found.page in text and text.endswith(
+        f"rsd-mri bench run {bench.about.name} --scale paper --data {found.data.split()[0].lower()}-prepared"
+    )
 
 
 @pytest.mark.parametrize("download", DOWNLOADS.values(), ids=lambda d: d.data)

@@ -11,8 +11,8 @@ import data_prep.prepare as preparation
 from data_prep import PreparedDataset, prepare_folder, read_manifest
 from data_prep.volume import settings_for_scan
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import Progress
 from rsd_mri.preparation import calibrate_volume, prepare_slice
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, PrepSettings, Protocol
 from rsd_mri.scan import read_scan, write_fastmri
 from rsd_mri.simulation import simulate_scan

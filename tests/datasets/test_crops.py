@@ -32,7 +32,11 @@ class Scan:
 
     def __getitem__(self, i):
         return {
-            "kspace": self.kspace, "csm": self.csm, "mask": self.mask, "sigma": np.float32(0.1), "item": self.items[i]
+            "kspace": self.kspace,
+            "csm": self.csm,
+            "mask": self.mask,
+            "sigma": np.float32(0.1),
+            "item": self.items[i],
         }
 
 

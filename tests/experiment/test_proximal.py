@@ -17,8 +17,8 @@ from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.experiment.proximal import ProximalDistance, proximal_distance, split_items
+from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import MonitorSettings, Protocol
 from rsd_mri.training import loop
 from rsd_mri.training.state import CHANCE

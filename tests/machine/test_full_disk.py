@@ -19,6 +19,7 @@ TINY = ["network.channels=4", "network.blocks=1", "data.volumes=1", "data.slices
 
 def command(*arguments, limit=None):
     """Run the program; no file may grow beyond `limit` bytes, which the system reports as it does a full disk."""
+
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -54,9 +55,10 @@ def test_hdf5_on_a_full_disk_is_refused_and_the_old_file_stays(tmp_path, chunks)
     path = tmp_path / "a.h5"
     with written_hdf5(path) as file:
         file["old"] = np.arange(3)
-    with pytest.raises(InputError, match=r"a.h5: the disk is full.* 1.6 MiB or more are needed"), (
-        written_hdf5(path)
-    ) as file:
+    with (
+        pytest.raises(InputError, match=r"a.h5: the disk is full.* 1.6 MiB or more are needed"),
+        written_hdf5(path) as file,
+    ):
         for name in "ab":
             data = file.create_dataset(name, shape=(50, 64, 64), dtype="f4", chunks=chunks)
             for row in range(50):

@@ -9,8 +9,19 @@ from rsd_mri.simulation import simulate_folder
 
 TRAINING = {"lightning_fabric", "torchmetrics", "torchvision", "torch._dynamo"}
 HEAVY = TRAINING | {
-    "scipy", "matplotlib", "nibabel", "numba", "skimage", "sklearn", "pydicom", "sigpy", "fastmri", "nilearn", "rich",
-    "PIL", "dask",
+    "scipy",
+    "matplotlib",
+    "nibabel",
+    "numba",
+    "skimage",
+    "sklearn",
+    "pydicom",
+    "sigpy",
+    "fastmri",
+    "nilearn",
+    "rich",
+    "PIL",
+    "dask",
 }
 PROGRAM = """
 import sys

@@ -114,9 +114,10 @@ def test_a_prior_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch)
 
 def test_a_folder_that_vanishes_is_named(tmp_path):
     folder = tmp_path / "out"
-    with pytest.raises(InputError, match=r"out: the folder was removed while a.txt was written"), (
-        written_whole(folder / "a.txt")
-    ) as partial:
+    with (
+        pytest.raises(InputError, match=r"out: the folder was removed while a.txt was written"),
+        written_whole(folder / "a.txt") as partial,
+    ):
         partial.unlink()
         folder.rmdir()
 

@@ -31,9 +31,7 @@ def test_the_square_root_is_the_matrix_square_root(seed, size):
     means = rng.normal(size=(2, size))
     root = scipy.linalg.sqrtm(c1 @ c2).real
     expected = ((means[0] - means[1]) ** 2).sum() + np.trace(c1 + c2 - 2 * root)
-    assert frechet_distance_of_gaussians(means[0], c1, means[1], c2) == pytest.approx(
-        expected, rel=1e-6, abs=1e-8
-    )
+    assert frechet_distance_of_gaussians(means[0], c1, means[1], c2) == pytest.approx(expected, rel=1e-6, abs=1e-8)
 
 
 def test_distances_of_sets():

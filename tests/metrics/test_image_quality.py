@@ -39,15 +39,9 @@ def volumes(seed: int, shape: tuple[int, int, int], noise: float = 0.1, scale: f
 )
 def test_equal_to_fastmri(seed, slices, rows, columns, scale):
     target, prediction = volumes(seed, (slices, rows, columns), scale=scale)
-    assert nmse(target, prediction) == pytest.approx(
-        float(fastmri.evaluate.nmse(target, prediction)), rel=1e-5
-    )
-    assert psnr(target, prediction) == pytest.approx(
-        float(fastmri.evaluate.psnr(target, prediction)), rel=1e-5
-    )
-    assert ssim(target, prediction) == pytest.approx(
-        fastmri.evaluate.ssim(target, prediction).item(), rel=1e-5
-    )
+    assert nmse(target, prediction) == pytest.approx(float(fastmri.evaluate.nmse(target, prediction)), rel=1e-5)
+    assert psnr(target, prediction) == pytest.approx(float(fastmri.evaluate.psnr(target, prediction)), rel=1e-5)
+    assert ssim(target, prediction) == pytest.approx(fastmri.evaluate.ssim(target, prediction).item(), rel=1e-5)
 
 
 def test_slices_are_scaled_by_their_own_maximum():
@@ -56,9 +50,7 @@ def test_slices_are_scaled_by_their_own_maximum():
         t, p = target[i : i + 1], prediction[i : i + 1]
         assert psnr_slices(target, prediction)[i] == pytest.approx(float(fastmri.evaluate.psnr(t, p)))
         assert ssim_slices(target, prediction)[i] == pytest.approx(fastmri.evaluate.ssim(t, p).item())
-        assert nmse_slices(target, prediction)[i] == pytest.approx(
-            float(fastmri.evaluate.nmse(t, p)), rel=1e-5
-        )
+        assert nmse_slices(target, prediction)[i] == pytest.approx(float(fastmri.evaluate.nmse(t, p)), rel=1e-5)
     assert psnr_slices(target, prediction).mean() != pytest.approx(psnr(target, prediction), abs=0.1)
 
 
@@ -100,9 +92,7 @@ def test_files_are_matched_cropped_and_averaged_as_fastmri_does(tmp_path, key):
     write(tmp_path / "ours" / "c_recon.h5", "reconstruction", prediction)
     assert evaluate_files(tmp_path / "targets", tmp_path / "ours").unused == ["c_recon.h5"]
     alone = evaluate_files(tmp_path / "targets" / "a.h5", tmp_path / "ours" / "a_recon.h5")
-    assert alone.psnr == pytest.approx(
-        evaluate_files(tmp_path / "targets", tmp_path / "ours").files[0].psnr
-    )
+    assert alone.psnr == pytest.approx(evaluate_files(tmp_path / "targets", tmp_path / "ours").files[0].psnr)
 
 
 def test_what_cannot_be_compared_is_named(tmp_path):

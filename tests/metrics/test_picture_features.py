@@ -39,8 +39,11 @@ def test_noise_and_blur_are_seen():
     clean = gaussian_filter(rng.normal(size=(800, 3, 32, 32)), (0, 0, 2, 2))
     clean = clean / clean.std() * 0.5
     real, other = clean[:400], clean[400:]
-    sets = {"clean": other, "noisy": other + 0.2 * rng.normal(size=other.shape),
-            "blurred": gaussian_filter(other, (0, 0, 1.5, 1.5))}
+    sets = {
+        "clean": other,
+        "noisy": other + 0.2 * rng.normal(size=other.shape),
+        "blurred": gaussian_filter(other, (0, 0, 1.5, 1.5)),
+    }
     plain, ours = PrincipalFeatures.fit(real, 16), PictureFeatures.fit(real, 20)
 
     def distances(features):

@@ -128,8 +128,11 @@ def test_scales_of_images(tmp_path):
     assert to_bytes(real)[0, 0, 0].tolist() == [0, 128, 255, 255, 255]
     complex_ = np.array([0, 1j, -1, 1.5, 2], np.complex64).reshape(1, 1, 5)
     assert to_bytes(complex_)[0, 2, 0].tolist() == [0, MAGNITUDE_WHITE, MAGNITUDE_WHITE, 255, 255]
-    for images, said in ((np.zeros((1, 2, 4, 4), np.uint8), "1 or 3 channels"), (real * np.nan, "undefined"),
-                         (np.zeros((1, 1, 4, 4), np.int64), "expected bytes")):
+    for images, said in (
+        (np.zeros((1, 2, 4, 4), np.uint8), "1 or 3 channels"),
+        (real * np.nan, "undefined"),
+        (np.zeros((1, 1, 4, 4), np.int64), "expected bytes"),
+    ):
         with pytest.raises(InputError, match=said):
             to_bytes(images)
 

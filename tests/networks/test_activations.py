@@ -44,8 +44,12 @@ def test_derivatives_in_double_precision():
 
 @settings(max_examples=15, deadline=None)
 @given(
-    batch=st.integers(1, 3), channels=st.integers(1, 9), height=st.integers(1, 9), width=st.integers(1, 9),
-    size=st.sampled_from([1e-4, 1.0, 1e4]), layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 9),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    size=st.sampled_from([1e-4, 1.0, 1e4]),
+    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
 )
 def test_compiled_kernel_is_norm_then_gate(batch, channels, height, width, size, layout):
     layer = drawn(channels)

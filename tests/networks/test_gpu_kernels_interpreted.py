@@ -32,7 +32,11 @@ print("agree")
 def test_the_gpu_kernels_compute_what_those_of_the_processor_do():
     # In a process of its own: Triton looks for the interpreter when it is imported.
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True,
-        timeout=300, check=False,
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.stdout.strip().endswith("agree"), done.stderr[-2000:]

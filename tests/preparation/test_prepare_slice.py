@@ -153,8 +153,11 @@ def test_unitary_mixing_of_the_coils_does_not_matter(with_noise):
     a, b = (prepare_slice(s, 1, SETTINGS) for s in (dataclasses.replace(scan, noise=noise), mixed))
     assert a.scale == pytest.approx(b.scale, rel=1e-4)
     assert np.linalg.norm(a.image - b.image) < 0.01 * np.linalg.norm(a.image)
-    np.testing.assert_allclose(np.abs(a.back @ a.csm.reshape(7, -1)).sum(), np.abs(
-        mixing.conj().T @ b.back @ b.csm.reshape(7, -1)).sum(), rtol=0.01)
+    np.testing.assert_allclose(
+        np.abs(a.back @ a.csm.reshape(7, -1)).sum(),
+        np.abs(mixing.conj().T @ b.back @ b.csm.reshape(7, -1)).sum(),
+        rtol=0.01,
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,9 +217,7 @@ def test_paper_mode_simulates_kspace_from_the_image():
     scan = make_scan()
     prepared = prepare_slice(scan, 0, PrepSettings(mode="paper"))
     operator = sense_operator(torch.from_numpy(prepared.csm)[None], torch.from_numpy(prepared.mask))
-    np.testing.assert_allclose(
-        operator(torch.from_numpy(prepared.image)[None])[0].numpy(), prepared.kspace, atol=1e-4
-    )
+    np.testing.assert_allclose(operator(torch.from_numpy(prepared.image)[None])[0].numpy(), prepared.kspace, atol=1e-4)
     assert np.linalg.norm(prepared.kspace - prepare_slice(scan, 0, SETTINGS).kspace) > 0
     with pytest.raises(InputError, match=r"phantom\.h5: mask: .*fully sampled"):
         prepare_slice(make_scan(acceleration=2), 0, PrepSettings(mode="paper"))

@@ -16,8 +16,13 @@ from rsd_mri.protocol import load_protocol, protocol_names
 from rsd_mri.training.fabric import TrainOptions
 
 SHORT = {
-    "data.volumes": "2", "data.slices": "2", "teacher.images": "2", "teacher.batch": "2", "distillation.images": "2",
-    "distillation.batch": "2", "monitor.cost": "0",
+    "data.volumes": "2",
+    "data.slices": "2",
+    "teacher.images": "2",
+    "teacher.batch": "2",
+    "distillation.images": "2",
+    "distillation.batch": "2",
+    "monitor.cost": "0",
 }
 SMALL = [name for name in protocol_names() if name.startswith(MINI)]
 

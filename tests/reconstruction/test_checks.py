@@ -89,8 +89,13 @@ def test_held_out_error_is_none_for_the_truth_and_one_for_nothing():
 
 @pytest.mark.parametrize(
     ("changed", "word"),
-    [({}, None), ({"acceleration": 8.0}, "R=8.0"), ({"sigma": 0.2}, "noise"), ({"size": (64, 64)}, "matrix"),
-     ({"rms": 3.0}, "brightness")],
+    [
+        ({}, None),
+        ({"acceleration": 8.0}, "R=8.0"),
+        ({"sigma": 0.2}, "noise"),
+        ({"size": (64, 64)}, "matrix"),
+        ({"rms": 3.0}, "brightness"),
+    ],
 )
 def test_distance_from_the_card(changed, word):
     scan = {"acceleration": 4.2, "sigma": 0.015, "size": (320, 168), "rms": 0.4} | changed

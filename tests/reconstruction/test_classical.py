@@ -179,9 +179,7 @@ def test_the_rule_follows_the_noise_and_knows_the_image_power():
     operator = sense_operator(operator.csm, torch.ones(64, dtype=torch.bool))
     kspace = operator(image) + 0.02 * normal(kspace.shape, generator("rule"))
     expected = FACTORS["cg-sense"] * 0.02**2 / float(image.abs().square().mean())
-    assert float(default_regularisation("cg-sense", operator, kspace, 0.02)) == pytest.approx(
-        expected, rel=0.03
-    )
+    assert float(default_regularisation("cg-sense", operator, kspace, 0.02)) == pytest.approx(expected, rel=0.03)
 
 
 def test_conjugate_gradient_solves_and_leaves_solved_items_alone():

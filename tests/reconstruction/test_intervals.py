@@ -96,8 +96,11 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     assert with_own_interval(rec) is rec
     samples = rec.magnitude * np.array([0.9, 1.0, 1.1], np.float32)[:, None, None, None]
     sampled = replace(
-        rec, posterior=PosteriorPart(samples, pooled_std(samples[:, 0])[None]), prior=PriorUse("x", "abc"),
-        acceleration=3.6, parameters={"sampler": "annealing", "levels": 24},
+        rec,
+        posterior=PosteriorPart(samples, pooled_std(samples[:, 0])[None]),
+        prior=PriorUse("x", "abc"),
+        acceleration=3.6,
+        parameters={"sampler": "annealing", "levels": 24},
     )
     assert np.allclose(with_own_interval(sampled).half_width, 2.5 * sampled.std)
     settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}

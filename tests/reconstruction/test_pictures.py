@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.pictures.degradations import Degradation, corruption_of, restore
@@ -39,7 +39,8 @@ class GaussianPrior:
     kind = "teacher"
     inputs = Inputs((1, 16, 16), 0, 0)
     protocol = Protocol(
-        corruption=NoiseSettings(), teacher=TeacherSettings(sigma_data=SD),
+        corruption=NoiseSettings(),
+        teacher=TeacherSettings(sigma_data=SD),
         network=NetworkSettings(field="real"),
     )
     card = Card(hidden_error=0.0)
@@ -116,11 +117,17 @@ def test_quality_of_a_known_error():
 @pytest.fixture(scope="module", params=["noise", "random-inpainting"])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    protocol = build(Protocol, {
-        "corruption": {"kind": request.param, "sigma": 0.2}, "monitor": {"cost": 0},
-        "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-        "network": {"field": "real", "channels": 4, "multipliers": [1, 2]}, "teacher": {"images": 4, "batch": 2},
-    }, "tiny")
+    protocol = build(
+        Protocol,
+        {
+            "corruption": {"kind": request.param, "sigma": 0.2},
+            "monitor": {"cost": 0},
+            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
+            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
+            "teacher": {"images": 4, "batch": 2},
+        },
+        "tiny",
+    )
     train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
     return folder
 
@@ -135,10 +142,24 @@ def test_restore_command(run, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "truth" / "photo.png")
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"nothing")
-    asked = ["restore", str(tmp_path / "photo.png"), "--prior", str(run), "--levels", "3", "--samples", "2",
-             "--device", "cpu", "--out", str(tmp_path / "out"), "--json"]
-    done = CliRunner().invoke(app, [*asked, str(bad), "--corruption", "inpainting", "--reference",
-                                    str(tmp_path / "truth")])
+    asked = [
+        "restore",
+        str(tmp_path / "photo.png"),
+        "--prior",
+        str(run),
+        "--levels",
+        "3",
+        "--samples",
+        "2",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    done = CliRunner().invoke(
+        app, [*asked, str(bad), "--corruption", "inpainting", "--reference", str(tmp_path / "truth")]
+    )
     assert done.exit_code == 1 and "bad.png: cannot be read" in done.stderr
     (one,) = json.loads(done.stdout.splitlines()[-1])["restorations"]
     assert one["psnr_given"] == float("inf") and one["psnr"] > 0 and one["std"] > 0

@@ -103,9 +103,7 @@ def test_without_the_last_draw_the_spread_is_too_small(model):
 
 
 def test_preconditioned_langevin_samples_the_exact_posterior(model):
-    sampler = Langevin(
-        levels=40, sigma_min=0.1, sigma_max=3.0, step_size=0.3, iterations=25, steps_per_level=2
-    )
+    sampler = Langevin(levels=40, sigma_min=0.1, sigma_max=3.0, step_size=0.3, iterations=25, steps_per_level=2)
     samples = sampler.sample(problem(model, 600, 2))
     check(samples, *model[2:], 0.15)
 
@@ -181,8 +179,9 @@ def test_measured_consistency_leaves_the_null_space_alone():
     out = measured_consistency(operator, z, seen, iterations=50)
     assert (operator(out) - operator(truth)).abs().max() < 1e-2
     moved = out - z
-    values, vectors = torch.linalg.eigh(operator.gram(torch.eye(48, dtype=torch.complex128).reshape(48, *SHAPE))
-                                        .reshape(48, 48).T)
+    values, vectors = torch.linalg.eigh(
+        operator.gram(torch.eye(48, dtype=torch.complex128).reshape(48, *SHAPE)).reshape(48, 48).T
+    )
     null = vectors[:, values < 1e-8]
     assert null.shape[1] == 24
     assert (null.conj().T @ moved.reshape(48)).abs().max() < 1e-6

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.networks import UNet
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
-from rsd_mri.progress import Progress
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction import reconstruct

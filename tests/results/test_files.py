@@ -33,7 +33,8 @@ def a_reconstruction(seed: int = 0, samples: bool = True) -> Reconstruction:
         seconds=np.array([0.5, 0.25]),
         title="Posterior mean",
         posterior=PosteriorPart(rng.random((4, 2, 12, 9), np.float32), rng.random((2, 12, 9), np.float32))
-        if samples else None,
+        if samples
+        else None,
         prior=PriorUse("brain.safetensors", "ab" * 32, np.abs(image), 0.1 * np.abs(image)) if samples else None,
         seed=7,
         geometry=Geometry(

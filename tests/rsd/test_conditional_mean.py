@@ -147,9 +147,14 @@ def test_the_objective_does_not_fit_the_noise():
     assert gradient(noisy, everything, [everything], sigma).abs().max() > 0.05
 
 
-@pytest.mark.parametrize("corruption", [
-    Blur((1, 5, 5), gaussian_kernel(5), 0.3, torch.float64), SuperResolution((1, 8, 8), 2, 0.3, torch.float64),
-], ids=["blur", "smaller"])
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        Blur((1, 5, 5), gaussian_kernel(5), 0.3, torch.float64),
+        SuperResolution((1, 8, 8), 2, 0.3, torch.float64),
+    ],
+    ids=["blur", "smaller"],
+)
 def test_measured_images_give_their_own_conditional_mean(corruption):
     """In the space of measurements D estimates E[A x | A x + t n], with noisy data too."""
     shape = tuple(corruption.generator_shape)

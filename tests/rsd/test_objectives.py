@@ -118,8 +118,13 @@ def student_gradient(g, loss_function):
     keys = [(0, i) for i in range(N)]
     teacher, fake = Gain(C**2 / (C**2 + T**2)), Gain(g**2 / (g**2 + T**2))
     pair = compare(
-        teacher.requires_grad_(False), fake.requires_grad_(False), Noise((4, 4), 0.0, torch.complex64), images, keys,
-        t, normal(N, 4, 4, seed=5),
+        teacher.requires_grad_(False),
+        fake.requires_grad_(False),
+        Noise((4, 4), 0.0, torch.complex64),
+        images,
+        keys,
+        t,
+        normal(N, 4, 4, seed=5),
     )
     (grad,) = torch.autograd.grad(loss_function(pair).mean(), gain)
     return float(grad)

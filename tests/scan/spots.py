@@ -1,6 +1,5 @@
 """Raw data of Gaussian spots at known places in the patient, in closed form, and where a scan shows them."""
 
-
 from pathlib import Path
 
 import ismrmrd
@@ -60,9 +59,7 @@ def xml(encoded, recon, encoded_fov, recon_fov, *, lines=None, partitions=(0, 0,
     )
 
 
-def record(
-    samples, line, *, centre, read_dir=READ, phase_dir=PHASE, position=CENTRE, flags=(), user=None, **counters
-):
+def record(samples, line, *, centre, read_dir=READ, phase_dir=PHASE, position=CENTRE, flags=(), user=None, **counters):
     acq = ismrmrd.Acquisition.from_array(np.ascontiguousarray(samples, np.complex64))
     acq.center_sample, acq.sample_time_us = centre, 5.0
     acq.idx.kspace_encode_step_1 = line

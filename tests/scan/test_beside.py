@@ -250,5 +250,3 @@ def replace_middle(k):
     k = k.copy()
     k[:, :20] = 0
     return k
-
-

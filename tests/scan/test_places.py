@@ -51,7 +51,8 @@ def test_a_volume_has_its_axes_and_its_sign(n, vendor, sign):
     kspace = signal(frequencies, place, sign)
     acqs = [
         record(kspace[:, :, i, j], i, centre=n[0] // 2, kspace_encode_step_2=j)
-        for i in range(n[1]) for j in range(n[2])
+        for i in range(n[1])
+        for j in range(n[2])
     ]
     header = xml(n, (n[0] // 2, n[1], n[2]), fov, (fov[0] * (n[0] // 2) / n[0], 128, 80), vendor=vendor,
                  partitions=(0, n[2] - 1, n[2] // 2))  # fmt: skip

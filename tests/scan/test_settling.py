@@ -230,9 +230,7 @@ def test_the_facts_of_a_header():
 def test_the_header_of_a_record_is_the_format_s():
     assert ismrmrd.hdf5.acquisition_header_dtype == HEAD_TYPE
     one = record(spot((16, 12), (16, 12), (1.0, 1.0))[0, :, :, 3], 3, centre=8, repetition=2)
-    as_struct, as_bytes = (
-        gather([(head, one.data)], None, "stream") for head in (one.getHead(), bytes(one.getHead()))
-    )
+    as_struct, as_bytes = (gather([(head, one.data)], None, "stream") for head in (one.getHead(), bytes(one.getHead())))
     for records in (as_struct, as_bytes):
         assert records.head["idx"]["kspace_encode_step_1"][0] == 3 and records.head["idx"]["repetition"][0] == 2
         np.testing.assert_array_equal(next(records.samples(np.array([0])))[1], one.data)

@@ -280,7 +280,8 @@ def test_a_slice_of_other_coils_or_without_a_centre_is_named(server, small_scan)
     assert [one.slice for one in answer.images] == [0]
     assert "slice 1" in answer.said("ERROR")[0]
     lines = [
-        one for one in acquisitions(small_scan, flags=False, noise=False)
+        one
+        for one in acquisitions(small_scan, flags=False, noise=False)
         if one.idx.slice == 0 or abs(one.idx.kspace_encode_step_1 - 20) > 3
     ]
     answer = Talk(server, "zero-filled", header_text(small_scan)).send(lines).close().answer()

@@ -7,10 +7,10 @@ import torch
 
 from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.operators import sense_operator
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, build_denoiser, load_prior, save_prior
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
 from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
@@ -34,9 +34,7 @@ def test_patches_are_parts_of_the_images_up_to_turn_flip_phase_and_gain():
     patch = batch.y[0]
     windows = images()[5 % 3].unfold(0, 8, 1).unfold(1, 8, 1).reshape(-1, 8, 8)
     turned = [torch.rot90(p, k, (0, 1)) for k in range(4) for p in (patch, patch.flip(0))]
-    match = max(
-        float((w.conj() * t).sum().abs() / (w.norm() * t.norm())) for w in windows for t in turned
-    )
+    match = max(float((w.conj() * t).sum().abs() / (w.norm() * t.norm())) for w in windows for t in turned)
     assert match > 1 - 1e-5
 
 

@@ -15,9 +15,9 @@ from torch import nn
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.priors.prior import Inputs, build_denoiser
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import MonitorSettings, NetworkSettings
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import TeacherStage
@@ -88,6 +88,7 @@ def test_drawing_ahead_changes_nothing(slices, tmp_path):
             lambda d, f: TeacherStage(denoiser(d), d, PROTOCOL, f, keep),
             lambda d, f: DistillationStage(denoiser(d), d.corruption, PROTOCOL, f, keep),
         ):
+
             def keep(module, facts, kept=kept):
                 kept[len(kept)] = [v.clone() for v in module.state_dict().values()]
 
@@ -166,7 +167,10 @@ def test_losses_are_averaged_by_noise_level():
     tally.add("loss", ItemLosses(torch.tensor([7.0]), torch.tensor([0.1]), [(0,)]))
     tally.add("loss", ItemLosses(torch.tensor([9.0]), torch.tensor([50.0]), [(0,)]))
     assert tally.take(fabric) == {
-        "loss": 5.0, "loss sigma 0-0.1": 1.0, "loss sigma 0.1-0.3": 5.0, "loss sigma over 3": 9.0
+        "loss": 5.0,
+        "loss sigma 0-0.1": 1.0,
+        "loss sigma 0.1-0.3": 5.0,
+        "loss sigma over 3": 9.0,
     }
     assert tally.take(fabric) == {}
 

@@ -8,7 +8,7 @@ from PIL import Image
 from data_prep.images import digits, photographs, read_images
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
-from rsd_mri.progress import SILENT
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.rsd.sampling import generate_file

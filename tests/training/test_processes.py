@@ -12,8 +12,14 @@ from rsd_mri.commands.app import app
 
 SMALL = ["--device", "cpu"]
 for _one in (
-    "network.channels=4", "teacher.images=16", "distillation.images=8", "teacher.batch=4", "distillation.batch=4",
-    "monitor.images=16", "monitor.held_out=0.8", "monitor.cost=30.0",
+    "network.channels=4",
+    "teacher.images=16",
+    "distillation.images=8",
+    "teacher.batch=4",
+    "distillation.batch=4",
+    "monitor.images=16",
+    "monitor.held_out=0.8",
+    "monitor.cost=30.0",
 ):
     SMALL += ["--set", _one]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -53,7 +59,10 @@ def test_two_processes_equal_one(tmp_path, starter):
     more = [] if starter == "torchrun" else ["--devices", "2", "--accumulate", "2"]
     done = subprocess.run(
         [*start, "-m", "rsd_mri", "train", *recipe, *more, "--out", str(tmp_path / "two")],
-        env=ENVIRONMENT, capture_output=True, text=True, check=False,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained teacher: 16 images") == 1

@@ -7,9 +7,9 @@ import torch
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.restoring import restore
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.protocol import DenoiserSettings, MaskSettings, NetworkSettings, Protocol
 
 PROTOCOL = Protocol(

@@ -157,8 +157,22 @@ def test_kill_minus_nine_in_training(tmp_path):
 
     def command(out):
         return [
-            sys.executable, "-m", "rsd_mri", "train", "--protocol", "demo", "--stage", "teacher", "--images", "96",
-            "--out", str(out), "--data", str(tmp_path / "prepared"), "--set", "network.channels=4",
+            sys.executable,
+            "-m",
+            "rsd_mri",
+            "train",
+            "--protocol",
+            "demo",
+            "--stage",
+            "teacher",
+            "--images",
+            "96",
+            "--out",
+            str(out),
+            "--data",
+            str(tmp_path / "prepared"),
+            "--set",
+            "network.channels=4",
         ]
 
     env = {**os.environ, "OMP_NUM_THREADS": "1"}

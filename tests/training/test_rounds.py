@@ -10,8 +10,8 @@ from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.generated import generate_sets
 from rsd_mri.experiment.runs import train_run
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.priors.prior import WHOLE_IMAGES, load_corruption, load_prior
-from rsd_mri.progress import SILENT
 from rsd_mri.protocol import (
     DataSettings,
     DenoiserSettings,
@@ -102,7 +102,9 @@ def test_pictures_have_no_denoiser_to_distil(tmp_path):
     from rsd_mri.protocol.corruptions import NoiseSettings
 
     photographs = replace(
-        PROTOCOL, corruption=NoiseSettings(sigma=0.2), data=replace(PROTOCOL.data, source="digits"),
+        PROTOCOL,
+        corruption=NoiseSettings(sigma=0.2),
+        data=replace(PROTOCOL.data, source="digits"),
         network=replace(PROTOCOL.network, field="real"),
     )
     with pytest.raises(InputError, match="learned from scans"):
@@ -112,7 +114,8 @@ def test_pictures_have_no_denoiser_to_distil(tmp_path):
 def test_a_call_with_little_time_ends_with_a_result_and_the_next_goes_on(run, tmp_path):
     folder, _ = run
     longer = replace(
-        PROTOCOL, denoiser=replace(PROTOCOL.denoiser, images=100_000),
+        PROTOCOL,
+        denoiser=replace(PROTOCOL.denoiser, images=100_000),
         distillation=replace(PROTOCOL.distillation, images=100_000, cooldown=50_000),
     )
     short = replace(CPU, seconds=4.0)

@@ -146,9 +146,7 @@ def total_variation(
     """
     if regularisation is None:
         regularisation = default_regularisation("tv", operator, kspace, sigma)
-    return fista(
-        operator, kspace, VariationShrinkage(dual_steps, isotropic), regularisation, iterations, tolerance
-    )
+    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), regularisation, iterations, tolerance)
 
 
 def fista(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.machine.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,8 +33,13 @@ class Classical:
     prior: ClassVar[None] = None
 
     def run(
-        self, operator: "Sense", kspace: "Tensor", sigma: "float | Tensor", keys: "Sequence[Key]" = (),  # noqa: ARG002
-        progress: Progress = SILENT, first: "Tensor | None" = None,  # noqa: ARG002
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]" = (),  # noqa: ARG002
+        progress: Progress = SILENT,
+        first: "Tensor | None" = None,  # noqa: ARG002
     ) -> "Tensor":
         """Reconstruct one slice, [1, (set,) readout, phase_encode]."""
         image: Tensor = getattr(import_module("rsd_mri.reconstruction.classical.methods"), self.function)(

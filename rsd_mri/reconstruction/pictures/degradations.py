@@ -11,9 +11,9 @@ from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperator, PixelMask
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
@@ -78,8 +78,13 @@ class Degradation:
 
 
 def restore(
-    prior: Prior, picture: Tensor, degradation: Degradation, seen: Tensor | None, keys: Sequence[Key],
-    sampler: Sampler, progress: Progress = SILENT,
+    prior: Prior,
+    picture: Tensor,
+    degradation: Degradation,
+    seen: Tensor | None,
+    keys: Sequence[Key],
+    sampler: Sampler,
+    progress: Progress = SILENT,
 ) -> Tensor:
     """Draw one posterior sample of the image per key.
 
@@ -124,8 +129,15 @@ def restore(
     start = conjugate_gradient(lambda v: gram(v) + START_RIDGE * v, right)
     floor = prior.card.floor
     problem = Problem(
-        operator, y, max(degradation.sigma, ROUNDING, SMALLEST_LEVEL), denoiser_of_images(prior, corruption, keys),
-        keyed_noise(keys), start.expand(len(keys), *shape), prior.protocol.teacher.sigma_data, floor, progress,
+        operator,
+        y,
+        max(degradation.sigma, ROUNDING, SMALLEST_LEVEL),
+        denoiser_of_images(prior, corruption, keys),
+        keyed_noise(keys),
+        start.expand(len(keys), *shape),
+        prior.protocol.teacher.sigma_data,
+        floor,
+        progress,
         whole=floor == 0,
     )
     lowest = max(sampler.sigma_min, float(corruption.draw(keys)[1].max()))

@@ -15,9 +15,9 @@ from PIL.PngImagePlugin import PngInfo
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
@@ -76,14 +76,22 @@ class Restored:
     def as_dict(self) -> dict[str, Any]:
         """For a program."""
         return {
-            "restorations": [one.as_dict() for one in self.written], "failures": self.failures,
+            "restorations": [one.as_dict() for one in self.written],
+            "failures": self.failures,
             "not_for_diagnostic_use": True,
         }
 
 
 def restore_files(
-    pictures: Sequence[Path], prior: Prior, degradation: Degradation, samples: int, sampler: Sampler,
-    out: Path | None, mask: Path | None = None, reference: Path | None = None, seed: int = 0,
+    pictures: Sequence[Path],
+    prior: Prior,
+    degradation: Degradation,
+    samples: int,
+    sampler: Sampler,
+    out: Path | None,
+    mask: Path | None = None,
+    reference: Path | None = None,
+    seed: int = 0,
     progress: Progress = SILENT,
 ) -> Restored:
     """Restore each picture; one that fails does not stop the others.
@@ -122,8 +130,16 @@ def restore_files(
 
 
 def _restore_file(
-    path: Path, prior: Prior, degradation: Degradation, samples: int, sampler: Sampler, out: Path | None,
-    mask: Path | None, reference: Path | None, seed: int, progress: Progress,
+    path: Path,
+    prior: Prior,
+    degradation: Degradation,
+    samples: int,
+    sampler: Sampler,
+    out: Path | None,
+    mask: Path | None,
+    reference: Path | None,
+    seed: int,
+    progress: Progress,
 ) -> Restoration:
     channels = (prior.inputs.image_shape or (3,))[0]
     picture = read_picture(path, channels)
@@ -132,8 +148,13 @@ def _restore_file(
     device = next(prior.denoiser.parameters()).device
     keys = [(seed, "restore", path.stem, i) for i in range(samples)]
     made = restore(
-        prior, torch.from_numpy(picture).to(device), degradation, None if seen is None else torch.from_numpy(seen),
-        keys, sampler, progress,
+        prior,
+        torch.from_numpy(picture).to(device),
+        degradation,
+        None if seen is None else torch.from_numpy(seen),
+        keys,
+        sampler,
+        progress,
     )
     found: NDArray[np.float32] = made.cpu().numpy()
     if not np.isfinite(found).all():
@@ -151,8 +172,17 @@ def _restore_file(
     with written_whole(files["samples.npy"]) as partial, partial.open("wb") as file:
         np.save(file, found)
     done = Restoration(
-        str(path), degradation, sampler.parameters(), samples, float(spread.mean()), float(spread.max()), seed,
-        str(prior.path), prior.sha256, [str(file) for file in files.values()], **found_quality,
+        str(path),
+        degradation,
+        sampler.parameters(),
+        samples,
+        float(spread.mean()),
+        float(spread.max()),
+        seed,
+        str(prior.path),
+        prior.sha256,
+        [str(file) for file in files.values()],
+        **found_quality,
     )
     with written_whole(files["restored.json"]) as partial:
         partial.write_text(json.dumps(done.as_dict(), indent=1) + "\n", encoding="utf-8")

@@ -18,7 +18,10 @@ PICTURE_SAMPLERS: dict[str, Sampler] = named(
     Langevin(levels=LEVELS, sigma_max=SIGMA_MAX),
     Guided(sigma_max=SIGMA_MAX, sigma_min=0.01),
     Guided(
-        name="a-dps", about="the same without noise of its own, slow", stochastic=False, sigma_max=SIGMA_MAX,
+        name="a-dps",
+        about="the same without noise of its own, slow",
+        stochastic=False,
+        sigma_max=SIGMA_MAX,
         sigma_min=0.01,
     ),
 )

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
@@ -37,8 +37,13 @@ class OneStep:
     through_network: ClassVar[bool] = False
 
     def run(
-        self, operator: Sense, kspace: Tensor, sigma: float | Tensor, keys: Sequence[Key] = (),  # noqa: ARG002
-        progress: Progress = SILENT, first: Tensor | None = None,  # noqa: ARG002
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key] = (),  # noqa: ARG002
+        progress: Progress = SILENT,
+        first: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
         """Reconstruct one slice, [1, (set,) readout, phase_encode], prepared units."""
         with torch.no_grad():
@@ -90,8 +95,13 @@ class Posterior:
         return self.sampler.start or ("tv" if self.prior.teacher is None else "one-step")
 
     def run(
-        self, operator: Sense, kspace: Tensor, sigma: float | Tensor, keys: Sequence[Key],
-        progress: Progress = SILENT, first: Tensor | None = None,
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+        first: Tensor | None = None,
     ) -> Tensor:
         """Draw one posterior sample per key.
 
@@ -122,8 +132,17 @@ class Posterior:
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
         problem = Problem(
-            operator, kspace, sigma, restorer.denoise, keyed_noise(keys), firsts.repeat_interleave(n, 0),
-            self.prior.protocol.teacher.sigma_data, restorer.floor, progress, restorer.whole, width_of(operator),
+            operator,
+            kspace,
+            sigma,
+            restorer.denoise,
+            keyed_noise(keys),
+            firsts.repeat_interleave(n, 0),
+            self.prior.protocol.teacher.sigma_data,
+            restorer.floor,
+            progress,
+            restorer.whole,
+            width_of(operator),
             restorer.level,
         )
         with torch.no_grad():
@@ -159,8 +178,11 @@ class Posterior:
     def parameters(self) -> Parameters:
         """As they are stored."""
         return {
-            "samples": self.samples, **self.sampler.parameters(), "start": self.start,
-            "consistency": self.consistency, **_teacher(self.prior),
+            "samples": self.samples,
+            **self.sampler.parameters(),
+            "start": self.start,
+            "consistency": self.consistency,
+            **_teacher(self.prior),
         }
 
 
@@ -170,9 +192,9 @@ def _starts(begin: OneStep | Classical, operator: Sense, kspace: Tensor, sigma: 
         return begin.run(operator, kspace, sigma)
     # One by one: they stop when they are done, and on a processor a slice must not wait for another.
     levels = sigma.expand(len(kspace)).tolist() if isinstance(sigma, Tensor) else [sigma] * len(kspace)
-    return torch.cat([
-        begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)
-    ])
+    return torch.cat(
+        [begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)]
+    )
 
 
 def _teacher(prior: Prior) -> Parameters:
@@ -205,9 +227,7 @@ def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
     if len(kspace) == 1:
         return [(operator, kspace)]
     masks = operator.mask[:, 0].expand(len(kspace), -1, -1)
-    return [
-        (sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
-    ]
+    return [(sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))]
 
 
 def _repeated(operator: Sense, n: int) -> Sense:

@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import LinearOperator
-from rsd_mri.progress import SILENT, Progress
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsd_mri.progress import SILENT, Progress
+from rsd_mri.machine.progress import SILENT, Progress
 
 
 def watched():
