@@ -28,6 +28,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
+from rsd_mri.results.formats import described as described_formats
 
 PriorOption = Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")]
 MethodOption = Annotated[
@@ -61,9 +62,9 @@ def recon(
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
+        str, typer.Option(metavar="NAME,...", help=f"Several with commas. {described_formats()}")
     ] = "h5",
-    report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write an HTML page too.")] = False,
     patient_id: Annotated[
         Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
     ] = None,
@@ -101,15 +102,17 @@ def recon(
     """
     with refusing():
         from rsd_mri.machine.device import resolve_device
-        from rsd_mri.reconstruction.deliver import Delivery, Task, reconstruct_files
+        from rsd_mri.reconstruction.deliver import Task, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
+        from rsd_mri.results.delivery import Delivery
         from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
+        formats = (*format.split(","), *(["page"] if report else []))
         archive = None if store is None else Archive.of(store)
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
+        delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
         how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
