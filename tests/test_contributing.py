@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import zipfile
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical import methods as classical
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
+from rsd_mri.reconstruction.methods import LEARNED
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, diffpir
 from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-OF_ITS_OWN = ("rsd_mri/bench/noise_level.py", "rsd_mri/results/npy.py")
+OF_ITS_OWN = ("rsd_mri/bench/noise_level.py", "rsd_mri/results/npy.py", "rsd_mri/reconstruction/classical/smooth.py")
 """Files that the reader makes."""
 
 
@@ -152,15 +153,15 @@ def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
     assert sampler_of("plug-and-play", 7, table).parameters()["levels"] == 7
 
 
-def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch):
+def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch, tmp_path):
     shape, sigma = (6, 8), 0.1
     csm = normal((1, 2, *shape), generator("maps"), torch.complex128)
     csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
     operator = sense_operator(csm, torch.tensor([0, 1, 0, 1, 1, 0, 0, 1]))
     y = operator(normal((1, *shape), generator("image"), torch.complex128))
-    names = example("Add a classical method", classical, gradient=gradient, gradient_adjoint=gradient_adjoint)
-    monkeypatch.setattr(classical, "smooth_sense", names["smooth_sense"], raising=False)
-    found = Classical("smooth", "Smooth", "least squares, smooth", "smooth_sense").run(operator, y, sigma)
+    new_file("Add a classical method", OF_ITS_OWN[2], tmp_path, monkeypatch)
+    row = re.search(r"`CLASSICAL` \| `(.*),`", section_of("Add a classical method"))[1]
+    found = eval(row, {"Classical": Classical}).run(operator, y, sigma)  # noqa: S307 - our own text
     weight = classical.default_regularisation("cg-sense", operator, y, sigma)
     n = shape[0] * shape[1]
     eye = torch.eye(n, dtype=torch.complex128).reshape(n, *shape)
@@ -169,8 +170,11 @@ def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch):
     assert torch.allclose(found.reshape(n), exact, atol=1e-3)
 
 
-def test_every_row_of_the_classical_table_is_a_function():
-    assert all(callable(getattr(classical, method.function)) for method in CLASSICAL.values())
+def test_every_row_of_the_tables_of_methods_is_there():
+    for row in (*(method.function for method in CLASSICAL.values()), *(method.kind for method in LEARNED.values())):
+        module, name = row.rsplit(".", 1)
+        folder = "reconstruction.classical" if "." not in module else "reconstruction"
+        assert callable(getattr(import_module(f"rsd_mri.{folder}.{module}"), name))
 
 
 def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):
