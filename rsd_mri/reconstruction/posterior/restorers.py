@@ -185,8 +185,8 @@ def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Rest
     keys
         One per item, for `denoise`.
     """
-    framed = prior.kind == "denoiser" and prior.protocol.denoiser.patch == 0
-    return (FramedImages if framed else RESTORERS[prior.kind])(prior, operator, keys)
+    made = FramedImages if prior.of_whole_images else RESTORERS[prior.kind]
+    return made(prior, operator, keys)
 
 
 def _levels(level: float, like: Tensor) -> Tensor:
