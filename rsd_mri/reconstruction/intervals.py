@@ -236,7 +236,7 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
     """Keep only the lines of a mask drawn for this scan."""
-    # With fewer centre lines the coil maps fail before the methods do: 10 in place of 20 cost total variation 12 dB.
+    # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
     law = MaskSettings(acceleration=acceleration, acs_lines=centre)
     pattern = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask"))

@@ -39,6 +39,8 @@ SD = 0.5
 class White(torch.nn.Module):
     """The exact denoiser of white Gaussian images of standard deviation SD."""
 
+    sigma_data = SD
+
     def forward(self, x, t, condition=None):
         return x * (SD**2 / (SD**2 + t[:, None, None, None] ** 2))
 
