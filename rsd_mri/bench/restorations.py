@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rsd_mri.bench.cards import RestoredCard, RestoredRow
 from rsd_mri.bench.comparison import held_out_images
-from rsd_mri.corruption.build import law_of
+from rsd_mri.corruption.build import corruption_from
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.runs import train_run
@@ -153,8 +153,8 @@ def restore_held_out(
             )
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
         gains = [one["psnr"] - one["psnr_baseline"] for one in found]
-        spread = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-        rows.append(RestoredRow(task.name, len(clean), samples, baseline=task.baseline, interval=spread, **means))
+        interval = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
+        rows.append(RestoredRow(task.name, len(clean), samples, baseline=task.baseline, interval=interval, **means))
     return rows
 
 
@@ -166,7 +166,7 @@ def degraded(task: Task, picture: Tensor, seed: int, number: int) -> tuple[Tenso
         seen = torch.rand((height, width), generator=generator(seed, "hidden", number)) >= task.hidden
         noisy = picture + sigma * normal(picture.shape, generator(seed, "noise", number), torch.float32)
         return torch.where(seen, noisy, -torch.ones(())), seen
-    operator, _ = law_of(task.corruption, (channels, height, width)).of_picture(picture)
+    operator, _ = corruption_from(task.corruption, (channels, height, width)).of_picture(picture)
     y = operator.forward(picture[None])[0]
     return y + sigma * normal(y.shape, generator(seed, "noise", number), torch.float32), None
 

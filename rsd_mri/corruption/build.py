@@ -24,7 +24,7 @@ from rsd_mri.protocol.reading import from_texts
 from rsd_mri.randomness import generator
 
 Shape = tuple[int, int, int]
-LAWS: dict[type, Callable[[Any, Shape, int], Corruption]] = {
+BUILDERS: dict[type, Callable[[Any, Shape, int], Corruption]] = {
     NoiseSettings: lambda s, shape, seed: Noise(shape, s.sigma),
     RandomInpaintingSettings: lambda s, shape, seed: RandomInpainting(shape, s.p, s.delta, s.sigma),
     BoxInpaintingSettings: lambda s, shape, seed: BoxInpainting(shape, s.box, sigma=s.sigma),
@@ -58,10 +58,10 @@ def image_corruption(protocol: Protocol, image_shape: Shape) -> Corruption:
             f"protocol '{protocol.name}': its corruption is {settings.kind}, which acts on scans; give prepared scans, "
             "or another corruption.kind"
         )
-    return law_of(settings, image_shape, protocol.seed)
+    return corruption_from(settings, image_shape, protocol.seed)
 
 
-def law_of(settings: OfImages, image_shape: Shape, seed: int = 0) -> Corruption:
+def corruption_from(settings: OfImages, image_shape: Shape, seed: int = 0) -> Corruption:
     """The law of some settings, for clean images of a shape (channel, y, x).
 
     Raises
@@ -69,14 +69,14 @@ def law_of(settings: OfImages, image_shape: Shape, seed: int = 0) -> Corruption:
     InputError
         If a value does not fit the images.
     """
-    return LAWS[type(settings)](settings, image_shape, seed)
+    return BUILDERS[type(settings)](settings, image_shape, seed)
 
 
 def restorable() -> dict[str, type[OfImages]]:
     """The corruptions that can be undone in one picture, by the names that `restore` gives them."""
     return {
         cls.restored_as or str(cls.kind): cls
-        for cls in LAWS
+        for cls in BUILDERS
         if issubclass(cls, OfImages) and cls.restored_as is not None
     }
 

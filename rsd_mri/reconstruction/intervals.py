@@ -238,8 +238,8 @@ def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
     """Keep only the lines of a mask drawn for this scan."""
     # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
-    law = MaskSettings(acceleration=acceleration, acs_lines=centre)
-    pattern = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask"))
+    asked = MaskSettings(acceleration=acceleration, acs_lines=centre)
+    pattern = draw_mask(asked, scan.size, generator(seed, scan.source.name, "calibration mask"))
     if pattern.acs_lines < MIN_CENTRE:
         raise InputError(
             f"{scan.source}: --accel {acceleration:g} leaves {pattern.acs_lines} centre lines, fewer than the "

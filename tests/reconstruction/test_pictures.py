@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
-from rsd_mri.corruption.build import law_of, restorable, restored
+from rsd_mri.corruption.build import corruption_from, restorable, restored
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
@@ -91,7 +91,7 @@ def test_the_mean_is_the_wiener_solution(corruption):
     """E[x|y] = (A^T A / sigma^2 + 1 / sd^2)^-1 A^T y / sigma^2, by a dense solve."""
     picture = 0.4 * torch.randn(1, 12, 12, generator=generator(3, "picture"))
     shape = corruption.image_shape(tuple(picture.shape))
-    operator, _ = law_of(corruption, shape).of_picture(picture)
+    operator, _ = corruption_from(corruption, shape).of_picture(picture)
     n = int(np.prod(shape))
     columns = operator.forward(torch.eye(n).reshape(n, *shape)).flatten(1).double().T
     normal = columns.T @ columns / corruption.sigma**2 + torch.eye(n) / SD**2
@@ -105,14 +105,14 @@ def test_the_mean_is_the_wiener_solution(corruption):
 
 def test_what_does_not_fit_is_refused():
     picture, law = torch.zeros(1, 16, 16), GaussianPrior()
-    assert isinstance(law_of(NoiseSettings(sigma=0.1), (1, 16, 16)).of_picture(picture)[0], Identity)
+    assert isinstance(corruption_from(NoiseSettings(sigma=0.1), (1, 16, 16)).of_picture(picture)[0], Identity)
     for corruption, seen, said in (
         (RandomInpaintingSettings(), torch.ones(4, 4), "the mask has 4x4"),
         (RandomInpaintingSettings(), torch.zeros(16, 16, dtype=torch.bool), "hides every pixel"),
         (GaussianBlurSettings(kernel_size=33), None, "too large"),
     ):
         with pytest.raises(InputError, match=said):
-            law_of(corruption, (1, 16, 16)).of_picture(picture, seen)
+            corruption_from(corruption, (1, 16, 16)).of_picture(picture, seen)
     with pytest.raises(InputError, match="1 channels cannot restore a picture of 3"):
         corruption_of(law, (3, 16, 16))
     blurred = GaussianPrior()

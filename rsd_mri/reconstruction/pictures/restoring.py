@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rsd_mri.corruption.build import image_corruption, law_of
+from rsd_mri.corruption.build import corruption_from, image_corruption
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
@@ -69,8 +69,8 @@ def restore(
     """
     channels, height, width = picture.shape
     shape = corruption.image_shape((channels, height, width))
-    operator, y = law_of(corruption, shape).of_picture(picture, seen)
-    law = corruption_of(prior, shape)
+    operator, y = corruption_from(corruption, shape).of_picture(picture, seen)
+    of_training = corruption_of(prior, shape)
     operator = operator.to(picture.device)
     gram, right = operator.gram, operator.adjoint(y)
     start = conjugate_gradient(lambda v: gram(v) + START_RIDGE * v, right)
@@ -79,7 +79,7 @@ def restore(
         operator,
         y,
         max(corruption.sigma, ROUNDING, SMALLEST_LEVEL),
-        denoiser_of_images(prior, law, keys),
+        denoiser_of_images(prior, of_training, keys),
         keyed_noise(keys),
         start.expand(len(keys), *shape),
         prior.denoiser.sigma_data,
@@ -87,7 +87,7 @@ def restore(
         progress,
         whole=floor == 0,
     )
-    lowest = max(sampler.sigma_min, float(law.draw(keys)[1].max()))
+    lowest = max(sampler.sigma_min, float(of_training.draw(keys)[1].max()))
     if isinstance(operator, Identity) and corruption.sigma <= lowest and floor == 0:
         # The sampler would start where it ends: what it adds to the picture it could not take away again.
         with torch.no_grad():
