@@ -166,7 +166,7 @@ def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) 
                 f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
             )
         loaded = load_prior(prior, needed)
-        if loaded.kind == "generator" and needed is None:
+        if loaded.in_one_call and needed is None:
             through = ", ".join(name for name, one in SAMPLERS.items() if one.network == "generator")
             raise InputError(
                 f"{loaded.path}: a one-step generator reconstructs with --sampler {through} only; for another "

@@ -21,8 +21,7 @@ from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
 QUICK_LEVEL = 0.05
-"""Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
-variation (error 2.3 and 2.8 %), four levels from 0.05 gave 2.0 and 2.3 %, from 0.15 2.7 and 2.9; 24 levels 1.9, 2.1"""
+"""Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
 Parameters: TypeAlias = dict[str, str | int | float]
 
 
@@ -212,9 +211,7 @@ def keyed_noise(keys: Sequence[Key]) -> Noise:
 def width_of(operator: Sense) -> float:
     """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
 
-    What undersampling adds to the denoiser's own error grows with R. On simulated heads 1 was 0.8 to 3.8 dB above 2 at
-    R = 2, between 0.5 dB below and 2.2 above at R = 2.8 and 3; 1.4 was 0.1 to 0.3 dB below 2 at R = 4 and 6, and 7 %
-    worse on held-out lines of a real scan at R = 8.
+    What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
     """
     acceleration = 1 / float(operator.mask.float().mean())
     return min(max(acceleration / 2, 1.0), 2.0)
