@@ -1,8 +1,8 @@
 """3x3 convolutions of inference on a processor by Winograd's minimal filtering, compiled.
 
 F(4x4, 3x3) of Lavin and Gray 2016 (arXiv 1509.09308): tiles of 6x6 pixels are transformed, multiplied by the
-transformed weights as 36 matrices, and transformed back to 4x4 pixels, with a quarter of the multiplications. In single precision
-the result is that of the direct convolution to about 1e-5 of the largest value. Maps lie channels last.
+transformed weights as 36 matrices, and transformed back to 4x4 pixels, with a quarter of the multiplications. In single
+precision the result is that of the direct convolution to about 1e-5 of the largest value. Maps lie channels last.
 """
 
 import math
