@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
+from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.methods import Method
@@ -72,6 +74,7 @@ def reconstruct_scan(
         if method.samples > 1:
             checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     parts: list[FinishedSlice] = []
+    made: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
         part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
@@ -81,8 +84,14 @@ def reconstruct_scan(
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - begun) / len(chunk)
-        parts += [finish(one, image, seconds) for one, image in zip(chunk, images, strict=True)]
+        for one, image in zip(chunk, images, strict=True):
+            finished = finish(one, image, seconds)
+            made = made or Images.like(finished, len(prepared))
+            parts.append(made.put(len(parts), finished))
+        del chunk, images
         part(1.0)
+    if made is None:
+        raise InputError(f"{scan.source}: there are no slices to reconstruct")
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
@@ -92,9 +101,9 @@ def reconstruct_scan(
         checks = {**_averages(parts), **checks}
         notes += _distance(used, prepared, parts) + reasons(checks)
     return Reconstruction(
-        magnitude=np.stack([p.magnitude for p in parts]),
-        image=np.stack([p.image for p in parts]),
-        csm=np.stack([p.csm for p in parts]),
+        magnitude=made.magnitude,
+        image=made.image,
+        csm=made.csm,
         method=method.name,
         title=method.title,
         source=scan.source,
@@ -104,8 +113,8 @@ def reconstruct_scan(
         residual=np.array([p.residual for p in parts], dtype=np.float32),
         sigma=np.full(len(parts), volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
-        posterior=_posterior(parts) if method.sampled else None,
-        prior=None if used is None else _use(used, parts),
+        posterior=_posterior(made) if method.sampled else None,
+        prior=None if used is None else _use(used, made),
         checks={**peak, **checks},
         seed=seed,
         geometry=scan.geometry,
@@ -194,11 +203,9 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
     )
 
 
-def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
-    return PosteriorPart(np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts]))
+def _posterior(made: Images) -> PosteriorPart:
+    return PosteriorPart(made.samples.swapaxes(0, 1), np.stack([pooled_std(samples) for samples in made.samples]))
 
 
-def _use(prior: Prior, parts: list[FinishedSlice]) -> PriorUse:
-    return PriorUse(
-        str(prior.path), prior.sha256, np.stack([p.measured for p in parts]), np.stack([p.prior for p in parts])
-    )
+def _use(prior: Prior, made: Images) -> PriorUse:
+    return PriorUse(str(prior.path), prior.sha256, made.measured, made.prior)

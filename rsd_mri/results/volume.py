@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.slices import Slices
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
@@ -46,8 +47,9 @@ class ReconstructedVolume:
     fastMRI's `reconstruction_rss`. For posterior methods that of the posterior mean."""
     image: NDArray[np.complex64]
     """[slice, readout, phase_encode]: the coil-combined complex image (the first set, where there are two)."""
-    csm: NDArray[np.complex64]
-    """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two)."""
+    csm: NDArray[np.complex64] | Slices
+    """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two); those of a large
+    volume lie on disk, and are read slice by slice."""
     method: str
     """`posterior`, `one-step`, `l1-wavelet`, `tv`, `cg-sense` or `zero-filled`."""
     source: Path
