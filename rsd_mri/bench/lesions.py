@@ -14,7 +14,7 @@ from rsd_mri.protocol.checked import Count, Integer, Number, Switch, Whole
 if TYPE_CHECKING:
     from rsd_mri.bench.lesion_card import LesionsCard
 
-HEADS = {"mini": (2, (112, 96)), "paper": (16, (144, 160))}
+HEADS = {"mini": (2, (112, 96)), "paper": (16, (128, 144))}
 """Simulated heads, and their size by scale."""
 
 
