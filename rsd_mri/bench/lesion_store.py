@@ -50,7 +50,7 @@ def load_case(path: Path, made_of: str) -> Made | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
             if about["made_of"] != made_of:
                 return None
