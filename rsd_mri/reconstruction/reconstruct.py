@@ -11,8 +11,9 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
@@ -90,7 +91,9 @@ def reconstruct_scan(
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
         checks = {**_averages(parts), **checks}
-        notes += _distance(used, prepared, parts) + reasons(checks)
+        differences = _distance(used, prepared, parts)
+        checks |= _costs(differences)
+        notes += [one.sentence for one in differences] + reasons(checks)
     return Reconstruction(
         magnitude=np.stack([p.magnitude for p in parts]),
         image=np.stack([p.image for p in parts]),
@@ -182,7 +185,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
+def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[Difference]:
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
         prior.card,
@@ -191,7 +194,15 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
         sigma=volume.sigma,
         size=(volume.n_readout, scan.size[1]),
         rms=float(np.mean([p.rms for p in parts])),
+        elsewhere=elsewhere_of(prior.path),
     )
+
+
+def _costs(differences: list[Difference]) -> dict[str, float]:
+    """How many ways, and the largest loss that was measured of one [dB]."""
+    losses = [one.measured.worse for one in differences if one.measured is not None]
+    count = {"card_differences": float(len(differences))}
+    return count | ({"card_loss": max(losses)} if losses else {})
 
 
 def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
