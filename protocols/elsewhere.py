@@ -1,4 +1,4 @@
-"""How much worse are images of scans unlike those that the prior learned from?
+"""How much worse images are of scans unlike those that the prior learned from.
 
 Run with: python protocols/elsewhere.py [OUT.json]
 

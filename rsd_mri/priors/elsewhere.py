@@ -29,8 +29,8 @@ class Elsewhere:
         where = {"acceleration": "R={:g}", "noise": "noise {:g}", "matrix": "{:g} lines"}[self.differs]
         over = f"{self.gain:.1f} dB above" if self.gain >= 0 else f"{-self.gain:.1f} dB below"
         return (
-            f"in the benches such images ({where.format(self.value)}, {self.images} heads) were {self.worse:.1f} dB worse "
-            f"than those of scans like the card's, and {over} total variation"
+            f"in the benches such images ({where.format(self.value)}, {self.images} heads) were {self.worse:.1f} dB "
+            f"worse than those of scans like the card's, and {over} total variation"
         )
 
 

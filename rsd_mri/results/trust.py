@@ -54,7 +54,7 @@ def _how_far_off(rec: Reconstruction) -> Answer | None:
         return Answer(
             question,
             "not known",
-            "The spread of the samples shows where the image is uncertain, but nothing scales it to an error on this scan.",
+            "The spread of the samples shows where the image is uncertain; nothing scales it to an error on this scan.",
             _middle(rec.std),
             "spread of the samples, x 10",
             white / 10,
@@ -71,7 +71,8 @@ def _how_far_off(rec: Reconstruction) -> Answer | None:
     return Answer(
         question,
         f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
-        f"Nine pixels in ten are expected to lie within this of the truth, typically; the picture says where more. {basis}.",
+        "Nine pixels in ten are expected to lie within this of the truth, typically; the picture says where more. "
+        f"{basis}.",
         _middle(rec.half_width),
         "half width of the interval, x 5",
         white / 5,
