@@ -123,7 +123,7 @@ def read_case(
         Told the share done.
     """
     shape = case.truth.shape
-    changes = [signal_change(case.sites, shape, second) for second in (False, True)]  # type: ignore[arg-type]
+    changes = [signal_change(case.sites, shape, second) for second in (False, True)]
     truths = [(case.truth * (1 + change)).astype(np.float32) for change in changes]
     scans = [with_lesions(case.scan, case.clean, change) for change in changes]
     full = [(full_image(scan)[0], None) for scan in scans]

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,10 @@ def save_case(path: Path, made_of: str, readings: Sequence[Reading], examples: S
     """
     arrays: dict[str, Any] = {}
     plain: list[list[dict[str, Any]]] = [[], []]
-    for kind, items in enumerate((readings, examples)):
+    kinds: tuple[Sequence[Reading | Example], ...] = (readings, examples)
+    for kind, items in enumerate(kinds):
         for number, one in enumerate(items):
-            values = {name: getattr(one, name) for name in one.__dataclass_fields__}
+            values = {f.name: getattr(one, f.name) for f in fields(one)}
             for name in ARRAYS[kind]:
                 if values.pop(name) is not None:
                     arrays[f"{kind}/{number}/{name}"] = getattr(one, name)
