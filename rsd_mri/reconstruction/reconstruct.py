@@ -12,8 +12,10 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.adapt import adapt as adapt_to
+from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
@@ -33,6 +35,7 @@ def reconstruct_scan(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    adapt: bool = False,
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct every slice of a scan.
@@ -51,6 +54,8 @@ def reconstruct_scan(
         Where the method has candidates, predict acquired lines that are left out, in one slice, and take the best.
         Costs two quick runs, and one of each possible start of the samplers; and of two samples or more the time of
         one, to judge their spread.
+    adapt
+        Let the prior learn from acquired lines of the middle slice, where that lowers the error on others of them.
     progress
         Told the share done.
 
@@ -62,7 +67,7 @@ def reconstruct_scan(
     Raises
     ------
     InputError
-        If the scan cannot be prepared.
+        If the scan cannot be prepared, or the method has nothing to adapt.
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
@@ -71,8 +76,11 @@ def reconstruct_scan(
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
         method, checks = settled.method, settled.checks
-        if method.samples > 1:
-            checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
+    adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
+    if adapted is not None:
+        method, checks = adapted.method, checks | adapted.checks()
+    if held_out and method.candidates() and method.samples > 1:
+        checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     parts: list[FinishedSlice] = []
     made: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
@@ -95,11 +103,14 @@ def reconstruct_scan(
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    notes += [] if adapted is None else [adapted.note()]
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
         checks = {**_averages(parts), **checks}
-        notes += _distance(used, prepared, parts) + reasons(checks)
+        differences = _distance(used, prepared, parts)
+        checks |= _costs(differences)
+        notes += [one.sentence for one in differences] + reasons(checks)
     return Reconstruction(
         magnitude=made.magnitude,
         image=made.image,
@@ -191,7 +202,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
+def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[Difference]:
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
         prior.card,
@@ -200,7 +211,15 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
         sigma=volume.sigma,
         size=(volume.n_readout, scan.size[1]),
         rms=float(np.mean([p.rms for p in parts])),
+        elsewhere=elsewhere_of(prior.path),
     )
+
+
+def _costs(differences: list[Difference]) -> dict[str, float]:
+    """How many ways, and the largest loss that was measured of one [dB]."""
+    losses = [one.measured.worse for one in differences if one.measured is not None]
+    count = {"card_differences": float(len(differences))}
+    return count | ({"card_loss": max(losses)} if losses else {})
 
 
 def _posterior(made: Images) -> PosteriorPart:
