@@ -138,7 +138,7 @@ class Posterior:
             restorer.denoise,
             keyed_noise(keys),
             firsts.repeat_interleave(n, 0),
-            self.prior.protocol.teacher.sigma_data,
+            self.prior.denoiser.sigma_data,
             restorer.floor,
             progress,
             restorer.whole,
