@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 LEARNED = {
     "posterior": "mean and spread of samples under a learned prior",
-    "one-step": "one network call",
+    "one-step": "mean and spread by a few network calls at once",
+    "teacher": "one call of the network that learned from the measurements",
 }
 METHODS: dict[str, str] = {**LEARNED, **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)}}
 """Every method by its name, the best first, and a few words for `--help`."""
@@ -65,6 +67,16 @@ class Method(Protocol):
         first: "Tensor | None" = None,
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
+
+    def estimate(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]",
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`, with the standard deviation where the method itself says it."""
 
     def candidates(self) -> "Sequence[Method]":
         """Ways between which lines left out decide; none where nothing is to be learned from these."""
@@ -112,12 +124,18 @@ def method_of(
     if name in CLASSICAL:
         return CLASSICAL[name]
     from rsd_mri.priors.prior import Prior
-    from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
+    from rsd_mri.reconstruction.posterior.methods import Posterior, TeacherStep
+    from rsd_mri.reconstruction.unrolled.method import Unfolded
+    from rsd_mri.reconstruction.unrolled.weights import reconstructor_beside
 
     sampler = sampler or SAMPLERS["diffpir"]
     if not isinstance(prior, Prior):
         prior = find_prior(None if prior is None else Path(prior), name, sampler)
-    return OneStep(prior) if name == "one-step" else Posterior(prior, sampler, samples, consistency)
+    reconstructor = None if name == "teacher" or prior.kind != "denoiser" else reconstructor_beside(prior.path)
+    if name == "posterior":
+        return Posterior(prior, sampler, samples, consistency, reconstructor)
+    # A prior without a reconstructor has one step all the same: the teacher's.
+    return TeacherStep(prior) if reconstructor is None else Unfolded(prior, reconstructor)
 
 
 def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) -> "Prior":

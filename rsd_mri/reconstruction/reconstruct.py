@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.progress import SILENT, Progress
@@ -15,6 +14,7 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.held_out import settle
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
@@ -77,11 +77,11 @@ def reconstruct_scan(
         part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
         part(0.0)
         begun = time.perf_counter()
-        images = run_method(method, chunk, name, begin, seed, batches, device, part)
+        made = run_method(method, chunk, name, begin, seed, batches, device, part)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - begun) / len(chunk)
-        parts += [finish(one, image, seconds) for one, image in zip(chunk, images, strict=True)]
+        parts += [finish(one, each, seconds) for one, each in zip(chunk, made, strict=True)]
         part(1.0)
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
@@ -104,7 +104,7 @@ def reconstruct_scan(
         residual=np.array([p.residual for p in parts], dtype=np.float32),
         sigma=np.full(len(parts), volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
-        posterior=_posterior(parts) if method.sampled else None,
+        posterior=_posterior(parts, method),
         prior=None if used is None else _use(used, parts),
         checks={**peak, **checks},
         seed=seed,
@@ -137,7 +137,7 @@ def run_method(
     batches: Batches,
     device: torch.device = CPU,
     progress: Progress = SILENT,
-) -> list[Tensor]:
+) -> list[Made]:
     """Run a method on prepared slices of one scan.
 
     Parameters
@@ -157,19 +157,23 @@ def run_method(
 
     Returns
     -------
-    list of Tensor
-        Images of each slice in prepared units, [sample, (set,) readout, phase_encode].
+    list of Made
+        Of each slice, [sample, (set,) readout, phase_encode].
     """
     operator, kspace = as_operator(prepared, device)
     sigma, count = prepared[0].sigma, method.samples
     keys: list[Key] = [(seed, name, first + i, k) for i in range(len(prepared)) for k in range(count)]
     at_once = len(keys) if len(prepared) > 1 else batches.samples
-    made = []
+    parts: list[Made] = []
     for begin in range(0, len(keys), at_once):
         some = keys[begin : begin + at_once]
         part = progress.part(begin / len(keys), (begin + len(some)) / len(keys))
-        made.append(method.run(operator, kspace, sigma, some, part))
-    return list(torch.cat(made).unflatten(0, (len(prepared), count)))
+        parts.append(method.estimate(operator, kspace, sigma, some, part))
+    images = torch.cat([one.images for one in parts]).unflatten(0, (len(prepared), count))
+    said = [one.std for one in parts if one.std is not None]
+    if len(said) < len(parts):
+        return [Made(one) for one in images]
+    return [Made(*one) for one in zip(images, torch.cat(said).unflatten(0, (len(prepared), count)), strict=True)]
 
 
 def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
@@ -194,7 +198,12 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
     )
 
 
-def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
+def _posterior(parts: list[FinishedSlice], method: Method) -> PosteriorPart | None:
+    said = [p.std for p in parts if p.std is not None]
+    if len(said) == len(parts):
+        return PosteriorPart(None, np.stack(said))
+    if not method.sampled:
+        return None
     return PosteriorPart(np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts]))
 
 

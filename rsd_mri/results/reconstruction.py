@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PosteriorPart:
-    """What posterior samples say; arrays are in the unit of the scan."""
+    """What is known of the posterior; arrays are in the unit of the scan."""
 
-    samples: NDArray[np.float32]
-    """[sample, slice, readout, phase_encode]: magnitudes."""
+    samples: NDArray[np.float32] | None
+    """[sample, slice, readout, phase_encode]: magnitudes; None where a network gave mean and standard deviation."""
     std: NDArray[np.float32]
-    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours."""
+    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours; or what
+    the network says."""
     half_width: NDArray[np.float32] | None = None
     """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
 
@@ -53,7 +54,7 @@ class Reconstruction:
     csm: NDArray[np.complex64]
     """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two)."""
     method: str
-    """`posterior`, `one-step`, `l1-wavelet`, `tv`, `cg-sense` or `zero-filled`."""
+    """`posterior`, `one-step`, `teacher`, `l1-wavelet`, `tv`, `cg-sense` or `zero-filled`."""
     source: Path
     """The scan's file."""
     mask: NDArray[np.bool_]
@@ -68,7 +69,7 @@ class Reconstruction:
     seconds: NDArray[np.float64]
     """[slice]: time the method took for the slice, preparation excluded [s]."""
     posterior: PosteriorPart | None = None
-    """Samples and their spread, where the method draws any."""
+    """Standard deviation and samples, where the method gives them."""
     prior: PriorUse | None = None
     """The prior and its part of the image, where one was used."""
     title: str = ""
@@ -161,7 +162,7 @@ class Reconstruction:
 
     @property
     def std(self) -> NDArray[np.float32] | None:
-        """[slice, readout, phase_encode]: standard deviation over the samples, where there are any."""
+        """[slice, readout, phase_encode]: standard deviation of the samples or by a network, where there is one."""
         return None if self.posterior is None else self.posterior.std
 
     @property

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.reconstruction.made import Made
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +47,17 @@ class Classical:
             operator, kspace, sigma
         )
         return image
+
+    def estimate(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]" = (),
+        progress: Progress = SILENT,
+    ) -> Made:
+        """Reconstruct one slice; nothing is said of its error."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
 
     def candidates(self) -> "Sequence[Classical]":
         """Nothing is to be chosen by lines left out."""

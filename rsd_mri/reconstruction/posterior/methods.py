@@ -13,10 +13,13 @@ from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
+from rsd_mri.reconstruction.unrolled.method import Unfolded
+from rsd_mri.reconstruction.unrolled.weights import Reconstructor
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
@@ -25,13 +28,13 @@ Parameters: TypeAlias = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class OneStep:
+class TeacherStep:
     """One network call and one data step, by the teacher of the prior's run where there is one."""
 
     prior: Prior
 
-    name: ClassVar[str] = "one-step"
-    title: ClassVar[str] = "One-step"
+    name: ClassVar[str] = "teacher"
+    title: ClassVar[str] = "Teacher"
     samples: ClassVar[int] = 1
     sampled: ClassVar[bool] = False
     through_network: ClassVar[bool] = False
@@ -49,15 +52,26 @@ class OneStep:
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
-    def candidates(self) -> "Sequence[OneStep]":
-        """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
-        return [self] if self.prior.teacher is None else [self, OneStep(replace(self.prior, teacher=None))]
+    def estimate(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key] = (),
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`; nothing is said of its error."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
 
-    def first(self) -> "OneStep":
+    def candidates(self) -> "Sequence[TeacherStep]":
+        """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
+        return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
+
+    def first(self) -> "TeacherStep":
         """Itself: it is quick."""
         return self
 
-    def quick(self) -> "OneStep":
+    def quick(self) -> "TeacherStep":
         """Itself."""
         return self
 
@@ -79,6 +93,8 @@ class Posterior:
     samples: int = 4
     consistency: bool = False
     """Replace the measured part of every sample by the data at the end."""
+    reconstructor: Reconstructor | None = None
+    """The prior's unrolled network, where it has one: its image is then a start."""
 
     name: ClassVar[str] = "posterior"
     title: ClassVar[str] = "Posterior mean"
@@ -92,7 +108,15 @@ class Posterior:
     @property
     def start(self) -> str:
         """Name of the method whose image the sampler starts from."""
-        return self.sampler.start or ("tv" if self.prior.teacher is None else "one-step")
+        return self.sampler.start or self._starts[0]
+
+    @property
+    def _starts(self) -> list[str]:
+        """What the sampler may start from, where it leaves that open; the quickest learned image first."""
+        learned = ["one-step"] if self.reconstructor is not None else []
+        if not learned and self.prior.teacher is not None:
+            learned = ["teacher"]
+        return [*learned, "tv"]
 
     def run(
         self,
@@ -149,25 +173,38 @@ class Posterior:
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
+    def estimate(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key] = (),
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`; the samples say how far they are to be trusted."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
+
     def candidates(self) -> "Sequence[Posterior]":
-        """From the teacher's one-step image, or from total variation, where the sampler leaves that open.
+        """From the reconstructor's or the teacher's image, or from total variation, where the sampler leaves that open.
 
         A sampler that needs a generator has none: that knows one noise level, and cannot restore what is left out.
         """
         if self.sampler.network is not None:
             return []
-        if self.sampler.start is not None or self.prior.teacher is None:
+        if self.sampler.start is not None or len(self._starts) == 1:
             return [self]
-        return [replace(self, sampler=replace(self.sampler, start=start)) for start in ("one-step", "tv")]
+        return [replace(self, sampler=replace(self.sampler, start=start)) for start in self._starts]
 
-    def first(self) -> OneStep | Classical:
+    def first(self) -> TeacherStep | Unfolded | Classical:
         """The method whose image the sampler starts from."""
-        return OneStep(self.prior) if self.start == OneStep.name else CLASSICAL[self.start]
+        if self.start == Unfolded.name and self.reconstructor is not None:
+            return Unfolded(self.prior, self.reconstructor)
+        return CLASSICAL[self.start] if self.start in CLASSICAL else TeacherStep(self.prior)
 
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return Posterior(self.prior, replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), 1)
+        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level."""
@@ -183,10 +220,13 @@ class Posterior:
             "start": self.start,
             "consistency": self.consistency,
             **_teacher(self.prior),
+            **({} if self.reconstructor is None else {"reconstructor_hash": self.reconstructor.sha256}),
         }
 
 
-def _starts(begin: OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
+def _starts(
+    begin: TeacherStep | Unfolded | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor
+) -> Tensor:
     """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
     if kspace.is_cuda and isinstance(begin, Classical):
         return begin.run(operator, kspace, sigma)

@@ -45,9 +45,12 @@ class Reconstructor:
 
 def build_model(protocol: Protocol) -> Unrolled:
     """The untrained network of a protocol; its weights are drawn from the protocol's seed."""
+    scale = protocol.teacher.sigma_data
+    if scale is None:
+        raise InputError(f"protocol '{protocol.name}': teacher.sigma_data: a reconstructor needs the one of its denoiser")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(protocol.seed)
-        return Unrolled(protocol.network, protocol.teacher.sigma_data, protocol.reconstructor.calls)
+        return Unrolled(protocol.network, scale, protocol.reconstructor.calls)
 
 
 def save_reconstructor(path: Path, model: torch.nn.Module, protocol: Protocol, card: Card) -> None:
