@@ -54,6 +54,10 @@ class Method(Protocol):
         """Whether the gradient through the network is needed."""
 
     @property
+    def band(self) -> int:
+        """Rows of a slice on which lines left out are predicted; 0 for all of it."""
+
+    @property
     def prior(self) -> "Prior | None":
         """The prior, where there is one."""
 

@@ -31,6 +31,7 @@ class Classical:
     samples: ClassVar[int] = 1
     sampled: ClassVar[bool] = False
     through_network: ClassVar[bool] = False
+    band: ClassVar[int] = 0
     prior: ClassVar[None] = None
 
     def run(

@@ -38,6 +38,7 @@ class TeacherStep:
     samples: ClassVar[int] = 1
     sampled: ClassVar[bool] = False
     through_network: ClassVar[bool] = False
+    band: ClassVar[int] = 0
 
     def run(
         self,
@@ -99,6 +100,7 @@ class Posterior:
     name: ClassVar[str] = "posterior"
     title: ClassVar[str] = "Posterior mean"
     sampled: ClassVar[bool] = True
+    band: ClassVar[int] = 0
 
     @property
     def through_network(self) -> bool:

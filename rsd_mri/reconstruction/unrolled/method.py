@@ -30,6 +30,7 @@ class Unfolded:
     samples: ClassVar[int] = 1
     sampled: ClassVar[bool] = False
     through_network: ClassVar[bool] = False
+    band: ClassVar[int] = 64
 
     def run(
         self,

@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
 
 
 class Unrolled(nn.Module):
-    """From total variation, cut short: z_k, s_k = D(x_k, z_k-1, x_0); x_k+1 = the mean of CN(z_k, s_k^2) given the data.
+    """From total variation, cut short: z_k, s_k = D(x_k, z_k-1, x_0), x_k+1 = mean of CN(z_k, s_k^2) given the data.
 
     One network for all calls, told the noise level of the call, the scan's noise and acceleration. With its first
     weights it is the package's denoiser at falling levels, without noise added: half-quadratic splitting (Zhang et al.

@@ -105,8 +105,8 @@ class ReconstructorStage(Stage):
         """Reconstructions by the averaged network."""
         device = next(self._average.parameters()).device
         scans = self.scans.batch(0, range(count)).to(device)
-        image = self._average(scans.operator, scans.kspace, scans.sigma, self.settings.iterations)[-1].image
-        return (image if image.ndim == 3 else image[:, 0]).abs()
+        image: Tensor = self._average(scans.operator, scans.kspace, scans.sigma, self.settings.iterations)[-1].image
+        return image.abs() if image.ndim == 3 else image[:, 0].abs()
 
     def finish(self, found: Mapping[str, float]) -> None:
         """Hand over the averaged network."""

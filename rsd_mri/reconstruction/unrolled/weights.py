@@ -47,7 +47,9 @@ def build_model(protocol: Protocol) -> Unrolled:
     """The untrained network of a protocol; its weights are drawn from the protocol's seed."""
     scale = protocol.teacher.sigma_data
     if scale is None:
-        raise InputError(f"protocol '{protocol.name}': teacher.sigma_data: a reconstructor needs the one of its denoiser")
+        raise InputError(
+            f"protocol '{protocol.name}': teacher.sigma_data: a reconstructor needs the one of its denoiser"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(protocol.seed)
         return Unrolled(protocol.network, scale, protocol.reconstructor.calls)
