@@ -95,7 +95,7 @@ def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
         rows = slice(int(places[0]), int(places[-1]) + 1)
     else:
         rows = centre_slice(scan.size[0], height)
-    lines = scan.kspace[_spread(scan.n_slices, MAX_SLICES)][:, :, rows]
+    lines = scan.kspace[_evenly(scan.n_slices, MAX_SLICES)][:, :, rows]
     return lines[..., centre_slice(scan.size[1], min(MAX_CENTRE, width))]
 
 
@@ -103,7 +103,7 @@ def _power(covariance: NDArray[np.complex128]) -> float:
     return float(np.trace(covariance).real) / len(covariance)
 
 
-def _spread(n: int, count: int) -> NDArray[np.int64]:
+def _evenly(n: int, count: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 

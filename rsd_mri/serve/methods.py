@@ -1,6 +1,5 @@
 """The only way from here to reconstruction: a volume prepared, a slice reconstructed, as `recon` does it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import calibration_data
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.machine.progress import Progress
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import PreparedScan
@@ -30,7 +29,6 @@ from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
-Tell = Callable[[float], None]
 KEPT_BYTES = 2**28
 """Memory that the prepared slices of a volume may take between its classical and its learned images."""
 
@@ -116,7 +114,9 @@ class Learned:
         settled = held_out.settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
         self.method, self.checks = settled.method, settled.checks
 
-    def run(self, prepared: Prepared, index: int, number: int, tell: Tell, complex_samples: bool) -> SliceResult:
+    def run(
+        self, prepared: Prepared, index: int, number: int, progress: Progress, complex_samples: bool
+    ) -> SliceResult:
         """Reconstruct a slice.
 
         Parameters
@@ -125,14 +125,14 @@ class Learned:
             The scan.
         index, number
             Of the slice in this scan, and in its volume, which may have come in parts: the draws are keyed by it.
-        tell
-            Called with the share done.
+        progress
+            Told the share done.
         complex_samples
             Whether complex images of the samples are wanted.
         """
         scan, one, method = prepared.scan, prepared[index], self.method
         batches = replace(plan_for(prepared, method, self.device), slices=1)
-        made = run_method(method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell))[0]
+        made = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
         done = finish(one, made, 0.0)
         checks = {"prior_share": done.prior_share, **self.checks}
         rec = Reconstruction(
@@ -217,7 +217,7 @@ def warm_up(device: torch.device, loaded: Loaded | None = None) -> None:
     prepared = prepare(Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated"))
     if loaded is None:
         Classical("l1-wavelet", device).run(prepared, 0)
-    elif loaded.prior is not None and loaded.prior.kind != "generator":
+    elif loaded.prior is not None and not loaded.prior.in_one_call:
         few = Learned("posterior", 1, 0, device, loaded.prior, None)
         few.method = method_of("posterior", loaded.prior, SAMPLERS["few-step"], 1)
-        few.run(prepared, 0, 0, lambda share: None, False)  # noqa: ARG005
+        few.run(prepared, 0, 0, SILENT, False)

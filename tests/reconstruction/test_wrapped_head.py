@@ -57,8 +57,8 @@ def prior(tmp_path_factory):
 
 CASES = [
     *((method, "diffpir") for method in ("cg-sense", "l1-wavelet", "tv", "one-step", "posterior")),
-    ("posterior", "annealing"),
-    ("posterior", "langevin"),
+    pytest.param("posterior", "annealing", marks=pytest.mark.long),
+    pytest.param("posterior", "langevin", marks=pytest.mark.long),
 ]
 
 

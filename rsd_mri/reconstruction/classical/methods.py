@@ -65,7 +65,7 @@ def cg_sense(
     right = operator.adjoint(kspace)
     if regularisation is None:
         regularisation = default_regularisation("cg-sense", operator, kspace, sigma)
-    weight = _per_item(regularisation, right)
+    weight = per_item(regularisation, right)
     gram = operator.gram
     return conjugate_gradient(lambda x: gram(x) + weight * x, right, None, iterations, tolerance)
 
@@ -166,7 +166,7 @@ def fista(
     right = operator.adjoint(kspace)
     gram = operator.gram
     step = 1 / gram_bound(operator)
-    amount = _per_item(regularisation, right) * step
+    amount = per_item(regularisation, right) * step
     x = right
     ahead, t = x, torch.ones_like(energy(x))
     active = torch.ones_like(t, dtype=torch.bool)
@@ -195,9 +195,8 @@ def gram_bound(operator: Sense) -> float:
     return max(float(gram.sum(2).max()), torch.finfo(gram.dtype).tiny)
 
 
-# Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense). On simulated
-# heads (T1 and T2, 2 to 6-fold, sigma from 0.008 to 0.12 in prepared units, ESPIRiT maps) these lose 0.1 to 0.6 dB
-# on average, and 1.7 dB at worst, to the best weight of each scan.
+# Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense); measured in
+# docs/choices.md.
 FACTORS = {"cg-sense": 1.5, "l1-wavelet": 0.25, "tv": 0.2}
 # sigma counts as no smaller than this share of the image's root mean square: without noise the penalty still
 # has the aliasing to remove.
@@ -236,6 +235,7 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     return FACTORS[method] * level
 
 
-def _per_item(value: Value, like: Tensor) -> Tensor:
+def per_item(value: Value, like: Tensor) -> Tensor:
+    """A value of each item, to be multiplied with `like` [batch, ...]."""
     tensor = torch.as_tensor(value, dtype=like.real.dtype, device=like.device)
     return tensor.reshape(-1, *[1] * (like.ndim - 1))

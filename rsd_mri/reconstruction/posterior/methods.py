@@ -13,32 +13,34 @@ from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
+from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
-from rsd_mri.reconstruction.unrolled.method import Unfolded
-from rsd_mri.reconstruction.unrolled.weights import Reconstructor
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.unrolled.method import OneStep
+from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
-"""Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
-variation (error 2.3 and 2.8 %), four levels from 0.05 gave 2.0 and 2.3 %, from 0.15 2.7 and 2.9; 24 levels 1.9, 2.1"""
+"""Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
 Parameters: TypeAlias = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class TeacherStep:
+class TeacherStep(Direct):
     """One network call and one data step, by the teacher of the prior's run where there is one."""
 
     prior: Prior
 
     name: ClassVar[str] = "teacher"
     title: ClassVar[str] = "Teacher"
-    samples: ClassVar[int] = 1
-    sampled: ClassVar[bool] = False
-    through_network: ClassVar[bool] = False
-    band: ClassVar[int] = 0
+
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> "TeacherStep":  # noqa: ARG003
+        """As `method_of` makes it."""
+        return cls(prior)
 
     def run(
         self,
@@ -53,31 +55,9 @@ class TeacherStep:
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
-    def estimate(
-        self,
-        operator: Sense,
-        kspace: Tensor,
-        sigma: float | Tensor,
-        keys: Sequence[Key] = (),
-        progress: Progress = SILENT,
-    ) -> Made:
-        """As `run`; nothing is said of its error."""
-        return Made(self.run(operator, kspace, sigma, keys, progress))
-
-    def candidates(self) -> "Sequence[TeacherStep]":
+    def candidates(self) -> "list[TeacherStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
         return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
-
-    def first(self) -> "TeacherStep":
-        """Itself: it is quick."""
-        return self
-
-    def quick(self) -> "TeacherStep":
-        """Itself."""
-        return self
-
-    def pair(self) -> None:
-        """There is no spread."""
 
     def parameters(self) -> Parameters:
         """As they are stored."""
@@ -102,6 +82,11 @@ class Posterior:
     sampled: ClassVar[bool] = True
     band: ClassVar[int] = 0
 
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> "Posterior":
+        """As `method_of` makes it."""
+        return cls(prior, how.sampler, how.samples, how.consistency, reconstructor_beside(prior))
+
     @property
     def through_network(self) -> bool:
         """Whether the sampler needs the gradient through the network."""
@@ -114,11 +99,10 @@ class Posterior:
 
     @property
     def _starts(self) -> list[str]:
-        """What the sampler may start from, where it leaves that open; the quickest learned image first."""
-        learned = ["one-step"] if self.reconstructor is not None else []
-        if not learned and self.prior.teacher is not None:
-            learned = ["teacher"]
-        return [*learned, "tv"]
+        """What the sampler may start from, where it leaves that open."""
+        if self.reconstructor is not None:
+            return [OneStep.name, "tv"]
+        return ["tv"] if self.prior.teacher is None else [TeacherStep.name, "tv"]
 
     def run(
         self,
@@ -180,7 +164,7 @@ class Posterior:
         operator: Sense,
         kspace: Tensor,
         sigma: float | Tensor,
-        keys: Sequence[Key] = (),
+        keys: Sequence[Key],
         progress: Progress = SILENT,
     ) -> Made:
         """As `run`; the samples say how far they are to be trusted."""
@@ -197,10 +181,10 @@ class Posterior:
             return [self]
         return [replace(self, sampler=replace(self.sampler, start=start)) for start in self._starts]
 
-    def first(self) -> TeacherStep | Unfolded | Classical:
+    def first(self) -> TeacherStep | OneStep | Classical:
         """The method whose image the sampler starts from."""
-        if self.start == Unfolded.name and self.reconstructor is not None:
-            return Unfolded(self.prior, self.reconstructor)
+        if self.start == OneStep.name and self.reconstructor is not None:
+            return OneStep(self.prior, self.reconstructor)
         return CLASSICAL[self.start] if self.start in CLASSICAL else TeacherStep(self.prior)
 
     def quick(self) -> "Posterior":
@@ -226,9 +210,7 @@ class Posterior:
         }
 
 
-def _starts(
-    begin: TeacherStep | Unfolded | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor
-) -> Tensor:
+def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
     """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
     if kspace.is_cuda and isinstance(begin, Classical):
         return begin.run(operator, kspace, sigma)
@@ -256,9 +238,7 @@ def keyed_noise(keys: Sequence[Key]) -> Noise:
 def width_of(operator: Sense) -> float:
     """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
 
-    What undersampling adds to the denoiser's own error grows with R. On simulated heads 1 was 0.8 to 3.8 dB above 2 at
-    R = 2, between 0.5 dB below and 2.2 above at R = 2.8 and 3; 1.4 was 0.1 to 0.3 dB below 2 at R = 4 and 6, and 7 %
-    worse on held-out lines of a real scan at R = 8.
+    What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
     """
     acceleration = 1 / float(operator.mask.float().mean())
     return min(max(acceleration / 2, 1.0), 2.0)

@@ -12,13 +12,15 @@ from rsd_mri.machine.device import quick_products
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 from rsd_mri.reconstruction.posterior.support import windows_of
-from rsd_mri.reconstruction.unrolled.weights import Reconstructor
+from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 
 @dataclass(frozen=True)
-class Unfolded:
+class OneStep(Direct):
     """The posterior mean and its standard deviation by a few network calls, with a data step after each."""
 
     prior: Prior
@@ -27,10 +29,17 @@ class Unfolded:
 
     name: ClassVar[str] = "one-step"
     title: ClassVar[str] = "One-step"
-    samples: ClassVar[int] = 1
-    sampled: ClassVar[bool] = False
-    through_network: ClassVar[bool] = False
     band: ClassVar[int] = 64
+
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> Direct:
+        """As `method_of` makes it; the teacher's step for a prior that has no reconstructor."""
+        reconstructor = reconstructor_beside(prior)
+        if reconstructor is not None:
+            return cls(prior, reconstructor)
+        from rsd_mri.reconstruction.posterior.methods import TeacherStep  # which starts from this method
+
+        return TeacherStep.of(prior, how)
 
     def run(
         self,
@@ -60,20 +69,9 @@ class Unfolded:
             last = model(operator, kspace, level, steps, windows_of(operator.csm), progress)[-1]
         return Made(last.image, last.std)
 
-    def candidates(self) -> "Sequence[Unfolded]":
+    def candidates(self) -> "list[OneStep]":
         """Itself alone: lines left out then judge it."""
         return [self]
-
-    def first(self) -> "Unfolded":
-        """Itself: it is quick."""
-        return self
-
-    def quick(self) -> "Unfolded":
-        """Itself."""
-        return self
-
-    def pair(self) -> None:
-        """It has no samples."""
 
     def parameters(self) -> dict[str, str | int | float]:
         """As they are stored."""

@@ -12,6 +12,7 @@ import yaml
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.priors.card import Card
+from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import Protocol, build
 from rsd_mri.reconstruction.unrolled.network import Unrolled
 from rsd_mri.training.checkpoint import load_weights, parse_tensors, save_tensors
@@ -60,10 +61,10 @@ def save_reconstructor(path: Path, model: torch.nn.Module, protocol: Protocol, c
     save_tensors(path, model.state_dict(), {"kind": KIND, "protocol": protocol.to_yaml(), "card": card.as_dict()})
 
 
-def reconstructor_beside(path: Path) -> "Reconstructor | None":
-    """The reconstructor that lies beside a prior's file, where there is one."""
-    there = path.parent / FILE
-    return load_reconstructor(there) if there.is_file() else None
+def reconstructor_beside(prior: Prior) -> "Reconstructor | None":
+    """The reconstructor that lies beside a denoiser's file, where there is one."""
+    there = prior.path.parent / FILE
+    return load_reconstructor(there) if prior.kind == "denoiser" and there.is_file() else None
 
 
 def load_reconstructor(path: Path) -> Reconstructor:
