@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsd_mri.networks.lanes import LANES
+
 Array = Any
-LANES = 16
-"""Channels transformed together; a constant, so that the compiler knows that nothing overlaps."""
 POINTS = 36
 """Values of a transformed tile."""
 CHUNK_BYTES = 2**21

@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from rsd_mri.networks.winograd import LANES
+from rsd_mri.networks.lanes import LANES
 
 Array = Any
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})

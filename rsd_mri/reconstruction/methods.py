@@ -50,7 +50,7 @@ LEARNED: dict[str, Learned] = {
     for method in (
         Learned("posterior", "mean and spread of samples under a learned prior", "posterior.methods.Posterior", True),
         Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False),
-        Learned("teacher", "one call of what learned from measurements", "posterior.methods.TeacherStep", False),
+        Learned("teacher", "one call of what learned from measurements", "posterior.teacher_step.TeacherStep", False),
     )
 }
 METHODS: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,55 +13,18 @@ from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
-from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
-Parameters: TypeAlias = dict[str, str | int | float]
-
-
-@dataclass(frozen=True)
-class TeacherStep(Direct):
-    """One network call and one data step, by the teacher of the prior's run where there is one."""
-
-    prior: Prior
-
-    name: ClassVar[str] = "teacher"
-    title: ClassVar[str] = "Teacher"
-
-    @classmethod
-    def of(cls, prior: Prior, how: Sampling) -> "TeacherStep":  # noqa: ARG003
-        """As `method_of` makes it."""
-        return cls(prior)
-
-    def run(
-        self,
-        operator: Sense,
-        kspace: Tensor,
-        sigma: float | Tensor,
-        keys: Sequence[Key] = (),  # noqa: ARG002
-        progress: Progress = SILENT,
-        first: Tensor | None = None,  # noqa: ARG002
-    ) -> Tensor:
-        """Reconstruct one slice, [1, (set,) readout, phase_encode], prepared units."""
-        with torch.no_grad():
-            return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
-
-    def candidates(self) -> "list[TeacherStep]":
-        """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
-        return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
-
-    def parameters(self) -> Parameters:
-        """As they are stored."""
-        return {"network": "teacher" if self.prior.teacher is not None else self.prior.kind, **_teacher(self.prior)}
 
 
 @dataclass(frozen=True)
@@ -205,7 +168,7 @@ class Posterior:
             **self.sampler.parameters(),
             "start": self.start,
             "consistency": self.consistency,
-            **_teacher(self.prior),
+            **teacher_hash(self.prior),
             **({} if self.reconstructor is None else {"reconstructor_hash": self.reconstructor.sha256}),
         }
 
@@ -219,10 +182,6 @@ def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: T
     return torch.cat(
         [begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)]
     )
-
-
-def _teacher(prior: Prior) -> Parameters:
-    return {} if prior.teacher is None else {"teacher_hash": prior.teacher.sha256}
 
 
 def keyed_noise(keys: Sequence[Key]) -> Noise:

@@ -16,6 +16,7 @@ from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 from rsd_mri.reconstruction.posterior.support import windows_of
+from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 
@@ -35,11 +36,7 @@ class OneStep(Direct):
     def of(cls, prior: Prior, how: Sampling) -> Direct:
         """As `method_of` makes it; the teacher's step for a prior that has no reconstructor."""
         reconstructor = reconstructor_beside(prior)
-        if reconstructor is not None:
-            return cls(prior, reconstructor)
-        from rsd_mri.reconstruction.posterior.methods import TeacherStep  # which starts from this method
-
-        return TeacherStep.of(prior, how)
+        return TeacherStep.of(prior, how) if reconstructor is None else cls(prior, reconstructor)
 
     def run(
         self,

@@ -1,0 +1,59 @@
+"""`--method teacher`: the restoration that a teacher learned from measurements alone, in one call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
+
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.operators import Sense
+from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.posterior.restorers import restorer_of
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+
+Parameters: TypeAlias = dict[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class TeacherStep(Direct):
+    """One network call and one data step, by the teacher of the prior's run where there is one."""
+
+    prior: Prior
+
+    name: ClassVar[str] = "teacher"
+    title: ClassVar[str] = "Teacher"
+
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> "TeacherStep":  # noqa: ARG003
+        """As `method_of` makes it."""
+        return cls(prior)
+
+    def run(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key] = (),  # noqa: ARG002
+        progress: Progress = SILENT,
+        first: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """Reconstruct one slice, [1, (set,) readout, phase_encode], prepared units."""
+        with torch.no_grad():
+            return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
+
+    def candidates(self) -> "list[TeacherStep]":
+        """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
+        return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
+
+    def parameters(self) -> Parameters:
+        """As they are stored."""
+        return {"network": "teacher" if self.prior.teacher is not None else self.prior.kind, **teacher_hash(self.prior)}
+
+
+def teacher_hash(prior: Prior) -> Parameters:
+    """Which teacher a prior comes with, as it is stored."""
+    return {} if prior.teacher is None else {"teacher_hash": prior.teacher.sha256}
