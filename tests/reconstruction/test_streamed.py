@@ -13,7 +13,8 @@ from rsd_mri.reconstruction import gathered
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
-from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.scan import fastmri
 from rsd_mri.scan.fastmri import write_fastmri
 from rsd_mri.scan.reading import read_scans
