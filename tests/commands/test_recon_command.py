@@ -97,7 +97,9 @@ def test_workers_calibrate_as_one_process_does(folder):
         for workers in (1, 2)
     )
     assert shared.pop("out") != alone.pop("out")
-    assert shared == pytest.approx(alone, rel=1e-4)
+    assert shared.keys() == alone.keys()
+    for name, value in alone.items():
+        assert shared[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4)), name
 
 
 def test_bad_calibrations_are_one_sentence(folder):
