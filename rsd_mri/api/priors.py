@@ -115,7 +115,7 @@ def train(
     InputError
         If there is no such protocol or data, or a value does not fit.
     """
-    stages = ("teacher", "generator", "all", "denoiser")
+    stages = ("teacher", "generator", "all", "denoiser", "reconstructor")
     if stage not in stages:
         raise InputError(f"stage {stage}: expected one of {', '.join(stages)}")
     base = protocol_for_acceleration(protocol) if isinstance(protocol, int | float) else protocol

@@ -30,6 +30,7 @@ from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.intervals import full_image, undersampled
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import METHODS, Method, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -196,7 +197,7 @@ def _ours(
     def call() -> Tensor:
         several = len(method.candidates()) > 1
         chosen = settle(method, one, scan, seed, CPU).method if several else method
-        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0]
+        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0].images
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)
@@ -226,7 +227,7 @@ def _judged(
     seconds: float,
     peak: float | None,
 ) -> Result:
-    pair = truth[None], finish(one, images, seconds).magnitude[None]
+    pair = truth[None], finish(one, Made(images), seconds).magnitude[None]
     return Result(acceleration, name, psnr(*pair), ssim(*pair), nmse(*pair), seconds, peak)
 
 

@@ -323,7 +323,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     InputError
         If the reconstruction has no samples, or only one.
     """
-    if rec.posterior is None or len(rec.posterior.samples) < 2:
+    if rec.posterior is None or _one_sample(rec.posterior):
         raise InputError(
             f"--calibration needs two posterior samples or more; take --method posterior --samples "
             f"{calibration.samples}"
@@ -355,7 +355,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     package was not calibrated on, and for other samplers the lines speak alone. Without either, or without samples,
     nothing is added.
     """
-    if rec.posterior is None or rec.prior is None or len(rec.posterior.samples) < 2:
+    if rec.posterior is None or rec.prior is None or _one_sample(rec.posterior):
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
     made = (rec.prior.sha256, rec.parameters.get("sampler"), rec.parameters.get("levels"))
@@ -380,6 +380,11 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
         "the acquired lines left out of this scan"
     )
     return _with_half_width(rec, rec.posterior, nearest.factor * scale, note)
+
+
+def _one_sample(part: PosteriorPart) -> bool:
+    """Whether there is no spread: one sample has none."""
+    return part.samples is not None and len(part.samples) < 2
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

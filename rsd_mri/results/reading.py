@@ -68,9 +68,9 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
 
 
 def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
-    if "samples" not in arrays or "std" not in arrays:
+    if "std" not in arrays:
         return None
-    return PosteriorPart(arrays["samples"], arrays["std"], arrays.get("half_width"))
+    return PosteriorPart(arrays.get("samples"), arrays["std"], arrays.get("half_width"))
 
 
 def _prior(arrays: dict[str, NDArray[np.float32]], path: str, sha256: str) -> PriorUse | None:

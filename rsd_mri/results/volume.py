@@ -14,12 +14,13 @@ from rsd_mri.scan.scan import Geometry
 
 @dataclass(frozen=True)
 class PosteriorPart:
-    """What posterior samples say; arrays are in the unit of the scan."""
+    """What is known of the posterior; arrays are in the unit of the scan."""
 
-    samples: NDArray[np.float32]
-    """[sample, slice, readout, phase_encode]: magnitudes."""
+    samples: NDArray[np.float32] | None
+    """[sample, slice, readout, phase_encode]: magnitudes; None where a network gave mean and standard deviation."""
     std: NDArray[np.float32]
-    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours."""
+    """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours; or what
+    the network says."""
     half_width: NDArray[np.float32] | None = None
     """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
 

@@ -20,8 +20,9 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.finish import finish, pooled_std
+from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
 from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -132,18 +133,20 @@ class Learned:
         """
         scan, one, method = prepared.scan, prepared[index], self.method
         batches = replace(plan_for(prepared, method, self.device), slices=1)
-        images = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
-        done = finish(one, images, 0.0)
+        made = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
+        done = finish(one, made, 0.0)
         checks = {"prior_share": done.prior_share, **self.checks}
         rec = Reconstruction(
             magnitude=done.magnitude[None], image=done.image[None], csm=done.csm[None], method=method.name,
             source=scan.source, mask=scan.mask, mask_source=scan.mask_source, acceleration=scan.realised_acceleration,
             residual=np.array([done.residual], np.float32), sigma=np.array([one.sigma], np.float32),
             seconds=np.zeros(1),
-            posterior=PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if method.sampled else None,
+            posterior=_posterior(done, method.sampled),
             prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
         )  # fmt: skip
-        if method.sampled and method.samples > 1:
+        # One sample has no spread.
+        spread = done.std is not None or (method.sampled and method.samples > 1)
+        if spread:
             rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
         differences = distance_from_card(
             self.prior.card, self.prior.denoiser.sigma_data, acceleration=scan.realised_acceleration,
@@ -152,18 +155,21 @@ class Learned:
         distrust = [difference.sentence for difference in differences]
         said = reasons(checks)
         distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
-        complexes = (
-            tuple(finish(one, images[k : k + 1], 0.0).image for k in range(len(images))) if complex_samples else ()
-        )
+        complexes = tuple(finish(one, Made(image[None]), 0.0).image for image in made.images) if complex_samples else ()
         return SliceResult(
             magnitude=done.magnitude, image=done.image,
-            # One sample has no spread.
-            std=rec.std[0] if rec.std is not None and method.samples > 1 else None,
+            std=rec.std[0] if rec.std is not None and spread else None,
             half_width=None if rec.half_width is None else rec.half_width[0],
             samples=tuple(done.samples) if method.sampled else (), sample_images=complexes if method.sampled else (),
             distrust=tuple(distrust),
             remarks=tuple([s for s in said if s not in distrust] + list(rec.notes)),
         )  # fmt: skip
+
+
+def _posterior(done: FinishedSlice, sampled: bool) -> PosteriorPart | None:
+    if done.std is not None:
+        return PosteriorPart(None, done.std[None])
+    return PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if sampled else None
 
 
 @dataclass(frozen=True)
