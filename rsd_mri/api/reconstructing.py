@@ -15,7 +15,7 @@ from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers.sampler import sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
-from rsd_mri.results.files import read_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan

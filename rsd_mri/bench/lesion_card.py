@@ -210,8 +210,8 @@ class LesionsCard:
         if not gains:
             return []
         said = (
-            f"The posterior's area is at least that of the best of the classical methods in {len(gains) - len(behind)} of "
-            f"{len(gains)} cells"
+            f"The posterior's area is at least that of the best of the classical methods in "
+            f"{len(gains) - len(behind)} of {len(gains)} cells"
         )
         if not behind:
             return [said + "."]

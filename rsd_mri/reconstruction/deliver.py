@@ -212,7 +212,7 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.compares else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path, answers=task.answers)):
+    for scan, of_scan in progress.each(read_scans(path, answers=task.answers, streamed=True)):
         ready = PreparedScan.of(scan, task.prep)
         rec = reconstruct_scan(
             ready, method, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan

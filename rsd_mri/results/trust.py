@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.results.figures import upper_window
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import ReconstructedVolume
 
 BODY = 0.1
 """Pixels brighter than this share of white count as the body."""
@@ -27,7 +27,7 @@ class Answer:
     """The value shown as white."""
 
 
-def trust_of(rec: Reconstruction) -> list[Answer]:
+def trust_of(rec: ReconstructedVolume) -> list[Answer]:
     """What a reader asks of a learned reconstruction, answered; empty for other methods.
 
     Parameters
@@ -40,12 +40,12 @@ def trust_of(rec: Reconstruction) -> list[Answer]:
     return [one for one in (_how_far_off(rec), _own_lines(rec), _like_the_card(rec)) if one is not None]
 
 
-def lines(rec: Reconstruction) -> list[str]:
+def lines(rec: ReconstructedVolume) -> list[str]:
     """The same as sentences, without the pictures."""
     return [f"{one.question} {one.number}. {one.sentence}" for one in trust_of(rec)]
 
 
-def _how_far_off(rec: Reconstruction) -> Answer | None:
+def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
     question = "How far may a pixel be off?"
     if rec.std is None or rec.samples is None or len(rec.samples) < 2:
         return None
@@ -79,7 +79,7 @@ def _how_far_off(rec: Reconstruction) -> Answer | None:
     )
 
 
-def _own_lines(rec: Reconstruction) -> Answer | None:
+def _own_lines(rec: ReconstructedVolume) -> Answer | None:
     ours, linear = rec.checks.get("held_out_error"), rec.checks.get("held_out_error_cg_sense")
     if ours is None or linear is None:
         return None
@@ -101,7 +101,7 @@ def _own_lines(rec: Reconstruction) -> Answer | None:
     )
 
 
-def _like_the_card(rec: Reconstruction) -> Answer | None:
+def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
     count, loss = rec.checks.get("card_differences"), rec.checks.get("card_loss")
     if count is None:
         return None
