@@ -24,6 +24,7 @@ from rsd_mri.reconstruction.checks import (
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import Trial, hold_out
+from rsd_mri.reconstruction.made import Made
 
 SIZE = (16, 24)
 CARD = Card(acceleration=4.0, matrix=(224, 224), sigma_range=(0.01, 0.02))
@@ -157,6 +158,6 @@ def test_wrong_maps_show_in_the_fully_sampled_centre(undersampled_scan):
 
     def centre_residual(prepared):
         operator, kspace = as_operator([prepared], torch.device("cpu"))
-        return finish(prepared, cg_sense(operator, kspace, prepared.sigma), 0.0).centre_residual
+        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0).centre_residual
 
     assert 0 < centre_residual(one) < 1.5 and centre_residual(wrong) > 2 * centre_residual(one)
