@@ -28,6 +28,7 @@ from rsd_mri.commands.options import (
     SeedOption,
     SetOption,
     ShardOption,
+    TrajectoryOption,
     WorkersOption,
     answers_of,
     existing,
@@ -60,6 +61,13 @@ app.command()(evaluate)
 app.command()(serve)
 app.command()(send)
 app.command()(openrecon)
+
+
+class Trajectory(str, Enum):
+    """Trajectories that scans are simulated along."""
+
+    radial = "radial"
+    spiral = "spiral"
 
 
 class Network(str, Enum):
@@ -95,6 +103,10 @@ def simulate(
     coils: Annotated[int, typer.Option(min=1, help="Receive coils.")] = 8,
     noise: Annotated[float, typer.Option(min=0.0, help="Noise standard deviation over the brightest tissue.")] = 0.01,
     accel: Annotated[Optional[float], typer.Option(min=1.0, help="Undersample; full scans without it.")] = None,
+    trajectory: Annotated[
+        Optional[Trajectory],
+        typer.Option(help="Spokes at the golden angle, or spirals, as many fewer as --accel says; lines without it."),
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -105,8 +117,12 @@ def simulate(
     with refusing():
         from rsd_mri.simulation import simulate_folder
 
+        along = None if trajectory is None else trajectory.value
+
         with Bar("simulating") as bar:
-            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, progress=bar.progress)
+            made = simulate_folder(
+                out, volumes, slices, matrix, coils, noise, accel, seed, trajectory=along, progress=bar.progress
+            )
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 
@@ -182,6 +198,7 @@ def inspect(
     axes: AxesOption = None,
     noise: NoiseOption = None,
     calibration_scan: CalibrationScanOption = None,
+    trajectory: TrajectoryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -191,7 +208,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
+        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan, trajectory))
         result(found.lines(), found.as_dict(), json)
 
 

@@ -55,8 +55,18 @@ CalibrationScanOption = Annotated[
 ]
 
 
-def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | None) -> "Answers":
-    """What `--axes`, `--noise` and `--calibration-scan` say of a scan.
+TrajectoryOption = Annotated[
+    Optional[Path],
+    typer.Option(
+        help="Of a .npy or BART array [coil, sample, shot]: where its samples lie [cycles per field of view]."
+    ),
+]
+
+
+def answers_of(
+    axes: str | None, noise: Path | None, calibration_scan: Path | None, trajectory: Path | None = None
+) -> "Answers":
+    """What `--axes`, `--noise`, `--calibration-scan` and `--trajectory` say of a scan.
 
     Raises
     ------
@@ -65,10 +75,10 @@ def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | No
     """
     from rsd_mri.scan.answers import Answers
 
-    for path, what in ((noise, "noise scan"), (calibration_scan, "calibration scan")):
+    for path, what in ((noise, "noise scan"), (calibration_scan, "calibration scan"), (trajectory, "trajectory")):
         if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
             raise InputError(f"{path}: there is no such {what}")
-    return Answers(axes, noise, calibration_scan)
+    return Answers(axes, noise, calibration_scan, trajectory)
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:

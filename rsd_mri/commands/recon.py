@@ -17,6 +17,7 @@ from rsd_mri.commands.options import (
     SchedulerOption,
     SeedOption,
     ShardOption,
+    TrajectoryOption,
     WorkersOption,
     answers_of,
     existing,
@@ -78,6 +79,7 @@ def recon(
     axes: AxesOption = None,
     noise: NoiseOption = None,
     calibration_scan: CalibrationScanOption = None,
+    trajectory: TrajectoryOption = None,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
@@ -116,7 +118,7 @@ def recon(
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
-        answers = answers_of(axes, noise, calibration_scan)
+        answers = answers_of(axes, noise, calibration_scan, trajectory)
         part = shard_of(shard)
         with Bar("reconstructing") as bar:
             if workers > 1 or scheduler or part or any(path.is_dir() for path in scans):

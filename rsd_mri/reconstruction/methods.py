@@ -66,6 +66,9 @@ class Method(Protocol):
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
 
+    def along_trajectory(self) -> "Method":
+        """What of it suits scans that are not Cartesian."""
+
     def candidates(self) -> "Sequence[Method]":
         """Ways between which lines left out decide; none where nothing is to be learned from these."""
 

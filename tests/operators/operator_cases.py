@@ -174,7 +174,7 @@ if find_spec("mrinufft") and find_spec("finufft"):
             Case(f"trajectory-two-sets-{at}", along((2, 2, 3, h, w), SHOTS), (2, 2, h, w), (2, 3, 11, 5), (2, h, w)),
             Case(
                 f"trajectory-gram-{at}",
-                lambda dtype, make=along((2, 3, h, w), SHOTS): make(dtype).gram,
+                lambda dtype, along=along, h=h, w=w: along((2, 3, h, w), SHOTS)(dtype).gram,
                 (2, h, w),
                 (2, h, w),
                 (h, w),

@@ -47,6 +47,10 @@ class Classical:
         )
         return image
 
+    def along_trajectory(self) -> "Classical":
+        """Itself: the operator makes the difference."""
+        return self
+
     def candidates(self) -> "Sequence[Classical]":
         """Nothing is to be chosen by lines left out."""
         return ()

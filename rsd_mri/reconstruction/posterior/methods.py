@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
@@ -48,6 +49,10 @@ class OneStep:
         """Reconstruct one slice, [1, (set,) readout, phase_encode], prepared units."""
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
+
+    def along_trajectory(self) -> "OneStep":
+        """Without the teacher, which knows lines of a Cartesian grid alone."""
+        return OneStep(_along_trajectory(self.prior))
 
     def candidates(self) -> "Sequence[OneStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
@@ -149,6 +154,10 @@ class Posterior:
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
+    def along_trajectory(self) -> "Posterior":
+        """Without the teacher, which knows lines of a Cartesian grid alone."""
+        return replace(self, prior=_along_trajectory(self.prior))
+
     def candidates(self) -> "Sequence[Posterior]":
         """From the teacher's one-step image, or from total variation, where the sampler leaves that open.
 
@@ -197,6 +206,22 @@ def _starts(begin: OneStep | Classical, operator: Sense, kspace: Tensor, sigma: 
     )
 
 
+def _along_trajectory(prior: Prior) -> Prior:
+    """A prior for scans that are not Cartesian.
+
+    Raises
+    ------
+    InputError
+        If it has no denoiser of whole images.
+    """
+    if prior.kind != "denoiser":
+        raise InputError(
+            f"{prior.path}: a {prior.kind} knows lines of a Cartesian grid, and the scan is along another trajectory; "
+            "take --method l1-wavelet, or a prior with a denoiser of whole images"
+        )
+    return replace(prior, teacher=None)
+
+
 def _teacher(prior: Prior) -> Parameters:
     return {} if prior.teacher is None else {"teacher_hash": prior.teacher.sha256}
 
@@ -218,7 +243,7 @@ def width_of(operator: Sense) -> float:
     R = 2, between 0.5 dB below and 2.2 above at R = 2.8 and 3; 1.4 was 0.1 to 0.3 dB below 2 at R = 4 and 6, and 7 %
     worse on held-out lines of a real scan at R = 8.
     """
-    acceleration = 1 / float(operator.mask.float().mean())
+    acceleration = 1 / float(operator.cells.float().mean())
     return min(max(acceleration / 2, 1.0), 2.0)
 
 
@@ -227,11 +252,13 @@ def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
     if len(kspace) == 1:
         return [(operator, kspace)]
     masks = operator.mask[:, 0].expand(len(kspace), -1, -1)
-    return [(sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))]
+    return [
+        (operator.with_maps(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
+    ]
 
 
 def _repeated(operator: Sense, n: int) -> Sense:
     """The operator of every slice for `n` samples each."""
     mask = operator.mask[:, 0]
     masks = mask if len(mask) == 1 else mask.repeat_interleave(n, 0)
-    return sense_operator(operator.csm.repeat_interleave(n, 0), masks)
+    return operator.with_maps(operator.csm.repeat_interleave(n, 0), masks)

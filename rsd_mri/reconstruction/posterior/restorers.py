@@ -12,7 +12,7 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.device import quick_products
-from rsd_mri.operators import Sense
+from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
@@ -144,7 +144,7 @@ class ShownImages(_Bound):
         """Denoise what a further-corrupted operator shows of the image."""
         keys = [(*k, "denoise", step) for k in self.keys]
         masks = self.law.draw_masks(keys)
-        further = self.law.further(self.operator.with_mask(masks.to(x.device)), keys)
+        further = self.law.further(sense_operator(self.operator.csm, masks.to(x.device)), keys)
         return self.by_sets(self.law.view(further)(x), t, sampling_features(further.mask))
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
