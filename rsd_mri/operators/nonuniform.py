@@ -91,9 +91,16 @@ class NonUniformFFT(Transform):
         return Toeplitz.of_kernel(kernel[:, 0], dtype)
 
     def bound(self, normal: LinearOperator) -> float:
-        """The largest value of the convolution's spectrum."""
+        """The largest eigenvalue of the convolution."""
         assert isinstance(normal, Toeplitz)  # noqa: S101 - for the type checker
         return normal.bound()
+
+    def balanced(self) -> "tuple[Transform, Tensor | None]":
+        """Every sample weighted by the cells it stands for, at most one."""
+        if self.density is None:
+            return self, None
+        weights = self.density.clamp(max=1).sqrt()
+        return Weighted(self, weights), weights
 
     def cells(self, mask: Tensor) -> Tensor:
         """The cells of the grid nearest to the samples."""
@@ -140,6 +147,42 @@ class NonUniformFFT(Transform):
                 points, self.size, n_coils=count, squeeze_dims=False, eps=PRECISION[like.dtype], **on.options()
             )
         return self._plans[key], on
+
+
+class Weighted(Transform):
+    """A transform whose samples are multiplied by weights [sample, shot]."""
+
+    def __init__(self, transform: Transform, weights: Tensor) -> None:
+        self.inner, self.weights = transform, weights
+        density = transform.density
+        # Weighted samples stand for as much as they did.
+        self.density = (
+            None if density is None else density / weights.square().clamp_min(torch.finfo(weights.dtype).tiny)
+        )
+
+    def kspace_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """That of the inner transform."""
+        return self.inner.kspace_size(size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to weighted samples."""
+        return self.inner.forward(x) * self.weights.to(x.real.dtype)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Samples, weighted, to images."""
+        return self.inner.adjoint(y * self.weights.to(y.real.dtype))
+
+    def normal(self, mask: Tensor, dtype: torch.dtype) -> LinearOperator:
+        """That of the squared weights."""
+        return self.inner.normal(mask * self.weights.square(), dtype)
+
+    def bound(self, normal: LinearOperator) -> float:
+        """As of the inner transform."""
+        return self.inner.bound(normal)
+
+    def cells(self, mask: Tensor) -> Tensor:
+        """Those of the samples."""
+        return self.inner.cells(mask)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,18 @@ class Sense(LinearOperator):
         weight = self.mask.to(like.real.dtype)
         return weight if self.transform.density is None else weight * self.transform.density.to(weight)
 
+    def balanced(self, y: Tensor) -> "tuple[Sense, Tensor]":
+        """W^1/2 A and W^1/2 y, where W evens out samples that lie denser than the cells of the Cartesian grid.
+
+        For iterations whose pace is that of the largest eigenvalue: of a trajectory that of its crowded centre. Where
+        samples are dense, equal weights among neighbours are what least squares gives them anyway; W lowers their trust
+        against a prior to that of one sample a cell. On a Cartesian grid nothing changes.
+        """
+        transform, weights = self.transform.balanced()
+        if weights is None:
+            return self, y
+        return Sense(self.coils, self.sampling, transform), y * weights.to(y.real.dtype)
+
     @cached_property
     def between(self) -> LinearOperator:
         """F^H M F, on coil images."""

@@ -36,6 +36,18 @@ class Transform(LinearOperator):
     def bound(self, normal: LinearOperator) -> float:
         """Upper bound of the norm of what `normal` returned."""
 
+    def balanced(self) -> "tuple[Transform, Tensor | None]":
+        """The transform with samples that lie denser than the cells weighted down, and those weights.
+
+        Returns
+        -------
+        transform
+            W^1/2 F.
+        weights
+            W^1/2, [sample, shot]; None where the transform stays what it is.
+        """
+        return self, None
+
     @abstractmethod
     def cells(self, mask: Tensor) -> Tensor:
         """Cells of the Cartesian grid in which a mask measures, [batch or 1, 1, readout or 1, phase_encode]."""

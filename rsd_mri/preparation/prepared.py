@@ -35,7 +35,7 @@ class PreparedSlice:
     image_size: tuple[int, int]
     """(readout, phase_encode) of the image wanted: the centre of the field of view is kept."""
     acs: tuple[int, int]
-    """Fully sampled centre (readout, phase_encode) found in the mask; (0, 0) along a trajectory, whose shots are alike."""
+    """Fully sampled centre (readout, phase_encode) found in the mask; (0, 0) along a trajectory."""
     calib_width: int
     """Width of the calibration region given to ESPIRiT; never wider than `acs`."""
     energy_kept: float

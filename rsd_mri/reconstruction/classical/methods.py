@@ -163,8 +163,8 @@ def fista(
     (O'Donoghue and Candes 2015, doi:10.1007/s10208-013-9150-3, eq. 13). The step is one over the bound of
     ||A^H A|| that the coil maps give, so it needs no search.
     """
-    right = operator.adjoint(kspace)
-    gram = operator.gram
+    operator, kspace = operator.balanced(kspace)
+    right, gram = operator.adjoint(kspace), operator.gram
     step = 1 / operator.norm_bound
     amount = _per_item(regularisation, right) * step
     x = operator.gridded(kspace)

@@ -131,6 +131,7 @@ class Posterior:
         # Where the noise is unknown or none, the network's own limit stands in.
         sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
+        operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
         if n > 1 and len(kspace) > 1:
             operator = _repeated(operator, n)

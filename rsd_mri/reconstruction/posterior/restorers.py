@@ -1,7 +1,7 @@
 """`Restorer`: what a prior makes of the images of one scan, whichever network it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -99,10 +99,11 @@ class WholeImages(_Bound):
         """Denoise CG-SENSE, then a data step."""
         sigma = max(sigma, SMALLEST_LEVEL)
         level = max(CG_SENSE_ERROR, 2 * sigma)
-        adjoint_kspace = self.operator.adjoint(kspace)
+        balanced, weighted = self.operator.balanced(kspace)
+        adjoint_kspace = balanced.adjoint(weighted)
         shown = cg_sense(self.operator, kspace, sigma)
         estimate = self.by_sets(shown, _levels(level, adjoint_kspace), None)
-        return self.data_step(adjoint_kspace, estimate, level, sigma)
+        return replace(self, operator=balanced).data_step(adjoint_kspace, estimate, level, sigma)
 
 
 class FramedImages(WholeImages):
