@@ -46,9 +46,7 @@ def without_oversampling(kspace: NDArray[np.complex64], n_readout: int) -> NDArr
 
 
 def prepared_readout(scan: Scan) -> int:
-    """Readout size after removal of oversampling: k-space's own where a line is not whole, the image's along a
-    trajectory.
-    """
+    """Readout size after removal of oversampling: k-space's own where a line is not whole."""
     if scan.trajectory is not None:
         return scan.matrix[0]
     if scan.mask.ndim != 1 or scan.image_size is None:

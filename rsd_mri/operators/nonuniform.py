@@ -127,7 +127,7 @@ class NonUniformFFT(Transform):
             return x.new_empty(shape)
         plan, on = self._plan(x)
         samples = plan.op(on.take(x.detach().reshape(1, -1, *self.size)))
-        return on.give(samples, x).reshape(shape) * (plan.norm_factor * self._scale)
+        return on.give(samples, x).reshape(shape) * (float(plan.norm_factor) * self._scale)
 
     def _adjoint(self, y: Tensor) -> Tensor:
         shape = (*y.shape[:2], *self.size)
@@ -135,7 +135,7 @@ class NonUniformFFT(Transform):
             return y.new_empty(shape)
         plan, on = self._plan(y)
         images = plan.adj_op(on.take(y.detach().reshape(1, y.shape[0] * y.shape[1], -1)))
-        return on.give(images, y).reshape(shape) * (plan.norm_factor * self._scale)
+        return on.give(images, y).reshape(shape) * (float(plan.norm_factor) * self._scale)
 
     def _plan(self, like: Tensor) -> "tuple[Any, Backend]":
         """The library's operator for so many images of this type, and where it computes."""

@@ -223,7 +223,8 @@ def _of_the_image(points: NDArray[np.float32], header: Header, matrix: tuple[int
     wanted, whole = (header.recon_fov, header.encoded_fov) if known else (header.recon, encoded)
     assert wanted is not None and whole is not None  # noqa: S101 - asked above
     scaled: NDArray[np.float32] = points.copy()
-    scaled[..., :2] *= np.asarray(wanted[:2], np.float32) / np.asarray(whole[:2], np.float32)
+    ratio: NDArray[np.float32] = np.array([a / b for a, b in zip(wanted[:2], whole[:2], strict=True)], np.float32)
+    scaled[..., :2] *= ratio
     return scaled
 
 

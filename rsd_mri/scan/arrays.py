@@ -57,7 +57,7 @@ def read_npy(path: Path, budget: int | None = None, axes: str | None = None) -> 
 def _load(path: Path, budget: int | None) -> NDArray[Any]:
     """A `.npy` array, not yet read."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: not a whole .npy array of numbers ({reason}); save it again") from error

@@ -81,7 +81,7 @@ def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None)
         if header.patient and "patient_id" not in attributes:
             attributes["patient_id"] = header.patient
         n_slices, n_coils = (1, *kspace.shape)[-4:-2]
-        known = {
+        known: dict[str, Any] = {
             "noise": _fitting(extra, "noise", (n_coils, -1), notes),
             "calibration": _fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         }

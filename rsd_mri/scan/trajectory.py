@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.operators import NonUniformFFT
 
 SLACK = 0.05
 """Share by which a trajectory may reach beyond the edge of k-space."""
@@ -18,8 +16,11 @@ FULL_TURNS, STEP, CENTRE_GAP = 4, 0.8, 0.7
 
 def cells_of(trajectory: NDArray[np.float32], mask: NDArray[np.bool_], matrix: tuple[int, int]) -> NDArray[np.bool_]:
     """Cells of the Cartesian grid nearest to the samples acquired, [readout, phase_encode]."""
-    seen = torch.from_numpy(np.broadcast_to(mask, trajectory.shape[:2]).copy())
-    return NonUniformFFT(torch.from_numpy(trajectory), matrix).cells(seen[None, None])[0, 0].numpy()
+    found: NDArray[np.bool_] = np.zeros(matrix, dtype=bool)
+    at = np.round(trajectory[np.broadcast_to(mask, trajectory.shape[:2])]).astype(int) + np.asarray(matrix) // 2
+    inside = ((at >= 0) & (at < np.asarray(matrix))).all(axis=1)
+    found[tuple(at[inside].T)] = True
+    return found
 
 
 def within_reach(trajectory: NDArray[np.float32], matrix: tuple[int, int]) -> NDArray[np.bool_]:
@@ -151,7 +152,8 @@ def archimedean_spiral(matrix: tuple[int, int], acceleration: float = 1.0, centr
     r, turned = np.interp(at, length, radius), np.interp(at, length, angle)
     turned = turned[:, None] + 2 * np.pi * np.arange(interleaves) / interleaves
     way = np.stack([np.cos(turned), np.sin(turned)], axis=-1) * (np.asarray(matrix) / max(matrix))
-    return (r[:, None, None] * way).astype(np.float32)
+    points: NDArray[np.float32] = (r[:, None, None] * way).astype(np.float32)
+    return points
 
 
 TRAJECTORIES = {"radial": golden_radial, "spiral": archimedean_spiral}
