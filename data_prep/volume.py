@@ -59,7 +59,7 @@ def settings_for_scan(protocol: Protocol, scan: Scan) -> PrepSettings:
     """
     if scan.trajectory is not None:
         raise InputError(
-            f"{scan.source}: is along a trajectory; training reads Cartesian scans only: 'rsd-mri recon' reconstructs it"
+            f"{scan.source}: is along a trajectory; training reads Cartesian scans only; take 'rsd-mri recon'"
         )
     if protocol.prep.mode != "measured" or scan.mask_source != "full":
         return protocol.prep

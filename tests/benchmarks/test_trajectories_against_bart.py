@@ -53,7 +53,7 @@ def test_against_bart(kind, benchmark, tmp_path):
         return 20 * np.log10(reference.max() / np.sqrt(np.mean((made - reference) ** 2)))
 
     size = f"{one.size[0]}:{one.size[1]}:1"
-    theirs = seconds("nufft t c y", tmp_path) + seconds(f"nufft -a -x{size} t y z", tmp_path)
+    theirs = seconds("nufft t c y", tmp_path) + seconds(f"nufft -a -d{size} t y z", tmp_path)
     gram = operator.gram
     gram(image)
     begun = time.perf_counter()
