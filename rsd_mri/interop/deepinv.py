@@ -23,7 +23,7 @@ def to_complex(channels: Tensor) -> Tensor:
     return torch.view_as_complex(channels.movedim(1, -1).contiguous())
 
 
-class Physics(LinearPhysics):  # type: ignore[misc]
+class Physics(LinearPhysics):
     """A linear operator of ours on complex images, `Sense` for example, as deepinv's physics.
 
     Parameters
@@ -49,7 +49,7 @@ class Physics(LinearPhysics):  # type: ignore[misc]
         return to_channels(self.operator.gram.forward(to_complex(x)))
 
 
-class PriorDenoiser(Denoiser):  # type: ignore[misc]
+class PriorDenoiser(Denoiser):
     """A denoiser of whole images of ours as deepinv's.
 
     Parameters

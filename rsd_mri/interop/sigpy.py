@@ -10,7 +10,7 @@ from torch import Tensor
 from rsd_mri.operators import LinearOperator
 
 
-class ToSigpy(Linop):  # type: ignore[misc]
+class ToSigpy(Linop):
     """An operator of ours, without a batch: for sigpy's algorithms on NumPy arrays.
 
     Parameters

@@ -120,7 +120,8 @@ def golden_radial(matrix: tuple[int, int], acceleration: float = 1.0) -> NDArray
     along = (np.arange(samples) - samples // 2) / samples
     angle = np.arange(spokes) * np.pi * 2 / (1 + np.sqrt(5))
     way = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * np.asarray(matrix)
-    return (along[:, None, None] * way).astype(np.float32)
+    points: NDArray[np.float32] = (along[:, None, None] * way).astype(np.float32)
+    return points
 
 
 def archimedean_spiral(matrix: tuple[int, int], acceleration: float = 1.0, centre: float = 16.0) -> NDArray[np.float32]:
