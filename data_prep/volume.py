@@ -51,7 +51,16 @@ def settings_for_scan(protocol: Protocol, scan: Scan) -> PrepSettings:
 
     In `measured` mode a fully sampled scan is calibrated on no more centre lines than the protocol's masks
     keep: training will undersample it, and its maps and scale may use nothing that was then not acquired.
+
+    Raises
+    ------
+    InputError
+        If the scan is not Cartesian.
     """
+    if scan.trajectory is not None:
+        raise InputError(
+            f"{scan.source}: is along a trajectory; training reads Cartesian scans only; take 'rsd-mri recon'"
+        )
     if protocol.prep.mode != "measured" or scan.mask_source != "full":
         return protocol.prep
     acs = settings_for_size(protocol.mask, scan.size[1]).acs_lines or LEAST_CALIBRATION

@@ -32,6 +32,7 @@ LAYERS = [
     "priors",
     "rsd",
     "reconstruction",
+    "interop",
     "data_prep",
     "experiment",
     "api",

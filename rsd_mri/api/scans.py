@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data_prep import prepare_folder
 from data_prep.manifest import Manifest
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.preparation.prepared_scan import PreparedScan
@@ -18,6 +19,7 @@ from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan, read_scans
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.trajectory import TRAJECTORIES
 from rsd_mri.simulation import simulate_scan
 from rsd_mri.simulation.contrast import Contrast
 from rsd_mri.simulation.simulate import Plane
@@ -56,6 +58,7 @@ def simulate(
     contrast: Contrast | None = None,
     plane: Plane | None = None,
     fov: float = 1.0,
+    trajectory: str | None = None,
     seed: int = 0,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a multi-coil scan of a brain, and the image behind it.
@@ -74,6 +77,8 @@ def simulate(
         `T1`, `T2`, `FLAIR` or `PD`; `axial`, `sagittal` or `coronal`. Drawn where not given.
     fov
         Share of the whole field of view along the phase encoding; below about 0.65 an axial head wraps.
+    trajectory
+        `radial` or `spiral`: spokes at the golden angle or interleaved spirals, as many fewer as `acceleration` says.
     seed
         Gives the head, the coils, the sampling and the noise: with another acceleration the head stays the same.
 
@@ -90,12 +95,16 @@ def simulate(
         If a number makes no scan.
     """
     size = (matrix, matrix)
-    pattern = None
-    if acceleration is not None:
-        asked = MaskSettings(acceleration=acceleration, acs_lines=acs_lines)
-        pattern = draw_mask(asked, size, generator(seed, 0, "mask"))
+    pattern = points = None
+    if trajectory is not None:
+        if trajectory not in TRAJECTORIES:
+            raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
+        points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
+    elif acceleration is not None:
+        law = MaskSettings(acceleration=acceleration, acs_lines=acs_lines)
+        pattern = draw_mask(law, size, generator(seed, 0, "mask"))
     settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
-    return simulate_scan(settings, seed, 0, contrast=contrast, plane=plane, fov=fov, pattern=pattern)
+    return simulate_scan(settings, seed, 0, contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points)
 
 
 @overload

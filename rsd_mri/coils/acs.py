@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsd_mri.coils.gridded import gridded_centre
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.extent import reaches_beyond
@@ -46,6 +47,8 @@ def without_oversampling(kspace: NDArray[np.complex64], n_readout: int) -> NDArr
 
 def prepared_readout(scan: Scan) -> int:
     """Readout size after removal of oversampling: k-space's own where a line is not whole."""
+    if scan.trajectory is not None:
+        return scan.matrix[0]
     if scan.mask.ndim != 1 or scan.image_size is None:
         return scan.size[0]
     return min(scan.size[0], scan.image_size[0])
@@ -71,7 +74,7 @@ def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray
         calibration is a scan of its own.
     """
     n_readout, whole = prepared_readout(scan), scan.size[0]
-    if scan.calibration is not None or n_readout >= whole:
+    if scan.calibration is not None or scan.trajectory is not None or n_readout >= whole:
         return None
     columns = centre_slice(scan.size[1], min(calib_width, acs[1]))
     if not reaches_beyond(scan.kspace[scan.n_slices // 2][None, ..., columns], 0, n_readout / whole):
@@ -81,7 +84,9 @@ def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray
     return np.stack([one[:, rows, columns].copy() for one in scan.kspace])
 
 
-def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64], tuple[int, int], int]:
+def calibration_data(
+    scan: Scan, calib_width: int, density: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.complex64], tuple[int, int], int]:
     """Cut out the data ESPIRiT learns from, readout oversampling removed.
 
     A separate calibration scan is used where there is one, the scan's own fully sampled centre otherwise.
@@ -92,6 +97,8 @@ def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64
         The scan.
     calib_width
         Widest region wanted [points].
+    density
+        [sample, shot]: of a trajectory, whose centre is then gridded.
 
     Returns
     -------
@@ -108,16 +115,18 @@ def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64
         If the centre has fewer than `MIN_CENTRE` lines.
     """
     n_readout = prepared_readout(scan)
-    if scan.calibration is None:
+    if scan.calibration is None and density is not None:
+        kspace, acs = gridded_centre(scan, calib_width, density)
+    elif scan.calibration is None:
         kspace, acs = scan.kspace, fully_sampled_centre(scan.mask, scan.size)
     else:
         kspace, acs = scan.calibration, (scan.calibration.shape[-2], scan.calibration.shape[-1])
         # The field of view shrinks by the same factor as the scan's.
-        n_readout = round(kspace.shape[-2] * n_readout / scan.size[0])
+        n_readout = round(kspace.shape[-2] * n_readout / (scan.size[0] if scan.trajectory is None else scan.matrix[0]))
     acs = (min(acs[0], n_readout), acs[1])
     width = min(calib_width, acs[1])
     if min(acs[0], width) < MIN_CENTRE:
-        where = "calibration" if scan.calibration is not None else "mask"
+        where = "calibration" if scan.calibration is not None else "mask" if density is None else "trajectory"
         raise InputError(
             f"{scan.source}: {where}: coil maps need at least {MIN_CENTRE} fully sampled lines around the "
             f"centre of k-space (and prep.calib_width at least {MIN_CENTRE}), but {min(acs[0], width)} are "

@@ -9,6 +9,7 @@ from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import silent_coils
+from rsd_mri.scan.trajectory import radius
 
 COLUMN_SHARE = 0.05
 """Share of readout positions taken as free of signal to begin with."""
@@ -76,11 +77,13 @@ def data_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
         background = background_covariance(scan, sound)
         if _power(background) < _power(covariance):
             covariance, source = background, "lines"
-    middle = scan.size[0] // 2
+    middle = scan.size[0] // 2 if scan.trajectory is None else int(_distance(scan).min(axis=1).argmin())
     seen = scan.kspace[:, :, middle][..., np.broadcast_to(scan.mask, scan.size)[middle]]
     signal = float(np.mean(np.abs(seen) ** 2, dtype=np.float64))
     if _power(covariance) <= 1e-12 * signal:
         return None, "none"
+    if scan.trajectory is not None:
+        return covariance, source
     unexplained = null_space_covariance(_centre(scan, sound), covariance)
     if _power(unexplained) < WORTH_IT[source] * _power(covariance):
         covariance, source = unexplained, "calibration"
@@ -112,18 +115,24 @@ def edge_covariance(scan: Scan, sound: NDArray[np.bool_] | None = None) -> NDArr
 
     `sound` is `sound_readout(scan)` where it is known.
     """
-    n_readout, n_lines = scan.size
-    readout = np.abs(np.arange(n_readout) - n_readout // 2) / (n_readout / 2)
-    lines = np.abs(np.arange(n_lines) - n_lines // 2) / (n_lines / 2)
     sound = sound_readout(scan) if sound is None else sound
     mask = np.broadcast_to(scan.mask, scan.size) & sound[:, None]
     if not mask.any():
         return np.zeros((scan.n_coils, scan.n_coils), dtype=np.complex128)
-    distance = np.where(mask, readout[:, None] + lines, 0)
+    distance = np.where(mask, _distance(scan), 0)
     # As few as give a covariance: every step towards the centre brings signal.
     share = max(EDGE_SHARE, 10 * scan.n_coils / (scan.n_slices * mask.sum()))
     farthest = distance >= np.quantile(distance[mask], 1 - min(share, 1))
     return noise_covariance(np.moveaxis(scan.kspace[..., farthest & mask], 1, 0))
+
+
+def _distance(scan: Scan) -> NDArray[np.floating]:
+    """Distance of every sample from the centre of k-space, [readout, phase_encode]."""
+    if scan.trajectory is not None:
+        return radius(scan.trajectory, scan.matrix)
+    readout, lines = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in scan.size)
+    found: NDArray[np.float64] = readout[:, None] + lines
+    return found
 
 
 def sound_readout(scan: Scan) -> NDArray[np.bool_]:

@@ -57,6 +57,13 @@ app.command()(send)
 app.command()(openrecon)
 
 
+class Trajectory(str, Enum):
+    """Trajectories that scans are simulated along."""
+
+    radial = "radial"
+    spiral = "spiral"
+
+
 class Network(str, Enum):
     """Networks of a run."""
 
@@ -90,6 +97,10 @@ def simulate(
     coils: Annotated[int, typer.Option(min=1, help="Receive coils.")] = 8,
     noise: Annotated[float, typer.Option(min=0.0, help="Noise standard deviation over the brightest tissue.")] = 0.01,
     accel: Annotated[Optional[float], typer.Option(min=1.0, help="Undersample; full scans without it.")] = None,
+    trajectory: Annotated[
+        Optional[Trajectory],
+        typer.Option(help="Spokes at the golden angle, or spirals, as many fewer as --accel says; lines without it."),
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -100,8 +111,12 @@ def simulate(
     with refusing():
         from rsd_mri.simulation import simulate_folder
 
+        along = None if trajectory is None else trajectory.value
+
         with Bar("simulating") as bar:
-            made = simulate_folder(out, volumes, slices, matrix, coils, noise, accel, seed, progress=bar.progress)
+            made = simulate_folder(
+                out, volumes, slices, matrix, coils, noise, accel, seed, trajectory=along, progress=bar.progress
+            )
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 

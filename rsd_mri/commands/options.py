@@ -64,6 +64,12 @@ class AnswerOptions(Group):
     calibration_scan: Annotated[
         Optional[Path], typer.Option(help="Scan of the same field of view and coils to learn coil maps from.")
     ] = None
+    trajectory: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="Of a .npy or BART array [coil, sample, shot]: where its samples lie [cycles per field of view]."
+        ),
+    ] = None
 
     def answers(self) -> "Answers":
         """As readers take them.
@@ -75,10 +81,14 @@ class AnswerOptions(Group):
         """
         from rsd_mri.scan.answers import Answers
 
-        for path, what in ((self.noise, "noise scan"), (self.calibration_scan, "calibration scan")):
+        for path, what in (
+            (self.noise, "noise scan"),
+            (self.calibration_scan, "calibration scan"),
+            (self.trajectory, "trajectory"),
+        ):
             if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
                 raise InputError(f"{path}: there is no such {what}")
-        return Answers(self.axes, self.noise, self.calibration_scan)
+        return Answers(self.axes, self.noise, self.calibration_scan, self.trajectory)
 
 
 @dataclass(frozen=True)

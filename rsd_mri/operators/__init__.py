@@ -12,6 +12,9 @@ from rsd_mri.operators.image import PixelMask as PixelMask
 from rsd_mri.operators.inverse import RegularisedInverse as RegularisedInverse
 from rsd_mri.operators.linear_operator import Identity as Identity
 from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
+from rsd_mri.operators.nonuniform import NonUniformFFT as NonUniformFFT
 from rsd_mri.operators.sampling import SamplingMask as SamplingMask
 from rsd_mri.operators.sense import Sense as Sense
 from rsd_mri.operators.sense import sense_operator as sense_operator
+from rsd_mri.operators.toeplitz import Toeplitz as Toeplitz
+from rsd_mri.operators.transform import Transform as Transform

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators.linear_operator import Identity, LinearOperator, require_complex
+from rsd_mri.operators.transform import Transform
 
 AXES = (-2, -1)
 
@@ -39,7 +40,7 @@ def ifft1c(kspace: Tensor, dim: int) -> Tensor:
     return made
 
 
-class CenteredFFT(LinearOperator):
+class CenteredFFT(Transform):
     """`fft2c` as an operator: image [..., readout, phase_encode] to k-space of the same shape; unitary."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,3 +57,52 @@ class CenteredFFT(LinearOperator):
     def gram(self) -> LinearOperator:
         """The identity: the transform is unitary."""
         return Identity()
+
+    def kspace_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The same."""
+        return size
+
+    def normal(self, mask: Tensor, dtype: torch.dtype) -> LinearOperator:
+        """A circular convolution."""
+        return MaskedFFT(mask, dtype)
+
+    def bound(self, normal: LinearOperator) -> float:  # noqa: ARG002
+        """One: mask and transform do not amplify."""
+        return 1.0
+
+    def cells(self, mask: Tensor) -> Tensor:
+        """The mask itself."""
+        return mask
+
+
+class MaskedFFT(LinearOperator):
+    """F^H M F without the transforms and shifts that cancel.
+
+    A mask of whole lines does not act along the readout, so that transform cancels. What is left is a
+    circular convolution, which commutes with the centring shifts: shifting the mask once replaces them.
+
+    Parameters
+    ----------
+    mask
+        [batch or 1, 1, readout or 1, phase_encode].
+    dtype
+        Complex type of the images.
+    """
+
+    def __init__(self, mask: Tensor, dtype: torch.dtype) -> None:
+        self.lines_only = mask.shape[-2] == 1
+        axes = (-1,) if self.lines_only else AXES
+        # Complex, which multiplies faster than real does.
+        self.shifted_mask = torch.fft.ifftshift(mask, dim=axes).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Coil images [batch, coil, readout, phase_encode] to as many."""
+        if self.lines_only:
+            lines: Tensor = torch.fft.ifft(torch.fft.fft(x, dim=-1).mul_(self.shifted_mask), dim=-1)
+            return lines
+        plane: Tensor = torch.fft.ifft2(torch.fft.fft2(x).mul_(self.shifted_mask))
+        return plane
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """It is its own adjoint."""
+        return self.forward(y)

@@ -1,20 +1,24 @@
-"""Multi-coil Cartesian MRI: A = M F S.
+"""Multi-coil MRI: A = M F S, with coil maps S, a transform F and the mask M of what was acquired.
 
-Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S.
+Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S; along any trajectory
+Pruessmann et al. 2001, doi:10.1002/mrm.1241.
 """
+
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from rsd_mri.operators.coils import CoilExpand
-from rsd_mri.operators.fourier import fft2c, ifft2c
+from rsd_mri.operators.fourier import CenteredFFT
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
 from rsd_mri.operators.sampling import SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
+from rsd_mri.operators.transform import Transform
 
 
-def sense_operator(csm: Tensor, mask: Tensor) -> "Sense":
-    """Build A = mask @ FFT @ coil maps.
+def sense_operator(csm: Tensor, mask: Tensor, transform: Transform | None = None) -> "Sense":
+    """Build A = mask @ transform @ coil maps.
 
     Parameters
     ----------
@@ -22,28 +26,31 @@ def sense_operator(csm: Tensor, mask: Tensor) -> "Sense":
         [batch, coil, readout, phase_encode] complex, or [batch, set, coil, readout, phase_encode] for
         several sets of maps.
     mask
-        [phase_encode], [readout, phase_encode], or one per item [batch, readout or 1, phase_encode].
+        [phase_encode], [readout, phase_encode], or one per item [batch, readout or 1, phase_encode]; of a trajectory
+        its samples and shots.
+    transform
+        The centred FFT where not given.
 
     Returns
     -------
     Sense
         Maps an image [batch, (set,) readout, phase_encode] to k-space
-        [batch, coil, readout, phase_encode], zero where nothing was acquired.
+        [batch, coil, readout, phase_encode] (or [batch, coil, sample, shot]), zero where nothing was acquired.
     """
-    return Sense(CoilExpand(csm), SamplingMask(mask))
+    return Sense(CoilExpand(csm), SamplingMask(mask), transform)
 
 
 class Sense(LinearOperator):
-    """The product of coil maps, centred FFT and mask, with a fast A^H A. Built by `sense_operator`."""
+    """The product of coil maps, transform and mask, with a fast A^H A. Built by `sense_operator`."""
 
-    def __init__(self, coils: CoilExpand, sampling: SamplingMask) -> None:
-        if sampling.mask.shape[-1] != coils.csm.shape[-1] or sampling.mask.shape[-2] not in (
-            1,
-            coils.csm.shape[-2],
-        ):
+    def __init__(self, coils: CoilExpand, sampling: SamplingMask, transform: Transform | None = None) -> None:
+        transform = CenteredFFT() if transform is None else transform
+        samples, shots = transform.kspace_size((coils.csm.shape[-2], coils.csm.shape[-1]))
+        if sampling.mask.shape[-1] != shots or sampling.mask.shape[-2] not in (1, samples):
             raise ValueError(f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}")
         self.coils = coils
         self.sampling = sampling
+        self.transform = transform
 
     @property
     def csm(self) -> Tensor:
@@ -55,18 +62,66 @@ class Sense(LinearOperator):
         """Mask with axes [batch or 1, 1, readout or 1, phase_encode], boolean."""
         return self.sampling.mask
 
+    @property
+    def cells(self) -> Tensor:
+        """Cells of the Cartesian grid in which something was measured, [batch or 1, 1, readout or 1, phase_encode]."""
+        return self.transform.cells(self.mask)
+
     def with_mask(self, mask: Tensor) -> "Sense":
         """Return the operator of the same maps under another mask."""
-        return Sense(self.coils, SamplingMask(mask))
+        return Sense(self.coils, SamplingMask(mask), self.transform)
+
+    def with_maps(self, csm: Tensor, mask: Tensor) -> "Sense":
+        """Return the operator of the same transform with other maps and another mask: items left out or repeated."""
+        return Sense(CoilExpand(csm), SamplingMask(mask), self.transform)
 
     def forward(self, x: Tensor) -> Tensor:
         """Image to acquired k-space."""
-        return self.sampling.forward(fft2c(self.coils.forward(x)))
+        return self.sampling.forward(self.transform.forward(self.coils.forward(x)))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Acquired k-space to coil-combined image."""
         require_rank(y, 4, "batch, coil, readout, phase_encode", "Sense.H")
-        return self.coils.adjoint(ifft2c(self.sampling.forward(y)))
+        return self.coils.adjoint(self.transform.adjoint(self.sampling.forward(y)))
+
+    def gridded(self, y: Tensor) -> Tensor:
+        """A^H y with every sample weighted by what it stands for: the adjoint itself where each is one cell."""
+        density = self.transform.density
+        return self.adjoint(y if density is None else y * density)
+
+    def cells_measured(self, like: Tensor) -> Tensor:
+        """Weight of every point in sums over k-space, [batch or 1, 1, ...] as `like`: cells it stands for, or 0."""
+        weight = self.mask.to(like.real.dtype)
+        return weight if self.transform.density is None else weight * self.transform.density.to(weight)
+
+    def balanced(self, y: Tensor) -> "tuple[Sense, Tensor]":
+        """W^1/2 A and W^1/2 y, where W evens out samples that lie denser than the cells of the Cartesian grid.
+
+        For iterations whose pace is that of the largest eigenvalue: of a trajectory that of its crowded centre. Where
+        samples are dense, equal weights among neighbours are what least squares gives them anyway; W lowers their trust
+        against a prior to that of one sample a cell. On a Cartesian grid nothing changes.
+        """
+        transform, weights = self.transform.balanced()
+        if weights is None:
+            return self, y
+        return Sense(self.coils, self.sampling, transform), y * weights.to(y.real.dtype)
+
+    @cached_property
+    def between(self) -> LinearOperator:
+        """F^H M F, on coil images."""
+        return self.transform.normal(self.mask, self.csm.dtype)
+
+    @property
+    def norm_bound(self) -> float:
+        """Upper bound of ||A^H A||: that of the transform times that of the coil maps.
+
+        One for normalised maps on a Cartesian grid. Several sets: the largest row sum of the pixel's Gram matrix
+        (Gershgorin).
+        """
+        csm = self.csm if self.csm.ndim == 5 else self.csm[:, None]
+        gram = torch.einsum("bscxy,btcxy->bstxy", csm.conj(), csm).abs()
+        of_maps = max(float(gram.sum(2).max()), torch.finfo(gram.dtype).tiny)
+        return of_maps * self.transform.bound(self.between)
 
     @property
     def gram(self) -> LinearOperator:
@@ -79,22 +134,17 @@ class Sense(LinearOperator):
 
 
 class SenseGram(LinearOperator):
-    """A^H A of `Sense`.
+    """A^H A of `Sense`: maps, F^H M F, maps again.
 
-    A mask of whole lines does not act along the readout, so that transform cancels. What is left is a
-    circular convolution, which commutes with the centring shifts: shifting the mask once replaces them.
     Coils are taken one at a time on the CPU, where the working set then stays in the cache.
     """
 
     def __init__(self, sense: Sense) -> None:
-        mask = sense.mask
         self.coils = sense.coils
         # Conjugated once, for an iteration applies the operator many times.
         self.conjugate = sense.csm.conj().resolve_conj()
-        self.lines_only = mask.shape[-2] == 1
-        axes = (-1,) if self.lines_only else (-2, -1)
-        # [batch or 1, readout or 1, phase_encode]; complex, which multiplies faster than real does.
-        self.shifted_mask = torch.fft.ifftshift(mask[:, 0], dim=axes).to(sense.csm.dtype)
+        self.between = sense.between
+        self.items = max(sense.csm.shape[0], sense.mask.shape[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -105,14 +155,6 @@ class SenseGram(LinearOperator):
         """Apply A^H A, which is its own adjoint."""
         return self.forward(y)
 
-    def apply_convolution(self, coil_image: Tensor) -> Tensor:
-        """F^H M F of one coil's image [batch, readout, phase_encode], without centring."""
-        if self.lines_only:
-            lines: Tensor = torch.fft.ifft(torch.fft.fft(coil_image, dim=-1).mul_(self.shifted_mask), dim=-1)
-            return lines
-        plane: Tensor = torch.fft.ifft2(torch.fft.fft2(coil_image).mul_(self.shifted_mask))
-        return plane
-
     def apply(self, x: Tensor) -> Tensor:
         """Apply A^H A outside autograd."""
         csm = self.coils.csm
@@ -121,24 +163,18 @@ class SenseGram(LinearOperator):
         conjugate = self.conjugate[:, None] if one_set else self.conjugate
         images = x[:, None] if one_set else x
         if x.device.type != "cpu":
-            coil_images = (maps * images[:, :, None]).sum(1)
-            mask = self.shifted_mask[:, None]
-            if self.lines_only:
-                seen = torch.fft.ifft(torch.fft.fft(coil_images, dim=-1).mul_(mask), dim=-1)
-            else:
-                seen = torch.fft.ifft2(torch.fft.fft2(coil_images).mul_(mask))
+            seen = self.between.forward((maps * images[:, :, None]).sum(1))
             out: Tensor = (conjugate * seen[:, None]).sum(2)
             return out[:, 0] if one_set else out
-        batch = max(x.shape[0], csm.shape[0], self.shifted_mask.shape[0])
-        out = x.new_zeros(batch, *images.shape[1:])
+        out = x.new_zeros(max(x.shape[0], self.items), *images.shape[1:])
         for c in range(maps.shape[2]):
             coil_image = maps[:, 0, c] * images[:, 0]
             for m in range(1, maps.shape[1]):
                 coil_image = coil_image + maps[:, m, c] * images[:, m]
-            seen = self.apply_convolution(coil_image)
+            seen = self.between.forward(coil_image[:, None])[:, 0]
             for m in range(maps.shape[1]):
                 out[:, m].addcmul_(conjugate[:, m, c], seen)
         return out[:, 0] if one_set else out
 
     def __repr__(self) -> str:
-        return f"<SenseGram csm={list(self.coils.csm.shape)} mask={list(self.shifted_mask.shape)}>"
+        return f"<SenseGram csm={list(self.coils.csm.shape)} of {type(self.between).__name__}>"

@@ -19,8 +19,9 @@ from rsd_mri.coils.noise import scan_noise
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
+from rsd_mri.operators.nonuniform import pipe_menon
 from rsd_mri.operators.sense import sense_operator
-from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.preparation.prepared import PreparedSlice, transform_of
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
 
@@ -58,6 +59,8 @@ class VolumeCalibration:
     noise_source: str
     n_sets: int
     sets_reason: str
+    density: NDArray[np.float32] | None = None
+    """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
 
 
 def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
@@ -81,7 +84,8 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
             f"{scan.source}: mask: prep.mode 'paper' needs a fully sampled scan, this one has "
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
-    raw, acs, calib_width = calibration_data(scan, settings.calib_width)
+    density = density_of(scan)
+    raw, acs, calib_width = calibration_data(scan, settings.calib_width, density)
     if not np.isfinite(raw).all():
         raise InputError(f"{scan.source}: kspace holds infinite or undefined numbers; export the scan again")
     if not raw.any():
@@ -94,7 +98,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     whitened = np.einsum("vc,scyx->svyx", whiten, raw)
     compress, energy_kept = compression_matrix(whitened, settings.virtual_coils, settings.coil_energy)
     virtual = np.einsum("vc,scyx->svyx", compress, whitened)
-    scale = calibration_scale(virtual, (prepared_readout(scan), scan.size[1]))
+    scale = calibration_scale(virtual, (prepared_readout(scan), scan.matrix[1]))
     calibration = (virtual / scale).astype(np.complex64)
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
     n_sets, reason = decide_sets(calibration, settings, float(sigma))
@@ -110,13 +114,25 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         n_readout=prepared_readout(scan),
         sigma=float(sigma),
         scale=float(scale),
-        acs=acs,
+        acs=acs if density is None else (0, 0),
         calib_width=calib_width,
         energy_kept=energy_kept,
         noise_source=noise_source,
         n_sets=n_sets,
         sets_reason=reason,
+        density=density,
     )
+
+
+def density_of(scan: Scan) -> NDArray[np.float32] | None:
+    """Cells of the Cartesian grid that each sample of a trajectory stands for, [sample, shot]; None without one."""
+    if scan.trajectory is None:
+        return None
+    # Shots that were not acquired stand for nothing, and take nothing from the others.
+    points, seen = torch.from_numpy(scan.trajectory), np.broadcast_to(scan.mask, scan.size)
+    found = np.zeros(scan.size, np.float32)
+    found[seen] = pipe_menon(points[torch.from_numpy(seen.copy())][:, None], scan.matrix)[:, 0].numpy()
+    return found
 
 
 def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int, int]) -> float:
@@ -202,8 +218,9 @@ def prepare_slice(
             f"{scan.source}: kspace of slice {index} holds infinite or undefined numbers; export the scan again"
         )
     kspace = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
-    kspace = without_oversampling(kspace, volume.n_readout)
-    size = (kspace.shape[-2], kspace.shape[-1])
+    if scan.trajectory is None:
+        kspace = without_oversampling(kspace, volume.n_readout)
+    size = (volume.n_readout, scan.matrix[1])
     maps = espirit(
         torch.from_numpy(volume.calibration[index : index + 1]),
         (volume.map_readout, size[1]),
@@ -216,11 +233,12 @@ def prepare_slice(
     )
     kept = centre_slice(volume.map_readout, size[0])
     csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()
-    sense = sense_operator(csm, torch.from_numpy(scan.mask))
-    image = sense.adjoint(torch.from_numpy(kspace)[None])
+    transform = transform_of(scan.trajectory, size, volume.density)
+    sense = sense_operator(csm, torch.from_numpy(scan.mask), transform)
+    image = sense.gridded(torch.from_numpy(kspace)[None])
     if settings.mode == "paper":
         kspace = sense.forward(image)[0].numpy()
-    wanted = scan.image_size or scan.size
+    wanted = scan.image_size or scan.matrix
     return PreparedSlice(
         kspace=np.ascontiguousarray(kspace),
         csm=csm[0].numpy(),
@@ -236,4 +254,6 @@ def prepare_slice(
         noise_source=volume.noise_source,
         sets_reason=volume.sets_reason,
         eigenvalues=np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()),
+        trajectory=scan.trajectory,
+        density=volume.density,
     )

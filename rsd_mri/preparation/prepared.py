@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from rsd_mri.operators import CenteredFFT, NonUniformFFT, Transform
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class PreparedSlice:
     mask: NDArray[np.bool_]
     """[phase_encode] or [readout, phase_encode]."""
     image: NDArray[np.complex64]
-    """[readout, phase_encode] (or [set, ...]): S^H F^H kspace. For evaluation only."""
+    """[readout, phase_encode] (or [set, ...]): S^H F^H kspace, gridded along a trajectory. For evaluation only."""
     sigma: float
     """Standard deviation of the complex k-space noise, in prepared units."""
     scale: float
@@ -32,7 +35,7 @@ class PreparedSlice:
     image_size: tuple[int, int]
     """(readout, phase_encode) of the image wanted: the centre of the field of view is kept."""
     acs: tuple[int, int]
-    """Fully sampled centre (readout, phase_encode) found in the mask."""
+    """Fully sampled centre (readout, phase_encode) found in the mask; (0, 0) along a trajectory."""
     calib_width: int
     """Width of the calibration region given to ESPIRiT; never wider than `acs`."""
     energy_kept: float
@@ -45,7 +48,46 @@ class PreparedSlice:
     eigenvalues: NDArray[np.float32] | None = None
     """[set, readout, phase_encode]: ESPIRiT's leading eigenvalues, one map per set computed."""
 
+    trajectory: NDArray[np.float32] | None = None
+    """[sample, shot, 2] of k-space that is not Cartesian, in cycles per field of view, as in `Scan`."""
+    density: NDArray[np.float32] | None = None
+    """[sample, shot]: cells of the Cartesian grid that each sample stands for."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(readout, phase_encode) of the maps."""
+        return self.csm.shape[-2], self.csm.shape[-1]
+
+    def transform(self, device: torch.device) -> Transform:
+        """From coil images to k-space."""
+        return transform_of(self.trajectory, self.size, self.density, device)
+
     @property
     def n_sets(self) -> int:
         """Number of sets of maps."""
         return 1 if self.csm.ndim == 3 else self.csm.shape[0]
+
+
+def transform_of(
+    trajectory: NDArray[np.float32] | None,
+    size: tuple[int, int],
+    density: NDArray[np.float32] | None = None,
+    device: torch.device | None = None,
+) -> Transform:
+    """The transform of a scan: the centred FFT, or that of its trajectory.
+
+    Parameters
+    ----------
+    trajectory
+        [sample, shot, 2] or None.
+    size
+        (readout, phase_encode) of the image.
+    density
+        [sample, shot], where it is known.
+    device
+        Where its constants lie; the processor where not given.
+    """
+    if trajectory is None:
+        return CenteredFFT()
+    weights = None if density is None else torch.from_numpy(density).to(device)
+    return NonUniformFFT(torch.from_numpy(trajectory).to(device), size, weights)

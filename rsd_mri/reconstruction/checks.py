@@ -58,7 +58,7 @@ def dispersion(operator: Sense, samples: Tensor) -> tuple[float, float]:
     squares = (fft2c(operator.coils.forward(one[None] - mean)).abs().square() for one in samples)
     # One at a time: all at once would hold the coil images of every sample.
     variance = sum(squares, samples.real.new_zeros(())) / (n - 1)
-    mask = operator.mask.expand_as(variance)
+    mask = operator.cells.expand_as(variance)
     unmeasured = variance[~mask]
     return (
         float(variance[mask].mean().sqrt()),

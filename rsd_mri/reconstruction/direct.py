@@ -47,6 +47,10 @@ class Direct:
         """As `run`; nothing is said of the image's error."""
         return Made(self.run(operator, kspace, sigma, keys, progress))
 
+    def along_trajectory(self) -> Self:
+        """Itself: the operator makes the difference."""
+        return self
+
     def candidates(self) -> "tuple[Self, ...] | list[Self]":
         """Nothing is to be chosen by lines left out."""
         return ()

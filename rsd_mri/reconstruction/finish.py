@@ -50,7 +50,8 @@ def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tupl
     """The operator of prepared slices of one scan and their k-space, [slice, ...]."""
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
-    return sense_operator(csm, torch.from_numpy(prepared[0].mask).to(device)), kspace
+    mask = torch.from_numpy(prepared[0].mask).to(device)
+    return sense_operator(csm, mask, prepared[0].transform(device)), kspace
 
 
 def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice:

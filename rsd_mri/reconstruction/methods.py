@@ -102,6 +102,9 @@ class Method(Protocol):
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
 
+    def along_trajectory(self) -> "Method":
+        """What of it suits scans that are not Cartesian."""
+
     def estimate(
         self,
         operator: "Sense",

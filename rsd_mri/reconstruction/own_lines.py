@@ -143,6 +143,10 @@ def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor)
     points = tested.mask.expand(1, 1, *expected.shape[-2:])[0, 0]
     spread = (predicted - mean).abs().square().sum((0, 1)) / (count - 1)
     error = (expected[0] - mean).abs().square().sum(0) - expected.shape[1] * sigma**2 * points - spread / count
+    # Samples that lie denser than cells say the same again: each cell counts once.
+    _, weights = tested.transform.balanced()
+    if weights is not None:
+        spread, error = spread * weights.square(), error * weights.square()
     errors, spreads = _by_line(error, points), _by_line(spread, points)
     total = float(errors.sum()), float(spreads.sum())
     lines = len(errors)

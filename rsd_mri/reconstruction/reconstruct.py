@@ -71,6 +71,7 @@ def reconstruct_scan(
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
+    method = method if scan.trajectory is None else method.along_trajectory()
     batches = plan_for(prepared, method, device)
     drawn = method.samples if method.sampled else 0
     require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
@@ -120,7 +121,7 @@ def reconstruct_scan(
         method=method.name,
         title=method.title,
         source=scan.source,
-        mask=scan.mask,
+        mask=scan.cells,
         mask_source=scan.mask_source,
         acceleration=scan.realised_acceleration,
         residual=np.array([p.residual for p in parts], dtype=np.float32),
@@ -143,7 +144,7 @@ def plan_for(prepared: PreparedScan, method: Method, device: torch.device) -> Ba
     """How many samples and slices of a scan fit into memory at once."""
     volume = prepared.volume
     network = None if method.prior is None else method.prior.protocol.network
-    size = (volume.n_readout, prepared.scan.size[1])
+    size = (volume.n_readout, prepared.scan.matrix[1])
     each = item_bytes(size, len(volume.forward), volume.n_sets, network, gradient=method.through_network)
     batches = plan_batches(each, method.samples, len(prepared), device)
     # Classical methods stop when they are done: a slice must not wait for another.
@@ -216,7 +217,7 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
         prior.denoiser.sigma_data,
         acceleration=scan.realised_acceleration,
         sigma=volume.sigma,
-        size=(volume.n_readout, scan.size[1]),
+        size=(volume.n_readout, scan.matrix[1]),
         rms=float(np.mean([p.rms for p in parts])),
         elsewhere=elsewhere_of(prior.path),
     )

@@ -116,6 +116,7 @@ def stress_of(method: Method, prepared: PreparedSlice, name: str, seed: int, dev
     device
         Where to compute.
     """
+    method = method if prepared.trajectory is None else method.along_trajectory()
     operator, kspace = as_operator([prepared], device)
     keys: list[Key] = [(seed, name, "stress")]
     return worst_case(

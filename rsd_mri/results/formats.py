@@ -82,6 +82,8 @@ FORMATS: dict[str, Format] = {
         Format("h5", "all that is known, in one HDF5 file", ".h5", "files", (".h5", ".hdf5")),
         Format("nifti", "a volume for each kind of image", "_magnitude.nii.gz", "nifti", (".nii.gz",)),
         Format("dicom", "a folder of series", "_dicom", "dicom", ("",), names_patient=True),
+        Format("cfl", "complex images for BART", ".cfl", "cfl", (".cfl",)),
+        Format("mrd", "images as ISMRMRD's", ".mrd", "mrd", (".mrd",)),
         Format("png", "the slices as a picture", ".png", "png", (".png",), frames=False),
         Format("page", "the same as --report", ".html", "page", (".html",), frames=False, compares=True),
     )

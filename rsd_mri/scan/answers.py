@@ -14,6 +14,8 @@ class Answers:
     """A file with noise records or noise samples [coil, sample]."""
     calibration: Path | None = None
     """A scan with a fully sampled centre, of the same field of view and the same coils."""
+    trajectory: Path | None = None
+    """An array [sample, shot, 2] (or BART's), in cycles per field of view, of a scan that is an array itself."""
 
 
 NONE = Answers()

@@ -3,12 +3,14 @@
 import math
 import tokenize
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.scan.along import scan_along
 from rsd_mri.scan.assembly import assemble
 from rsd_mri.scan.complex_values import as_complex
 from rsd_mri.scan.hdf5 import check_size
@@ -44,18 +46,76 @@ def read_npy(path: Path, budget: int | None = None, axes: str | None = None) -> 
     InputError
         If the file is truncated, holds objects, or is not k-space.
     """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not a whole .npy array of complex numbers ({reason}); save it again") from error
-    check_size(path, "the array", array.shape, array.dtype.itemsize, budget)
-    array, said = as_complex(array)
+    array, said = as_complex(_load(path, budget))
     if array.dtype.kind != "c":
         raise InputError(f"{path}: the array has type {array.dtype}; expected complex k-space")
     settled = axes_of(array, None, axes, path)
     notes = ["a bare array: image size, voxel size and noise are not known", *([said] if said else [])]
     return scans_of_array(path, "npy", np.array(array), settled, notes=tuple(notes))
+
+
+def _load(path: Path, budget: int | None) -> NDArray[Any]:
+    """A `.npy` array, not yet read."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not a whole .npy array of numbers ({reason}); save it again") from error
+    check_size(path, "the array", array.shape, array.dtype.itemsize, budget)
+    return array
+
+
+def read_along(path: Path, form: str, trajectory: Path, budget: int | None = None) -> tuple[Scan, ...]:
+    """Read k-space along a trajectory that is another array.
+
+    `.npy`: k-space [coil, sample, shot] or [slice, coil, sample, shot], trajectory [sample, shot, 2]. BART: k-space
+    [1, sample, shot, coil], with slices as SLICE, and trajectory [3, sample, shot], whose third row is zero. Both in
+    cycles per field of view, the first coordinate along the readout of the image.
+
+    Raises
+    ------
+    InputError
+        If the arrays are damaged or do not fit each other.
+    """
+    if form == "npy":
+        kspace, _ = as_complex(_load(path, budget))
+    else:
+        full = _bart_array(path, budget)
+        others = [name for i, name in enumerate(BART_DIMENSIONS) if i not in (1, 2, 3, 13) and full.shape[i] != 1]
+        if others:
+            raise InputError(f"{path}: dimension {others[0]} is above 1; expected [1, sample, shot, coil] and SLICE")
+        kspace = full.transpose([13, 3, 1, 2, *(i for i in range(16) if i not in (1, 2, 3, 13))]).reshape(
+            full.shape[13], full.shape[3], full.shape[1], full.shape[2]
+        )
+    where = trajectory.with_suffix(".cfl")
+    if trajectory.suffix != ".npy" and where.is_file():
+        found = _bart_array(where, budget)
+        if found.size != np.prod(found.shape[:3]) or found.shape[0] not in (2, 3):
+            raise InputError(
+                f"{trajectory}: has shape {list(found.shape)}; expected BART's trajectory [3, sample, shot]"
+            )
+        points = found.reshape(found.shape[:3]).real.transpose(1, 2, 0)
+    else:
+        points = np.array(_load(trajectory, budget))
+    note = "a bare array: voxel size and noise are not known"
+    return (scan_along(path, form, np.array(kspace), points, notes=(note,)),)
+
+
+def _bart_array(path: Path, budget: int | None) -> NDArray[np.complex64]:
+    """All 16 dimensions of a BART array."""
+    path = path.with_suffix(".cfl")
+    header = path.with_suffix(".hdr")
+    for needed in (path, header):
+        if not needed.is_file():
+            raise InputError(f"{path}: {needed.name} is missing; BART keeps an array in two files, .cfl and .hdr")
+    size = path.stat().st_size
+    shape = _bart_shape(header)
+    check_size(path, "the array", tuple(shape.values()), 8, budget)
+    expected = 8 * math.prod(shape.values())
+    if size != expected:
+        raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
+    array: NDArray[np.complex64] = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
+    return array
 
 
 def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
@@ -73,17 +133,8 @@ def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> 
     if axes is not None:
         raise InputError(f"{path}: BART's arrays name their axes themselves; leave --axes out")
     path = path.with_suffix(".cfl")
-    header = path.with_suffix(".hdr")
-    for needed in (path, header):
-        if not needed.is_file():
-            raise InputError(f"{path}: {needed.name} is missing; BART keeps an array in two files, .cfl and .hdr")
-    size = path.stat().st_size
-    shape = _bart_shape(header)
-    check_size(path, "the array", tuple(shape.values()), 8, budget)
-    expected = 8 * math.prod(shape.values())
-    if size != expected:
-        raise InputError(f"{path}: {size} bytes, but {header.name} declares {expected}; copy both files again")
-    array = np.fromfile(path, "<c8").reshape(tuple(shape.values()), order="F")
+    array = _bart_array(path, budget)
+    shape = dict(zip(BART_DIMENSIONS, array.shape, strict=True))
     notes = ["a bare array: image size, voxel size and noise are not known"]
     names = list(shape)
     if shape["AVG"] > 1:

@@ -25,8 +25,10 @@ LARGEST = 1e15
 """Largest plausible magnitude: its square still fits into float32 when summed over coils and points."""
 
 
-def check_values(kspace: NDArray[np.complex64], path: Path) -> tuple[str, ...]:
+def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -> tuple[str, ...]:
     """Look for values no scanner gives.
+
+    `grid` tells whether the last two axes are those of k-space, with its centre in their middle.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path) -> tuple[str, ...]:
     energy = np.sqrt((np.abs(middle).astype(np.float64) ** 2).sum(axis=0))
     row, column = np.unravel_index(int(energy.argmax()), energy.shape)
     n_readout, n_phase = energy.shape
-    if min(energy.shape) >= 16 and all(min(i, n - i) <= 2 for i, n in ((row, n_readout), (column, n_phase))):
+    if grid and min(energy.shape) >= 16 and all(min(i, n - i) <= 2 for i, n in ((row, n_readout), (column, n_phase))):
         notes.append(
             "the largest value of k-space lies in a corner; zero frequency is expected at index n // 2, "
             "so the image may come out shifted by half the field of view"

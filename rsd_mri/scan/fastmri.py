@@ -2,7 +2,8 @@
 
 `kspace` [slice, coil, readout, phase_encode], optional `mask`, `ismrmrd_header` (XML), attributes. Written
 files also keep what the layout has no place for: data sets `noise` and `calibration`, and the directions and
-positions of the slices as attributes.
+positions of the slices as attributes. Beside a data set `trajectory` [sample, shot, 2], in cycles per field of
+view, `kspace` is [slice, coil, sample, shot].
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.files.slices import Slices, StoredSlices
+from rsd_mri.scan.along import scan_along
 from rsd_mri.scan.assembly import swapped
 from rsd_mri.scan.axes import OWN_ORDER, Axes
 from rsd_mri.scan.complex_values import as_complex, is_complex
@@ -63,10 +65,19 @@ def read_fastmri(
                 f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]; "
                 "name other axes, as in --axes slice,readout,phase,echo,coil"
             )
+        points_data = dataset(file, "trajectory", path)
+        points = None if points_data is None else read_array(points_data, "trajectory", path, budget)
         text_data = dataset(file, "ismrmrd_header", path)
         text = None if text_data is None else read_text(text_data, "ismrmrd_header", path)
         header = Header() if text is None else parse_header(text, path)
-        stays = streamed and axes is None and budget is None and text is not None and _stays(data, header)
+        stays = (
+            points is None
+            and streamed
+            and axes is None
+            and budget is None
+            and text is not None
+            and _stays(data, header)
+        )
         kspace: NDArray[Any] | Slices
         if stays:
             check_size(path, "a slice of kspace", data.shape[1:], data.dtype.itemsize, None)
@@ -88,6 +99,22 @@ def read_fastmri(
         size = None if target is None or len(target.shape or ()) < 2 else (int(target.shape[-2]), int(target.shape[-1]))
     if text is None:
         notes.append("there is no ismrmrd_header; the image size is taken from k-space")
+    if points is not None and isinstance(kspace, np.ndarray):
+        if header.patient and "patient_id" not in attributes:
+            attributes["patient_id"] = header.patient
+        n_slices, n_coils = (1, *kspace.shape)[-4:-2]
+        known: dict[str, Any] = {
+            "noise": _fitting(extra, "noise", (n_coils, -1), notes),
+            "calibration": _fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
+        }
+        matrix = None if header.encoded is None else (header.recon or header.encoded)[:2]
+        return (
+            scan_along(
+                path, "fastmri", kspace, points, matrix,
+                voxel=None if matrix is None else settle_sizes(header, matrix).voxel, geometry=geometry,
+                notes=tuple(notes), attributes=attributes, header=text, facts=header.facts, **known,
+            ),
+        )  # fmt: skip
     if isinstance(kspace, Slices):
         settled = Axes(USUAL[4], OWN_ORDER)
     else:
@@ -205,14 +232,15 @@ def write_fastmri(
         "noise": scan.noise,
         "calibration": scan.calibration,
         "reconstruction_rss": reconstruction_rss,
-        "mask": None if scan.mask_source == "full" else scan.mask,
+        "trajectory": scan.trajectory,
+        "mask": None if scan.mask_source == "full" or scan.trajectory is not None else scan.mask,
     }
     with written_hdf5(path) as file:
         for name, value in first + [(k, v) for k, v in optional.items() if v is not None]:
             array: NDArray[Any] = np.asarray(value)
             if array.dtype.kind in "cf":
                 array = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32, copy=False)
-            chunks = (1, *array.shape[1:]) if array.ndim > 2 else array.shape
+            chunks = (1, *array.shape[1:]) if array.ndim > 2 and name != "trajectory" else array.shape
             file.create_dataset(name, data=array, chunks=chunks, fletcher32=True)
         file.create_dataset("ismrmrd_header", data=header_of(scan))
         if reconstruction_rss is not None:
@@ -236,12 +264,13 @@ def write_fastmri(
 def header_of(scan: Scan) -> str:
     """Return the ISMRMRD header of a scan: its own where that says the same as the arrays, else a new one."""
     made = format_header(
-        scan.size,
-        scan.image_size or scan.size,
+        scan.matrix,
+        scan.image_size or scan.matrix,
         scan.n_slices,
         scan.n_coils,
         scan.acquired_at,
         scan.geometry.voxel_size,
+        "cartesian" if scan.trajectory is None else "other",
     )
     if scan.header is None:
         return made
@@ -250,7 +279,7 @@ def header_of(scan: Scan) -> str:
         own.encoded == new.encoded
         and own.recon == new.recon
         and own.acquired_at == new.acquired_at
-        and _voxels_agree(settle_sizes(own, scan.size).voxel, scan.geometry.voxel_size)
+        and _voxels_agree(settle_sizes(own, scan.matrix).voxel, scan.geometry.voxel_size)
     )
     return scan.header if same else made
 

@@ -228,8 +228,9 @@ def format_header(
     n_coils: int,
     acquired_at: tuple[int, int] | None = None,
     voxel_size: tuple[float, float, float] | None = None,
+    trajectory: str = "cartesian",
 ) -> str:
-    """Write an ISMRMRD header for slices of Cartesian k-space.
+    """Write an ISMRMRD header for slices.
 
     Parameters
     ----------
@@ -241,6 +242,8 @@ def format_header(
         First and last-plus-one line the scanner could fill; None for all.
     voxel_size
         (readout, phase_encode, slice) [mm]; an unknown one is written as a field of view of 0.
+    trajectory
+        One of the format's words: `cartesian`, `radial`, `spiral`, `other`, ...
 
     Returns
     -------
@@ -272,5 +275,5 @@ def format_header(
         ("slice", n_slices - 1, 0),
     ):
         add(limits, name, minimum=0, maximum=last, center=centre)
-    add(encoding, "trajectory").text = "cartesian"
+    add(encoding, "trajectory").text = trajectory
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode")

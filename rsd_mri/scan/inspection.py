@@ -51,11 +51,13 @@ class Inspection:
     @property
     def image_size(self) -> tuple[int, int]:
         """(readout, phase_encode) of the image wanted."""
-        return self.scan.image_size or self.scan.size
+        return self.scan.image_size or self.scan.matrix
 
     @property
     def mask_kind(self) -> str:
-        """`full`, `lines` or `2-D pattern`."""
+        """`full`, `lines`, `2-D pattern` or `trajectory`."""
+        if self.scan.trajectory is not None:
+            return "trajectory"
         return "full" if self.scan.mask_source == "full" else "lines" if self.scan.mask.ndim == 1 else "2-D pattern"
 
     @property
@@ -86,13 +88,20 @@ class Inspection:
     def rows(self) -> list[tuple[str, str]]:
         """Return (name, text) for people: each question with its answer and the evidence; conflicts come last."""
         n_slices, n_coils, readout, phase = self.shape
-        mask = {"full": "fully sampled", "lines": f"lines, {self.n_lines} of {phase}", "2-D pattern": "2-D pattern"}
+        shots = f"trajectory, {self.n_lines} shots of {readout} samples"
+        mask = {
+            "trajectory": shots,
+            "full": "fully sampled",
+            "lines": f"lines, {self.n_lines} of {phase}",
+            "2-D pattern": "2-D pattern",
+        }
         source = {"file": ", from the file", "zeros": ", found from zeros in k-space", "full": ""}
         rows = [
             ("file", str(self.path)),
             (
                 "k-space",
-                f"{_count(n_slices, 'slice')}, {_count(n_coils, 'coil')}, readout {readout} x phase encode {phase}",
+                f"{_count(n_slices, 'slice')}, {_count(n_coils, 'coil')}, "
+                + (f"readout {readout} x phase encode {phase}" if self.mask_kind != "trajectory" else shots),
             ),
         ]
         instead = {
@@ -243,7 +252,7 @@ def inspect_scan(scan: Scan) -> Inspection:
 def inspect_scans(scans: Sequence[Scan]) -> Inspection:
     """Say what is in the frames and stacks of one file."""
     scan = scans[0]
-    centre = fully_sampled_centre(scan.mask, scan.size)
+    centre = fully_sampled_centre(scan.cells, scan.matrix)
     conflicts = list(dict.fromkeys(note for one in scans for note in one.notes))
     if min(centre) < FEWEST_CENTRE_LINES and scan.calibration is None:
         conflicts.append(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.along import scans_along
 from rsd_mri.scan.assembly import assemble, check_values
 from rsd_mri.scan.echo_planar import fill, on_even_steps
 from rsd_mri.scan.findings import Finding, merged
@@ -50,7 +51,9 @@ class Settled:
 def scans_of(
     records: Records, budget: int | None = None, others: Sequence[Records] = (), noise_from: Records | None = None
 ) -> tuple[Scan, ...]:
-    """Turn Cartesian records into scans: slices, or 3-D volumes, which become slices across their readout.
+    """Turn records into scans: slices, or 3-D volumes, which become slices across their readout.
+
+    Records along another trajectory than a Cartesian one are taken as `scans_along` does.
 
     Noise records give `noise`, scaled to the bandwidth of the imaging lines. Lines for calibration only give
     `calibration`, or belong to k-space where the header calls them embedded. Lines measured several times are averaged
@@ -76,12 +79,12 @@ def scans_of(
     Raises
     ------
     InputError
-        If the records are not Cartesian, damaged, or hold no image.
+        If the records are damaged, hold no image, or are along a trajectory that they do not hold.
     """
     roles = settle_roles(records)
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):
-        raise InputError(f"{records.source}: trajectory is {header.trajectory}; expected cartesian")
+        return scans_along(records, budget, others, noise_from)
     records = on_even_steps(records, header)
     image = roles.of("image")
     head = records.head[image]

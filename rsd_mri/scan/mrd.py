@@ -119,4 +119,17 @@ def records_of(group: h5py.Group, path: Path, budget: int | None = None, notes: 
                     )
                 yield int(index), values.view(np.complex64).reshape(coils, count)
 
-    return Records(head, samples, header, text, path, name=str(group.name).strip("/"), notes=notes)
+    def points(chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        column = records.fields("traj")
+        for index in chosen:
+            count, dimensions = int(head["number_of_samples"][index]), int(head["trajectory_dimensions"][index])
+            values = np.asarray(column[int(index)])
+            if values.dtype != np.float32 or values.size != count * dimensions:
+                raise InputError(
+                    f"{path}: the trajectory of record {index} has {values.size} numbers; expected {count} samples x "
+                    f"{dimensions} dimensions; the file is damaged: convert the raw data again"
+                )
+            yield int(index), values.reshape(count, dimensions)
+
+    kept = points if "traj" in records.dtype.names and "trajectory_dimensions" in head.dtype.names else None
+    return Records(head, samples, header, text, path, name=str(group.name).strip("/"), notes=notes, points=kept)

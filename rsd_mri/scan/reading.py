@@ -9,7 +9,7 @@ import h5py
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import NONE, Answers
-from rsd_mri.scan.arrays import read_cfl, read_npy
+from rsd_mri.scan.arrays import read_along, read_cfl, read_npy
 from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
@@ -29,6 +29,8 @@ READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Scan, ...]]] =
     "cfl": read_cfl,
 }
 """Of formats of arrays: path, budget and the names of the axes, where they were asked for."""
+ALONG = ("npy", "cfl")
+"""Formats that take a trajectory from another file."""
 STREAMED = {"fastmri": read_fastmri}
 """Of these the ones that can leave k-space in its file."""
 RECORD_READERS = {"ismrmrd": read_ismrmrd, "twix": read_twix}
@@ -168,13 +170,17 @@ def read_scans(
     """
     path = Path(path)
     form = recognise(path)
+    if answers.trajectory is not None and form not in ALONG:
+        raise InputError(f"{path}: is {form}, which holds its trajectory itself; leave --trajectory out")
     noise = None if answers.noise is None else noise_measurement(answers.noise, budget)
     if form in RECORD_READERS:
         if answers.axes is not None:
             raise InputError(f"{path}: its records name their axes themselves; leave --axes out")
         scans = RECORD_READERS[form](path, budget, noise)
     else:
-        if form in STREAMED and streamed:
+        if answers.trajectory is not None:
+            scans = read_along(path, form, answers.trajectory, budget)
+        elif form in STREAMED and streamed:
             scans = STREAMED[form](path, budget, answers.axes, True)
         else:
             scans = READERS[form](path, budget, answers.axes)

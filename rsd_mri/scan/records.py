@@ -54,6 +54,8 @@ HEAD_TYPE = np.dtype([
 
 Samples = Callable[[NDArray[np.intp]], Iterator[tuple[int, NDArray[np.complex64]]]]
 """From the indices of records to each index with its samples [coil, sample]."""
+Points = Callable[[NDArray[np.intp]], Iterator[tuple[int, NDArray[np.float32]]]]
+"""From the indices of records to each index with its trajectory [sample, dimension]."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Records:
     """Of the group in the file, where there are several."""
     attributes: dict[str, str | int | float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    points: Points | None = None
+    """Gives the trajectories of the records asked for, where they are kept."""
 
     def __len__(self) -> int:
         return len(self.head)

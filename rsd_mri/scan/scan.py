@@ -34,9 +34,10 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Scan:
-    """One acquisition, Cartesian and multi-coil.
+    """One acquisition, multi-coil.
 
-    Arrays are as acquired: no whitening, no cropping, no scaling.
+    Arrays are as acquired: no whitening, no cropping, no scaling. Along a trajectory the axes readout and phase_encode
+    of k-space are the samples of a shot and the shots (spokes, interleaves): what is recorded at once, and how often.
     """
 
     kspace: NDArray[np.complex64]
@@ -74,12 +75,21 @@ class Scan:
     """Counters that tell this frame from the others of its file (`contrast`, `phase`, `repetition`, `set`, ...)."""
     stack: int = 0
     """Number of its stack of slices: of those of one orientation, or of its slab."""
+    trajectory: NDArray[np.float32] | None = None
+    """[sample, shot, 2] where k-space is not Cartesian: where each sample lies along (readout, phase_encode) of the
+    image, in cycles per field of view, from -n / 2 to n / 2 for n pixels; else None."""
 
     def __post_init__(self) -> None:
         if self.kspace.ndim != 4:
             raise ValueError(f"kspace must be [slice, coil, readout, phase_encode], got {self.kspace.shape}")
         if self.mask.shape not in (self.kspace.shape[-1:], self.kspace.shape[-2:]):
             raise ValueError(f"mask {self.mask.shape} does not fit kspace {self.kspace.shape}")
+        if self.trajectory is not None and (
+            self.trajectory.shape != (*self.kspace.shape[-2:], 2) or self.image_size is None
+        ):
+            raise ValueError(
+                f"trajectory {self.trajectory.shape} does not fit kspace {self.kspace.shape}, or no image size"
+            )
 
     @property
     def n_slices(self) -> int:
@@ -97,8 +107,26 @@ class Scan:
         return self.kspace.shape[2], self.kspace.shape[3]
 
     @property
+    def matrix(self) -> tuple[int, int]:
+        """(readout, phase_encode) of the Cartesian grid that k-space covers; that of the image along a trajectory."""
+        return self.size if self.trajectory is None or self.image_size is None else self.image_size
+
+    @property
+    def cells(self) -> NDArray[np.bool_]:
+        """The mask on the Cartesian grid: along a trajectory the cells nearest to its samples, as a 2-D pattern."""
+        if self.trajectory is None:
+            return self.mask
+        from rsd_mri.scan.trajectory import cells_of
+
+        return cells_of(self.trajectory, self.mask, self.matrix)
+
+    @property
     def realised_acceleration(self) -> float:
-        """Points of k-space (without zero padding) over points acquired."""
+        """Points of k-space (without zero padding, or within reach of the trajectory) over points acquired."""
+        if self.trajectory is not None:
+            from rsd_mri.scan.trajectory import within_reach
+
+            return int(within_reach(self.trajectory, self.matrix).sum()) / max(int(self.cells.sum()), 1)
         first, stop = self.acquired_at or (0, self.mask.shape[-1])
         inside = self.mask[..., first:stop]
         if inside.ndim == 2 and self.readout_at is not None:

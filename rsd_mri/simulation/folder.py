@@ -11,6 +11,7 @@ from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan import write_fastmri
 from rsd_mri.scan.patterns import draw_mask
+from rsd_mri.scan.trajectory import TRAJECTORIES
 from rsd_mri.simulation.simulate import Plane, simulate_scan
 
 
@@ -29,6 +30,7 @@ def simulate_folder(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     first: int = 0,
+    trajectory: str | None = None,
     progress: Progress = SILENT,
 ) -> list[Path]:
     """Simulate scans and write them as HDF5 files in fastMRI's layout.
@@ -56,6 +58,8 @@ def simulate_folder(
         As `simulate_scan` takes them.
     first
         Number of the first case, for more scans of the same seed.
+    trajectory
+        `radial` or `spiral`, in place of lines; `acceleration` then says how many fewer shots.
     progress
         Told the share done.
 
@@ -72,6 +76,11 @@ def simulate_folder(
     size = (matrix, matrix) if isinstance(matrix, int) else matrix
     if volumes < 1:
         raise InputError(f"--volumes: expected at least 1, got {volumes}")
+    points = None
+    if trajectory is not None:
+        if trajectory not in TRAJECTORIES:
+            raise InputError(f"--trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
+        points, acceleration = TRAJECTORIES[trajectory](size, acceleration or 1.0), None
     if mask is None and acceleration is not None:
         if not acceleration >= 1:
             raise InputError(f"--accel: expected at least 1, got {acceleration:g}")
@@ -83,6 +92,7 @@ def simulate_folder(
         scan, image = simulate_scan(
             settings, seed, case,
             size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
+            trajectory=points,
             progress=part,
         )  # fmt: skip
         path = Path(out) / f"brain_{seed}_{case:04d}.h5"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import fft2c
+from rsd_mri.operators import NonUniformFFT, fft2c
 from rsd_mri.protocol import DataSettings
 from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import SamplingPattern
@@ -210,6 +210,7 @@ def simulate_scan(
     fov: float = 1.0,
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
+    trajectory: NDArray[np.float32] | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a scan of a head that only this seed and case give.
@@ -233,6 +234,8 @@ def simulate_scan(
         0 for white noise; about 0.3 for coils as they are before prewhitening.
     pattern
         What is acquired; everything where not given.
+    trajectory
+        [sample, shot, 2] in cycles per field of view, in place of a pattern and of the whole grid.
     progress
         Told the share done.
 
@@ -260,15 +263,21 @@ def simulate_scan(
             "data: expected a noise of 0 or more and a field of view above 0 and at most 1, got "
             f"{settings.noise:g} and {fov:g}"
         )
+    if trajectory is not None and (pattern is not None or fov != 1):
+        raise InputError("data: a trajectory covers the whole field of view, and takes no pattern; leave fov at 1")
     head = draw_head(
         seed, case, settings.slices, settings.coils,
         contrast=contrast, plane=plane, noise_correlation=noise_correlation,
     )  # fmt: skip
-    mask = torch.ones(size[1], dtype=torch.bool) if pattern is None else pattern.mask
+    measured = size if trajectory is None else (trajectory.shape[0], trajectory.shape[1])
+    mask = torch.ones(measured[1], dtype=torch.bool) if pattern is None else pattern.mask
     kspace, images = [], []
     for index, _ in progress.each(range(settings.slices)):
-        clean, _, image = simulate_slice(head, index, size, fov)
-        noise = head.coils.noise(size, generator(seed, case, index, "noise"))
+        clean, csm, image = simulate_slice(head, index, size, fov)
+        if trajectory is not None:
+            transform = NonUniformFFT(torch.from_numpy(trajectory), size)
+            clean = transform.forward((csm * image)[None])[0]
+        noise = head.coils.noise(measured, generator(seed, case, index, "noise"))
         kspace.append((clean + settings.noise * noise) * mask)
         images.append(image)
     samples = settings.noise * head.coils.noise((NOISE_SAMPLES,), generator(seed, case, "noise scan"))
@@ -276,12 +285,13 @@ def simulate_scan(
     return Scan(
         kspace=torch.stack(kspace).numpy(),
         mask=mask.numpy(),
-        mask_source="full" if pattern is None else "file",
+        mask_source="full" if pattern is None and trajectory is None else "file",
         source=Path(f"simulated-{seed}-{case}.h5"),
         format="simulated",
         noise=samples.numpy(),
         image_size=size,
-        acquired_at=(0, size[1]),
+        acquired_at=(0, size[1]) if trajectory is None else None,
+        trajectory=trajectory,
         geometry=_geometry(head, size, fov),
         attributes={"acquisition": f"{prefix}{head.contrast}", "patient_id": f"simulated-{seed}-{case}"},
     ), torch.stack(images).numpy()

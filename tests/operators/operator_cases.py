@@ -5,6 +5,7 @@ A new operator joins by one line in `CASES`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 
@@ -15,6 +16,7 @@ from rsd_mri.operators import (
     Downsampling,
     Identity,
     LinearOperator,
+    NonUniformFFT,
     PixelMask,
     RegularisedInverse,
     SamplingMask,
@@ -139,3 +141,42 @@ for factor, h, w in [(2, 8, 6), (3, 9, 21), (1, 5, 4)]:
             (3, h, w),
         )
     )
+
+
+def points(samples: int, shots: int, h: int, w: int) -> torch.Tensor:
+    """Anywhere in k-space, also where it repeats; one sample on each edge, one in the centre."""
+    found = (torch.rand(samples, shots, 2, generator=generator("points", samples, shots)) - 0.5) * 1.1
+    found[0, 0], found[1, 0], found[2, 0] = -0.5, 0.5, 0.0
+    return (found * torch.tensor([h, w])).double()
+
+
+if find_spec("mrinufft") and find_spec("finufft"):
+    SHOTS = torch.tensor([1, 0, 1, 1, 0])
+    for h, w in SIZES:
+        at = f"{h}x{w}"
+
+        def along(csm: tuple[int, ...], seen: torch.Tensor, h: int = h, w: int = w) -> Callable:
+            return lambda dtype: sense_operator(
+                maps(*csm)(dtype), seen, NonUniformFFT(points(11, 5, h, w).to(dtype.to_real()), (h, w))
+            )
+
+        CASES += [
+            Case(
+                f"nufft-{at}",
+                lambda dtype, h=h, w=w: NonUniformFFT(points(11, 5, h, w).to(dtype.to_real()), (h, w)),
+                (2, 3, h, w),
+                (2, 3, 11, 5),
+                (2, h, w),
+            ),
+            Case(f"trajectory-{at}", along((2, 3, h, w), SHOTS), (2, h, w), (2, 3, 11, 5), (h, w)),
+            Case(f"trajectory-samples-{at}", along((1, 3, h, w), mask(11, 5)), (2, h, w), (2, 3, 11, 5), (h, w)),
+            Case(f"trajectory-mask-each-{at}", along((1, 3, h, w), mask(2, 1, 5)), (2, h, w), (2, 3, 11, 5), (h, w)),
+            Case(f"trajectory-two-sets-{at}", along((2, 2, 3, h, w), SHOTS), (2, 2, h, w), (2, 3, 11, 5), (2, h, w)),
+            Case(
+                f"trajectory-gram-{at}",
+                lambda dtype, along=along, h=h, w=w: along((2, 3, h, w), SHOTS)(dtype).gram,
+                (2, h, w),
+                (2, h, w),
+                (h, w),
+            ),
+        ]

@@ -120,7 +120,7 @@ def test_adjoint_of_adjoint_is_itself(case: Case):
 @each_case()
 def test_says_what_it_is(case: Case):
     """The repr names the class, or the classes it is made of."""
-    made_of = "Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram"
+    made_of = "Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram|NonUniformFFT"
     names = f"{made_of}|PixelMask|Convolution|Downsampling|RegularisedInverse"
     assert re.search(rf"<({names}) .*>", repr(case.make(DOUBLE)))
 

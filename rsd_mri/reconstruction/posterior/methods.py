@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
@@ -19,7 +19,7 @@ from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, teacher_hash
+from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
@@ -99,6 +99,7 @@ class Posterior:
         # Where the noise is unknown or none, the network's own limit stands in.
         sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
+        operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
         if n > 1 and len(kspace) > 1:
             operator = _repeated(operator, n)
@@ -121,6 +122,10 @@ class Posterior:
         with torch.no_grad():
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
+
+    def along_trajectory(self) -> "Posterior":
+        """Without the teacher, which knows lines of a Cartesian grid alone."""
+        return replace(self, prior=prior_along_trajectory(self.prior))
 
     def estimate(
         self,
@@ -199,7 +204,7 @@ def width_of(operator: Sense) -> float:
 
     What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
     """
-    acceleration = 1 / float(operator.mask.float().mean())
+    acceleration = 1 / float(operator.cells.float().mean())
     return min(max(acceleration / 2, 1.0), 2.0)
 
 
@@ -208,11 +213,13 @@ def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
     if len(kspace) == 1:
         return [(operator, kspace)]
     masks = operator.mask[:, 0].expand(len(kspace), -1, -1)
-    return [(sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))]
+    return [
+        (operator.with_maps(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
+    ]
 
 
 def _repeated(operator: Sense, n: int) -> Sense:
     """The operator of every slice for `n` samples each."""
     mask = operator.mask[:, 0]
     masks = mask if len(mask) == 1 else mask.repeat_interleave(n, 0)
-    return sense_operator(operator.csm.repeat_interleave(n, 0), masks)
+    return operator.with_maps(operator.csm.repeat_interleave(n, 0), masks)

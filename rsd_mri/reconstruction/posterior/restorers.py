@@ -1,7 +1,7 @@
 """`Restorer`: what a prior makes of the images of one scan, whichever network it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.device import quick_products
-from rsd_mri.operators import Sense
+from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
@@ -98,10 +98,11 @@ class WholeImages(_Bound):
         """Denoise CG-SENSE, then a data step."""
         sigma = max(sigma, SMALLEST_LEVEL)
         level = max(CG_SENSE_ERROR, 2 * sigma)
-        adjoint_kspace = self.operator.adjoint(kspace)
+        balanced, weighted = self.operator.balanced(kspace)
+        adjoint_kspace = balanced.adjoint(weighted)
         shown = cg_sense(self.operator, kspace, sigma)
         estimate = self.by_sets(shown, _levels(level, adjoint_kspace), None)
-        return self.data_step(adjoint_kspace, estimate, level, sigma)
+        return replace(self, operator=balanced).data_step(adjoint_kspace, estimate, level, sigma)
 
 
 class FramedImages(WholeImages):
@@ -143,7 +144,7 @@ class ShownImages(_Bound):
         """Denoise what a further-corrupted operator shows of the image."""
         keys = [(*k, "denoise", step) for k in self.keys]
         masks = self.law.draw_masks(keys)
-        further = self.law.further(self.operator.with_mask(masks.to(x.device)), keys)
+        further = self.law.further(sense_operator(self.operator.csm, masks.to(x.device)), keys)
         return self.by_sets(self.law.view(further)(x), t, sampling_features(further.mask))
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
@@ -45,6 +46,10 @@ class TeacherStep(Direct):
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
+    def along_trajectory(self) -> "TeacherStep":
+        """Without the teacher, which knows lines of a Cartesian grid alone."""
+        return TeacherStep(prior_along_trajectory(self.prior))
+
     def candidates(self) -> "list[TeacherStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
         return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
@@ -57,3 +62,19 @@ class TeacherStep(Direct):
 def teacher_hash(prior: Prior) -> Parameters:
     """Which teacher a prior comes with, as it is stored."""
     return {} if prior.teacher is None else {"teacher_hash": prior.teacher.sha256}
+
+
+def prior_along_trajectory(prior: Prior) -> Prior:
+    """A prior for scans that are not Cartesian.
+
+    Raises
+    ------
+    InputError
+        If it has no denoiser of whole images.
+    """
+    if prior.kind != "denoiser":
+        raise InputError(
+            f"{prior.path}: a {prior.kind} knows lines of a Cartesian grid, and the scan is along another trajectory; "
+            "take --method l1-wavelet, or a prior with a denoiser of whole images"
+        )
+    return replace(prior, teacher=None)

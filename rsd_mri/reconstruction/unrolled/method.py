@@ -59,6 +59,7 @@ class OneStep(Direct):
         progress: Progress = SILENT,
     ) -> Made:
         """Reconstruct slices, with their standard deviation."""
+        operator, kspace = operator.balanced(kspace)
         model = self.reconstructor.to(kspace.device).model
         level = torch.as_tensor(sigma, dtype=torch.float32, device=kspace.device).expand(len(kspace))
         steps = self.reconstructor.protocol.reconstructor.iterations

@@ -173,7 +173,7 @@ def scan_facts(operator: Sense, sigma: Tensor) -> Tensor:
     ln sigma / TYPICAL_SIGMA, ln R / 4, whether the pattern is of points, whether there are two sets, R of the lines
     (or points) near the edge over all, and the share of the centre.
     """
-    mask = operator.mask[:, 0].float()
+    mask = operator.cells[:, 0].float()
     n = len(sigma)
     rate = 1 / mask.mean((1, 2)).clamp_min(1e-3)
     middle = mask.shape[-1] // 2
