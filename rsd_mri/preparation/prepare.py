@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import (
-    calibration_data,
     centre_slice,
     prepared_readout,
     whole_readout,
     without_oversampling,
 )
+from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import scan_noise
@@ -73,20 +73,23 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     Raises
     ------
     InputError
-        If the data hold no signal or invalid numbers, if there is no fully sampled centre, or if `paper`
-        mode is asked of an undersampled scan.
+        If the data hold no signal or invalid numbers, if only a fully sampled centre will do and there is none, or if
+        `paper` mode is asked of an undersampled scan.
     """
     if settings.mode == "paper" and scan.mask_source != "full" and not scan.mask.all():
         raise InputError(
             f"{scan.source}: mask: prep.mode 'paper' needs a fully sampled scan, this one has "
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
-    raw, acs, calib_width = calibration_data(scan, settings.calib_width)
+    covariance, noise_source = scan_noise(scan)
+    learned = learned_from(
+        scan, settings.calib_width, settings.maps, lambda: white_mixing(scan, covariance, settings.virtual_coils)
+    )
+    raw, acs, calib_width = learned.kspace, learned.acs, learned.width
     if not np.isfinite(raw).all():
         raise InputError(f"{scan.source}: kspace holds infinite or undefined numbers; export the scan again")
     if not raw.any():
         raise InputError(f"{scan.source}: kspace: the centre is zero in all slices; nothing to prepare")
-    covariance, noise_source = scan_noise(scan)
     if covariance is None:
         whiten = unwhiten = np.eye(scan.n_coils, dtype=np.complex128)
     else:
@@ -99,7 +102,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
     n_sets, reason = decide_sets(calibration, settings, float(sigma))
     forward = (compress @ whiten / scale).astype(np.complex64)
-    whole = whole_readout(scan, settings.calib_width, acs)
+    whole = None if learned.reason else whole_readout(scan, settings.calib_width, acs)
     if whole is not None:
         calibration = np.einsum("vc,scyx->svyx", forward, whole).astype(np.complex64)
     return VolumeCalibration(
@@ -115,7 +118,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         energy_kept=energy_kept,
         noise_source=noise_source,
         n_sets=n_sets,
-        sets_reason=reason,
+        sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
     )
 
 
