@@ -9,7 +9,7 @@ from torch import Tensor
 from rsd_mri.operators.coils import CoilExpand
 from rsd_mri.operators.fourier import fft2c, ifft2c
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
-from rsd_mri.operators.sampling import SamplingMask
+from rsd_mri.operators.sampling import Masking, SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
 
 
@@ -43,7 +43,7 @@ class Sense(LinearOperator):
         ):
             raise ValueError(f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}")
         self.coils = coils
-        self.sampling = sampling
+        self.sampling: Masking = sampling
 
     @property
     def csm(self) -> Tensor:
@@ -55,9 +55,31 @@ class Sense(LinearOperator):
         """Mask with axes [batch or 1, 1, readout or 1, phase_encode], boolean."""
         return self.sampling.mask
 
+    def with_maps(self, csm: Tensor, mask: Tensor) -> "Sense":
+        """Return the same kind of operator with other maps and another mask."""
+        return Sense(CoilExpand(csm), SamplingMask(mask))
+
     def with_mask(self, mask: Tensor) -> "Sense":
         """Return the operator of the same maps under another mask."""
-        return Sense(self.coils, SamplingMask(mask))
+        return self.with_maps(self.csm, mask)
+
+    def gridded(self, y: Tensor) -> Tensor:
+        """A^H y of what was acquired."""
+        return self.adjoint(y)
+
+    def acquired(self, kspace: Tensor) -> "tuple[Sense, Tensor]":
+        """What of the operator and its k-space was truly acquired: here all."""
+        return self, kspace
+
+    @property
+    def norm_bound(self) -> float:
+        """Upper bound of ||A^H A||: the mask and the transform do not amplify, so the coil maps alone count.
+
+        One for normalised maps. Several sets: the largest row sum of the pixel's Gram matrix (Gershgorin).
+        """
+        csm = self.csm if self.csm.ndim == 5 else self.csm[:, None]
+        gram = torch.einsum("bscxy,btcxy->bstxy", csm.conj(), csm).abs()
+        return max(float(gram.sum(2).max()), torch.finfo(gram.dtype).tiny)
 
     def forward(self, x: Tensor) -> Tensor:
         """Image to acquired k-space."""

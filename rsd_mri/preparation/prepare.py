@@ -20,6 +20,7 @@ from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.operators.sense import sense_operator
+from rsd_mri.preparation.partial_fourier import PartialFourier, partial_fourier_of, smooth_phase
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
@@ -58,6 +59,14 @@ class VolumeCalibration:
     noise_source: str
     n_sets: int
     sets_reason: str
+    partial: PartialFourier | None = None
+    """Where one side of k-space was left out, and the image is taken to be real but for a smooth phase."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of it."""
+        maps = f"Coil maps: {self.sets_reason}."
+        return (maps, f"{self.partial.note(self.acs)}.") if self.partial else (maps,)
 
 
 def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
@@ -119,6 +128,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         noise_source=noise_source,
         n_sets=n_sets,
         sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
+        partial=None if settings.partial_fourier == "off" else partial_fourier_of(scan.mask, scan.size),
     )
 
 
@@ -221,6 +231,9 @@ def prepare_slice(
     csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()
     sense = sense_operator(csm, torch.from_numpy(scan.mask))
     image = sense.adjoint(torch.from_numpy(kspace)[None])
+    phase = None
+    if volume.partial is not None:
+        phase = smooth_phase(kspace, volume.calibration[index], csm, volume.partial, volume.acs)
     if settings.mode == "paper":
         kspace = sense.forward(image)[0].numpy()
     wanted = scan.image_size or scan.size
@@ -239,4 +252,5 @@ def prepare_slice(
         noise_source=volume.noise_source,
         sets_reason=volume.sets_reason,
         eigenvalues=np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()),
+        phase=phase,
     )

@@ -45,6 +45,10 @@ class PreparedSlice:
     eigenvalues: NDArray[np.float32] | None = None
     """[set, readout, phase_encode]: ESPIRiT's leading eigenvalues, one map per set computed."""
 
+    phase: NDArray[np.complex64] | None = None
+    """[(set,) readout, phase_encode] of magnitude one: the smooth phase but for which the image is real; None
+    where that is not assumed."""
+
     @property
     def n_sets(self) -> int:
         """Number of sets of maps."""

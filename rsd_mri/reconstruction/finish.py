@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import ConjugateSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 
@@ -42,10 +42,18 @@ class FinishedSlice:
 
 
 def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tuple[Sense, Tensor]:
-    """The operator of prepared slices of one scan and their k-space, [slice, ...]."""
+    """The operator of prepared slices of one scan and their k-space, [slice, ...].
+
+    Where the image is real but for a smooth phase, the maps carry that, and virtual conjugate coils join the coils.
+    """
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
-    return sense_operator(csm, torch.from_numpy(prepared[0].mask).to(device)), kspace
+    mask = torch.from_numpy(prepared[0].mask).to(device)
+    phases = [one.phase for one in prepared if one.phase is not None]
+    if not phases:
+        return sense_operator(csm, mask), kspace
+    phase = torch.from_numpy(np.stack(phases)).to(device)
+    return ConjugateSense(csm * phase.unsqueeze(-3), mask), with_conjugates(kspace)
 
 
 def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedSlice:
@@ -74,8 +82,9 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
     filled = prior_part(operator, torch.where(support, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
-    image = crop((mean[0] if one_set else mean[0, 0]) * _unit(operator, back, one_set), prepared.image_size)
-    csm = crop(operator.csm[0] if one_set else operator.csm[0, 0], prepared.image_size)
+    whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
+    image = crop((whole if one_set else whole[0]) * _unit(operator, back, one_set), prepared.image_size)
+    csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     return FinishedSlice(
         magnitude=magnitude(mean[0]),
         image=image.cpu().numpy(),

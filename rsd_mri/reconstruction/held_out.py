@@ -68,8 +68,10 @@ class Trial:
     def of(cls, operator: Sense, kspace: Tensor, sigma: float, left: Tensor) -> "Trial":
         """Leave out of one slice what `hold_out` chose."""
         kept = operator.mask & ~left.to(operator.mask.device).reshape(1, 1, -1, left.shape[-1])
-        short, tested = operator.with_mask(kept[:, 0]), operator.with_mask((operator.mask & ~kept)[:, 0])
-        return cls(short, short.sampling(kspace), sigma, tested, tested.sampling(kspace))
+        short = operator.with_mask(kept[:, 0])
+        whole, acquired = operator.acquired(kspace)
+        tested = whole.with_mask((operator.mask & ~kept)[:, 0])
+        return cls(short, short.sampling(kspace), sigma, tested, tested.sampling(acquired))
 
     def run(self, method: Method, keys: Sequence[Key] = (), first: Tensor | None = None) -> Tensor:
         """Reconstruct from what is kept."""

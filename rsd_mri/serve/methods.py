@@ -84,7 +84,7 @@ def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:
     warnings = list(prepared.scan.notes)
     if prepared.volume.noise_source == "none":
         warnings.append("the noise level is unknown: the scan holds no noise samples and none could be estimated")
-    return warnings, [f"coil maps: {prepared.volume.sets_reason}"]
+    return warnings, [note.rstrip(".") for note in prepared.volume.notes]
 
 
 class Classical:

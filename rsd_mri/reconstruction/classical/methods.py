@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from rsd_mri.operators import LinearOperator, Sense
+from rsd_mri.operators import Sense
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
@@ -21,7 +21,7 @@ Value: TypeAlias = float | Tensor
 """One number for the batch, or one per item [batch]."""
 
 
-def zero_filled(operator: LinearOperator, kspace: Tensor, sigma: Value = 0.0) -> Tensor:  # noqa: ARG001
+def zero_filled(operator: Sense, kspace: Tensor, sigma: Value = 0.0) -> Tensor:  # noqa: ARG001
     """A^H y: what was not acquired stays zero.
 
     Parameters
@@ -33,7 +33,7 @@ def zero_filled(operator: LinearOperator, kspace: Tensor, sigma: Value = 0.0) ->
     sigma
         Makes no difference here; the other methods need it.
     """
-    return operator.adjoint(kspace)
+    return operator.gridded(kspace)
 
 
 def cg_sense(
@@ -165,9 +165,9 @@ def fista(
     """
     right = operator.adjoint(kspace)
     gram = operator.gram
-    step = 1 / gram_bound(operator)
+    step = 1 / operator.norm_bound
     amount = _per_item(regularisation, right) * step
-    x = right
+    x = operator.gridded(kspace)
     ahead, t = x, torch.ones_like(energy(x))
     active = torch.ones_like(t, dtype=torch.bool)
     for _ in range(iterations):
@@ -183,16 +183,6 @@ def fista(
         if not bool(active.any()):
             break
     return x
-
-
-def gram_bound(operator: Sense) -> float:
-    """Upper bound of ||A^H A||: the mask and the transform do not amplify, so the coil maps alone count.
-
-    One for normalised maps. Several sets: the largest row sum of the pixel's Gram matrix (Gershgorin).
-    """
-    csm = operator.csm if operator.csm.ndim == 5 else operator.csm[:, None]
-    gram = torch.einsum("bscxy,btcxy->bstxy", csm.conj(), csm).abs()
-    return max(float(gram.sum(2).max()), torch.finfo(gram.dtype).tiny)
 
 
 # Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense). On simulated
@@ -223,6 +213,7 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     Tensor
         [batch].
     """
+    operator, kspace = operator.acquired(kspace)
     pixels = kspace.shape[-2] * kspace.shape[-1]
     acquired = operator.mask.expand(kspace.shape[0], 1, *kspace.shape[-2:]).sum((1, 2, 3)) * kspace.shape[1]
     measured = torch.view_as_real(kspace).square().flatten(1).sum(1)

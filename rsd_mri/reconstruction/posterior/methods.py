@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
@@ -227,11 +227,13 @@ def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
     if len(kspace) == 1:
         return [(operator, kspace)]
     masks = operator.mask[:, 0].expand(len(kspace), -1, -1)
-    return [(sense_operator(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))]
+    return [
+        (operator.with_maps(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
+    ]
 
 
 def _repeated(operator: Sense, n: int) -> Sense:
     """The operator of every slice for `n` samples each."""
     mask = operator.mask[:, 0]
     masks = mask if len(mask) == 1 else mask.repeat_interleave(n, 0)
-    return sense_operator(operator.csm.repeat_interleave(n, 0), masks)
+    return operator.with_maps(operator.csm.repeat_interleave(n, 0), masks)
