@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import zipfile
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,17 +24,21 @@ from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical import methods as classical
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
+from rsd_mri.reconstruction.methods import LEARNED
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, diffpir
 from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.results import formats
+from rsd_mri.results.delivery import Delivery, deliver
 from rsd_mri.scan import arrays
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-OF_ITS_OWN = "rsd_mri/bench/noise_level.py"
-"""A file that the reader makes."""
+OF_ITS_OWN = ("rsd_mri/bench/noise_level.py", "rsd_mri/results/npy.py", "rsd_mri/reconstruction/classical/smooth.py")
+"""Files that the reader makes."""
 
 
 def section_of(heading: str) -> str:
@@ -52,9 +56,21 @@ def example(heading: str, *homes: ModuleType, **names: Any) -> dict[str, Any]:
     return space
 
 
+def new_file(heading: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The code below a heading as a module of the package, which lies elsewhere."""
+    (code,) = re.findall(r"```python\n(.*?)```", section_of(heading), re.S)
+    path = folder / Path(name).name
+    path.write_text(code, encoding="utf-8")
+    spec = util.spec_from_file_location(name.removesuffix(".py").replace("/", "."), path)
+    module = util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_files_named_are_there():
     for path in re.findall(r"`((?:rsd_mri|tests|protocols)/[\w/]+\.py)`", TEXT):
-        assert (ROOT / path).is_file() or path == OF_ITS_OWN, path
+        assert (ROOT / path).is_file() or path in OF_ITS_OWN, path
 
 
 def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen():
@@ -75,13 +91,7 @@ def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen
 
 
 def test_a_bench_of_ones_own_is_listed_shown_and_run(monkeypatch, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", section_of("Add a bench"), re.S)
-    path = tmp_path / Path(OF_ITS_OWN).name
-    path.write_text(code, encoding="utf-8")
-    spec = util.spec_from_file_location("rsd_mri.bench.noise_level", path)
-    module = util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+    module = new_file("Add a bench", OF_ITS_OWN[0], tmp_path, monkeypatch)
     monkeypatch.setitem(benches.BENCHES, "noise-level", module.NoiseLevelBench())
     invoke = CliRunner().invoke
     assert "noise-level" in invoke(bench, ["list"]).stdout
@@ -91,6 +101,30 @@ def test_a_bench_of_ones_own_is_listed_shown_and_run(monkeypatch, tmp_path):
     ratios = [row["ratio"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]]
     assert ratios == pytest.approx([1.0, 1.0], abs=0.2)
     assert "known keys: seed, matrix" in invoke(bench, ["run", "noise-level", "--set", "matrx=80"]).stderr
+
+
+def test_a_format_of_ones_own_is_offered_and_written(monkeypatch, tmp_path, undersampled_scan):
+    new_file("Add an output format", OF_ITS_OWN[1], tmp_path, monkeypatch)
+    row = re.search(r"`FORMATS` \| `(.*),`", section_of("Add an output format"))[1]
+    one = eval(row, vars(formats))  # noqa: S307 - our own text
+    monkeypatch.setitem(formats.FORMATS, one.name, one)
+    rec = reconstruct_scan(undersampled_scan[0], CLASSICAL["zero-filled"])
+    (path,) = deliver(rec, Delivery(tmp_path, ("npy",)))
+    assert path == tmp_path / f"{rec.source.stem}_recon.npy"
+    np.testing.assert_array_equal(np.load(path)[0], rec.magnitude)
+    assert rec.save(tmp_path / "other.npy") == [tmp_path / "other.npy"]
+    assert "npy: magnitudes for NumPy." in formats.described()
+    with pytest.raises(InputError, match=r"expected some of h5, .*, npy, joined by commas; near it: npy"):
+        Delivery(tmp_path, ("npz",))
+
+
+def test_every_format_of_the_table_is_written_and_found_by_its_ending(tmp_path, undersampled_scan):
+    rec = reconstruct_scan(undersampled_scan[0], CLASSICAL["zero-filled"])
+    for name, one in formats.FORMATS.items():
+        files = deliver(rec, Delivery(tmp_path / name, (name,)))
+        assert files and all(path.is_file() and tmp_path / name in path.parents for path in files)
+        for ending in one.saved:
+            assert len(rec.save(tmp_path / "saved" / f"{name}{ending}")) == len(files)
 
 
 def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
@@ -119,15 +153,15 @@ def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
     assert sampler_of("plug-and-play", 7, table).parameters()["levels"] == 7
 
 
-def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch):
+def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch, tmp_path):
     shape, sigma = (6, 8), 0.1
     csm = normal((1, 2, *shape), generator("maps"), torch.complex128)
     csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
     operator = sense_operator(csm, torch.tensor([0, 1, 0, 1, 1, 0, 0, 1]))
     y = operator(normal((1, *shape), generator("image"), torch.complex128))
-    names = example("Add a classical method", classical, gradient=gradient, gradient_adjoint=gradient_adjoint)
-    monkeypatch.setattr(classical, "smooth_sense", names["smooth_sense"], raising=False)
-    found = Classical("smooth", "Smooth", "least squares, smooth", "smooth_sense").run(operator, y, sigma)
+    new_file("Add a classical method", OF_ITS_OWN[2], tmp_path, monkeypatch)
+    row = re.search(r"`CLASSICAL` \| `(.*),`", section_of("Add a classical method"))[1]
+    found = eval(row, {"Classical": Classical}).run(operator, y, sigma)  # noqa: S307 - our own text
     weight = classical.default_regularisation("cg-sense", operator, y, sigma)
     n = shape[0] * shape[1]
     eye = torch.eye(n, dtype=torch.complex128).reshape(n, *shape)
@@ -136,8 +170,11 @@ def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch):
     assert torch.allclose(found.reshape(n), exact, atol=1e-3)
 
 
-def test_every_row_of_the_classical_table_is_a_function():
-    assert all(callable(getattr(classical, method.function)) for method in CLASSICAL.values())
+def test_every_row_of_the_tables_of_methods_is_there():
+    for row in (*(method.function for method in CLASSICAL.values()), *(method.kind for method in LEARNED.values())):
+        module, name = row.rsplit(".", 1)
+        folder = "reconstruction.classical" if "." not in module else "reconstruction"
+        assert callable(getattr(import_module(f"rsd_mri.{folder}.{module}"), name))
 
 
 def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):

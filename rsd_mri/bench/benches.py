@@ -5,9 +5,12 @@ from rsd_mri.bench.experiments import EXPERIMENTS
 from rsd_mri.bench.linear import LinearBench
 from rsd_mri.bench.recon import ReconBench
 from rsd_mri.bench.restore import RestoreBench
+from rsd_mri.bench.throughput import ThroughputBench
 from rsd_mri.errors import InputError, alike
 
-BENCHES: dict[str, Bench] = {one.about.name: one for one in (LinearBench(), ReconBench(), RestoreBench(), *EXPERIMENTS)}
+BENCHES: dict[str, Bench] = {
+    one.about.name: one for one in (LinearBench(), ReconBench(), RestoreBench(), ThroughputBench(), *EXPERIMENTS)
+}
 """In the order in which they are listed."""
 
 

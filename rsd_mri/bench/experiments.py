@@ -169,7 +169,7 @@ EXPERIMENTS = (
     ),
     _row("noise-0.4-cifar10", "noise, sigma 0.4", CIFAR, README, _fid(21.63, 22.12, 124.28)),
     _row("noise-0.2-ffhq", "noise, sigma 0.2", FFHQ, NOTES, _fid(6.29, 14.67), "noise-0.2-celeba"),
-    _row("noise-0.2-celeba", "noise, sigma 0.2", CELEBA, README, _fid(6.48, 13.90)),
+    _row("noise-0.2-celeba", "noise, sigma 0.2", CELEBA, README, _fid(6.48, 13.90), large=True),
     _row("noise-0.2-afhq", "noise, sigma 0.2", AFHQ, NOTES, _fid(5.42, 9.82), "noise-0.2-celeba"),
     _row("blur-celeba", "Gaussian blur 9x9, std 2", CELEBA, NOTES, _fid(31.9)),
     _row("blur-noise-0.2-celeba", "Gaussian blur 9x9, std 2, noise 0.2", CELEBA, NOTES, _fid(76.98, 99.19)),

@@ -16,23 +16,18 @@ from rsd_mri.commands.bench import bench
 from rsd_mri.commands.console import Bar, log, refusing, result, say, set_debug
 from rsd_mri.commands.doctor import doctor
 from rsd_mri.commands.evaluate import evaluate
+from rsd_mri.commands.groups import grouped
 from rsd_mri.commands.options import (
-    AxesOption,
-    CalibrationScanOption,
+    AnswerOptions,
     Device,
     DeviceOption,
     JsonOption,
-    NoiseOption,
     ProtocolOption,
-    SchedulerOption,
     SeedOption,
     SetOption,
-    ShardOption,
-    WorkersOption,
-    answers_of,
+    SharingOptions,
     existing,
     protocol_of,
-    shard_of,
 )
 from rsd_mri.commands.recon import calibrate, recon
 from rsd_mri.commands.restore import restore
@@ -112,18 +107,16 @@ def simulate(
 
 
 @app.command()
+@grouped
 def prep(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A raw scan or a folder of them.")],
+    *,
     out: Annotated[Optional[Path], typer.Option(help="Default: SRC with -prepared added.")] = None,
     protocol: ProtocolOption = None,
     assignments: SetOption = None,
-    workers: WorkersOption = 1,
-    scheduler: SchedulerOption = None,
-    shard: ShardOption = None,
+    sharing: SharingOptions,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and the memory it takes.")] = False,
-    axes: AxesOption = None,
-    noise: NoiseOption = None,
-    calibration_scan: CalibrationScanOption = None,
+    user: AnswerOptions,
     json: JsonOption = False,
 ) -> None:
     """Prepare raw scans: whitening, coil compression, ESPIRiT maps, scale. Does only what is missing.
@@ -151,12 +144,12 @@ def prep(
                 existing(source, "file or folder"),
                 out,
                 chosen,
-                workers,
-                scheduler,
-                shard_of(shard),
+                sharing.workers,
+                sharing.scheduler,
+                sharing.part(),
                 dry_run,
                 bar.progress,
-                answers_of(axes, noise, calibration_scan),
+                user.answers(),
             )
         for failure in manifest.failures():
             say(f"Error: {failure}")
@@ -177,11 +170,10 @@ def prep(
 
 
 @app.command()
+@grouped
 def inspect(
     file: Annotated[Path, typer.Argument(help="A scan in any format.")],
-    axes: AxesOption = None,
-    noise: NoiseOption = None,
-    calibration_scan: CalibrationScanOption = None,
+    user: AnswerOptions,
     json: JsonOption = False,
 ) -> None:
     """Say what was understood of a scan, and every conflict found in it.
@@ -191,7 +183,7 @@ def inspect(
     with refusing():
         from rsd_mri.scan.inspection import inspect as look
 
-        found = look(existing(file, "file"), answers_of(axes, noise, calibration_scan))
+        found = look(existing(file, "file"), user.answers())
         result(found.lines(), found.as_dict(), json)
 
 

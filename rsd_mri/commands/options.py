@@ -1,13 +1,17 @@
 """Options that several commands have, and what they stand for."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from rsd_mri.commands.groups import Group
 from rsd_mri.errors import InputError, alike
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
+from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol
@@ -42,49 +46,82 @@ SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
 SetOption = Annotated[Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
-SchedulerOption = Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")]
-ShardOption = Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")]
-AxesOption = Annotated[
-    Optional[str],
-    typer.Option(help="Axes of a bare array in its order: slice,coil,readout,phase; or echo, time, average, ..."),
-]
-NoiseOption = Annotated[Optional[Path], typer.Option(help="File with a noise scan, or .npy samples [coil, sample].")]
-CalibrationScanOption = Annotated[
-    Optional[Path], typer.Option(help="Scan of the same field of view and coils to learn coil maps from.")
-]
+PriorOption = Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")]
+LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
 
 
-def answers_of(axes: str | None, noise: Path | None, calibration_scan: Path | None) -> "Answers":
-    """What `--axes`, `--noise` and `--calibration-scan` say of a scan.
+@dataclass(frozen=True)
+class AnswerOptions(Group):
+    """What a user says of scans that do not say it."""
 
-    Raises
-    ------
-    InputError
-        If a file that is named is not there.
-    """
-    from rsd_mri.scan.answers import Answers
+    axes: Annotated[
+        Optional[str],
+        typer.Option(help="Axes of a bare array in its order: slice,coil,readout,phase; or echo, time, average, ..."),
+    ] = None
+    noise: Annotated[Optional[Path], typer.Option(help="File with a noise scan, or .npy samples [coil, sample].")] = (
+        None
+    )
+    calibration_scan: Annotated[
+        Optional[Path], typer.Option(help="Scan of the same field of view and coils to learn coil maps from.")
+    ] = None
 
-    for path, what in ((noise, "noise scan"), (calibration_scan, "calibration scan")):
-        if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
-            raise InputError(f"{path}: there is no such {what}")
-    return Answers(axes, noise, calibration_scan)
+    def answers(self) -> "Answers":
+        """As readers take them.
+
+        Raises
+        ------
+        InputError
+            If a file that is named is not there.
+        """
+        from rsd_mri.scan.answers import Answers
+
+        for path, what in ((self.noise, "noise scan"), (self.calibration_scan, "calibration scan")):
+            if path is not None and not path.exists() and not path.with_suffix(".cfl").is_file():
+                raise InputError(f"{path}: there is no such {what}")
+        return Answers(self.axes, self.noise, self.calibration_scan)
 
 
-def shard_of(text: str | None) -> tuple[int, int] | None:
-    """What `--shard` says.
+@dataclass(frozen=True)
+class SharingOptions(Group):
+    """How the work on many scans is shared."""
 
-    Raises
-    ------
-    InputError
-        If it is not i/n.
-    """
-    if text is None:
-        return None
-    part, slash, whole = text.partition("/")
-    if not (slash and part.isdigit() and whole.isdigit()):
-        raise InputError(f"--shard {text}: expected i/n, for example 1/8")
-    return int(part), int(whole)
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None
+    shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None
+
+    def part(self) -> tuple[int, int] | None:
+        """What `--shard` says.
+
+        Raises
+        ------
+        InputError
+            If it is not i/n.
+        """
+        if self.shard is None:
+            return None
+        part, slash, whole = self.shard.partition("/")
+        if not (slash and part.isdigit() and whole.isdigit()):
+            raise InputError(f"--shard {self.shard}: expected i/n, for example 1/8")
+        return int(part), int(whole)
+
+
+@dataclass(frozen=True)
+class SamplingOptions(Group):
+    """The prior, and how its posterior is sampled."""
+
+    prior: PriorOption = None
+    sampler: Annotated[
+        str, typer.Option(parser=one_of(SAMPLERS), metavar="|".join(SAMPLERS), help=described(SAMPLERS))
+    ] = "diffpir"
+    levels: LevelsOption = None
+    consistency: Annotated[
+        bool,
+        typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all."),
+    ] = False
+
+    def chosen(self) -> Sampler:
+        """The sampler, with the levels asked for."""
+        return sampler_of(self.sampler, self.levels, SAMPLERS)
 
 
 def protocol_of(name: str | None, accel: float | None, assignments: list[str] | None) -> "Protocol":

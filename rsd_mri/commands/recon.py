@@ -6,30 +6,24 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
+from rsd_mri.commands.groups import grouped
 from rsd_mri.commands.options import (
-    AxesOption,
-    CalibrationScanOption,
+    AnswerOptions,
     Device,
     DeviceOption,
     JsonOption,
-    NoiseOption,
     ProtocolOption,
-    SchedulerOption,
+    SamplingOptions,
     SeedOption,
-    ShardOption,
-    WorkersOption,
-    answers_of,
+    SharingOptions,
     existing,
     one_of,
     protocol_of,
-    shard_of,
 )
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
+from rsd_mri.results.formats import described as described_formats
 
-PriorOption = Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")]
 MethodOption = Annotated[
     str,
     typer.Option(
@@ -38,32 +32,24 @@ MethodOption = Annotated[
         help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
 ]
-SamplerOption = Annotated[
-    str, typer.Option(parser=one_of(SAMPLERS), metavar="|".join(SAMPLERS), help=described(SAMPLERS))
-]
-LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
-ConsistencyOption = Annotated[
-    bool, typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all.")
-]
 
 
+@grouped
 def recon(
     scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format, or folders of them.")],
-    prior: PriorOption = None,
+    *,
     method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
-    sampler: SamplerOption = "diffpir",
-    levels: LevelsOption = None,
-    consistency: ConsistencyOption = False,
+    sampling: SamplingOptions,
     calibration: Annotated[
         Optional[Path],
         typer.Option(help="From `rsd-mri calibrate`, for the interval's half width; the package's without it."),
     ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder; default beside each scan.")] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="Of h5, nifti, dicom, png; several with commas.")
+        str, typer.Option(metavar="NAME,...", help=f"Several with commas. {described_formats()}")
     ] = "h5",
-    report: Annotated[bool, typer.Option("--report", help="Write an HTML page.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write an HTML page too.")] = False,
     patient_id: Annotated[
         Optional[str], typer.Option(help="Written into DICOM files, which say nothing about the patient without it.")
     ] = None,
@@ -75,9 +61,7 @@ def recon(
         Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
     ] = None,
     sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
-    axes: AxesOption = None,
-    noise: NoiseOption = None,
-    calibration_scan: CalibrationScanOption = None,
+    user: AnswerOptions,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
@@ -86,9 +70,7 @@ def recon(
         typer.Option("--stress", help="Print the worst change within the noise, of the middle slice: six more runs."),
     ] = False,
     protocol: ProtocolOption = None,
-    workers: WorkersOption = 1,
-    scheduler: SchedulerOption = None,
-    shard: ShardOption = None,
+    sharing: SharingOptions,
     fresh: Annotated[bool, typer.Option("--fresh", help="Of folders: do again what is done already.")] = False,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
@@ -101,29 +83,33 @@ def recon(
     """
     with refusing():
         from rsd_mri.machine.device import resolve_device
-        from rsd_mri.reconstruction.deliver import Delivery, Task, reconstruct_files
+        from rsd_mri.reconstruction.deliver import Task, reconstruct_files
         from rsd_mri.reconstruction.intervals import read_calibration
+        from rsd_mri.results.delivery import Delivery
         from rsd_mri.results.store import Archive
 
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
+        formats = (*format.split(","), *(["page"] if report else []))
         archive = None if store is None else Archive.of(store)
-        delivery = Delivery(out, tuple(format.split(",")), report, patient_id, keep_protocol, archive)
+        delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
-        how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
+        how = method_of(method, sampling.prior, sampling.chosen(), samples, sampling.consistency)
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
-        answers = answers_of(axes, noise, calibration_scan)
-        part = shard_of(shard)
+        answers = user.answers()
+        part = sharing.part()
         with Bar("reconstructing") as bar:
-            if workers > 1 or scheduler or part or any(path.is_dir() for path in scans):
+            if sharing.workers > 1 or sharing.scheduler or part or any(path.is_dir() for path in scans):
                 from rsd_mri.reconstruction.many import Scale, reconstruct_many
 
                 task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress)
-                done = reconstruct_many(scans, task, Scale(workers, scheduler, part, fresh), bar.progress)
+                done = reconstruct_many(
+                    scans, task, Scale(sharing.workers, sharing.scheduler, part, fresh), bar.progress
+                )
             else:
                 done = reconstruct_files(
                     scans,
@@ -145,16 +131,15 @@ def recon(
             raise typer.Exit(1 if done.written else 2)
 
 
+@grouped
 def calibrate(
     scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Fully sampled scans, or folders of them.")],
+    *,
     out: Annotated[Path, typer.Option(help="JSON file.")] = Path("calibration.json"),
     accel: Annotated[float, typer.Option(min=1.0, help="Undersample by this.")] = 4.0,
-    prior: PriorOption = None,
     samples: Annotated[int, typer.Option(min=2, help="Posterior samples.")] = 8,
     coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of the body's pixels to cover.")] = 0.9,
-    sampler: SamplerOption = "diffpir",
-    levels: LevelsOption = None,
-    consistency: ConsistencyOption = False,
+    sampling: SamplingOptions,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -176,8 +161,9 @@ def calibrate(
         require_writable(out.parent)
         files = [path for path, _ in listed(folders)]
         on = resolve_device(device.value)
-        chosen = sampler_of(sampler, levels, SAMPLERS)
-        how = Posterior(find_prior(prior, "posterior", chosen).to(on), chosen, samples, consistency)
+        chosen = sampling.chosen()
+        known = find_prior(sampling.prior, "posterior", chosen).to(on)
+        how = Posterior(known, chosen, samples, sampling.consistency)
         with Bar("calibrating") as bar:
             pairs = undersampled_pairs(map(read_scan, files), accel, seed)
             found = calibrate_on(pairs, len(files), coverage, how, seed=seed, device=on, progress=bar.progress)

@@ -7,8 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.commands.console import Bar, refusing, result, say
-from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing, one_of
-from rsd_mri.commands.recon import LevelsOption
+from rsd_mri.commands.options import Device, DeviceOption, JsonOption, LevelsOption, SeedOption, existing, one_of
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of

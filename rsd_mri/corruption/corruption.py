@@ -33,6 +33,15 @@ class Measurements:
         return Measurements(self.y.to(device), self.operator.to(device), self.sigma.to(device), self.keys)
 
 
+@dataclass(frozen=True)
+class Magnitudes:
+    """Root mean square magnitudes per pixel, in the unit of the images."""
+
+    image: float
+    hidden: float
+    """Of what a further-corrupted operator hides."""
+
+
 class Corruption(ABC):
     """Draws operators and further-corrupted operators.
 
@@ -90,6 +99,27 @@ class Corruption(ABC):
         """
         return images
 
+    def magnitudes(self, data: Measurements, further: LinearOperator) -> "Magnitudes":
+        """Size of the images and of what a further-corrupted operator hides of them, from measurements alone.
+
+        Here for operators that keep or drop: what A^H y holds beside its noise, over the share that A keeps of white
+        noise.
+
+        Parameters
+        ----------
+        data
+            A batch, the larger the better.
+        further
+            A~, one per item.
+        """
+        white = normal_items(self.image_shape, [(*k, "magnitudes") for k in data.keys], self.dtype)
+        total = _energy(white)
+        kept, kept_further = _energy(data.operator.gram(white)), _energy(further.gram(white))
+        noise = float((data.sigma**2).mean()) * kept
+        seen = max(_energy(data.operator.adjoint(data.y)) - noise, 0.0)
+        power = seen / max(kept, 1.0) * total / white.numel()
+        return Magnitudes(power**0.5, (power * max(1 - kept_further / total, 0.0)) ** 0.5)
+
     def measure(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
         """Corrupt images as the law of the data says: y = A x + noise, one operator and one noise per key.
 
@@ -121,3 +151,7 @@ class Corruption(ABC):
             return images.abs()
         shown = ((images + 1) / 2).clamp(0, 1)
         return shown.movedim(1, -1) if shown.shape[1] == 3 else shown.mean(1)
+
+
+def _energy(values: Tensor) -> float:
+    return float(values.abs().square().sum(dtype=torch.float64))

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.corruption.corruption import Corruption, Key
+from rsd_mri.corruption.corruption import Corruption, Key, Magnitudes, Measurements
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.operators import Identity, LinearOperator, RegularisedInverse, Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
@@ -128,6 +130,24 @@ class Undersampling(Corruption):
             raise TypeError(f"expected a Sense operator, got {operator!r}")
         return images * (operator.csm != 0).any(dim=-3)
 
+    def magnitudes(self, data: Measurements, further: LinearOperator) -> Magnitudes:
+        """From the mean energy at each place of k-space over the scans that acquired it.
+
+        The centre holds most of the energy and is always acquired: what A^H y holds over the share of the mask would
+        be far too much. Where no scan acquired, the energy is interpolated along the phase encodes.
+        """
+        if not isinstance(data.operator, Sense) or not isinstance(further, Sense):
+            raise TypeError(f"expected Sense operators, got {data.operator!r} and {further!r}")
+        acquired = data.operator.mask[:, 0].expand(len(data.y), *self.image_shape).double()
+        coils = (data.operator.csm != 0).flatten(2).any(2).sum(1)
+        noise = (coils * data.sigma**2).double()[:, None, None]
+        energy = (data.y.abs().double().square().sum(1) - noise) * acquired
+        count = acquired.sum(0)
+        profile = _interpolated((energy.sum(0) / count.clamp_min(1)).numpy(), (count > 0).numpy())
+        kept = further.mask[:, 0].expand(len(data.y), *self.image_shape).double().mean(0).numpy()
+        image, hidden = max(float(profile.mean()), 0.0), max(float((profile * (1 - kept)).mean()), 0.0)
+        return Magnitudes(image**0.5, hidden**0.5)
+
     def condition(self, operator: LinearOperator) -> Condition:
         """The sampling features of the mask."""
         if not isinstance(operator, Sense):
@@ -137,3 +157,10 @@ class Undersampling(Corruption):
 
 def _stack(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack([m[None] if m.ndim == 1 else m for m in masks])
+
+
+def _interpolated(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Fill each row [readout, phase_encode] from what is known of it; one of which nothing is known stays as it is."""
+    places = np.arange(values.shape[1])
+    rows = [np.interp(places, places[k], v[k]) if k.any() else v for v, k in zip(values, known, strict=True)]
+    return np.stack(rows)

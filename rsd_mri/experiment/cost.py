@@ -46,7 +46,7 @@ class Plan:
             out.append(
                 f"{stage}: {weights:.1f} GiB of weights, averages and optimiser states, and {each:.0f} MiB an image "
                 f"({self.memory(stage) / 2**30:.0f} GiB for the whole batch of {self.batch[stage]}); about "
-                f"{hours:,.0f} GPU hours at {SUSTAINED / 1e12:.0f} TFLOP/s"
+                f"{hours:,.{0 if hours >= 10 else 2}f} GPU hours at {SUSTAINED / 1e12:.0f} TFLOP/s"
             )
         return out
 

@@ -17,10 +17,11 @@ from rsd_mri.metrics.image_quality import psnr, ssim
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import Protocol, load_protocol
-from rsd_mri.reconstruction.deliver import Delivery, deliver
 from rsd_mri.reconstruction.methods import METHODS, method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.results.delivery import Delivery, deliver
 from rsd_mri.results.figures import write_contact_sheet
+from rsd_mri.results.formats import Beside
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.simulation import simulate_folder
@@ -172,8 +173,8 @@ def run_demo(
             "ssim": ssim(reference, recs[method].magnitude),
             "seconds": float(recs[method].seconds.mean()),
         }
-    delivery = Delivery(out / "reconstruction", ("h5", "png"), report=True)
+    delivery = Delivery(out / "reconstruction", ("h5", "png", "page"))
     others = [recs[m] for m in reversed(METHODS) if m != "posterior"]
-    files = step("write files and page", partial(deliver, recs["posterior"], others, delivery, reference))
+    files = step("write files and page", partial(deliver, recs["posterior"], delivery, Beside(others, reference)))
     done.files += [str(f) for f in files]
     return done

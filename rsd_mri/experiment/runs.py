@@ -30,6 +30,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
+from rsd_mri.rsd.magnitudes import settled
 from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
 from rsd_mri.training.fabric import Clock, TrainOptions, make_fabric
@@ -123,6 +124,7 @@ def _train_run(
         if options.stage == "denoiser":
             raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
         pictures = corrupted_images(protocol, data)
+        protocol = settled(protocol, pictures)
         source = protocol.data.source if data is None else data.name
         card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
@@ -141,6 +143,7 @@ def _train_run(
         options = replace(clock.share(1), stage="generator")
     scans = PreparedDataset(data)
     slices = measured_slices(protocol, scans)
+    protocol = settled(protocol, slices)
     card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
     monitor = proximal_distance(slices, protocol)
     done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
@@ -168,6 +171,7 @@ def denoiser_rounds(
     """
     # Restored whole: a band would end where the image goes on.
     slices = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
+    protocol = settled(protocol, slices)
     card = replace(described(slices), data=data.name, matrix=slices.size)
     tell = progress.step("restoring")
     start, images, folder = options.start, 0, out

@@ -24,6 +24,8 @@ from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
+USUAL_MAGNITUDE = 0.35
+"""Of prepared images, root mean square: for a network that is built before its data are known."""
 
 
 @checked
@@ -113,7 +115,7 @@ def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:
         )
     # A denoiser of whole images sees all of them.
     hidden = protocol.teacher.sigma_hidden if inputs != WHOLE_IMAGES else 0.0
-    return Denoiser(network, protocol.teacher.sigma_data, hidden)
+    return Denoiser(network, protocol.teacher.sigma_data or USUAL_MAGNITUDE, hidden or 0.0)
 
 
 def save_prior(path: Path, kind: str, module: nn.Module, protocol: Protocol, inputs: Inputs, card: Card) -> None:

@@ -127,10 +127,11 @@ class TeacherSettings:
     """Linear learning-rate ramp [images]."""
     cooldown: Whole = 0
     """Linear fall of the learning rate to zero over the last of them [images]."""
-    sigma_data: Positive = 0.35
-    """Root mean square magnitude of the images."""
-    sigma_hidden: NotNegative = 0.0
-    """Root mean square magnitude of what the further-corrupted operator hides of them."""
+    sigma_data: Positive | None = None
+    """Root mean square magnitude of the images; by default what the measurements say of it."""
+    sigma_hidden: NotNegative | None = 0.0
+    """Root mean square magnitude of what the further-corrupted operator hides of them; null for what the measurements
+    say of it."""
     log_mean: Number = -1.2
     log_std: Positive = 1.2
     """Training noise levels are log-normal with these parameters."""

@@ -1,12 +1,11 @@
 """Reconstruct files and write what was asked for beside them."""
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,49 +22,13 @@ from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import stress_of
-from rsd_mri.results.files import write_reconstruction
-from rsd_mri.results.reconstruction import Reconstruction, frames_of
-from rsd_mri.results.store import Archive
+from rsd_mri.results.delivery import Delivery, deliver_all
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans, recognise
 
-if TYPE_CHECKING:
-    from rsd_mri.results.dicom import Study
-
-FORMATS = ("h5", "nifti", "dicom", "png")
 COMPARED = ("cg-sense", "zero-filled")
 """What a page shows beside the method asked for."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What to write, and where."""
-
-    out: Path | None = None
-    """Folder; beside each scan where None."""
-    formats: tuple[str, ...] = ("h5",)
-    report: bool = False
-    patient_id: str | None = None
-    """For DICOM; nothing about the patient is written without it."""
-    keep_protocol: bool = False
-    """Write also the names of protocol and sequence, and when the series was measured."""
-    archive: Archive | None = None
-    """Where DICOM files are sent to."""
-
-    def __post_init__(self) -> None:
-        unknown = [f for f in self.formats if f not in FORMATS]
-        if unknown:
-            raise InputError(f"--format {unknown[0]}: expected some of {', '.join(FORMATS)}, joined by commas")
-        if self.patient_id is not None:
-            if "dicom" not in self.formats and self.archive is None:
-                raise InputError("--patient-id is written into DICOM files only; add --format dicom")
-            from rsd_mri.results.dicom import check_patient_id
-
-            check_patient_id(self.patient_id)
-
-    def folder(self, scan: Path) -> Path:
-        """Where the files of a scan go."""
-        return self.out or scan.parent
 
 
 @dataclass(frozen=True)
@@ -244,7 +207,7 @@ def attempt(task: Task, progress: Progress = SILENT) -> Written | str:
 
 def _reconstruct_file(task: Task, progress: Progress) -> Written:
     path, method, delivery, device = task.path, task.method, task.delivery, task.device
-    others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.report else []
+    others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.compares else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
     for scan, of_scan in progress.each(read_scans(path, answers=task.answers)):
@@ -257,96 +220,6 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
         recs.append(with_own_interval(rec) if known is None else with_interval(rec, known))
         comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
     return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
-
-
-def deliver_all(
-    recs: Sequence[Reconstruction], comparisons: Sequence[Reconstruction], delivery: Delivery
-) -> list[Path]:
-    """Write the reconstructions of one scan: the frames of a stack of slices together, each stack by itself."""
-    study = None
-    if "dicom" in delivery.formats or delivery.archive is not None:
-        from rsd_mri.results.dicom import new_study
-
-        study = new_study(delivery.patient_id)
-    stacks = list(dict.fromkeys(rec.stack for rec in recs))
-    files: list[Path] = []
-    for number, stack in enumerate(stacks, start=1):
-        name = f"{recs[0].source.stem}_recon" + (f"_stack{number}" if len(stacks) > 1 else "")
-        frames = [rec for rec in recs if rec.stack == stack]
-        others = [rec for rec in comparisons if rec.stack == stack]
-        files += deliver(frames, others, delivery, name=name, study=study)
-        if delivery.archive is not None:
-            _store(frames, delivery, name, study)
-    return files
-
-
-def _store(frames: Sequence[Reconstruction], delivery: Delivery, name: str, study: "Study | None") -> None:
-    """Send the DICOM files of a stack to the archive; those that were not asked for are not kept."""
-    from rsd_mri.results.dicom import write_dicom
-
-    if not delivery.keep_protocol:
-        frames = [replace(frame, facts=frame.facts.without_names()) for frame in frames]
-    with tempfile.TemporaryDirectory() as folder:
-        there = delivery.folder(frames[0].source) / f"{name}_dicom"
-        files = sorted(there.rglob("*.dcm")) if "dicom" in delivery.formats else []
-        files = files or write_dicom(folder, frames, name, delivery.patient_id, study)
-        assert delivery.archive is not None  # noqa: S101 - for the type checker; asked by the caller
-        delivery.archive.store(files)
-
-
-def deliver(
-    rec: Reconstruction | Sequence[Reconstruction],
-    comparisons: Sequence[Reconstruction],
-    delivery: Delivery,
-    reference: np.ndarray | None = None,
-    name: str | None = None,
-    study: "Study | None" = None,
-) -> list[Path]:
-    """Write a reconstruction, or all frames of one stack of slices, in the formats asked for.
-
-    Parameters
-    ----------
-    rec
-        One, or one of each frame.
-    comparisons
-        By other methods, for the page.
-    delivery
-        What to write, and where.
-    reference
-        The page shows the error against it.
-    name
-        Of the files, without their endings.
-    study
-        Of the DICOM files, where they share one with others.
-    """
-    frames = frames_of(rec)
-    if not delivery.keep_protocol:
-        frames = [replace(frame, facts=frame.facts.without_names()) for frame in frames]
-    folder = delivery.folder(frames[0].source)
-    name = name or f"{frames[0].source.stem}_recon"
-    files: list[Path] = []
-    if "h5" in delivery.formats:
-        files.append(write_reconstruction(folder / f"{name}.h5", frames))
-    if "nifti" in delivery.formats:
-        from rsd_mri.results.nifti import write_nifti
-
-        files += write_nifti(folder, frames, name)
-    if "dicom" in delivery.formats:
-        from rsd_mri.results.dicom import write_dicom
-
-        files += write_dicom(folder / f"{name}_dicom", frames, name, delivery.patient_id, study)
-    for number, frame in enumerate(frames, start=1):
-        part = f"{name}_frame{number:03d}" if len(frames) > 1 else name
-        if "png" in delivery.formats:
-            from rsd_mri.results.figures import write_png
-
-            files.append(write_png(folder / f"{part}.png", frame))
-        if delivery.report:
-            from rsd_mri.results.page import write_page
-
-            others = [other for other in comparisons if other.frame == frame.frame]
-            files.append(write_page(folder / f"{part}.html", [frame, *others], reference))
-    return files
 
 
 def _listing(files: list[str]) -> list[str]:

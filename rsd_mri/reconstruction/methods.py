@@ -4,6 +4,8 @@ Nothing here loads torch before a method is made: the command line derives its c
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +14,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,11 +23,38 @@ if TYPE_CHECKING:
     from rsd_mri.operators import Sense
     from rsd_mri.priors.prior import Prior
 
-LEARNED = {
-    "posterior": "mean and spread of samples under a learned prior",
-    "one-step": "one network call",
+
+@dataclass(frozen=True)
+class Learned:
+    """A method that needs a prior."""
+
+    name: str
+    """As `--method` takes it."""
+    about: str
+    """A few words for `--help`."""
+    kind: str
+    """Its module in `rsd_mri.reconstruction`, and its class there; `of(prior, how)` makes the method."""
+    samples: bool
+    """Whether it takes a sampler."""
+
+    def make(self, prior: "Prior", how: Sampling) -> "Method":
+        """The method with its prior."""
+        module, name = self.kind.rsplit(".", 1)
+        made: Method = getattr(import_module(f"rsd_mri.reconstruction.{module}"), name).of(prior, how)
+        return made
+
+
+LEARNED: dict[str, Learned] = {
+    method.name: method
+    for method in (
+        Learned("posterior", "mean and spread of samples under a learned prior", "posterior.methods.Posterior", True),
+        Learned("one-step", "one network call", "posterior.methods.OneStep", False),
+    )
 }
-METHODS: dict[str, str] = {**LEARNED, **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)}}
+METHODS: dict[str, str] = {
+    **{name: LEARNED[name].about for name in LEARNED},
+    **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)},
+}
 """Every method by its name, the best first, and a few words for `--help`."""
 
 
@@ -112,12 +142,11 @@ def method_of(
     if name in CLASSICAL:
         return CLASSICAL[name]
     from rsd_mri.priors.prior import Prior
-    from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
 
-    sampler = sampler or SAMPLERS["diffpir"]
+    how = Sampling(sampler or SAMPLERS["diffpir"], samples, consistency)
     if not isinstance(prior, Prior):
-        prior = find_prior(None if prior is None else Path(prior), name, sampler)
-    return OneStep(prior) if name == "one-step" else Posterior(prior, sampler, samples, consistency)
+        prior = find_prior(None if prior is None else Path(prior), name, how.sampler)
+    return LEARNED[name].make(prior, how)
 
 
 def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) -> "Prior":
@@ -130,7 +159,7 @@ def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) 
     """
     from rsd_mri.priors.prior import load_prior
 
-    needed = sampler.network if sampler is not None and method == "posterior" else None
+    needed = sampler.network if sampler is not None and LEARNED[method].samples else None
     if prior is not None:
         if not prior.exists():
             raise InputError(

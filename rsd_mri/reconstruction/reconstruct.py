@@ -188,7 +188,7 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
         prior.card,
-        prior.protocol.teacher.sigma_data,
+        prior.denoiser.sigma_data,
         acceleration=scan.realised_acceleration,
         sigma=volume.sigma,
         size=(volume.n_readout, scan.size[1]),

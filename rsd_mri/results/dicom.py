@@ -1,9 +1,6 @@
 """Reconstructions as DICOM: a series each for magnitude, phase, standard deviation, interval and every sample."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +13,19 @@ from pydicom.uid import (
 )
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
-from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of_frames
+from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import is_known, plane, slice_step, voxel_size
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.results.study import Study, new_study
 from rsd_mri.scan.facts import Facts
 
 
-def check_patient_id(text: str) -> None:
-    """See that DICOM can hold an identifier (value representation LO).
-
-    Raises
-    ------
-    InputError
-        If it is empty, longer than 64 characters, or holds a backslash or control characters.
-    """
-    if not text.strip() or len(text) > 64 or "\\" in text or not text.isprintable():
-        raise InputError(f"patient identifier {text!r}: expected 1 to 64 printable characters without a backslash")
+def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:
+    """Write frames as `write_dicom` does; see `Format.write`."""
+    name = path.name.removesuffix("_dicom")
+    return write_dicom(path, frames, None if name == path.name else name, study=beside.study)
 
 
 def write_dicom(
@@ -41,7 +33,7 @@ def write_dicom(
     rec: Reconstruction | Sequence[Reconstruction],
     name: str | None = None,
     patient_id: str | None = None,
-    study: "Study | None" = None,
+    study: Study | None = None,
 ) -> list[Path]:
     """Write DICOM files, one per slice, in one folder per series; frames follow each other in their series.
 
@@ -98,47 +90,6 @@ def write_dicom(
                     dataset.save_as(partial, enforce_file_format=True)
                 written.append(path)
     return written
-
-
-def new_study(patient_id: str | None = None) -> "Study":
-    """Begin a study: what all files written of one scan share.
-
-    Raises
-    ------
-    InputError
-        If DICOM cannot hold `patient_id`.
-    """
-    if patient_id is not None:
-        check_patient_id(patient_id)
-    return Study(generate_uid(), generate_uid(), datetime.now(), patient_id)
-
-
-@dataclass(frozen=True)
-class Study:
-    """What all files of one scan share."""
-
-    uid: str
-    frame: str
-    written: datetime
-    patient_id: str | None
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
-
-    def next_number(self) -> int:
-        """Number of another series."""
-        return next(self._numbers)
-
-    def put(self, dataset: Dataset) -> None:
-        """Write into a file what all of the study have."""
-        dataset.StudyInstanceUID, dataset.StudyID = self.uid, "RSD-MRI"
-        day, time = self.written.strftime("%Y%m%d"), self.written.strftime("%H%M%S")
-        dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = day
-        dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = time
-        if "ImageOrientationPatient" in dataset:
-            dataset.FrameOfReferenceUID = self.frame
-        dataset.PatientID = self.patient_id or f"RSD-{self.uid[-12:]}"
-        dataset.PatientIdentityRemoved = "YES" if self.patient_id is None else "NO"
-        if self.patient_id is None:
-            dataset.DeidentificationMethod = "reconstructed from k-space; no patient data carried over"
 
 
 def _describe(rec: Reconstruction, series: Series, index: int) -> Dataset:

@@ -10,8 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.files import written_whole
-from rsd_mri.results.planes import voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,16 +74,6 @@ def write_contact_sheet(
     path = Path(path)
     with written_whole(path) as partial:
         contact_sheet(images, columns, white).save(partial, format="PNG")
-    return path
-
-
-def write_png(path: str | Path, rec: Reconstruction) -> Path:
-    """Write the slices of a reconstruction as one PNG, labelled, with the warning burnt in."""
-    path = Path(path)
-    labels = [f"{rec.source.stem}  {rec.method}  slice {i + 1}/{rec.n_slices}" for i in range(rec.n_slices)]
-    sheet = contact_sheet(rec.magnitude, labels=labels, pixel=voxel_size(rec.geometry)[:2])
-    with written_whole(path) as partial:
-        sheet.save(partial, format="PNG")
     return path
 
 

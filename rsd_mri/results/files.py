@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.results.formats import Beside
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction, frames_of
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
@@ -33,6 +34,11 @@ WHERE_LEARNED = (
 )
 PER_SLICE = ("residual", "sigma", "seconds")
 PLAIN = ("method", "mask_source", "acceleration", "seed")
+
+
+def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:  # noqa: ARG001
+    """Write frames as `write_reconstruction` does; see `Format.write`."""
+    return [write_reconstruction(path, frames)]
 
 
 def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Reconstruction]) -> Path:

@@ -9,19 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files import written_whole
+from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import affine_ras, is_known, voxel_size
 from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.scan.scan import Geometry
 
 
+def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:  # noqa: ARG001
+    """Write frames as `write_nifti` does, the magnitude to `path`; see `Format.write`."""
+    name = path.name.removesuffix(".nii.gz").removesuffix("_magnitude")
+    return write_nifti(path.parent, frames, name, magnitude=path.name)
+
+
 def write_nifti(
-    folder: str | Path, rec: Reconstruction | Sequence[Reconstruction], name: str | None = None
+    folder: str | Path,
+    rec: Reconstruction | Sequence[Reconstruction],
+    name: str | None = None,
+    magnitude: str | None = None,
 ) -> list[Path]:
     """Write `NAME_magnitude.nii.gz`, `NAME_phase.nii.gz` [rad] and, where there are, `_std`, `_half_width`, `_samples`.
 
     Voxel axes are (phase encode, readout, slice), then (frame) where there are several; that of samples comes last.
     Where the scan's geometry is incomplete the form codes are zero, which means that the orientation is unknown, and
     the description says so.
+
+    Parameters
+    ----------
+    folder
+        Where they go.
+    rec
+        The reconstruction, or its frames.
+    name
+        NAME; that of the scan where not given.
+    magnitude
+        Another name for the file of the magnitude.
 
     Returns
     -------
@@ -50,7 +71,8 @@ def write_nifti(
     for kind, volume in volumes.items():
         if volume is None:
             continue
-        path = Path(folder) / f"{name}_{kind}.nii.gz"
+        own = magnitude if kind == "magnitude" else None
+        path = Path(folder) / (own or f"{name}_{kind}.nii.gz")
         with written_whole(path) as partial:
             # A fixed time in the gzip header: the same image gives the same file.
             partial.write_bytes(gzip.compress(nifti_image(volume, rec.geometry).to_bytes(), 6, mtime=0))

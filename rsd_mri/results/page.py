@@ -19,6 +19,7 @@ from rsd_mri.about.panel import data_uri
 from rsd_mri.files import written_whole
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, upper_window
+from rsd_mri.results.formats import Beside
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
 from rsd_mri.results.reconstruction import Reconstruction
@@ -29,6 +30,11 @@ SCRIPTS = ("volumes", "planes", "panel", "viewer")
 FILM_SAMPLES = 12
 FILM_PIXELS = 8_000_000
 """The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
+
+
+def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:
+    """Write the page of one frame as `write_page` does; see `Format.write`."""
+    return [write_page(path, [*frames, *beside.comparisons], beside.reference)]
 
 
 def write_page(

@@ -126,10 +126,10 @@ class Reconstruction:
         Parameters
         ----------
         path
-            `.h5`; `.nii.gz`, which also writes `_phase`, `_std` and `_samples` beside it; `.png`; `.html`; or a
-            folder, a name without an ending, for DICOM.
+            With the ending of one of `rsd_mri.results.formats.FORMATS`, `.nii.gz` for example; a name without an
+            ending is a folder of DICOM series.
         patient_id
-            Written into DICOM files, which say nothing about the patient without it.
+            Written where the format holds one (DICOM); nothing about the patient is written without it.
 
         Returns
         -------
@@ -139,9 +139,9 @@ class Reconstruction:
         Raises
         ------
         InputError
-            If the ending is another, the image is not finite, or DICOM cannot hold `patient_id`.
+            If the ending is another, the image is not finite, or the format cannot hold `patient_id`.
         """
-        from rsd_mri.results.saving import save_as
+        from rsd_mri.results.formats import save_as
 
         return save_as(Path(path), self, patient_id)
 

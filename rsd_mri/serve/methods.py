@@ -146,7 +146,7 @@ class Learned:
         if method.sampled and method.samples > 1:
             rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
         distrust = distance_from_card(
-            self.prior.card, self.prior.protocol.teacher.sigma_data, acceleration=scan.realised_acceleration,
+            self.prior.card, self.prior.denoiser.sigma_data, acceleration=scan.realised_acceleration,
             sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,
         )  # fmt: skip
         said = reasons(checks)

@@ -13,8 +13,9 @@ from typing import Any
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.reconstruction.methods import METHODS
 from rsd_mri.serve.openrecon_texts import BUILD, DOCKERFILE, MANUAL
-from rsd_mri.serve.settings import AS_CONFIGURED, METHODS, MOST_SAMPLES, PIXELS
+from rsd_mri.serve.settings import AS_CONFIGURED, MOST_SAMPLES, PIXELS
 
 NAME = "rsd-mri"
 PORT = 9002
@@ -23,10 +24,6 @@ MEMORY_MB = 3072
 coils and one sample; the k-space of the measurement comes on top, up to three times."""
 CORES = 2
 LABEL = "com.siemens-healthineers.magneticresonance.openrecon.metadata:1.1.0"
-SHOWN = {
-    "posterior": "posterior: mean, spread and samples", "one-step": "one step of the prior",
-    "l1-wavelet": "L1-wavelet", "tv": "total variation", "cg-sense": "CG-SENSE", "zero-filled": "zero-filled",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def _parameters(method: str) -> list[dict[str, Any]]:
     def values(ids: dict[str, str]) -> list[dict[str, Any]]:
         return [{"id": name, "name": {"en": shown}} for name, shown in ids.items()]
 
-    methods = {name: SHOWN[name] for name in METHODS}
+    methods = {name: f"{name}: {about}" for name, about in METHODS.items()}
     return [
         one("choice", "config", "Reconstruction", "What is sent beside the classical image", default=method,
             values=values({**methods, "null": "nothing: no images"})),

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-CLASSICAL = ("l1-wavelet", "tv", "cg-sense", "zero-filled")
-LEARNED = ("posterior", "one-step")
-METHODS = (*LEARNED, *CLASSICAL)
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.methods import LEARNED, METHODS
+
 DEFAULTS = ("rsd-mri", "rsdmri", "default", "")
 """Configurations that mean the server's own method."""
 WITHOUT_IMAGES = ("null", "savedataonly")
@@ -171,7 +172,7 @@ def _boolean(value: Any) -> bool:
     return text in ("true", "1")
 
 
-def _one_of(names: tuple[str, ...]) -> Any:
+def _one_of(names: Container[str]) -> Any:
     def read(value: Any) -> str:
         if (text := str(value).strip()) not in names:
             raise ValueError

@@ -12,10 +12,11 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.workers import Lost, run_jobs
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import many
-from rsd_mri.reconstruction.deliver import Delivery, Task, Written, attempt
+from rsd_mri.reconstruction.deliver import Task, Written, attempt
 from rsd_mri.reconstruction.many import MANIFEST, Scale, reconstruct_many
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.results.delivery import Delivery
 from rsd_mri.simulation import simulate_folder
 
 

@@ -11,8 +11,8 @@ from rsd_mri.results.figures import (
     contact_sheet,
     upper_window,
     write_contact_sheet,
-    write_png,
 )
+from rsd_mri.results.png import write_png
 from rsd_mri.scan.scan import Geometry
 
 

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.deliver import Delivery, deliver_all
+from rsd_mri.results.delivery import Delivery, deliver_all
 from rsd_mri.results.files import read_reconstruction, write_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart
 from rsd_mri.scan.facts import Facts

@@ -8,10 +8,11 @@ import sigpy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsd_mri.reconstruction.methods import METHODS
 from rsd_mri.serve.discretion import HIDDEN, Discretion
 from rsd_mri.serve.pixels import level_of, on_matrix, stored, turned
 from rsd_mri.serve.scale import settle_scale
-from rsd_mri.serve.settings import METHODS, Settings, with_config, with_text
+from rsd_mri.serve.settings import Settings, with_config, with_text
 
 OWN = Settings(method="tv", samples=3)
 

@@ -65,7 +65,7 @@ def cg_sense(
     right = operator.adjoint(kspace)
     if regularisation is None:
         regularisation = default_regularisation("cg-sense", operator, kspace, sigma)
-    weight = _per_item(regularisation, right)
+    weight = per_item(regularisation, right)
     gram = operator.gram
     return conjugate_gradient(lambda x: gram(x) + weight * x, right, None, iterations, tolerance)
 
@@ -166,7 +166,7 @@ def fista(
     right = operator.adjoint(kspace)
     gram = operator.gram
     step = 1 / operator.norm_bound
-    amount = _per_item(regularisation, right) * step
+    amount = per_item(regularisation, right) * step
     x = operator.gridded(kspace)
     ahead, t = x, torch.ones_like(energy(x))
     active = torch.ones_like(t, dtype=torch.bool)
@@ -227,6 +227,7 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     return FACTORS[method] * level
 
 
-def _per_item(value: Value, like: Tensor) -> Tensor:
+def per_item(value: Value, like: Tensor) -> Tensor:
+    """A value of each item, to be multiplied with `like` [batch, ...]."""
     tensor = torch.as_tensor(value, dtype=like.real.dtype, device=like.device)
     return tensor.reshape(-1, *[1] * (like.ndim - 1))

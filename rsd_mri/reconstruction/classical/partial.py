@@ -1,7 +1,7 @@
 """The two usual ways to fill what partial Fourier left out; where nothing was left out both are zero filling.
 
-Both know the image to be real but for the phase in the maps. They fill k-space and do not unfold: for scans of which every
-line on the longer side was acquired. Virtual conjugate coils, which all other methods have, do both.
+Both know the image to be real but for the phase in the maps. They fill k-space and do not unfold: for scans of which
+every line on the longer side was acquired. Virtual conjugate coils, which all other methods have, do both.
 """
 
 import torch

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.reconstruction.direct import Direct
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Classical:
+class Classical(Direct):
     """A reconstruction without a prior: a function of the operator, the k-space and its noise level."""
 
     name: str
@@ -25,11 +26,8 @@ class Classical:
     about: str
     """A few words for `--help`."""
     function: str
-    """Its name in `rsd_mri.reconstruction.classical.methods`."""
+    """Its module in `rsd_mri.reconstruction.classical`, and its name there."""
 
-    samples: ClassVar[int] = 1
-    sampled: ClassVar[bool] = False
-    through_network: ClassVar[bool] = False
     prior: ClassVar[None] = None
 
     def run(
@@ -42,38 +40,21 @@ class Classical:
         first: "Tensor | None" = None,  # noqa: ARG002
     ) -> "Tensor":
         """Reconstruct one slice, [1, (set,) readout, phase_encode]."""
-        image: Tensor = getattr(import_module("rsd_mri.reconstruction.classical.methods"), self.function)(
-            operator, kspace, sigma
-        )
+        module, name = self.function.split(".")
+        method = getattr(import_module(f"rsd_mri.reconstruction.classical.{module}"), name)
+        image: Tensor = method(operator, kspace, sigma)
         return image
-
-    def candidates(self) -> "Sequence[Classical]":
-        """Nothing is to be chosen by lines left out."""
-        return ()
-
-    def first(self) -> "Classical":
-        """Itself."""
-        return self
-
-    def quick(self) -> "Classical":
-        """Itself."""
-        return self
-
-    def pair(self) -> None:
-        """There is no spread."""
-
-    def parameters(self) -> dict[str, Any]:
-        """None are set."""
-        return {}
 
 
 CLASSICAL: dict[str, Classical] = {
     method.name: method
     for method in (
-        Classical("zero-filled", "Zero-filled", "what was not acquired stays zero", "zero_filled"),
-        Classical("cg-sense", "CG-SENSE", "least squares with the coils alone", "cg_sense"),
-        Classical("tv", "Total variation", "smooth between edges", "total_variation"),
-        Classical("l1-wavelet", "L1-wavelet", "sparse in wavelets", "l1_wavelet"),
+        Classical("zero-filled", "Zero-filled", "what was not acquired stays zero", "methods.zero_filled"),
+        Classical("homodyne", "Homodyne", "partial Fourier: one side counted twice", "partial.homodyne"),
+        Classical("pocs", "POCS", "partial Fourier: projections in turn", "partial.projections"),
+        Classical("cg-sense", "CG-SENSE", "least squares with the coils alone", "methods.cg_sense"),
+        Classical("tv", "Total variation", "smooth between edges", "methods.total_variation"),
+        Classical("l1-wavelet", "L1-wavelet", "sparse in wavelets", "methods.l1_wavelet"),
     )
 }
 """From the plainest to the best."""

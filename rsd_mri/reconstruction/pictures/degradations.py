@@ -135,7 +135,7 @@ def restore(
         denoiser_of_images(prior, corruption, keys),
         keyed_noise(keys),
         start.expand(len(keys), *shape),
-        prior.protocol.teacher.sigma_data,
+        prior.denoiser.sigma_data,
         floor,
         progress,
         whole=floor == 0,

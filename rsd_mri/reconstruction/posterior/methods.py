@@ -13,10 +13,12 @@ from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
+from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
@@ -25,16 +27,18 @@ Parameters: TypeAlias = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class OneStep:
+class OneStep(Direct):
     """One network call and one data step, by the teacher of the prior's run where there is one."""
 
     prior: Prior
 
     name: ClassVar[str] = "one-step"
     title: ClassVar[str] = "One-step"
-    samples: ClassVar[int] = 1
-    sampled: ClassVar[bool] = False
-    through_network: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> "OneStep":  # noqa: ARG003
+        """As `method_of` makes it."""
+        return cls(prior)
 
     def run(
         self,
@@ -49,20 +53,9 @@ class OneStep:
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
-    def candidates(self) -> "Sequence[OneStep]":
+    def candidates(self) -> "list[OneStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
         return [self] if self.prior.teacher is None else [self, OneStep(replace(self.prior, teacher=None))]
-
-    def first(self) -> "OneStep":
-        """Itself: it is quick."""
-        return self
-
-    def quick(self) -> "OneStep":
-        """Itself."""
-        return self
-
-    def pair(self) -> None:
-        """There is no spread."""
 
     def parameters(self) -> Parameters:
         """As they are stored."""
@@ -83,6 +76,11 @@ class Posterior:
     name: ClassVar[str] = "posterior"
     title: ClassVar[str] = "Posterior mean"
     sampled: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, prior: Prior, how: Sampling) -> "Posterior":
+        """As `method_of` makes it."""
+        return cls(prior, how.sampler, how.samples, how.consistency)
 
     @property
     def through_network(self) -> bool:
@@ -138,7 +136,7 @@ class Posterior:
             restorer.denoise,
             keyed_noise(keys),
             firsts.repeat_interleave(n, 0),
-            self.prior.protocol.teacher.sigma_data,
+            self.prior.denoiser.sigma_data,
             restorer.floor,
             progress,
             restorer.whole,

@@ -74,6 +74,17 @@ class Sampler(ABC):
         return {"sampler": self.name, **{name: value for name, value in values.items() if value is not None}}
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How a posterior is sampled."""
+
+    sampler: Sampler
+    samples: int = 4
+    """Of a slice."""
+    consistency: bool = False
+    """Replace the measured part of every sample by the data at the end."""
+
+
 def named(*samplers: Sampler) -> dict[str, Sampler]:
     """A table of samplers by their names."""
     return {sampler.name: sampler for sampler in samplers}

@@ -1,0 +1,43 @@
+"""What a protocol leaves to the data: the magnitudes that the networks are scaled by."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.protocol import Protocol
+from rsd_mri.rsd.data import Data
+
+ITEMS = 64
+"""Items looked at, at most."""
+SMALLEST = 1e-3
+
+
+def settled(protocol: Protocol, data: Data) -> Protocol:
+    """Fill in `teacher.sigma_data` and `teacher.sigma_hidden` where the protocol leaves them to the data.
+
+    The same protocol and data give the same values, rounded to three digits, so that a run can be continued.
+
+    Parameters
+    ----------
+    protocol
+        As given.
+    data
+        Measurements of any corruption; no clean image is looked at.
+    """
+    teacher = protocol.teacher
+    if teacher.sigma_data is not None and teacher.sigma_hidden is not None:
+        return protocol
+    chosen = np.linspace(0, len(data) - 1, min(ITEMS, len(data))).round().astype(int).tolist()
+    batch = data.batch(chosen)
+    keys: list[Key] = [(protocol.seed, "magnitudes", i) for i in chosen]
+    found = data.corruption.magnitudes(batch, data.corruption.further(batch.operator, keys))
+    image, hidden = (float(f"{value:.3g}") for value in (found.image, found.hidden))
+    return replace(
+        protocol,
+        teacher=replace(
+            teacher,
+            sigma_data=max(image, SMALLEST) if teacher.sigma_data is None else teacher.sigma_data,
+            sigma_hidden=hidden if teacher.sigma_hidden is None else teacher.sigma_hidden,
+        ),
+    )
