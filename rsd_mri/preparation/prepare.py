@@ -69,7 +69,9 @@ class VolumeCalibration:
         return (maps, f"{self.partial.note(self.acs)}.") if self.partial else (maps,)
 
 
-def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
+def calibrate_volume(
+    scan: Scan, settings: PrepSettings, noise: tuple[NDArray[np.complex128] | None, str] | None = None
+) -> VolumeCalibration:
     """Decide what all slices share: whitening, coil compression, scale, number of sets of maps.
 
     Parameters
@@ -78,6 +80,8 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         The scan, as read.
     settings
         The protocol's `prep`.
+    noise
+        Covariance and source as `scan_noise` gives them, where they are not the scan's own.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
             f"{scan.source}: mask: prep.mode 'paper' needs a fully sampled scan, this one has "
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
-    covariance, noise_source = scan_noise(scan)
+    covariance, noise_source = scan_noise(scan) if noise is None else noise
     learned = learned_from(
         scan, settings.calib_width, settings.maps, lambda: white_mixing(scan, covariance, settings.virtual_coils)
     )

@@ -48,12 +48,20 @@ def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tupl
     """
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
-    mask = torch.from_numpy(prepared[0].mask).to(device)
+    mask = _mask_of(prepared).to(device)
     phases = [one.phase for one in prepared if one.phase is not None]
     if not phases:
         return sense_operator(csm, mask), kspace
     phase = torch.from_numpy(np.stack(phases)).to(device)
     return ConjugateSense(csm * phase.unsqueeze(-3), mask), with_conjugates(kspace)
+
+
+def _mask_of(prepared: Sequence[PreparedSlice]) -> Tensor:
+    """One mask for all, or one per item where frames measured different points."""
+    first = prepared[0].mask
+    if all(one.mask.shape == first.shape and (one.mask == first).all() for one in prepared):
+        return torch.from_numpy(first)
+    return torch.from_numpy(np.stack([np.atleast_2d(one.mask) for one in prepared]))
 
 
 def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedSlice:

@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators import ConjugateSense, Sense
-from rsd_mri.operators.conjugate import mirrored
 from rsd_mri.reconstruction.conjugate_gradient import energy
-
-RAMP = 0.5
-"""Width of homodyne's ramp, over that of the band in which both sides were acquired, on either side of its edge."""
 
 
 def homodyne(operator: Sense, kspace: Tensor, sigma: float | Tensor = 0.0) -> Tensor:  # noqa: ARG001
@@ -69,36 +65,22 @@ def projections(
 
 
 def _twice(mask: Tensor, like: Tensor) -> Tensor:
-    """Two where k was acquired and -k was not, one where both were, with a ramp between them along each axis."""
-    full = mask.expand(*mask.shape[:2], *like.shape[-2:])
-    alone = (full & ~mirrored(full)).to(like.real.dtype)
-    # The ramp stays antisymmetric about the edge of the band, so that k and -k together still count twice.
-    weight = 1 + alone - mirrored(alone)
-    for dim in (-2, -1):
-        width = _ramp_width(alone, dim)
-        if width > 1:
-            weight = _smoothed(weight, width, dim)
-    return weight
+    """Two where k was acquired and -k was not, a ramp where both were: k and -k count two together.
 
-
-def _ramp_width(alone: Tensor, dim: int) -> int:
-    """Points of the ramp along an axis; 0 where nothing is missing along it."""
-    other = -1 if dim == -2 else -2
-    line = alone.amax(other).flatten(0, -2).amax(0) > 0
-    if not bool(line.any()) or bool(line.all()):
-        return 0
-    n = len(line)
-    places = line.nonzero()[:, 0] - n // 2
-    return int(RAMP * int(places.abs().min()))
-
-
-def _smoothed(weight: Tensor, width: int, dim: int) -> Tensor:
-    """Running mean over 2 width + 1 points; the edges are repeated."""
-    n = weight.shape[dim]
-    index = torch.arange(-width, n + width, device=weight.device).clamp(0, n - 1)
-    total = weight.index_select(dim, index).cumsum(dim)
-    zero = torch.zeros_like(total.narrow(dim, 0, 1))
-    total = torch.cat([zero, total], dim)
-    span = 2 * width + 1
-    smoothed: Tensor = (total.narrow(dim, span, n) - total.narrow(dim, 0, n)) / span
-    return smoothed
+    Along the axis that is the more lopsided.
+    """
+    full = mask.expand(*mask.shape[:2], *like.shape[-2:])[0, 0]
+    reaches = []
+    for axis, n in enumerate(full.shape):
+        places = full.any(1 - axis).nonzero()[:, 0] - n // 2
+        low, high = (-int(places[0]), int(places[-1])) if len(places) else (1, 1)
+        reaches.append((min(low, high) / max(low, high, 1), low, high, n))
+    _, low, high, n = min(reaches)
+    axis = reaches.index(min(reaches))
+    points = torch.arange(n, device=like.device) - n // 2
+    side, reach = (1 if high > low else -1), max(min(low, high), 1)
+    weight = 1 + side * (points / (reach + 1)).clamp(-1, 1)
+    if n % 2 == 0:
+        weight[0] = 1  # its own mirror image
+    weight = weight.to(like.real.dtype)
+    return weight[:, None] if axis == 0 else weight

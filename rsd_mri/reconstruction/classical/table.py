@@ -46,6 +46,10 @@ class Classical(Direct):
         return image
 
 
+class Movie(Classical):
+    """A method that sees all frames of a slice at once: the batch is time."""
+
+
 CLASSICAL: dict[str, Classical] = {
     method.name: method
     for method in (
@@ -53,6 +57,8 @@ CLASSICAL: dict[str, Classical] = {
         Classical("homodyne", "Homodyne", "partial Fourier: one side counted twice", "partial.homodyne"),
         Classical("pocs", "POCS", "partial Fourier: projections in turn", "partial.projections"),
         Classical("cg-sense", "CG-SENSE", "least squares with the coils alone", "methods.cg_sense"),
+        Movie("temporal-tv", "Temporal TV", "frames together, few changes in time", "temporal.temporal_variation"),
+        Movie("low-rank-sparse", "L+S", "frames together, low rank plus sparse", "temporal.low_rank_sparse"),
         Classical("tv", "Total variation", "smooth between edges", "methods.total_variation"),
         Classical("l1-wavelet", "L1-wavelet", "sparse in wavelets", "methods.l1_wavelet"),
     )
