@@ -11,9 +11,9 @@ from torch import Tensor
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.reconstruction.classical.methods import Value, default_regularisation, fista
 
-LOW_RANK, SPARSE = 0.03, 0.006
-"""Thresholds over the largest singular value and over the largest temporal frequency of the zero-filled movie."""
-IN_TIME = 2.0
+LOW_RANK, SPARSE = 0.03, 0.02
+"""Thresholds over the largest singular value and over the largest temporal frequency of the average over time."""
+IN_TIME = 3.0
 """Weight of the differences in time over that of total variation in space."""
 DUAL_STEPS = 10
 
@@ -49,7 +49,7 @@ def low_rank_sparse(
         Stop when the movie changes by less than this share of its norm.
     """
     right, gram, step = operator.adjoint(kspace), operator.gram, 1 / operator.norm_bound
-    movie = operator.gridded(kspace)
+    movie = _average(operator, kspace)
     changes = torch.zeros_like(movie)
     noise = float(torch.as_tensor(sigma).max())
     of_rank = max(low_rank * _largest(movie), noise * (len(movie) ** 0.5))
@@ -145,6 +145,14 @@ class TimeShrinkage:
             dual, t = new, t_new
         self.dual = dual
         return movie - _differences_adjoint(dual)
+
+
+def _average(operator: Sense, kspace: Tensor) -> Tensor:
+    """The image of the average over time, for every frame: what lines taken in turn have together."""
+    plain, acquired = operator.acquired(kspace)
+    masks = plain.mask.expand(len(kspace), -1, -1, -1)
+    mean = (acquired * masks).sum(0, keepdim=True) / masks.sum(0, keepdim=True).clamp_min(1)
+    return plain.with_mask(masks.any(0)).gridded(mean.expand_as(acquired))
 
 
 def _differences(movie: Tensor) -> Tensor:
