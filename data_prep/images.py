@@ -6,9 +6,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,22 @@ def read_images(source: str | Path, side: int | None) -> Images:
     return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in found])
 
 
-def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PreparedImages:
+    """What was stored."""
+
+    images: int
+    channels: int
+    side: int
+    """Of an image [pixels]."""
+    source: str
+    sha256: str
+    """Of the pixels."""
+    out: str
+    """The folder."""
+
+
+def prepare_images(source: str | Path, out: str | Path, side: int) -> PreparedImages:
     """Store pictures as `train` reads them: `images.npy` [item, channel, y, x] of bytes and a `manifest.json`.
 
     Parameters
@@ -84,11 +100,6 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, 
     side
         Of the stored images [pixels].
 
-    Returns
-    -------
-    dict
-        `images`, `channels`, `side`, `source`, `sha256` of the pixels, `out`.
-
     Raises
     ------
     InputError
@@ -97,14 +108,7 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, 
     source, out = Path(source), Path(out)
     images = read_images(source, side)
     digest = hashlib.sha256(images.tobytes()).hexdigest()
-    found = {
-        "images": len(images),
-        "channels": images.shape[1],
-        "side": side,
-        "source": source.name,
-        "sha256": digest,
-        "out": str(out),
-    }
+    found = PreparedImages(len(images), images.shape[1], side, source.name, digest, str(out))
     manifest = out / "manifest.json"
     if (out / PREPARED).is_file() and manifest.is_file():
         kept = json.loads(manifest.read_text(encoding="utf-8"))
@@ -114,7 +118,7 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> dict[str, 
     with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
         np.save(file, images)
     with written_whole(manifest) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
     return found
 
 

@@ -18,7 +18,7 @@ from rsd_mri.files import sha256
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps, spread
+from rsd_mri.preparation.quality import MAX_SLICES, evenly, picture_of_maps
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
 from rsd_mri.scan.answers import NONE, Answers
@@ -160,7 +160,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
 def _pictured(scan: Scan) -> set[int]:
     """Slices shown in the picture of the maps: few and evenly spread, of those that hold signal."""
     filled = [index for index, one in enumerate(scan.kspace) if one.any()]
-    return {filled[i] for i in spread(len(filled), MAX_SLICES)}
+    return {filled[i] for i in evenly(len(filled), MAX_SLICES)}
 
 
 def _slices(scan: Scan, settings: PrepSettings, statuses: list[SliceStatus]) -> Iterator[tuple[int, PreparedSlice]]:

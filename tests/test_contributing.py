@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from rsd_mri.bench import benches
 from rsd_mri.commands.bench import bench
+from rsd_mri.corruption import build as corruptions_built
 from rsd_mri.corruption import inpainting
 from rsd_mri.errors import InputError
 from rsd_mri.operators import sense_operator
@@ -73,13 +74,19 @@ def test_the_files_named_are_there():
         assert (ROOT / path).is_file() or path in OF_ITS_OWN, path
 
 
-def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen():
+def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen(monkeypatch):
     made = example("Add a corruption", corruptions, inpainting)
-    row = re.search(r"`LAWS` \| `(.*),`", section_of("Add a corruption"))[1]
+    row = re.search(r"`BUILDERS` \| `(.*),`", section_of("Add a corruption"))[1]
     ((settings, law),) = eval(f"{{{row}}}", made).items()  # noqa: S307 - our own text
     asked = build(settings, {"kind": "row-inpainting", "p": 0.4, "delta": 0.2}, "protocol")
     with pytest.raises(InputError, match="unknown key 'box' of row-inpainting; known keys: kind, sigma, p, delta"):
         build(settings, {"kind": "row-inpainting", "box": 4}, "protocol")
+    monkeypatch.setitem(corruptions_built.BUILDERS, settings, law)
+    undone = corruptions_built.restored("row-inpainting", {"sigma": "0.1"})
+    seen = torch.ones(40, 6, dtype=torch.bool)
+    seen[3] = False
+    operator, y = corruptions_built.corruption_from(undone, (3, 40, 6)).of_picture(torch.ones(3, 40, 6), seen)
+    assert torch.equal(operator.mask[0, 0], seen) and not y[:, :, 3].any()
     corruption = law(asked, (3, 40, 6), 0)
     keys = [(0, i) for i in range(50)]
     operator, _ = corruption.draw(keys)

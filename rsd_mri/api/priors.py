@@ -115,7 +115,7 @@ def train(
     InputError
         If there is no such protocol or data, or a value does not fit.
     """
-    stages = ("teacher", "generator", "all", "denoiser")
+    stages = ("teacher", "generator", "all", "denoiser", "reconstructor")
     if stage not in stages:
         raise InputError(f"stage {stage}: expected one of {', '.join(stages)}")
     base = protocol_for_acceleration(protocol) if isinstance(protocol, int | float) else protocol
@@ -177,7 +177,7 @@ def _that_generates(prior: Prior, network: str | None) -> Prior:
             return prior
         if (prior.path.parent / f"{kind}.safetensors").is_file():
             return priors.load_prior(prior.path.parent, kind)
-        if kind == "teacher" and prior.kind == "denoiser" and prior.protocol.denoiser.patch == 0:
+        if kind == "teacher" and prior.of_whole_images:
             return prior
     raise InputError(
         f"{prior.path}: holds a {prior.kind} and no {' or '.join(wanted)} lies beside it, so it cannot generate; "

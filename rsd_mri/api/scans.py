@@ -92,8 +92,8 @@ def simulate(
     size = (matrix, matrix)
     pattern = None
     if acceleration is not None:
-        law = MaskSettings(acceleration=acceleration, acs_lines=acs_lines)
-        pattern = draw_mask(law, size, generator(seed, 0, "mask"))
+        asked = MaskSettings(acceleration=acceleration, acs_lines=acs_lines)
+        pattern = draw_mask(asked, size, generator(seed, 0, "mask"))
     settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
     return simulate_scan(settings, seed, 0, contrast=contrast, plane=plane, fov=fov, pattern=pattern)
 

@@ -13,7 +13,7 @@ from data_prep.images import SOURCES
 from rsd_mri.bench.bench import CARD, write_json
 from rsd_mri.bench.cards import ComparisonCard
 from rsd_mri.datasets.images import scaled
-from rsd_mri.experiment.generated import enlarged, generate_sets, measured, seen
+from rsd_mri.experiment.generated import enlarged, generate_sets, in_teacher_space, measured
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
@@ -83,7 +83,9 @@ def compare_networks(
     large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
     rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
     if made.corruption.models_measurements:
-        rows += judge(seen(made.corruption, real), {**taught, "student": made.seen()}, space=SEEN)
+        rows += judge(
+            in_teacher_space(made.corruption, real), {**taught, "student": made.in_teacher_space()}, space=SEEN
+        )
     rows += judge(given, made.corrupted_again(), space=MEASURED)
     distance = {(row.space, row.name): row.frechet for row in rows}
 

@@ -4,12 +4,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsd_mri.bench.bench import About
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
+
+if TYPE_CHECKING:
+    from rsd_mri.rsd.linear import DistilledCases, LinearResult
 
 
 @checked
@@ -24,15 +27,11 @@ class LinearSettings:
 class LinearCard:
     """What was found, case by case."""
 
-    max_error: float
-    """The largest difference from a closed form."""
-    closed_forms: int
-    """How many cases have one."""
-    cases: Sequence[Mapping[str, Any]]
+    found: "DistilledCases"
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One case a row."""
-        return self.cases
+        return [one.as_dict() for one in self.found.cases]
 
     def lines(self) -> list[str]:
         """For each operator, student and rank the worst case."""
@@ -40,22 +39,27 @@ class LinearCard:
             f"{'operator':<10}{'student':<9}{'k':<5}{'cases':>6}{'min cos':>9}{'on range':>10}"
             f"{'max W2^2':>10}{'max error':>11}"
         ]
-        groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-        for row in self.cases:
-            student = "b=sigma^2" if row["matched"] else "b=0"
-            groups.setdefault((row["operator"], student, "r" if row["k"] == row["r"] else "2r"), []).append(row)
-        for (operator, student, rank), rows in groups.items():
-            errors = [row["error"] for row in rows if "error" in row]
+        groups: dict[tuple[str, str, str], list[LinearResult]] = {}
+        for one in self.found.cases:
+            case, student = one.case, "b=sigma^2" if one.case.matched else "b=0"
+            groups.setdefault((case.operator, student, "r" if case.k == case.r else "2r"), []).append(one.result)
+        for (operator, student, rank), results in groups.items():
+            errors = [one.error for one in results if one.error is not None]
             lines.append(
-                f"{operator:<10}{student:<10}{rank:<4}{len(rows):>6}{min(min(r['cosines']) for r in rows):>9.4f}"
-                f"{min(min(r['cosines_seen']) for r in rows):>10.4f}{max(r['w2_squared'] for r in rows):>10.4f}"
+                f"{operator:<10}{student:<10}{rank:<4}{len(results):>6}{min(min(r.cosines) for r in results):>9.4f}"
+                f"{min(min(r.cosines_seen) for r in results):>10.4f}{max(r.w2_squared for r in results):>10.4f}"
                 + (f"{max(errors):>11.1e}" if errors else f"{'-':>11}")
             )
-        return [*lines, f"largest difference from the closed forms: {self.max_error:.1e} ({self.closed_forms} cases)"]
+        worst, count = self.found.max_error, len(self.found.errors)
+        return [*lines, f"largest difference from the closed forms: {worst:.1e} ({count} cases)"]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"max_error": self.max_error, "closed_forms": self.closed_forms, "cases": list(self.cases)}
+        return {
+            "max_error": self.found.max_error,
+            "closed_forms": len(self.found.errors),
+            "cases": list(self.rows()),
+        }
 
 
 class LinearBench:
@@ -79,4 +83,4 @@ class LinearBench:
         from rsd_mri.rsd import linear
 
         cases = linear.mini_cases(settings.seed) if scale == "mini" else linear.linear_cases(seed=settings.seed)
-        return LinearCard(**linear.run_linear(cases, progress))
+        return LinearCard(linear.run_linear(cases, progress))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rsd_mri.bench.bench import About, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
-from rsd_mri.protocol.checked import Integer, NotNegative
+from rsd_mri.protocol.checked import Integer, NotNegative, Positive
 
 if TYPE_CHECKING:
     from rsd_mri.bench.reconstructions import ReconCard
@@ -28,6 +28,10 @@ class ReconSettings:
     """Run folder or weights, instead of the package's prior."""
     rival_minutes: NotNegative = 2.0
     """Minutes of training for deepinv's unrolled network; 0 leaves it out."""
+    accelerations: tuple[Positive, ...] = (2.0, 4.0, 6.0, 8.0)
+    """How much the scans are undersampled."""
+    methods: tuple[str, ...] = ()
+    """Only these rows of ours, and no other libraries: [posterior, tv]. All where empty."""
 
 
 class ReconBench:
@@ -57,10 +61,18 @@ class ReconBench:
         )
         prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
         rivals, said = [], ""
-        if settings.rival_minutes > 0:
+        if settings.rival_minutes > 0 and not settings.methods:
             rival, said = reconstructions.rival_for(out, size, settings.rival_minutes, settings.seed, progress)
             rivals = [rival]
-        found = reconstructions.run_recon_bench(scans, prior, seed=settings.seed, progress=progress, rivals=rivals)
+        found = reconstructions.run_recon_bench(
+            scans,
+            prior,
+            seed=settings.seed,
+            progress=progress,
+            accelerations=settings.accelerations,
+            rivals=rivals,
+            only=settings.methods,
+        )
         card = reconstructions.ReconCard(
             tuple(found),
             out / "recon.md",

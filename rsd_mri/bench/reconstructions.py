@@ -18,7 +18,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.bench.measuring import measured
 from rsd_mri.bench.peers import Peer, all_peers
 from rsd_mri.bench.rival import rival_of
-from rsd_mri.errors import InputError
+from rsd_mri.errors import InputError, alike
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import nmse, psnr, ssim
@@ -30,6 +30,7 @@ from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.intervals import full_image, undersampled
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import METHODS, Method, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -101,6 +102,7 @@ def run_recon_bench(
     progress: Progress = SILENT,
     accelerations: Sequence[float] = ACCELERATIONS,
     rivals: Sequence[Peer] = (),
+    only: Sequence[str] = (),
 ) -> list[Result]:
     """Reconstruct every scan by every method at every acceleration.
 
@@ -120,17 +122,28 @@ def run_recon_bench(
         The masks'.
     rivals
         Learned methods of other libraries.
+    only
+        Names of our rows, where not all are wanted; there are then none of other libraries.
 
     Returns
     -------
     list of Result
         In the order of the table.
+
+    Raises
+    ------
+    InputError
+        If one of the names is that of no row.
     """
     ours = {name: method_of(name, prior, samples=1) for name in reversed(METHODS)}
     ours[f"posterior, mean of {samples}"] = method_of("posterior", prior, samples=samples)
     ours["posterior, few-step"] = method_of("posterior", prior, SAMPLERS["few-step"], 1)
     rows: dict[tuple[float, str], list[Result]] = {}
-    peers = [*all_peers(), *rivals]
+    unknown = next((name for name in only if name not in ours), None)
+    if unknown is not None:
+        raise InputError(f"methods {unknown}: expected some of {', '.join(ours)}{alike(unknown, list(ours))}")
+    ours = {name: method for name, method in ours.items() if not only or name in only}
+    peers = [] if only else [*all_peers(), *rivals]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
         for scan, target in scans:
@@ -184,7 +197,7 @@ def _ours(
     def call() -> Tensor:
         several = len(method.candidates()) > 1
         chosen = settle(method, one, scan, seed, CPU).method if several else method
-        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0]
+        return run_method(chosen, [one], scan, index, seed, Batches(1, method.samples, 0))[0].images
 
     images, seconds, peak = measured(call)
     return _judged(name, acceleration, one, images, truth, seconds, peak)
@@ -214,7 +227,7 @@ def _judged(
     seconds: float,
     peak: float | None,
 ) -> Result:
-    pair = truth[None], finish(one, images, seconds).magnitude[None]
+    pair = truth[None], finish(one, Made(images), seconds).magnitude[None]
     return Result(acceleration, name, psnr(*pair), ssim(*pair), nmse(*pair), seconds, peak)
 
 

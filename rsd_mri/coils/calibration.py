@@ -122,7 +122,7 @@ def white_mixing(
     unit = np.eye(scan.n_coils, dtype=np.complex128)
     whiten, unwhiten = (unit, unit) if covariance is None else whitening_matrix(covariance)
     size = (min(WINDOW, scan.size[0]), min(WINDOW, scan.size[1]))
-    acquired = centre(scan.kspace, size) * _window(scan.mask, size)
+    acquired = np.stack([centre(np.asarray(one), size) for one in scan.kspace]) * _window(scan.mask, size)
     compress, _ = compression_matrix(np.einsum("vc,scyx->svyx", whiten, acquired), virtual_coils)
     return compress @ whiten, unwhiten @ compress.conj().T
 

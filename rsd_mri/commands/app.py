@@ -134,8 +134,8 @@ def prep(
                 raise InputError(f"{source}: no such file or folder. {advice}")
             target = out or source.with_name(source.name.split(".")[0] + "-prepared")
             found = prepare_images(existing(source, "file or folder"), target, chosen.data.matrix)
-            line = f"{found['images']} images of {found['side']}x{found['side']} pixels in {found['out']}"
-            result([line], found, json)
+            line = f"{found.images} images of {found.side}x{found.side} pixels in {found.out}"
+            result([line], asdict(found), json)
             return
         from data_prep import prepare_folder
 

@@ -134,7 +134,8 @@ def table_of_cards(
     Example: rsd-mri bench table bench-*/card.json
     """
     with refusing():
-        from rsd_mri.bench.cards import read_card, shipped_cards, shipped_tables, tables
+        from rsd_mri.bench.cards import read_card
+        from rsd_mri.bench.tables import shipped_cards, shipped_tables, tables
 
         found = [read_card(path) for path in cards or shipped_cards()]
         lines = tables(found) if cards else shipped_tables()

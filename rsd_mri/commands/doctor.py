@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -44,75 +45,109 @@ def doctor(json: JsonOption = False) -> None:
     Example: rsd-mri doctor --json
     """
     found = examination()
-    result([*describe(found), NOT_FOR_DIAGNOSTIC_USE], found, json)
+    result([*found.lines(), NOT_FOR_DIAGNOSTIC_USE], found.as_dict(), json)
 
 
-def examination() -> dict[str, Any]:
-    """Look around.
+@dataclass(frozen=True)
+class Device:
+    """What there may be to compute on."""
 
-    Returns
-    -------
-    dict
-        `version`, `python`, `system`, `libraries` (name to version, None where missing), `devices` (a list of `name`,
-        `usable`, `memory_bytes`, `detail`), `memory_bytes` and `memory_free_bytes` of the machine (None where unknown),
-        `cpus`, `threads`, `prior` (the package's, or None), and `missing` (a list of `part`, `for`, `install`).
-    """
+    name: str
+    usable: bool
+    memory_bytes: int | None
+    detail: str
+
+    def line(self) -> str:
+        """For a person."""
+        size = "" if self.memory_bytes is None else f", {_gib(self.memory_bytes)}"
+        return f"{self.name}: {'yes' if self.usable else 'no'} ({self.detail}{size})"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An optional part that is not there."""
+
+    part: str
+    use: str
+    install: str
+    """How to get it."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found; None where it is not known or not there."""
+
+    version: str
+    python: str
+    system: str
+    libraries: dict[str, str | None]
+    """Name to version."""
+    devices: list[Device]
+    cpus: int | None
+    threads: int
+    memory_bytes: int | None
+    """Of the machine."""
+    memory_free_bytes: int
+    prior: str | None
+    """The package's."""
+    missing: list[Missing]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        parts = [{"part": one.part, "for": one.use, "install": one.install} for one in self.missing]
+        return {**asdict(self), "missing": parts, "not_for_diagnostic_use": True}
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        libraries = [f"{name} {version or 'MISSING'}" for name, version in self.libraries.items()]
+        whole = "" if self.memory_bytes is None else f" of {_gib(self.memory_bytes)}"
+        lines = [
+            f"rsd-mri {self.version}, Python {self.python}, {self.system}",
+            f"libraries: {', '.join(libraries)}",
+            f"memory: {_gib(self.memory_free_bytes)}{whole} free; {self.cpus} CPUs, {self.threads} used by a process",
+            *(device.line() for device in self.devices),
+            f"prior: {self.prior or 'none comes with this installation; give recon --prior RUN'}",
+        ]
+        if not all(self.libraries.values()):
+            lines.append("a library is MISSING: install again with  pip install --force-reinstall rsd-mri")
+        lines += [f"optional, not installed: {one.part} ({one.use}): {one.install}" for one in self.missing]
+        return lines if self.missing else [*lines, "every optional part is installed"]
+
+
+def examination() -> Examination:
+    """Look around."""
     from rsd_mri.priors import RECONSTRUCTION
     from rsd_mri.reconstruction.memory import free_bytes
 
-    devices, threads = _devices()
+    devices = _devices()
     import torch
 
-    return {
-        "version": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "libraries": {name: _version(name) for name in LIBRARIES},
-        "devices": devices,
-        "cpus": os.cpu_count(),
-        "threads": threads,
-        "memory_bytes": _memory(),
-        "memory_free_bytes": free_bytes(torch.device("cpu")),
-        "prior": str(RECONSTRUCTION) if RECONSTRUCTION.is_dir() else None,
-        "missing": missing(EXTRAS, PROGRAMS),
-        "not_for_diagnostic_use": True,
-    }
+    return Examination(
+        version=__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        libraries={name: _version(name) for name in LIBRARIES},
+        devices=devices,
+        cpus=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        memory_bytes=_memory(),
+        memory_free_bytes=free_bytes(torch.device("cpu")),
+        prior=str(RECONSTRUCTION) if RECONSTRUCTION.is_dir() else None,
+        missing=missing(EXTRAS, PROGRAMS),
+    )
 
 
-def describe(found: dict[str, Any]) -> list[str]:
-    """Say it to a person."""
-    libraries = [f"{name} {version or 'MISSING'}" for name, version in found["libraries"].items()]
-    memory, free = found["memory_bytes"], found["memory_free_bytes"]
-    whole = "" if memory is None else f" of {_gib(memory)}"
-    lines = [
-        f"rsd-mri {found['version']}, Python {found['python']}, {found['system']}",
-        f"libraries: {', '.join(libraries)}",
-        f"memory: {_gib(free)}{whole} free; {found['cpus']} CPUs, {found['threads']} used by a process",
-    ]
-    for device in found["devices"]:
-        size = "" if device["memory_bytes"] is None else f", {_gib(device['memory_bytes'])}"
-        lines.append(f"{device['name']}: {'yes' if device['usable'] else 'no'} ({device['detail']}{size})")
-    lines.append(f"prior: {found['prior'] or 'none comes with this installation; give recon --prior RUN'}")
-    if not all(found["libraries"].values()):
-        lines.append("a library is MISSING: install again with  pip install --force-reinstall rsd-mri")
-    for part in found["missing"]:
-        lines.append(f"optional, not installed: {part['part']} ({part['for']}): {part['install']}")
-    if not found["missing"]:
-        lines.append("every optional part is installed")
-    return lines
-
-
-def missing(extras: dict[str, tuple[str, tuple[str, ...]]], programs: dict[str, str]) -> list[dict[str, str]]:
+def missing(extras: dict[str, tuple[str, tuple[str, ...]]], programs: dict[str, str]) -> list[Missing]:
     """Optional parts that are not there, and how to get them."""
     parts = [
-        {"part": name, "for": use, "install": f'pip install "rsd-mri[{name}]"'}
+        Missing(name, use, f'pip install "rsd-mri[{name}]"')
         for name, (use, modules) in extras.items()
         if not _all_there(modules)
     ]
     for name, use in programs.items():
         if shutil.which(name) is None:
             what, _, where = use.partition("; ")
-            parts.append({"part": name, "for": what, "install": f"apt install {name}, or {where}"})
+            parts.append(Missing(name, what, f"apt install {name}, or {where}"))
     return parts
 
 
@@ -127,27 +162,23 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _devices() -> tuple[list[dict[str, Any]], int]:
-    """CPU, CUDA and MPS as torch sees them, and the number of threads it takes."""
+def _devices() -> list[Device]:
+    """CPU, CUDA and MPS as torch sees them."""
     import torch
 
-    devices: list[dict[str, Any]] = [_device("cpu", True, _memory(), platform.processor() or platform.machine())]
+    devices = [Device("cpu", True, _memory(), platform.processor() or platform.machine())]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             found = torch.cuda.get_device_properties(index)
-            devices.append(_device(f"cuda:{index}", True, found.total_memory, found.name))
+            devices.append(Device(f"cuda:{index}", True, found.total_memory, found.name))
     else:
         built = torch.version.cuda is not None
         why = "no NVIDIA GPU or no driver found" if built else "this torch is built without CUDA"
-        devices.append(_device("cuda", False, None, why))
+        devices.append(Device("cuda", False, None, why))
     if sys.platform == "darwin":
         there = torch.backends.mps.is_available()
-        devices.append(_device("mps", there, None, "--device mps" if there else "not available to this torch"))
-    return devices, torch.get_num_threads()
-
-
-def _device(name: str, usable: bool, memory: int | None, detail: str) -> dict[str, Any]:
-    return {"name": name, "usable": usable, "memory_bytes": memory, "detail": detail}
+        devices.append(Device("mps", there, None, "--device mps" if there else "not available to this torch"))
+    return devices
 
 
 def _memory() -> int | None:

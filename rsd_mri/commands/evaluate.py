@@ -29,6 +29,14 @@ def evaluate(
         ),
     ] = None,
     lpips: Annotated[bool, typer.Option("--lpips", help="Also LPIPS of image by image, in their order.")] = False,
+    likeness: Annotated[
+        bool,
+        typer.Option("--likeness", help="Also whether a classifier tells the sets apart, and what is never generated."),
+    ] = False,
+    training: Annotated[
+        Optional[Path],
+        typer.Option(help="Images of the training, as for --reference: also whether the generated ones are copies."),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
@@ -50,7 +58,20 @@ def evaluate(
             lines = [f"{k} {getattr(found, k):.6g}" for k in METRICS]
             result([*lines, NOT_FOR_DIAGNOSTIC_USE], asdict(found), json)
         elif reference is not None:
-            _sets(targets, existing(reference, "file or folder"), features, lpips, batch, device, seed, json)
+            if training is not None:
+                existing(training, "file or folder")
+            _sets(
+                targets,
+                existing(reference, "file or folder"),
+                features,
+                lpips,
+                likeness or training is not None,
+                training,
+                batch,
+                device,
+                seed,
+                json,
+            )
 
 
 def _sets(
@@ -58,6 +79,8 @@ def _sets(
     reference: Path,
     features: str | None,
     lpips: bool,
+    alike: bool,
+    training: Path | None,
     batch: int,
     device: Device,
     seed: int,
@@ -81,4 +104,13 @@ def _sets(
     if lpips:
         found = replace(found, figures={**found.figures, "lpips": perceptual_distance(images, real, where)})
     values = {**found.as_dict(), "generated": str(generated), "reference": str(reference), "seed": seed}
-    result([*found.lines(), NOT_FOR_DIAGNOSTIC_USE], values, json)
+    lines = found.lines()
+    if alike:
+        from rsd_mri.metrics.likeness import likeness
+
+        known = None if training is None else read_set(training)
+        if known is not None and known.shape[1:] != images.shape[1:]:
+            raise InputError(f"{training}: images of another size than those of {generated}; bring them to one")
+        like = likeness(images, real, known, seed)
+        lines, values = [*lines, *like.lines()], {**values, "likeness": like.as_dict()}
+    result([*lines, NOT_FOR_DIAGNOSTIC_USE], values, json)

@@ -20,6 +20,7 @@ class StageName(str, Enum):
     generator = "generator"
     all = "all"
     denoiser = "denoiser"
+    reconstructor = "reconstructor"
 
 
 class PrecisionName(str, Enum):
@@ -36,11 +37,15 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("run"),
     protocol: ProtocolOption = None,
     stage: Annotated[
-        StageName, typer.Option(help="What to train; all: teacher and generator; denoiser: the reconstruction prior.")
+        StageName,
+        typer.Option(
+            help="What to train; all: teacher and generator; denoiser: the reconstruction prior; reconstructor: its "
+            "network of few calls."
+        ),
     ] = StageName.all,
     start: Annotated[
         Optional[Path],
-        typer.Option("--from", help="Run folder or weights that a new teacher or denoiser starts from; else random."),
+        typer.Option("--from", help="Run folder or weights that a new network starts from; else random."),
     ] = None,
     images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of continuing.")] = False,
@@ -82,7 +87,9 @@ def train(
         chosen = protocol_of(protocol, accel, assignments)
         changes = {} if seed is None else {"seed": str(seed)}
         if images is not None:
-            changes |= {f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser")}
+            changes |= {
+                f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser", "reconstructor")
+            }
         chosen = chosen.with_values(changes)
         options = TrainOptions(
             stage.value,

@@ -142,6 +142,28 @@ class Corruption(ABC):
         grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 
+    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
+        """A of one picture that is there, and its data y.
+
+        Parameters
+        ----------
+        picture
+            [channel, y, x].
+        seen
+            [y, x]: where something is hidden, true where nothing is; to be found in the picture where not given.
+
+        Returns
+        -------
+        operator, y
+            y is [1, ...].
+
+        Raises
+        ------
+        InputError
+            If the picture and what is seen of it do not fit.
+        """
+        return self.draw([("picture",)])[0], picture[None]
+
     def picture(self, images: Tensor) -> Tensor:
         """Pictures to look at: magnitudes of complex images, 0 to 1 from real ones in [-1, 1].
 

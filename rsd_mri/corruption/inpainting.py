@@ -64,6 +64,20 @@ class Inpainting(Corruption):
         data = super().observe(images, keys)
         return replace(data, y=data.operator.forward(data.y))
 
+    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
+        """The mask of what is seen: the pixels that are not black, where it is not given."""
+        seen = (picture > -1).any(0) if seen is None else seen
+        if seen.shape != picture.shape[1:]:
+            height, width = picture.shape[1:]
+            raise InputError(
+                f"the mask has {seen.shape[0]}x{seen.shape[1]} pixels, the picture {height}x{width}; give one of its "
+                "size"
+            )
+        if not bool(seen.any()):
+            raise InputError("the mask hides every pixel; white is what is seen")
+        operator = PixelMask(seen[None, None]).to(picture.device)
+        return operator, operator.forward(picture[None])
+
 
 class RandomInpainting(Inpainting):
     """Every pixel is hidden with probability p, whatever its neighbours.

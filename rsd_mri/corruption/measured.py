@@ -67,6 +67,10 @@ class Measured(Corruption):
         """The identity: nothing of a measurement is hidden from the teacher."""
         return operator
 
+    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
+        """A itself."""
+        return self.degradation, picture[None]
+
     def to_teacher(self, images: Tensor) -> Tensor:
         """Apply A, differentiably."""
         return self.degradation.to(images.device).forward(images)

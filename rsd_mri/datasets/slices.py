@@ -82,7 +82,7 @@ class UndersampledSlices:
         digest = hashlib.sha256("".join(slices.items[i] for i in self._order).encode())
         self.identity = digest.hexdigest()
         first = slices[self._order[0]]["kspace"]
-        self.law = mask
+        self.mask_settings = mask
         self._cache: dict[int, tuple[Tensor, Tensor, Tensor, float, str]] = {}
         self._cacheable = len(kept) * 2 * first.nbytes < CACHE_BYTES
         chosen = np.linspace(0, len(kept) - 1, min(BANK_CASES, len(kept))).round().astype(int)
@@ -118,8 +118,8 @@ class UndersampledSlices:
         csm = torch.from_numpy(np.ascontiguousarray(one["csm"] if one["csm"].ndim == 3 else one["csm"][0]))
         mask = torch.from_numpy(np.ascontiguousarray(one["mask"]))
         if bool(mask.all()):
-            law = generator(self.seed, str(one.get("slice", item)), "acquisition")
-            mask = draw_mask(self.law, (self.size[0], self.size[1]), law).mask
+            rng = generator(self.seed, str(one.get("slice", item)), "acquisition")
+            mask = draw_mask(self.mask_settings, (self.size[0], self.size[1]), rng).mask
         mask = mask[None] if mask.ndim == 1 else mask
         kspace = torch.where(mask, kspace, torch.zeros((), dtype=kspace.dtype))
         case = (kspace, csm, mask, float(one["sigma"]), item)

@@ -39,13 +39,13 @@ class GeneratedSets:
     student_seconds: float
     """Per image, network and sampler only."""
 
-    def seen(self) -> NDArray[Any]:
+    def in_teacher_space(self) -> NDArray[Any]:
         """The student's images in the teacher's space."""
-        return seen(self.corruption, self.student)
+        return in_teacher_space(self.corruption, self.student)
 
     def corrupted_again(self) -> dict[str, NDArray[Any]]:
         """A^H y of every set, corrupted by operators and noise that no network was told of."""
-        sets = {**self.taught, "student": self.seen()}
+        sets = {**self.taught, "student": self.in_teacher_space()}
         return {name: _observed(self.corruption, images, self.keys) for name, images in sets.items()}
 
 
@@ -70,19 +70,19 @@ def generate_sets(
         Images at a time.
     """
     teacher, student = (load_prior(run, kind).to(device) for kind in (protocol.distillation.teacher, "generator"))
-    corruption, law = load_corruption(run, student), data_corruption(run, student)
+    own, corruption = load_corruption(run, student), data_corruption(run, student)
     keys: list[Key] = [(protocol.seed, "compare", i) for i in range(count)]
-    sigma = float(law.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
-    full, truncated, teacher_seconds = _sample_teacher(teacher, corruption, keys, sigma, batch, progress)
+    sigma = float(corruption.draw(keys[: min(count, 64)])[1].median()) or TRUNCATED_AT
+    full, truncated, teacher_seconds = _sample_teacher(teacher, own, keys, sigma, batch, progress)
     made, seconds = timed(
-        lambda part: sample_generator(student.denoiser, corruption, part, protocol.distillation.sigma_init),
+        lambda part: sample_generator(student.denoiser, own, part, protocol.distillation.sigma_init),
         keys,
         batch,
         device,
         progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
-    return GeneratedSets(taught, made, law, keys, sigma, teacher_seconds, seconds)
+    return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
 
 
 def measured(data: Data, count: int) -> NDArray[Any]:
@@ -102,7 +102,7 @@ def enlarged(images: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return interpolate(torch.from_numpy(images), size, mode="bicubic", align_corners=False).numpy()
 
 
-def seen(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
+def in_teacher_space(corruption: Corruption, images: NDArray[Any]) -> NDArray[Any]:
     """Images in the teacher's space."""
     return np.asarray(corruption.to_teacher(torch.from_numpy(images).to(corruption.dtype)).numpy())
 

@@ -24,6 +24,7 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
+from rsd_mri.experiment.reconstructing import reconstructor_run
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
@@ -121,8 +122,10 @@ def _train_run(
     first = fabric.is_global_zero
     rounds: Trained | None = None
     if protocol.corruption.kind != "undersampling":
-        if options.stage == "denoiser":
-            raise InputError("--stage denoiser makes the prior of MRI reconstruction; its protocol must be one of MRI")
+        if options.stage in ("denoiser", "reconstructor"):
+            raise InputError(
+                f"--stage {options.stage} makes networks of MRI reconstruction; its protocol must be one of MRI"
+            )
         pictures = corrupted_images(protocol, data)
         protocol = settled(protocol, pictures)
         source = protocol.data.source if data is None else data.name
@@ -134,6 +137,10 @@ def _train_run(
             simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
         fabric.barrier()
         data = out / "simulated-prepared"
+    if options.stage == "reconstructor":
+        whole = measured_slices(replace(protocol, data=replace(protocol.data, crop=0)), PreparedDataset(data))
+        said = replace(described(whole), data=data.name, matrix=whole.size)
+        return reconstructor_run(whole, protocol, out, options, progress, said, fabric)
     if options.stage == "denoiser" or (options.stage == "all" and protocol.distillation.teacher == "denoiser"):
         clock = Clock(options)
         timed = clock.share(1 if options.stage == "denoiser" else 2)

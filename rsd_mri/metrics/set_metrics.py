@@ -138,8 +138,8 @@ def block_kernel_distance(real: NDArray[Any], fake: NDArray[Any], seed: int = 0)
     rng = np.random.default_rng(seed)
     order = [rng.permutation(len(f))[: blocks * size].reshape(blocks, size) for f in (real, fake)]
     values = [kernel_distance(real[r], fake[f]) for r, f in zip(*order, strict=True)]
-    spread = NORMAL_95 * float(np.std(values, ddof=1)) / blocks**0.5
-    return Figure(float(np.mean(values)), spread, f"{blocks} blocks of {size}")
+    interval = NORMAL_95 * float(np.std(values, ddof=1)) / blocks**0.5
+    return Figure(float(np.mean(values)), interval, f"{blocks} blocks of {size}")
 
 
 def inception_score(logits: NDArray[Any], seed: int = 0, parts: int = 10) -> Figure:
@@ -155,8 +155,8 @@ def inception_score(logits: NDArray[Any], seed: int = 0, parts: int = 10) -> Fig
     except ImportError as error:
         raise InputError(f"the Inception score needs torch-fidelity: {INSTALL}") from error
     found = isc_features_to_metric(torch.from_numpy(logits), splits=parts, rng_seed=seed)
-    spread = NORMAL_95 * found["inception_score_std"] / (parts - 1) ** 0.5
-    return Figure(found["inception_score_mean"], spread, f"{parts} parts")
+    interval = NORMAL_95 * found["inception_score_std"] / (parts - 1) ** 0.5
+    return Figure(found["inception_score_mean"], interval, f"{parts} parts")
 
 
 def perceptual_distance(images: NDArray[np.uint8], reference: NDArray[np.uint8], device: torch.device) -> Figure:

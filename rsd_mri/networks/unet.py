@@ -34,6 +34,11 @@ class UNet(nn.Module):
     sampling_features
         Length of the vector that describes the sampling of k-space (`corruption.sampling_features`), 0 for
         none; it joins the noise-level embedding.
+    outputs
+        Channels of what is predicted; those of the image where not given.
+    maps
+        Real maps that are predicted beside the image, from the magnitudes of the last features: `with_maps` gives
+        them. A global phase of the input does not change them.
     checkpointing
         Compute the blocks once more in the backward pass instead of keeping their features: less memory, about a
         third more time, the same gradients. Also an attribute, which may be changed at any time.
@@ -46,6 +51,8 @@ class UNet(nn.Module):
         condition_channels: int = 0,
         sampling_features: int = 0,
         *,
+        outputs: int | None = None,
+        maps: int = 0,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -94,7 +101,8 @@ class UNet(nn.Module):
             if level:
                 self.up.append(Upsample())
         self.last_act = (ComplexNormAct if self.is_complex else RealNormAct)(width)
-        self.last = plain(width, channels * folded, gain=1e-4)
+        self.last = plain(width, (outputs or channels) * folded, gain=1e-4)
+        self.maps = RealConv2d(width, maps * folded, gain=1e-4) if maps else None
 
     def _block(self, embedding: int, inputs: int, outputs: int, level: int) -> "Block":
         attends = level in self.settings.attention
@@ -104,6 +112,30 @@ class UNet(nn.Module):
         self, x: Tensor, noise: Tensor, condition: Tensor | None = None, sampling: Tensor | None = None
     ) -> Tensor:
         """Predict from a scaled noisy image.
+
+        The parameters are those of `features`.
+        """
+        h = self.features(x, noise, condition, sampling)
+        return self._unfolded(self.last(h), x)
+
+    def with_maps(self, x: Tensor, noise: Tensor, sampling: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Predict the image and the real maps beside it, [batch, map, y, x]."""
+        if self.maps is None:
+            raise ValueError("this network predicts no maps")
+        h = self.features(x, noise, None, sampling)
+        size = h
+        if self.is_complex:
+            real, imag = h.float().chunk(2, dim=1)
+            size = (1 + real.square() + imag.square()).log()
+        return self._unfolded(self.last(h), x), self._unfolded(self.maps(size), x)
+
+    def _unfolded(self, h: Tensor, like: Tensor) -> Tensor:
+        return F.pixel_shuffle(h, self.settings.fold)[..., : like.shape[-2], : like.shape[-1]]
+
+    def features(
+        self, x: Tensor, noise: Tensor, condition: Tensor | None = None, sampling: Tensor | None = None
+    ) -> Tensor:
+        """Last features, normalised, on folded pixels.
 
         Parameters
         ----------
@@ -154,8 +186,8 @@ class UNet(nn.Module):
         h = run(self.middle, embedded, h)
         for layer in self.up:
             h = run(layer, embedded, h) if isinstance(layer, Upsample) else run(layer, embedded, h, skips.pop())
-        out = F.pixel_shuffle(self.last(self.last_act(h)), fold)
-        return out[..., :height, :width]
+        last: Tensor = self.last_act(h)
+        return last
 
     def _run(self, layer: nn.Module, embedded: Tensor, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """One layer; joining the skip here lets a checkpoint keep the parts, which others keep too."""

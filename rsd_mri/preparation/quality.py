@@ -49,7 +49,7 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     return np.sqrt((np.abs(left) ** 2).sum(axis=0)), share
 
 
-def spread(n: int, count: int) -> NDArray[np.int64]:
+def evenly(n: int, count: int) -> NDArray[np.int64]:
     """Return at most `count` whole numbers, evenly spread from 0 to n - 1."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
@@ -82,7 +82,7 @@ def picture_of_maps(
     """
     if not slices:
         raise InputError(f"{path}: a picture of the coil maps needs at least one prepared slice")
-    shown = spread(len(slices), MAX_SLICES)
+    shown = evenly(len(slices), MAX_SLICES)
     names = range(len(slices)) if indices is None else indices
     rows = [_panels(slices[index], f"slice {names[index]}") for index in shown]
     readout, phase = rows[0][0][1].shape[:2]

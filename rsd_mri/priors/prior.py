@@ -64,6 +64,16 @@ class Prior:
     teacher: "Prior | None" = None
     """Of a denoiser: the teacher of its run, which restores a scan under its own mask in one call."""
 
+    @property
+    def in_one_call(self) -> bool:
+        """Whether it makes an image of noise in one call: it then restores none."""
+        return self.kind == "generator"
+
+    @property
+    def of_whole_images(self) -> bool:
+        """Whether it knows whole images, edges and all, and not patches or measurements of them."""
+        return self.kind == "denoiser" and self.protocol.denoiser.patch == 0
+
     def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
         """In another process it is read from its file, once for all jobs."""
         return _again, (self.path, self.kind, self.sha256, self.teacher)

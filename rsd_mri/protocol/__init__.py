@@ -24,5 +24,6 @@ from rsd_mri.protocol.settings import MaskSettings as MaskSettings
 from rsd_mri.protocol.settings import MonitorSettings as MonitorSettings
 from rsd_mri.protocol.settings import NetworkSettings as NetworkSettings
 from rsd_mri.protocol.settings import PrepSettings as PrepSettings
+from rsd_mri.protocol.settings import ReconstructorSettings as ReconstructorSettings
 from rsd_mri.protocol.settings import SamplerSettings as SamplerSettings
 from rsd_mri.protocol.settings import TeacherSettings as TeacherSettings

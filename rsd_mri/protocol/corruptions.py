@@ -1,6 +1,6 @@
 """What stands between the images and the data: one class of settings a corruption, chosen by its `kind`."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -26,6 +26,15 @@ class OfImages:
     sigma: NotNegative = 0.0
     """Standard deviation of the noise."""
 
+    restored_as: ClassVar[str | None] = ""
+    """Name by which `restore` undoes it in one picture, where not its kind; None where the settings say too little."""
+    drawn: ClassVar[tuple[str, ...]] = ()
+    """Settings that only say how it is drawn: of a picture that is there they say nothing."""
+
+    def image_shape(self, data_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape (channel, y, x) of the images behind data of a shape."""
+        return data_shape
+
 
 @checked
 class NoiseSettings(OfImages):
@@ -44,6 +53,9 @@ class RandomInpaintingSettings(OfImages):
     delta: Part = 0.1
     """Probability that further corruption hides a pixel that was seen."""
 
+    restored_as: ClassVar[str | None] = "inpainting"
+    drawn: ClassVar[tuple[str, ...]] = ("p", "delta")
+
 
 @checked
 class BoxInpaintingSettings(OfImages):
@@ -52,6 +64,8 @@ class BoxInpaintingSettings(OfImages):
     kind: Literal["box-inpainting"] = "box-inpainting"
     box: Count = 16
     """Side of the hidden box, and of the one that further corruption hides [pixels]."""
+
+    restored_as: ClassVar[str | None] = None  # the pixels are seen to be hidden, whatever hid them
 
 
 @checked
@@ -73,6 +87,8 @@ class MotionBlurSettings(OfImages):
     kernel_size: Odd = 9
     """Width of the kernel [pixels]."""
 
+    restored_as: ClassVar[str | None] = None  # nobody knows the path
+
 
 @checked
 class SuperResolutionSettings(OfImages):
@@ -81,6 +97,11 @@ class SuperResolutionSettings(OfImages):
     kind: Literal["super-resolution"] = "super-resolution"
     factor: Count = 2
     """How many times smaller the data are."""
+
+    def image_shape(self, data_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """So many times larger."""
+        channels, height, width = data_shape
+        return channels, height * self.factor, width * self.factor
 
 
 ImageCorruptionSettings: TypeAlias = (

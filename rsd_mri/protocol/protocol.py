@@ -20,6 +20,7 @@ from rsd_mri.protocol.settings import (
     MonitorSettings,
     NetworkSettings,
     PrepSettings,
+    ReconstructorSettings,
     SamplerSettings,
     TeacherSettings,
 )
@@ -50,6 +51,7 @@ class Protocol:
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+    reconstructor: ReconstructorSettings = field(default_factory=ReconstructorSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
 
@@ -88,6 +90,8 @@ class Protocol:
         later, where they change nothing: their runs continue.
         """
         values = _plain(self)
+        if self.reconstructor == ReconstructorSettings():
+            del values["reconstructor"]
         values["corruption"] = {**EARLIER, **values["corruption"]}
         for part, settings in LATER.items():
             for name, before in settings.items():

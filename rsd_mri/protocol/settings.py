@@ -216,6 +216,49 @@ class DenoiserSettings:
 
 
 @checked
+class ReconstructorSettings:
+    """The unrolled network that reconstructs in a few calls, trained on restored training scans seen again.
+
+    It begins as the denoiser that restored them and learns through its data steps.
+    """
+
+    images: Whole = 40_000
+    """Training length [scans seen]."""
+    batch: Count = 4
+    learning_rate: NotNegative = 4.0e-4
+    warmup: Whole = 400
+    """Linear learning-rate ramp [scans]."""
+    cooldown: Whole = 20_000
+    """Linear fall of the learning rate to zero over the last of them [scans]."""
+    ema_halflife: Whole = 1_500
+    grad_clip: NotNegative = 1.0
+    calls: Count = 2
+    """Network calls of a reconstruction."""
+    iterations: Count = 6
+    """Of conjugate gradients in the data step after each call."""
+    rows: Count = 48
+    """Rows of the bands that stand for scans with masks of lines [pixels]."""
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (128, 160, 192)
+    """Their phase encodings."""
+    point_rows: Count = 88
+    """Side of the squares that stand for scans with patterns of points [pixels]."""
+    accelerations: tuple[Positive, Positive] = (1.8, 8.5)
+    """Lowest and highest, drawn evenly in the logarithm."""
+    noise: tuple[Positive, Positive] = (0.004, 0.05)
+    """Lowest and highest noise level [prepared units], drawn evenly in the logarithm."""
+    map_error: tuple[Positive, Positive] = (0.003, 0.04)
+    """Smallest and largest relative error of the coil maps that it is given, drawn evenly in the logarithm."""
+    points: Share = 0.15
+    """Share of the batches with patterns of points."""
+    two_sets: Share = 0.3
+    """Share of the batches with two sets of maps."""
+    variety: Share = 0.75
+    """As for the denoiser."""
+    spread_weight: NotNegative = 0.05
+    """Weight of the standard deviation's likelihood beside the image's error."""
+
+
+@checked
 class SamplerSettings:
     """The teacher's sampler: Heun (Karras et al. 2022, arXiv 2206.00364, algorithm 1)."""
 

@@ -1,8 +1,18 @@
 """What methods have in common that make one image of a slice, at once."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
+
+from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.reconstruction.made import Made
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsd_mri.corruption.corruption import Key
+    from rsd_mri.operators import Sense
 
 
 class Direct:
@@ -11,6 +21,31 @@ class Direct:
     samples: ClassVar[int] = 1
     sampled: ClassVar[bool] = False
     through_network: ClassVar[bool] = False
+    band: ClassVar[int] = 0
+
+    if TYPE_CHECKING:
+
+        def run(
+            self,
+            operator: "Sense",
+            kspace: "Tensor",
+            sigma: "float | Tensor",
+            keys: "Sequence[Key]" = (),
+            progress: Progress = SILENT,
+            first: "Tensor | None" = None,
+        ) -> "Tensor":
+            """Of the subclass."""
+
+    def estimate(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]" = (),
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`; nothing is said of the image's error."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
 
     def candidates(self) -> "tuple[Self, ...] | list[Self]":
         """Nothing is to be chosen by lines left out."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from rsd_mri.operators import ConjugateSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
+from rsd_mri.reconstruction.made import Made
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
@@ -27,6 +28,8 @@ class FinishedSlice:
     csm: NDArray[np.complex64]
     samples: NDArray[np.float32]
     """[sample, readout, phase_encode]."""
+    std: NDArray[np.float32] | None
+    """Of the magnitude, where the method itself says it."""
     measured: NDArray[np.float32]
     """Magnitude of what the data determine."""
     prior: NDArray[np.float32]
@@ -64,18 +67,19 @@ def _mask_of(prepared: Sequence[PreparedSlice]) -> Tensor:
     return torch.from_numpy(np.stack([np.atleast_2d(one.mask) for one in prepared]))
 
 
-def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedSlice:
+def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice:
     """Summarise the samples of a slice.
 
     Parameters
     ----------
     prepared
         The slice.
-    images
-        [sample, (set,) readout, phase_encode], prepared units.
+    made
+        Its images, [sample, (set,) readout, phase_encode], prepared units.
     seconds
         The method took.
     """
+    images = made.images
     operator, kspace = as_operator([prepared], images.device)
     mean = images.mean(dim=0, keepdim=True)
     back = torch.from_numpy(prepared.back).to(images.device)
@@ -90,14 +94,16 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
     filled = prior_part(operator, torch.where(support, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
+    unit = _unit(operator, back, one_set)
     whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
-    image = crop((whole if one_set else whole[0]) * _unit(operator, back, one_set), prepared.image_size)
+    image = crop((whole if one_set else whole[0]) * unit, prepared.image_size)
     csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     return FinishedSlice(
         magnitude=magnitude(mean[0]),
         image=image.cpu().numpy(),
         csm=csm.cpu().numpy(),
         samples=np.stack([magnitude(sample) for sample in images]),
+        std=None if made.std is None else crop(magnitude_std(mean[0], made.std[0]) * unit, prepared.image_size).numpy(),
         measured=magnitude((mean - filled)[0]),
         prior=magnitude(filled[0]),
         prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,
@@ -106,6 +112,23 @@ def finish(prepared: PreparedSlice, images: Tensor, seconds: float) -> FinishedS
         rms=power**0.5,
         seconds=seconds,
     )
+
+
+def magnitude_std(image: Tensor, std: Tensor) -> Tensor:
+    """Standard deviation of the root sum of squares over the sets of maps, from that of complex images.
+
+    To first order the part of a complex error that is in phase with the image counts: half its power, weighted by how
+    much of the magnitude a set holds.
+
+    Parameters
+    ----------
+    image, std
+        [(set,) readout, phase_encode].
+    """
+    if image.ndim == 2:
+        return std / 2**0.5
+    power = image.abs().square() + 1e-12
+    return ((power * std.square()).sum(0) / power.sum(0) / 2).sqrt()
 
 
 def pooled_std(samples: NDArray[np.float32]) -> NDArray[np.float32]:

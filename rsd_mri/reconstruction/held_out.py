@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.operators import Sense
+from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.table import CLASSICAL
@@ -93,6 +95,30 @@ class Trial:
         return max(error, 0.0) / signal if signal > 0 else float("nan")
 
 
+def brightest_band(prepared: PreparedSlice, rows: int) -> PreparedSlice:
+    """Neighbouring rows of a slice with the most signal, as a scan of its own; the slice itself where it has no more.
+
+    A mask of lines acts on each row alone, so a band has its own rows of the maps, the same lines and the same noise.
+    A pattern of points does not part: the slice stays whole.
+    """
+    readout = prepared.kspace.shape[-2]
+    if prepared.mask.ndim == 2 or rows >= readout:
+        return prepared
+    power = np.square(np.abs(prepared.image)).sum(-1).reshape(-1, readout).sum(0)
+    start = int(np.convolve(power, np.ones(rows), "valid").argmax())
+    cut = slice(start, start + rows)
+    inside = ifft1c(torch.from_numpy(prepared.kspace), dim=-2)[..., cut, :]
+    return replace(
+        prepared,
+        kspace=fft1c(inside, dim=-2).numpy(),
+        csm=np.ascontiguousarray(prepared.csm[..., cut, :]),
+        image=prepared.image[..., cut, :],
+        image_size=(rows, prepared.image_size[1]),
+        acs=(min(prepared.acs[0], rows), prepared.acs[1]),
+        eigenvalues=None,
+    )
+
+
 @dataclass(frozen=True)
 class Settled:
     """A method with what was open in it decided, and by what figures."""
@@ -120,6 +146,8 @@ def settle(method: Method, prepared: PreparedSlice, name: str, seed: int, device
         Where to compute.
     """
     candidates = method.candidates()
+    if method.band:
+        prepared = brightest_band(prepared, method.band)
     left = hold_out(torch.from_numpy(prepared.mask), (seed, name, "held out"), prepared.acs)
     if not candidates or not left.any():
         return Settled(method)

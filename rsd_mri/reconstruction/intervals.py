@@ -26,7 +26,7 @@ from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
 
@@ -236,10 +236,10 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
     """Keep only the lines of a mask drawn for this scan."""
-    # With fewer centre lines the coil maps fail before the methods do: 10 in place of 20 cost total variation 12 dB.
+    # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
-    law = MaskSettings(acceleration=acceleration, acs_lines=centre)
-    pattern = draw_mask(law, scan.size, generator(seed, scan.source.name, "calibration mask"))
+    asked = MaskSettings(acceleration=acceleration, acs_lines=centre)
+    pattern = draw_mask(asked, scan.size, generator(seed, scan.source.name, "calibration mask"))
     if pattern.acs_lines < MIN_CENTRE:
         raise InputError(
             f"{scan.source}: --accel {acceleration:g} leaves {pattern.acs_lines} centre lines, fewer than the "
@@ -282,7 +282,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     InputError
         If the reconstruction has no samples, or only one.
     """
-    if rec.posterior is None or len(rec.posterior.samples) < 2:
+    if rec.posterior is None or _one_sample(rec.posterior):
         raise InputError(
             f"--calibration needs two posterior samples or more; take --method posterior --samples "
             f"{calibration.samples}"
@@ -314,7 +314,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     package was not calibrated on, and for other samplers the lines speak alone. Without either, or without samples,
     nothing is added.
     """
-    if rec.posterior is None or rec.prior is None or len(rec.posterior.samples) < 2:
+    if rec.posterior is None or rec.prior is None or _one_sample(rec.posterior):
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
     made = (rec.prior.sha256, rec.parameters.get("sampler"), rec.parameters.get("levels"))
@@ -325,7 +325,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
-        return _with_half_width(rec, OWN_ALONE * own**OWN_WEIGHT, note)
+        return _with_half_width(rec, rec.posterior, OWN_ALONE * own**OWN_WEIGHT, note)
     if not fitting:
         return rec
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)))
@@ -338,10 +338,14 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"
     )
-    return _with_half_width(rec, nearest.factor * scale, note)
+    return _with_half_width(rec, rec.posterior, nearest.factor * scale, note)
 
 
-def _with_half_width(rec: Reconstruction, factor: float, note: str) -> Reconstruction:
-    assert rec.posterior is not None  # noqa: S101 - for the type checker; checked by the caller
-    posterior = replace(rec.posterior, half_width=(factor * rec.posterior.std).astype(np.float32))
+def _one_sample(part: PosteriorPart) -> bool:
+    """Whether there is no spread: one sample has none."""
+    return part.samples is not None and len(part.samples) < 2
+
+
+def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:
+    posterior = replace(posterior, half_width=(factor * posterior.std).astype(np.float32))
     return replace(rec, posterior=posterior, notes=(*rec.notes, note))

@@ -13,6 +13,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
@@ -48,7 +49,8 @@ LEARNED: dict[str, Learned] = {
     method.name: method
     for method in (
         Learned("posterior", "mean and spread of samples under a learned prior", "posterior.methods.Posterior", True),
-        Learned("one-step", "one network call", "posterior.methods.OneStep", False),
+        Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False),
+        Learned("teacher", "one call of what learned from measurements", "posterior.methods.TeacherStep", False),
     )
 }
 METHODS: dict[str, str] = {
@@ -82,6 +84,10 @@ class Method(Protocol):
         """Whether the gradient through the network is needed."""
 
     @property
+    def band(self) -> int:
+        """Rows of a slice on which lines left out are predicted; 0 for all of it."""
+
+    @property
     def prior(self) -> "Prior | None":
         """The prior, where there is one."""
 
@@ -95,6 +101,16 @@ class Method(Protocol):
         first: "Tensor | None" = None,
     ) -> "Tensor":
         """Reconstruct slices: [slice times sample, (set,) readout, phase_encode], prepared units."""
+
+    def estimate(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]",
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`, with the standard deviation where the method itself says it."""
 
     def candidates(self) -> "Sequence[Method]":
         """Ways between which lines left out decide; none where nothing is to be learned from these."""
@@ -166,7 +182,7 @@ def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) 
                 f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
             )
         loaded = load_prior(prior, needed)
-        if loaded.kind == "generator" and needed is None:
+        if loaded.in_one_call and needed is None:
             through = ", ".join(name for name, one in SAMPLERS.items() if one.network == "generator")
             raise InputError(
                 f"{loaded.path}: a one-step generator reconstructs with --sampler {through} only; for another "

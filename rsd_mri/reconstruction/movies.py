@@ -17,7 +17,6 @@ from rsd_mri.operators import Sense
 from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
-from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.direct import Direct
@@ -30,7 +29,7 @@ from rsd_mri.scan.scan import Scan
 if TYPE_CHECKING:
     from rsd_mri.corruption.corruption import Key
 
-START = "low-rank-sparse"
+START = "temporal-tv"
 """What the samplers of a movie start from."""
 
 
@@ -137,7 +136,9 @@ def methods_of_frames(
         elif isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
             images, _ = _together(frames, CLASSICAL[START], device, progress)
             for place, number in enumerate(numbers):
-                how[number] = Started(method, images[place])
+                how[number] = Started(
+                    method.prior, method.sampler, method.samples, method.consistency, tuple(images[place])
+                )
     return how
 
 
@@ -185,7 +186,7 @@ class Found(Direct):
         operator: Sense,  # noqa: ARG002
         kspace: Tensor,
         sigma: float | Tensor,  # noqa: ARG002
-        keys: "Sequence[Key]",
+        keys: "Sequence[Key]" = (),
         progress: Progress = SILENT,  # noqa: ARG002
         first: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
@@ -194,31 +195,16 @@ class Found(Direct):
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(Posterior):
     """Posterior samples of one frame that start from what all frames together gave."""
 
-    method: Posterior
-    images: list[Tensor]
+    images: tuple[Tensor, ...] = ()
     """Of each slice."""
 
-    name: ClassVar[str] = Posterior.name
-    title: ClassVar[str] = Posterior.title
-    sampled: ClassVar[bool] = True
-
     @property
-    def samples(self) -> int:
-        """Images of a slice."""
-        return self.method.samples
-
-    @property
-    def through_network(self) -> bool:
-        """As the method."""
-        return self.method.through_network
-
-    @property
-    def prior(self) -> Prior:
-        """As the method."""
-        return self.method.prior
+    def plain(self) -> Posterior:
+        """The same without the start: for lines that are left out."""
+        return Posterior(self.prior, self.sampler, self.samples, self.consistency)
 
     def run(
         self,
@@ -232,27 +218,19 @@ class Started:
         """Draw from the start that is known."""
         if first is None:
             first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
-        return self.method.run(operator, kspace, sigma, keys, progress, first)
+        return super().run(operator, kspace, sigma, keys, progress, first)
 
     def candidates(self) -> "Sequence[Started]":
         """The start is settled."""
         return [self]
 
-    def first(self) -> Method:
-        """As the method's, where lines are left out."""
-        return self.method.first()
-
-    def quick(self) -> Method:
-        """As the method's."""
-        return self.method.quick()
-
-    def pair(self) -> Method | None:
-        """As the method's."""
-        return self.method.pair()
+    def pair(self) -> Posterior | None:
+        """Two samples without the start."""
+        return self.plain.pair()
 
     def parameters(self) -> dict[str, str | int | float]:
         """As they are stored."""
-        return {**self.method.parameters(), "start": START}
+        return {**super().parameters(), "start": START}
 
 
 def _slices(keys: "Sequence[Key]") -> list[int]:

@@ -5,16 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.adapt import adapt as adapt_to
+from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
+from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
@@ -31,6 +35,7 @@ def reconstruct_scan(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    adapt: bool = False,
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct every slice of a scan.
@@ -49,6 +54,8 @@ def reconstruct_scan(
         Where the method has candidates, predict acquired lines that are left out, in one slice, and take the best.
         Costs two quick runs, and one of each possible start of the samplers; and of two samples or more the time of
         one, to judge their spread.
+    adapt
+        Let the prior learn from acquired lines of the middle slice, where that lowers the error on others of them.
     progress
         Told the share done.
 
@@ -60,7 +67,7 @@ def reconstruct_scan(
     Raises
     ------
     InputError
-        If the scan cannot be prepared.
+        If the scan cannot be prepared, or the method has nothing to adapt.
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
@@ -69,32 +76,45 @@ def reconstruct_scan(
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
         method, checks = settled.method, settled.checks
-        if method.samples > 1:
-            checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
+    adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
+    if adapted is not None:
+        method, checks = adapted.method, checks | adapted.checks()
+    if held_out and method.candidates() and method.samples > 1:
+        checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     parts: list[FinishedSlice] = []
+    gathered: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
         part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
         part(0.0)
         begun = time.perf_counter()
-        images = run_method(method, chunk, name, begin, seed, batches, device, part)
+        made = run_method(method, chunk, name, begin, seed, batches, device, part)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - begun) / len(chunk)
-        parts += [finish(one, image, seconds) for one, image in zip(chunk, images, strict=True)]
+        for one, each in zip(chunk, made, strict=True):
+            finished = finish(one, each, seconds)
+            gathered = gathered or Images.like(finished, len(prepared))
+            parts.append(gathered.put(len(parts), finished))
+        del chunk, made
         part(1.0)
+    if gathered is None:
+        raise InputError(f"{scan.source}: there are no slices to reconstruct")
     notes = [*scan.notes, *volume.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    notes += [] if adapted is None else [adapted.note()]
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
         checks = {**_averages(parts), **checks}
-        notes += _distance(used, prepared, parts) + reasons(checks)
+        differences = _distance(used, prepared, parts)
+        checks |= _costs(differences)
+        notes += [one.sentence for one in differences] + reasons(checks)
     return Reconstruction(
-        magnitude=np.stack([p.magnitude for p in parts]),
-        image=np.stack([p.image for p in parts]),
-        csm=np.stack([p.csm for p in parts]),
+        magnitude=gathered.magnitude,
+        image=gathered.image,
+        csm=gathered.csm,
         method=method.name,
         title=method.title,
         source=scan.source,
@@ -104,8 +124,8 @@ def reconstruct_scan(
         residual=np.array([p.residual for p in parts], dtype=np.float32),
         sigma=np.full(len(parts), volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
-        posterior=_posterior(parts) if method.sampled else None,
-        prior=None if used is None else _use(used, parts),
+        posterior=_posterior(gathered, parts, method),
+        prior=None if used is None else _use(used, gathered),
         checks={**peak, **checks},
         seed=seed,
         geometry=scan.geometry,
@@ -139,7 +159,7 @@ def run_method(
     batches: Batches,
     device: torch.device = CPU,
     progress: Progress = SILENT,
-) -> list[Tensor]:
+) -> list[Made]:
     """Run a method on prepared slices of one scan.
 
     Parameters
@@ -159,19 +179,23 @@ def run_method(
 
     Returns
     -------
-    list of Tensor
-        Images of each slice in prepared units, [sample, (set,) readout, phase_encode].
+    list of Made
+        Of each slice, [sample, (set,) readout, phase_encode].
     """
     operator, kspace = as_operator(prepared, device)
     sigma, count = prepared[0].sigma, method.samples
     keys: list[Key] = [(seed, name, first + i, k) for i in range(len(prepared)) for k in range(count)]
     at_once = len(keys) if len(prepared) > 1 else batches.samples
-    made = []
+    parts: list[Made] = []
     for begin in range(0, len(keys), at_once):
         some = keys[begin : begin + at_once]
         part = progress.part(begin / len(keys), (begin + len(some)) / len(keys))
-        made.append(method.run(operator, kspace, sigma, some, part))
-    return list(torch.cat(made).unflatten(0, (len(prepared), count)))
+        parts.append(method.estimate(operator, kspace, sigma, some, part))
+    images = torch.cat([one.images for one in parts]).unflatten(0, (len(prepared), count))
+    said = [one.std for one in parts if one.std is not None]
+    if len(said) < len(parts):
+        return [Made(one) for one in images]
+    return [Made(*one) for one in zip(images, torch.cat(said).unflatten(0, (len(prepared), count)), strict=True)]
 
 
 def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
@@ -184,7 +208,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
+def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[Difference]:
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
         prior.card,
@@ -193,14 +217,25 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
         sigma=volume.sigma,
         size=(volume.n_readout, scan.size[1]),
         rms=float(np.mean([p.rms for p in parts])),
+        elsewhere=elsewhere_of(prior.path),
     )
 
 
-def _posterior(parts: list[FinishedSlice]) -> PosteriorPart:
-    return PosteriorPart(np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts]))
+def _costs(differences: list[Difference]) -> dict[str, float]:
+    """How many ways, and the largest loss that was measured of one [dB]."""
+    losses = [one.measured.worse for one in differences if one.measured is not None]
+    count = {"card_differences": float(len(differences))}
+    return count | ({"card_loss": max(losses)} if losses else {})
 
 
-def _use(prior: Prior, parts: list[FinishedSlice]) -> PriorUse:
-    return PriorUse(
-        str(prior.path), prior.sha256, np.stack([p.measured for p in parts]), np.stack([p.prior for p in parts])
-    )
+def _posterior(made: Images, parts: list[FinishedSlice], method: Method) -> PosteriorPart | None:
+    said = [p.std for p in parts if p.std is not None]
+    if len(said) == len(parts):
+        return PosteriorPart(None, np.stack(said))
+    if not method.sampled:
+        return None
+    return PosteriorPart(made.samples.swapaxes(0, 1), np.stack([pooled_std(samples) for samples in made.samples]))
+
+
+def _use(prior: Prior, made: Images) -> PriorUse:
+    return PriorUse(str(prior.path), prior.sha256, made.measured, made.prior)

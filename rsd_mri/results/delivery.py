@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rsd_mri.errors import InputError
 from rsd_mri.results.formats import FORMATS, NOTHING, Beside, Format, formats_of, naming_patients
-from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.store import Archive
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Delivery:
 
 
 def deliver_all(
-    recs: Sequence[Reconstruction], comparisons: Sequence[Reconstruction], delivery: Delivery
+    recs: Sequence[ReconstructedVolume], comparisons: Sequence[ReconstructedVolume], delivery: Delivery
 ) -> list[Path]:
     """Write the reconstructions of one scan: the frames of a stack of slices together, each stack by itself."""
     study = None
@@ -79,7 +79,7 @@ def deliver_all(
 
 
 def deliver(
-    rec: Reconstruction | Sequence[Reconstruction],
+    rec: ReconstructedVolume | Sequence[ReconstructedVolume],
     delivery: Delivery,
     beside: Beside = NOTHING,
     name: str | None = None,
@@ -111,7 +111,7 @@ def deliver(
     return files
 
 
-def _named_as_asked(frames: Sequence[Reconstruction], delivery: Delivery) -> list[Reconstruction]:
+def _named_as_asked(frames: Sequence[ReconstructedVolume], delivery: Delivery) -> list[ReconstructedVolume]:
     """Frames without what may tell who was measured, unless that is to be kept."""
     if delivery.keep_protocol:
         return list(frames)
@@ -119,7 +119,7 @@ def _named_as_asked(frames: Sequence[Reconstruction], delivery: Delivery) -> lis
 
 
 def _store(
-    frames: Sequence[Reconstruction], delivery: Delivery, archive: Archive, beside: Beside, written: Sequence[Path]
+    frames: Sequence[ReconstructedVolume], delivery: Delivery, archive: Archive, beside: Beside, written: Sequence[Path]
 ) -> None:
     """Send the DICOM files of a stack to the archive; those that were not asked for are not kept."""
     files = sorted(path for path in written if path.suffix == ".dcm")

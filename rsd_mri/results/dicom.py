@@ -17,12 +17,12 @@ from rsd_mri.files import written_whole
 from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of_frames
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import is_known, plane, slice_step, voxel_size
-from rsd_mri.results.reconstruction import Reconstruction, frames_of
 from rsd_mri.results.study import Study, new_study
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.facts import Facts
 
 
-def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:
+def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:
     """Write frames as `write_dicom` does; see `Format.write`."""
     name = path.name.removesuffix("_dicom")
     return write_dicom(path, frames, None if name == path.name else name, study=beside.study)
@@ -30,7 +30,7 @@ def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[
 
 def write_dicom(
     folder: str | Path,
-    rec: Reconstruction | Sequence[Reconstruction],
+    rec: ReconstructedVolume | Sequence[ReconstructedVolume],
     name: str | None = None,
     patient_id: str | None = None,
     study: Study | None = None,
@@ -92,7 +92,7 @@ def write_dicom(
     return written
 
 
-def _describe(rec: Reconstruction, series: Series, index: int) -> Dataset:
+def _describe(rec: ReconstructedVolume, series: Series, index: int) -> Dataset:
     kind = series.kind
     known = is_known(rec.geometry, rec.n_slices)
     dataset = Dataset()
@@ -170,7 +170,7 @@ def _digits(text: str | None, count: int) -> str | None:
     return digits if len(digits) == count else None
 
 
-def _describe_frame(dataset: Dataset, rec: Reconstruction, place: int, count: int) -> None:
+def _describe_frame(dataset: Dataset, rec: ReconstructedVolume, place: int, count: int) -> None:
     """Which of the frames this is: a temporal position, and the number of an echo where contrasts differ."""
     words = ", ".join(f"{name} {number}" for name, number in rec.frame.items())
     dataset.ImageComments = f"{dataset.ImageComments} Frame {place + 1} of {count}: {words}."
@@ -181,7 +181,7 @@ def _describe_frame(dataset: Dataset, rec: Reconstruction, place: int, count: in
             dataset.EchoNumbers = rec.frame["contrast"] + 1
 
 
-def _derivation(rec: Reconstruction, series: Series, index: int) -> str:
+def _derivation(rec: ReconstructedVolume, series: Series, index: int) -> str:
     text = (
         f"{series.kind} in {series.unit} by method {rec.method}; realised acceleration {rec.acceleration:.2f}; "
         f"data residual {rec.residual[index]:.2f} of that expected from noise; seed {rec.seed}"

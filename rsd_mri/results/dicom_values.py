@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from rsd_mri.results.figures import upper_window
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import ReconstructedVolume
 
 LARGEST = 4095
 """Stored values have 12 bits, which every viewer shows."""
@@ -37,12 +37,12 @@ class Series:
         return f"1e-{self.power} rad" if self.kind == "phase" else f"1e{-self.power:+d} of the scan's unit"
 
 
-def series_of(rec: Reconstruction) -> list[Series]:
+def series_of(rec: ReconstructedVolume) -> list[Series]:
     """What there is to write of one reconstruction."""
     return series_of_frames([rec])[0]
 
 
-def series_of_frames(frames: Sequence[Reconstruction]) -> list[list[Series]]:
+def series_of_frames(frames: Sequence[ReconstructedVolume]) -> list[list[Series]]:
     """What there is to write of each frame. Images and samples of all share a slope, so that they can be compared."""
     brightest = max(float(rec.magnitude.max()) for rec in frames)
     brightest = max([brightest, *(float(rec.samples.max()) for rec in frames if rec.samples is not None)])
@@ -54,7 +54,7 @@ def series_of_frames(frames: Sequence[Reconstruction]) -> list[list[Series]]:
     return [_series(rec, brightest or 1.0, white, spread) for rec in frames]
 
 
-def _series(rec: Reconstruction, brightest: float, white: float, spread: dict[str, float]) -> list[Series]:
+def _series(rec: ReconstructedVolume, brightest: float, white: float, spread: dict[str, float]) -> list[Series]:
     samples = [] if rec.samples is None else list(rec.samples)
     power = int(np.floor(np.log10(BRIGHTEST / brightest)))
     phase = np.angle(rec.image).astype(np.float32)

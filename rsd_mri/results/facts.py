@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import ReconstructedVolume
 
 SOURCES = {
     "file": "stored in the file",
@@ -20,7 +20,7 @@ CONSISTENT = (0.7, 1.5)
 FEW_SAMPLES = 8
 
 
-def warnings(rec: Reconstruction) -> list[str]:
+def warnings(rec: ReconstructedVolume) -> list[str]:
     """Sentences a reader has to see before the image."""
     lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in rec.notes]
     low, high = CONSISTENT
@@ -51,7 +51,7 @@ def warnings(rec: Reconstruction) -> list[str]:
     return lines
 
 
-def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:
+def acquisition(rec: ReconstructedVolume) -> list[tuple[str, str]]:
     """Rows (name, value) about the scan."""
     slices, readout, phase_encode = rec.magnitude.shape
     total = rec.mask.size
@@ -73,7 +73,9 @@ def acquisition(rec: Reconstruction) -> list[tuple[str, str]]:
     return rows
 
 
-def methods(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None = None) -> list[tuple[str, ...]]:
+def methods(
+    recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None = None
+) -> list[tuple[str, ...]]:
     """Rows of the table of methods, one column per reconstruction; the first row is the header."""
     rows: list[tuple[str, ...]] = [
         ("", *(rec.title or rec.method for rec in recs)),
@@ -106,11 +108,11 @@ def _shown(name: str, value: str | int | float) -> str:
     return str(value)[:12] if name.endswith("_hash") else str(value)
 
 
-def _check(rec: Reconstruction, name: str, form: str) -> str:
+def _check(rec: ReconstructedVolume, name: str, form: str) -> str:
     return form.format(rec.checks[name]) if name in rec.checks else "-"
 
 
-def _prior(rec: Reconstruction) -> str:
+def _prior(rec: ReconstructedVolume) -> str:
     if rec.prior is None:
         return "none"
     # The folder's name tells runs apart; where it lies on the machine that made the page is nobody's business.

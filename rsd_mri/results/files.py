@@ -1,4 +1,4 @@
-"""Reconstructions on disk: `SCAN_recon.h5`, laid out so that `fastmri.evaluate` reads it."""
+"""Reconstructions written to disk: `SCAN_recon.h5`, laid out so that `fastmri.evaluate` reads it."""
 
 import dataclasses
 import json
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.slices import Slices
 from rsd_mri.results.formats import Beside
-from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction, frames_of
-from rsd_mri.scan.facts import Facts
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 
 # (data set, field of Reconstruction); the magnitude has the name that fastMRI's submissions have.
 ARRAYS = (
@@ -36,12 +35,12 @@ PER_SLICE = ("residual", "sigma", "seconds")
 PLAIN = ("method", "mask_source", "acceleration", "seed")
 
 
-def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:  # noqa: ARG001
+def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:  # noqa: ARG001
     """Write frames as `write_reconstruction` does; see `Format.write`."""
     return [write_reconstruction(path, frames)]
 
 
-def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Reconstruction]) -> Path:
+def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[ReconstructedVolume]) -> Path:
     """Write a reconstruction, or all frames of one, as HDF5, whole or not at all.
 
     Data sets: `reconstruction` [slice, readout, phase_encode] float32, `reconstruction_complex`, `csm`,
@@ -69,7 +68,7 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
     with written_hdf5(path) as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
             if getattr(rec, field) is not None:
-                file.create_dataset(name, data=_stacked(field, [getattr(frame, field) for frame in frames]))
+                _write_array(file, name, field, [getattr(frame, field) for frame in frames])
         for name in PLAIN:
             file.attrs[name] = getattr(rec, name)
         for name in PER_SLICE:
@@ -94,6 +93,16 @@ def write_reconstruction(path: str | Path, rec: Reconstruction | Sequence[Recons
     return path
 
 
+def _write_array(file: h5py.File, name: str, field: str, values: list[Any]) -> None:
+    """Write a field of all frames; what lies on disk goes from there slice by slice."""
+    if len(values) > 1 or not isinstance(values[0], Slices):
+        file.create_dataset(name, data=_stacked(field, [np.asarray(value) for value in values]))
+        return
+    data = file.create_dataset(name, values[0].shape, values[0].dtype)
+    for index, one in enumerate(values[0]):
+        data[index] = one
+
+
 def _stacked(name: str, values: list[NDArray[Any]]) -> NDArray[Any]:
     """Values of frames along a first axis; those of one frame as they are, and a mask that does not change."""
     if len(values) == 1 or (name == "mask" and all(np.array_equal(values[0], one) for one in values)):
@@ -103,82 +112,6 @@ def _stacked(name: str, values: list[NDArray[Any]]) -> NDArray[Any]:
         most = max(one.shape[1] for one in values)
         values = [np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0), (0, 0))) for one in values]
     return np.stack([np.broadcast_to(one, np.broadcast_shapes(*(v.shape for v in values))) for one in values])
-
-
-def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
-    """Read what `write_reconstruction` wrote: of several frames one.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, is not HDF5, lacks a data set or attribute, or has no such frame.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such reconstruction; make one with `rsd-mri recon`")
-    if not h5py.is_hdf5(path):
-        raise InputError(f"{path}: expected an HDF5 file written by `rsd-mri recon`, this is another format")
-    with h5py.File(path, "r") as file:
-        for name in [name for name, _ in ARRAYS]:
-            if name not in file:
-                raise InputError(f"{path}: has no data set `{name}`; make it again with `rsd-mri recon`")
-        for name in (*PLAIN, *PER_SLICE, "source_path", "geometry", "notes", "parameters"):
-            if name not in file.attrs:
-                raise InputError(f"{path}: has no attribute `{name}`; make it again with `rsd-mri recon`")
-        values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
-        values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
-        attributes = dict(file.attrs)
-    labels = json.loads(attributes.get("frames", "[{}]"))
-    if not 0 <= frame < len(labels):
-        raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
-    if len(labels) > 1:
-        same_mask = not attributes.get("mask_changes", False)
-        values = {k: v if k == "mask" and same_mask else v[frame] for k, v in values.items()}
-        attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
-    learned = {field: values.pop(field) for _, field in WHERE_LEARNED if field in values}
-    return Reconstruction(
-        **values,
-        **{name: np.asarray(attributes[name]) for name in PER_SLICE},
-        method=str(attributes["method"]),
-        mask_source=str(attributes["mask_source"]),
-        acceleration=float(attributes["acceleration"]),
-        seed=int(attributes["seed"]),
-        source=Path(str(attributes["source_path"])),
-        title=str(attributes.get("title", "")),
-        posterior=_posterior(learned),
-        prior=_prior(learned, str(attributes.get("prior", "")), str(attributes.get("prior_hash", ""))),
-        geometry=_geometry(str(attributes["geometry"])),
-        facts=_facts(str(attributes.get("facts", "{}"))),
-        frame=labels[frame],
-        stack=int(attributes.get("stack", 0)),
-        notes=tuple(json.loads(attributes["notes"])),
-        parameters=json.loads(attributes["parameters"]),
-        checks=json.loads(attributes.get("checks", "{}")),
-    )
-
-
-def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
-    if "samples" not in arrays or "std" not in arrays:
-        return None
-    return PosteriorPart(arrays["samples"], arrays["std"], arrays.get("half_width"))
-
-
-def _prior(arrays: dict[str, NDArray[np.float32]], path: str, sha256: str) -> PriorUse | None:
-    return PriorUse(path, sha256, arrays.get("measured_part"), arrays.get("prior_part")) if path else None
-
-
-def _geometry(text: str) -> Geometry:
-    values = json.loads(text)
-    vectors = ("voxel_size", "read_direction", "phase_direction", "slice_direction")
-    for name in vectors:
-        values[name] = tuple(values[name]) if values[name] is not None else None
-    values["positions"] = tuple(tuple(position) for position in values["positions"])
-    return Geometry(**values)
-
-
-def _facts(text: str) -> Facts:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
-    return Facts(**values)
 
 
 def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:

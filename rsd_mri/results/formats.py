@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rsd_mri.results.reconstruction import Reconstruction
     from rsd_mri.results.study import Study
+    from rsd_mri.results.volume import ReconstructedVolume
 
 
 @dataclass(frozen=True)
 class Beside:
     """What goes with reconstructions, for the formats that hold it."""
 
-    comparisons: "Sequence[Reconstruction]" = ()
+    comparisons: "Sequence[ReconstructedVolume]" = ()
     """By other methods, of the same scan."""
     reference: "NDArray[np.floating] | None" = None
     """A fully sampled image [slice, readout, phase_encode]."""
@@ -55,7 +55,7 @@ class Format:
     compares: bool = False
     """Whether it shows other methods beside the one asked for."""
 
-    def write(self, path: Path, frames: "Sequence[Reconstruction]", beside: Beside) -> list[Path]:
+    def write(self, path: Path, frames: "Sequence[ReconstructedVolume]", beside: Beside) -> list[Path]:
         """Write the frames of a stack of slices.
 
         Parameters
@@ -114,7 +114,7 @@ def naming_patients() -> str:
     return " or ".join(one.name for one in FORMATS.values() if one.names_patient)
 
 
-def save_as(path: Path, rec: "Reconstruction", patient_id: str | None = None) -> list[Path]:
+def save_as(path: Path, rec: "ReconstructedVolume", patient_id: str | None = None) -> list[Path]:
     """Write a reconstruction in the format that a name's ending says; see `Reconstruction.save`.
 
     Raises

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rsd_mri.files import written_whole
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import affine_ras, is_known, voxel_size
-from rsd_mri.results.reconstruction import Reconstruction, frames_of
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.scan import Geometry
 
 
-def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:  # noqa: ARG001
+def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:  # noqa: ARG001
     """Write frames as `write_nifti` does, the magnitude to `path`; see `Format.write`."""
     name = path.name.removesuffix(".nii.gz").removesuffix("_magnitude")
     return write_nifti(path.parent, frames, name, magnitude=path.name)
@@ -23,7 +23,7 @@ def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[
 
 def write_nifti(
     folder: str | Path,
-    rec: Reconstruction | Sequence[Reconstruction],
+    rec: ReconstructedVolume | Sequence[ReconstructedVolume],
     name: str | None = None,
     magnitude: str | None = None,
 ) -> list[Path]:
@@ -53,7 +53,7 @@ def write_nifti(
     rec = frames[0]
     name = name or rec.source.stem
 
-    def over_frames(value: Callable[[Reconstruction], NDArray[np.generic] | None]) -> NDArray[np.generic] | None:
+    def over_frames(value: Callable[[ReconstructedVolume], NDArray[np.generic] | None]) -> NDArray[np.generic] | None:
         values = [value(frame) for frame in frames]
         found = [v for v in values if v is not None]
         if len(found) < len(frames):

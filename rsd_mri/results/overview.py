@@ -11,7 +11,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.results.figures import upper_window
 from rsd_mri.results.planes import voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import ReconstructedVolume
 
 MOST = 6
 """Slices shown where none are asked for."""
@@ -26,7 +26,7 @@ class Picture(Figure):
         return buffer.getvalue()
 
 
-def overview_figure(rec: Reconstruction, slices: Sequence[int] | None = None) -> Picture:
+def overview_figure(rec: ReconstructedVolume, slices: Sequence[int] | None = None) -> Picture:
     """Slices side by side, and under each its standard deviation where there is one, so many times brighter.
 
     Parameters

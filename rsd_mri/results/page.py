@@ -22,7 +22,8 @@ from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.trust import trust_of
+from rsd_mri.results.volume import ReconstructedVolume
 from rsd_mri.scan.display import mask_picture
 
 SCRIPTS = ("volumes", "planes", "panel", "viewer")
@@ -32,14 +33,14 @@ FILM_PIXELS = 8_000_000
 """The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
 
 
-def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:
+def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:
     """Write the page of one frame as `write_page` does; see `Format.write`."""
     return [write_page(path, [*frames, *beside.comparisons], beside.reference)]
 
 
 def write_page(
     path: str | Path,
-    reconstructions: Reconstruction | Sequence[Reconstruction],
+    reconstructions: ReconstructedVolume | Sequence[ReconstructedVolume],
     reference: NDArray[np.floating] | None = None,
     three_planes: bool = True,
 ) -> Path:
@@ -68,7 +69,7 @@ def write_page(
         If the volumes do not have one size.
     """
     path = Path(path)
-    recs = [reconstructions] if isinstance(reconstructions, Reconstruction) else list(reconstructions)
+    recs = [reconstructions] if isinstance(reconstructions, ReconstructedVolume) else list(reconstructions)
     rec = recs[0]
     shapes = {r.magnitude.shape for r in recs} | ({reference.shape} if reference is not None else set())
     if len(shapes) != 1:
@@ -77,6 +78,7 @@ def write_page(
         title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
         never=NOT_FOR_DIAGNOSTIC_USE,
+        trust=_trust(rec),
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
         acquisition=_table(facts.acquisition(rec)),
         mask=data_uri(mask_picture(rec.mask)),
@@ -109,7 +111,7 @@ class Volume:
     """Number of a posterior sample: a picture of the film."""
 
 
-def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> list[Volume]:
+def volumes(recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None) -> list[Volume]:
     """List what there is to see, in the order of the panels: image, comparison, std, difference, the rest."""
     main, *others = recs
     title = main.title or main.method
@@ -149,7 +151,7 @@ def volumes(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | No
     return shown + _film(main)
 
 
-def _film(rec: Reconstruction) -> list[Volume]:
+def _film(rec: ReconstructedVolume) -> list[Volume]:
     """The posterior samples, as many as keep the page small."""
     if rec.samples is None:
         return []
@@ -161,7 +163,7 @@ def _film(rec: Reconstruction) -> list[Volume]:
     ]
 
 
-def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None) -> dict[str, Any]:
+def _data(recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None) -> dict[str, Any]:
     main = recs[0]
     shown = volumes(recs, reference)
     names = [v.name for v in shown]
@@ -193,7 +195,7 @@ def _data(recs: Sequence[Reconstruction], reference: NDArray[np.floating] | None
     }
 
 
-def _nifti(values: NDArray[np.floating], rec: Reconstruction) -> str:
+def _nifti(values: NDArray[np.floating], rec: ReconstructedVolume) -> str:
     """A compressed NIfTI of 16-bit values with their scale, in base64: both viewers read it."""
     image = nifti_image(values.astype(np.float32), rec.geometry)
     image.set_data_dtype(np.int16)
@@ -207,6 +209,22 @@ def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:
         first = f'<th scope="row">{html.escape(row[0])}</th>'
         lines.append(f"<tr>{first}{''.join(f'<{tag}>{html.escape(v)}</{tag}>' for v in row[1:])}</tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def _trust(rec: ReconstructedVolume) -> str:
+    """A card for each question: number, sentence, picture; nothing for methods without a prior."""
+    cards = []
+    for one in trust_of(rec):
+        picture = ""
+        if one.picture is not None:
+            sheet = contact_sheet(one.picture[None], white=one.white, pixel=voxel_size(rec.geometry)[:2])
+            shown = html.escape(one.shown)
+            picture = f'<figure><img src="{data_uri(sheet)}" alt="{shown}"><figcaption>{shown}</figcaption></figure>'
+        words = f"<h3>{html.escape(one.question)}</h3><p><b>{html.escape(one.number)}</b></p>"
+        cards.append(f"<div>{words}<p>{html.escape(one.sentence)}</p>{picture}</div>")
+    if not cards:
+        return ""
+    return f'<section id="trust" aria-label="Trust"><h2>How far to trust it</h2><div>{"".join(cards)}</div></section>'
 
 
 def _script_safe(text: str) -> str:

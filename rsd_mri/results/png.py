@@ -7,15 +7,15 @@ from rsd_mri.files import written_whole
 from rsd_mri.results.figures import contact_sheet
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import voxel_size
-from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import ReconstructedVolume
 
 
-def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[Path]:  # noqa: ARG001
+def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:  # noqa: ARG001
     """Write one frame as `write_png` does; see `Format.write`."""
     return [write_png(path, frames[0])]
 
 
-def write_png(path: str | Path, rec: Reconstruction) -> Path:
+def write_png(path: str | Path, rec: ReconstructedVolume) -> Path:
     """Write the slices of a reconstruction as one PNG, labelled, with the warning burnt in."""
     path = Path(path)
     labels = [f"{rec.source.stem}  {rec.method}  slice {i + 1}/{rec.n_slices}" for i in range(rec.n_slices)]

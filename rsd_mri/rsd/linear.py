@@ -177,39 +177,93 @@ def expected_covariance(model: LinearModel) -> Tensor | None:
     return found
 
 
-def describe(model: LinearModel, u: Tensor) -> dict[str, Any]:
-    """What a generator got right.
+@dataclass(frozen=True)
+class LinearResult:
+    """What a linear generator G(z) = U z got right of images on a subspace."""
 
-    Returns
-    -------
-    dict
-        `eigenvalues` of U U^T (k of them); `cosines` of the principal angles between its r leading
-        directions and the clean images, over the whole space, and `cosines_seen` on range(A^T);
-        `w2_squared` to the clean images, and `w2_squared_noisy` of noisy images (A = I only); `fisher`,
-        the divergence; `error`, the operator norm of U U^T minus its closed form, where there is one.
-    """
+    eigenvalues: list[float]
+    """Of U U^T; those of clean images are 1."""
+    cosines: list[float]
+    """Of the principal angles between its leading directions and the clean images."""
+    cosines_seen: list[float]
+    """The same on what the operators measure."""
+    w2_squared: float
+    """Squared Wasserstein distance to the clean images."""
+    fisher: float
+    """The divergence that was minimised."""
+    w2_squared_noisy: float | None = None
+    """Distance of noisy images, where everything is measured."""
+    error: float | None = None
+    """Difference from the closed form, where there is one."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values of what applies."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @property
+    def angles(self) -> list[float]:
+        """Principal angles [degrees]."""
+        return [float(a) for a in np.degrees(np.arccos(self.cosines))]
+
+    @property
+    def angles_seen(self) -> list[float]:
+        """Principal angles on what the operators measure [degrees]."""
+        return [float(a) for a in np.degrees(np.arccos(self.cosines_seen))]
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A case, and what its generator got right."""
+
+    case: LinearCase
+    result: LinearResult
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values in one row."""
+        return {**vars(self.case), **self.result.as_dict()}
+
+
+@dataclass(frozen=True)
+class DistilledCases:
+    """What was found, case by case."""
+
+    cases: tuple[Distilled, ...]
+
+    @property
+    def errors(self) -> list[float]:
+        """Differences from the closed forms, of the cases that have one."""
+        return [one.result.error for one in self.cases if one.result.error is not None]
+
+    @property
+    def max_error(self) -> float:
+        """The largest of them."""
+        return max(self.errors, default=float("nan"))
+
+
+def describe(model: LinearModel, u: Tensor) -> LinearResult:
+    """What a generator U got right: directions and cosines are of its r leading ones, `error` an operator norm."""
     case, e = model.case, model.subspace
     clean, made = torch.linalg.eigvalsh(u.T @ u), u
     rows = model.matrices.reshape(-1, case.d)
     _, values, right = torch.linalg.svd(rows, full_matrices=False)
-    seen = right[values > 1e-9 * values[0]].T
-    found: dict[str, Any] = {
-        "eigenvalues": clean.flip(0).tolist(),
-        "cosines": _cosines(made, e, case.r),
-        "cosines_seen": _cosines(seen @ (seen.T @ made), seen @ (seen.T @ e), case.r),
-        "w2_squared": _w2_squared(made, e),
-        "fisher": 2 * float(model.loss(u, 0.5)),
-    }
+    measured = right[values > 1e-9 * values[0]].T
+    noisy = None
     if case.operator == "identity":
         gap = ((1 + case.sigma**2) ** 0.5 - 1) ** 2
-        found["w2_squared_noisy"] = case.r * gap + (case.d - case.r) * case.sigma**2
+        noisy = case.r * gap + (case.d - case.r) * case.sigma**2
     expected = expected_covariance(model)
-    if expected is not None:
-        found["error"] = float(torch.linalg.matrix_norm(u @ u.T - expected, ord=2))
-    return found
+    return LinearResult(
+        eigenvalues=clean.flip(0).tolist(),
+        cosines=_cosines(made, e, case.r),
+        cosines_seen=_cosines(measured @ (measured.T @ made), measured @ (measured.T @ e), case.r),
+        w2_squared=_w2_squared(made, e),
+        fisher=2 * float(model.loss(u, 0.5)),
+        w2_squared_noisy=noisy,
+        error=None if expected is None else float(torch.linalg.matrix_norm(u @ u.T - expected, ord=2)),
+    )
 
 
-def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = SILENT) -> dict[str, Any]:
+def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = SILENT) -> DistilledCases:
     """Distil linear generators.
 
     Parameters
@@ -218,26 +272,19 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = S
         What to run; `mini_cases()` by default.
     progress
         Told the share done.
-
-    Returns
-    -------
-    dict
-        `cases`, one dictionary per case (its setting and `describe`); `max_error`, the largest difference
-        from a closed form; `closed_forms`, how many cases have one.
     """
     cases = mini_cases() if cases is None else cases
-    rows: list[dict[str, Any]] = []
+    found = []
     threads = torch.get_num_threads()
     # The matrices are tiny: on a busy machine threads would wait for each other most of the time.
     torch.set_num_threads(1)
     try:
         for case, _ in progress.each(cases):
             model = LinearModel(case)
-            rows.append({**vars(case), **describe(model, model.minimise())})
+            found.append(Distilled(case, describe(model, model.minimise())))
     finally:
         torch.set_num_threads(threads)
-    errors = [row["error"] for row in rows if "error" in row]
-    return {"max_error": max(errors, default=float("nan")), "closed_forms": len(errors), "cases": rows}
+    return DistilledCases(tuple(found))
 
 
 def linear_cases(

@@ -44,7 +44,7 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
 
     [item, readout, phase_encode] complex, or [item, channel, y, x].
     """
-    if prior.kind == "generator":
+    if prior.in_one_call:
         return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
 

@@ -87,9 +87,9 @@ def train(
     fabric = fabric or make_fabric(options)
     stages = ("teacher", "generator") if options.stage == "all" else (options.stage,)
     # Before anything is trained: what cannot be distilled is refused.
-    laws = {"teacher": data.corruption}
+    corruptions = {"teacher": data.corruption}
     if "generator" in stages:
-        laws["generator"] = distilled_in(protocol, data.corruption)
+        corruptions["generator"] = distilled_in(protocol, data.corruption)
     if fabric.is_global_zero:
         if options.fresh:
             _start_over(folder, stages)
@@ -100,39 +100,39 @@ def train(
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
         save_corruption(folder, data.corruption)
     fabric.barrier()
-    seen: dict[str, int] = {}
+    images: dict[str, int] = {}
     clock = Clock(options)
     for number, stage in enumerate(stages):
         timed = clock.share(len(stages) - number)
-        law = laws[stage]
-        finish = partial(_finish, folder, stage, protocol, Inputs.of(law), card)
+        corruption = corruptions[stage]
+        finish = partial(_finish, folder, stage, protocol, Inputs.of(corruption), card)
         built: TeacherStage | DistillationStage
         if stage == "teacher":
-            new = new_network(protocol, Inputs.of(law), "teacher", options)
+            new = new_network(protocol, Inputs.of(corruption), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
             loop = loop_settings(protocol.teacher, timed, fabric)
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
-            built = DistillationStage(teacher, law, protocol, fabric, finish, monitor, options.compile)
+            built = DistillationStage(teacher, corruption, protocol, fabric, finish, monitor, options.compile)
             loop = loop_settings(protocol.distillation, timed, fabric)
-        seen[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
+        images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
-    return Trained(seen, files, fabric.is_global_zero)
+    return Trained(images, files, fabric.is_global_zero)
 
 
-def distilled_in(protocol: Protocol, law: Corruption) -> Corruption:
+def distilled_in(protocol: Protocol, corruption: Corruption) -> Corruption:
     """What stands between the generator's images and the networks that judge them.
 
     The law of the data, or nothing where a denoiser of whole images is distilled.
     """
     if protocol.distillation.teacher == "teacher":
-        return law
-    if not isinstance(law, Undersampling):
+        return corruption
+    if not isinstance(corruption, Undersampling):
         raise InputError(
             f"protocol '{protocol.name}': distillation.teacher: a denoiser of whole images is learned from scans; "
             "take 'teacher' for pictures"
         )
-    return Noise(law.image_shape, 0.0, law.dtype)
+    return Noise(corruption.image_shape, 0.0, corruption.dtype)
 
 
 def train_denoiser(

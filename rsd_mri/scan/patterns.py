@@ -111,7 +111,7 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
         )
     seed = rng.initial_seed()
     asked = _Asked(settings.kind, acceleration, acs_lines, (readout, n), budget)
-    mask = _LAWS[settings.kind](asked, rng)
+    mask = _KINDS[settings.kind](asked, rng)
     mask[tuple(centre(length, acs_lines) for length in (size if two_d else (n,)))] = True
     return SamplingPattern(mask, settings.kind, acceleration, acs_lines, seed)
 
@@ -220,10 +220,10 @@ def _fastmri(asked: _Asked, rng: torch.Generator) -> Tensor:
         acceleration = round(acceleration)
     if asked.acs_lines == n:
         return torch.ones(n, dtype=torch.bool)
-    law = subsample.create_mask_for_mask_type(asked.kind, [asked.acs_lines / n], [acceleration])
-    with subsample.temp_seed(law.rng, _numpy_seed(rng)):
+    theirs = subsample.create_mask_for_mask_type(asked.kind, [asked.acs_lines / n], [acceleration])
+    with subsample.temp_seed(theirs.rng, _numpy_seed(rng)):
         # Only the outer lines: the centre is ours, so that its count is exact and it lies around n // 2.
-        lines = law.calculate_acceleration_mask(n, acceleration, None, asked.acs_lines)
+        lines = theirs.calculate_acceleration_mask(n, acceleration, None, asked.acs_lines)
     return torch.from_numpy(lines != 0)
 
 
@@ -246,7 +246,7 @@ def _numpy_seed(rng: torch.Generator) -> int:
     return int(torch.randint(2**31, (), generator=rng))
 
 
-_LAWS: dict[str, Callable[[_Asked, torch.Generator], Tensor]] = {
+_KINDS: dict[str, Callable[[_Asked, torch.Generator], Tensor]] = {
     "uniform": _uniform,
     "variable-density": _variable_density,
     "random": _fastmri,

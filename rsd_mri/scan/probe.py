@@ -72,7 +72,7 @@ class _Helper:
 
 _lock = threading.Lock()
 _helpers: list[_Helper] = []
-_seen: set[tuple[str, int, int]] = set()
+_looked_at: set[tuple[str, int, int]] = set()
 
 
 def check_readable(path: Path) -> None:
@@ -86,7 +86,7 @@ def check_readable(path: Path) -> None:
     stat = path.stat()
     known = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
     with _lock:
-        if known in _seen:
+        if known in _looked_at:
             return
         if _helpers and _helpers[0].owner != os.getpid():
             _helpers.clear()  # forked: the pipes belong to the parent
@@ -94,7 +94,7 @@ def check_readable(path: Path) -> None:
             _helpers.append(_Helper())
         if _helpers[0].ask(path, PATIENCE + stat.st_size / SLOWEST):
             if time.time_ns() - stat.st_mtime_ns > SETTLED:
-                _seen.add(known)
+                _looked_at.add(known)
             return
         _close()
     raise InputError(
@@ -126,11 +126,11 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-def _visit(item: h5py.Group | h5py.Dataset, seen: set[int], depth: int) -> None:
+def _visit(item: h5py.Group | h5py.Dataset, visited: set[int], depth: int) -> None:
     address = h5py.h5o.get_info(item.id).addr
-    if address in seen or depth > DEEPEST:
+    if address in visited or depth > DEEPEST:
         return
-    seen.add(address)
+    visited.add(address)
     with suppress(*BROKEN):
         for name in item.attrs:
             with suppress(*BROKEN):
@@ -141,7 +141,7 @@ def _visit(item: h5py.Group | h5py.Dataset, seen: set[int], depth: int) -> None:
     for name in item:
         if isinstance(item.get(name, getlink=True), h5py.HardLink):
             with suppress(*BROKEN):  # what the library reports is no reason to stop: the next may crash it
-                _visit(item[name], seen, depth + 1)
+                _visit(item[name], visited, depth + 1)
 
 
 def _read(item: h5py.Dataset) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import Progress
 from rsd_mri.scan.header import parse_header
 from rsd_mri.serve.discretion import Discretion
 from rsd_mri.serve.facts import facts_of
@@ -47,6 +48,12 @@ class Job:
         self.lock = threading.Lock()
         self._stepping = 0
         self._noise_asked = False
+
+    @property
+    def _known(self) -> Measurement:
+        if self.measurement is None:
+            raise RuntimeError("no header has come")
+        return self.measurement
 
     # What comes.
 
@@ -131,23 +138,23 @@ class Job:
 
     def quick_step(self) -> None:
         """Read slices that are whole, settle what a volume shares, show one slice, or end."""
-        assert self.measurement is not None  # noqa: S101 - for the type checker; asked by `quick_in`
         work = next((w for w in self.works if self._unshown(w)), None)
         if self.settings.task == "savedataonly":
             self._end()
         elif work is None:
             with self.lock:
-                keys = self.measurement.due()
+                keys = self._known.due()
             if keys:
                 self._read(keys)
-            elif self.measurement.ended:
+            elif self._known.ended:
                 self._end()
         elif work.prepared is None:
             self._prepare(work)
         else:
             index, work.shown = work.shown, work.shown + 1
             method = self.settings.classical or PREVIEW
-            self._guarded(work, index, lambda: self._show(work, index, method))
+            prepared = work.prepared
+            self._guarded(work, index, lambda: self._show(work, index, prepared, method))
 
     def slow_step(self, pause: Callable[[], None]) -> None:
         """Reconstruct one slice by the learned method; `pause` is called now and then."""
@@ -176,8 +183,7 @@ class Job:
 
     def _read(self, keys: Sequence[Key]) -> None:
         """Make scans of slices."""
-        measurement = self.measurement
-        assert measurement is not None  # noqa: S101 - for the type checker
+        measurement = self._known
         if not self._noise_asked:
             self._noise_asked = True
             if not measurement.has_noise:
@@ -193,8 +199,7 @@ class Job:
 
     def _volumes(self, keys: Sequence[Key]) -> list[Volume]:
         """Scans of slices; those that spoil the others' are left out by name."""
-        measurement = self.measurement
-        assert measurement is not None  # noqa: S101 - for the type checker
+        measurement = self._known
         good: list[Key] = []
         for key in keys:
             reason = measurement.refusal(key)
@@ -220,8 +225,7 @@ class Job:
 
     def _one_by_one(self, keys: Sequence[Key], error: InputError) -> list[Volume]:
         """Find the slices that can be read, and read these together if that is possible."""
-        measurement = self.measurement
-        assert measurement is not None  # noqa: S101 - for the type checker
+        measurement = self._known
         single: dict[Key, list[Volume]] = {}
         for key in keys:
             try:
@@ -239,9 +243,8 @@ class Job:
 
     def _put_back(self, keys: Sequence[Key]) -> bool:
         """Try again with what is still to come: another frame may hold the centre of k-space."""
-        assert self.measurement is not None  # noqa: S101 - for the type checker
         with self.lock:
-            return self.measurement.put_back(keys)
+            return self._known.put_back(keys)
 
     def _lost(self, key: Key, reason: str) -> None:
         self.results.say("ERROR", f"slice {key[-1]} could not be reconstructed: {reason}")
@@ -257,22 +260,20 @@ class Job:
                 for key in work.keys:
                     self._lost(key, plain(error))
             return
-        assert self.measurement is not None  # noqa: S101 - for the type checker
         with self.lock:
-            self.measurement.forget(work.keys)
+            self._known.forget(work.keys)
         work.prepared = prepared
         warnings, remarks = remarks_of(prepared)
         for sentence in warnings:
             # What a part of the slices lacks is on its way, or came before.
-            if not (self.measurement.in_parts and OF_A_PART.search(sentence)):
+            if not (self._known.in_parts and OF_A_PART.search(sentence)):
                 self.results.say("WRN", sentence)
         for sentence in remarks:
             self.results.say("DBG", sentence)
         work.doubts = tuple(s for s in warnings if s.startswith("the noise level is unknown"))
 
-    def _show(self, work: Work, index: int, method: str) -> None:
-        assert work.prepared is not None  # noqa: S101 - for the type checker
-        result = Classical(method, self.shop.device).run(work.prepared, index)
+    def _show(self, work: Work, index: int, prepared: Prepared, method: str) -> None:
+        result = Classical(method, self.shop.device).run(prepared, index)
         for each, frame in self._ready(work, index, result):
             self._settle_scale(work, index, each.magnitude)
             self.results.classical(each, method, frame, work.doubts)
@@ -291,7 +292,7 @@ class Job:
             work.learned = learned
         complexes = self.settings.sendsamples and self.settings.pixels == "complex"
         number = work.offset + index
-        result = work.learned.run(prepared, index, number, lambda share: pause(), complexes)  # noqa: ARG005
+        result = work.learned.run(prepared, index, number, Progress.of(lambda share: pause()), complexes)  # noqa: ARG005
         pause()
         for sentence in result.distrust:
             self.results.say("WRN", sentence)
@@ -304,8 +305,7 @@ class Job:
     def _ready(self, work: Work, index: int, result: SliceResult) -> list[tuple[SliceResult, Frame]]:
         """Images that a slice completes, and where they belong: itself, or all partitions of a 3-D acquisition."""
         volume = work.volume
-        assert self.measurement is not None  # noqa: S101 - for the type checker
-        header = self.measurement.header.encoding(int(volume.places[0].head["encoding_space_ref"]))
+        header = self._known.header.encoding(int(volume.places[0].head["encoding_space_ref"]))
         if not volume.is_3d:
             return [(result, frame_of(volume, volume.places[index], header, self.turn))]
         if index == 0:
@@ -327,23 +327,20 @@ class Job:
     def _settle_scale(self, work: Work, index: int, magnitude: NDArray[np.float32]) -> None:
         if self.results.scale is not None:
             return
-        assert self.measurement is not None  # noqa: S101 - for the type checker
         others = [float(e) for w in self.works for e in w.energies if w.volume.is_3d == work.volume.is_3d]
         own = float(work.energies[index]) if not work.volume.is_3d else float(work.energies.max())
         alone = work.volume.is_3d or len(others) == 1
         self.results.scale = settle_scale(
             magnitude, own, () if alone else others, bits=self.facts.bits_stored,
             samples=self.settings.learned is not None and self.settings.classical is not None,
-            more=not self.measurement.ended, whole_numbers=self.settings.pixels == "int16",
+            more=not self._known.ended, whole_numbers=self.settings.pixels == "int16",
         )  # fmt: skip
 
     def _end(self) -> None:
         """Say what is left to say, and that all is done."""
-        measurement = self.measurement
-        assert measurement is not None  # noqa: S101 - for the type checker
+        measurement = self._known
         self.closed = True
-        if self.settings.task == "savedataonly":
-            assert self.shop.save is not None  # noqa: S101 - for the type checker; the server asks before
+        if self.settings.task == "savedataonly" and self.shop.save is not None:
             try:
                 path = save_raw(self.shop.save, self.number, self.text, measurement.all_records())
                 self.results.say("DBG", f"the raw data are stored as {path.name}")

@@ -232,7 +232,8 @@ class Measurement:
         def samples_of(wanted: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
             for index in wanted:
                 samples = self._samples[chosen[int(index)]]
-                assert samples is not None  # noqa: S101 - for the type checker; chosen lines are kept
+                if samples is None:
+                    raise RuntimeError(f"line {index} was chosen and is not kept")
                 yield int(index), samples
 
         records = Records(heads, samples_of, self.header, self.text, SOURCE)

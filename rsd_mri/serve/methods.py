@@ -1,6 +1,5 @@
 """The only way from here to reconstruction: a volume prepared, a slice reconstructed, as `recon` does it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,17 +10,19 @@ from numpy.typing import NDArray
 
 from rsd_mri.coils.calibration import learned_from
 from rsd_mri.machine.device import resolve_device
-from rsd_mri.machine.progress import Progress
+from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.finish import finish, pooled_std
+from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
 from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -29,7 +30,6 @@ from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
-Tell = Callable[[float], None]
 KEPT_BYTES = 2**28
 """Memory that the prepared slices of a volume may take between its classical and its learned images."""
 
@@ -116,7 +116,9 @@ class Learned:
         settled = held_out.settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
         self.method, self.checks = settled.method, settled.checks
 
-    def run(self, prepared: Prepared, index: int, number: int, tell: Tell, complex_samples: bool) -> SliceResult:
+    def run(
+        self, prepared: Prepared, index: int, number: int, progress: Progress, complex_samples: bool
+    ) -> SliceResult:
         """Reconstruct a slice.
 
         Parameters
@@ -125,44 +127,50 @@ class Learned:
             The scan.
         index, number
             Of the slice in this scan, and in its volume, which may have come in parts: the draws are keyed by it.
-        tell
-            Called with the share done.
+        progress
+            Told the share done.
         complex_samples
             Whether complex images of the samples are wanted.
         """
         scan, one, method = prepared.scan, prepared[index], self.method
         batches = replace(plan_for(prepared, method, self.device), slices=1)
-        images = run_method(method, [one], scan.key, number, self.seed, batches, self.device, Progress.of(tell))[0]
-        done = finish(one, images, 0.0)
+        made = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
+        done = finish(one, made, 0.0)
         checks = {"prior_share": done.prior_share, **self.checks}
         rec = Reconstruction(
             magnitude=done.magnitude[None], image=done.image[None], csm=done.csm[None], method=method.name,
             source=scan.source, mask=scan.mask, mask_source=scan.mask_source, acceleration=scan.realised_acceleration,
             residual=np.array([done.residual], np.float32), sigma=np.array([one.sigma], np.float32),
             seconds=np.zeros(1),
-            posterior=PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if method.sampled else None,
+            posterior=_posterior(done, method.sampled),
             prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
         )  # fmt: skip
-        if method.sampled and method.samples > 1:
+        # One sample has no spread.
+        spread = done.std is not None or (method.sampled and method.samples > 1)
+        if spread:
             rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
-        distrust = distance_from_card(
+        differences = distance_from_card(
             self.prior.card, self.prior.denoiser.sigma_data, acceleration=scan.realised_acceleration,
-            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,
+            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms, elsewhere=elsewhere_of(self.prior.path),
         )  # fmt: skip
+        distrust = [difference.sentence for difference in differences]
         said = reasons(checks)
         distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
-        complexes = (
-            tuple(finish(one, images[k : k + 1], 0.0).image for k in range(len(images))) if complex_samples else ()
-        )
+        complexes = tuple(finish(one, Made(image[None]), 0.0).image for image in made.images) if complex_samples else ()
         return SliceResult(
             magnitude=done.magnitude, image=done.image,
-            # One sample has no spread.
-            std=rec.std[0] if rec.std is not None and method.samples > 1 else None,
+            std=rec.std[0] if rec.std is not None and spread else None,
             half_width=None if rec.half_width is None else rec.half_width[0],
             samples=tuple(done.samples) if method.sampled else (), sample_images=complexes if method.sampled else (),
             distrust=tuple(distrust),
             remarks=tuple([s for s in said if s not in distrust] + list(rec.notes)),
         )  # fmt: skip
+
+
+def _posterior(done: FinishedSlice, sampled: bool) -> PosteriorPart | None:
+    if done.std is not None:
+        return PosteriorPart(None, done.std[None])
+    return PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if sampled else None
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,7 @@ def warm_up(device: torch.device, loaded: Loaded | None = None) -> None:
     prepared = prepare(Scan(kspace, np.ones(n, bool), "full", Path("warm-up"), "simulated"))
     if loaded is None:
         Classical("l1-wavelet", device).run(prepared, 0)
-    elif loaded.prior is not None and loaded.prior.kind != "generator":
+    elif loaded.prior is not None and not loaded.prior.in_one_call:
         few = Learned("posterior", 1, 0, device, loaded.prior, None)
         few.method = method_of("posterior", loaded.prior, SAMPLERS["few-step"], 1)
-        few.run(prepared, 0, 0, lambda share: None, False)  # noqa: ARG005
+        few.run(prepared, 0, 0, SILENT, False)

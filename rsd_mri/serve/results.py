@@ -94,6 +94,12 @@ class Results:
         self._index: Counter[int] = Counter()
         self._said: set[str] = set()
 
+    @property
+    def _settled(self) -> Scale:
+        if self.scale is None:
+            raise RuntimeError("the scale is settled before the first image")
+        return self.scale
+
     def say(self, level: str, sentence: str) -> None:
         """Say something to the client, once."""
         sentence = self._discretion(" ".join(sentence.split()))
@@ -129,8 +135,7 @@ class Results:
         frame: Frame,
         doubts: Sequence[str],
     ) -> None:
-        scale, pixels = self.scale, self.settings.pixels
-        assert scale is not None  # noqa: S101 - for the type checker; settled before the first image
+        scale, pixels = self._settled, self.settings.pixels
         values = self._fitted(magnitude, image, frame)
         if not np.isfinite(values).all():
             self.say("ERROR", f"{frame.label}: the {name} image has values that are not finite and is not sent")
@@ -155,8 +160,7 @@ class Results:
     def _map(
         self, series: int, name: str, method: str, values: NDArray[np.float32], frame: Frame, doubts: Sequence[str]
     ) -> None:
-        scale, pixels = self.scale, self.settings.pixels
-        assert scale is not None  # noqa: S101 - for the type checker; settled before the first image
+        scale, pixels = self._settled, self.settings.pixels
         if frame.matrix is not None:
             values = real_on_matrix(values, frame.matrix)
         if not np.isfinite(values).all():

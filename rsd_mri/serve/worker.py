@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 import warnings
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -40,8 +41,8 @@ class Later:
     """What is loaded in the background."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self._options, self._there = options, threading.Event()
-        self._loaded: Loaded | None = None
+        self._options = options
+        self._loaded: Future[Loaded] = Future()
 
     def load(self) -> None:
         """Load it.
@@ -53,14 +54,11 @@ class Later:
         """
         from rsd_mri.serve.methods import load
 
-        self._loaded = load(self._options)
-        self._there.set()
+        self._loaded.set_result(load(self._options))
 
     def __call__(self) -> "Loaded":
         """Wait for it."""
-        self._there.wait()
-        assert self._loaded is not None  # noqa: S101 - for the type checker; set before the event
-        return self._loaded
+        return self._loaded.result()
 
 
 def main() -> None:

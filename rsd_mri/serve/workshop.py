@@ -53,7 +53,8 @@ class Worker:
             early, self._early = self._early, []
             for data in early:
                 self._write(data)
-            await self._replies(process)
+            if process.stdout is not None:
+                await self._replies(process.stdout)
             code = await process.wait()
             was_ready, self._process = self.ready, None
             if self._stopping:
@@ -62,12 +63,11 @@ class Worker:
                 raise InputError(f"the process that reconstructs ended while it was loading (exit code {code})")
             self.died()
 
-    async def _replies(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - for the type checker; it was asked for
+    async def _replies(self, said: asyncio.StreamReader) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                kind, number, length = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
-                data = await process.stdout.readexactly(length)
+                kind, number, length = FRAME.unpack(await said.readexactly(FRAME.size))
+                data = await said.readexactly(length)
                 if kind == Reply.READY:
                     self.ready = True
                 elif kind == Reply.FATAL:

@@ -27,7 +27,7 @@ class TrainOptions:
     """How to run, as against what to train (the protocol)."""
 
     stage: str = "all"
-    """`teacher`, `generator`, `all` or `denoiser`."""
+    """`teacher`, `generator`, `all`, `denoiser` or `reconstructor`."""
     fresh: bool = False
     device: str = "auto"
     devices: int = 1
@@ -46,7 +46,7 @@ class TrainOptions:
     seconds: float = 0.0
     """Longest time of this call, in equal parts for its stages; 0 for as long as it takes."""
     start: Path | None = None
-    """Run folder or file whose weights a new teacher or denoiser starts from; random ones without it."""
+    """Run folder or file whose weights a new network starts from; random ones without it."""
 
 
 class Clock:

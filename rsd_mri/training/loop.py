@@ -18,7 +18,7 @@ from rsd_mri.randomness import key
 from rsd_mri.training.ema import update_average
 from rsd_mri.training.log import MetricsLog, require_tensorboard
 from rsd_mri.training.stage import Stage
-from rsd_mri.training.state import Best, restore_state, save_state
+from rsd_mri.training.state import Best, resume_state, save_state
 from rsd_mri.training.tally import Tally
 
 Picture = Callable[[Path, Any], object]
@@ -101,7 +101,7 @@ def run_stage(
     if settings.tensorboard:
         require_tensorboard()
     path = folder / "checkpoint" / f"{stage.name}.safetensors"
-    images, best = restore_state(stage, fabric, path, identity) if path.is_file() else (0, None)
+    images, best = resume_state(stage, fabric, path, identity) if path.is_file() else (0, None)
     fabric.barrier()  # nothing is written before every process has read it
     first = fabric.is_global_zero
     if first:

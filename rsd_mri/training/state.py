@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import (
+    load_optimizer,
     load_tensors,
     load_weights,
     optimizer_tensors,
-    restore_optimizer,
     save_tensors,
 )
 from rsd_mri.training.stage import Stage
@@ -80,7 +80,7 @@ def save_state(
     save_tensors(path, tensors, metadata)
 
 
-def restore_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, Any]) -> tuple[int, Best | None]:
+def resume_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, Any]) -> tuple[int, Best | None]:
     """Read a checkpoint into a stage; return the images seen, and the best weights so far.
 
     Raises
@@ -100,7 +100,7 @@ def restore_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, 
         for name, module in modules.items():
             load_weights(bare(module), _part(tensors, f"{kind}/{name}/"), str(path))
     for name, optimizer in stage.optimizers.items():
-        restore_optimizer(optimizer, _part(tensors, f"optimizer/{name}/"))
+        load_optimizer(optimizer, _part(tensors, f"optimizer/{name}/"))
     fabric.strategy.precision.load_state_dict(metadata.get("precision") or {})
     kept = metadata.get("best")
     best = Best(**kept, tensors=_part(tensors, "best/")) if kept else None

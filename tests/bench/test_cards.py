@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rsd_mri.bench.cards import ComparisonCard, read_card, shipped_cards, shipped_tables
+from rsd_mri.bench.cards import ComparisonCard, read_card
 from rsd_mri.bench.experiments import EXPERIMENTS
+from rsd_mri.bench.tables import shipped_cards, shipped_tables
 from rsd_mri.commands.bench import bench
 from rsd_mri.metrics.judging import CLEAN, MEASURED
 from rsd_mri.protocol import load_protocol, protocol_folder

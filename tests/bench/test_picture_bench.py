@@ -14,9 +14,9 @@ from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.protocol import Protocol, build
-from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
+from rsd_mri.protocol import NoiseSettings, Protocol, build
 from rsd_mri.reconstruction.pictures.restoration import quality
+from rsd_mri.reconstruction.pictures.restoring import restore
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.training.fabric import TrainOptions
 
@@ -63,7 +63,7 @@ def test_a_picture_as_noisy_as_those_of_training_is_denoised_in_one_call(run):
     """The mean of x given y is the denoiser's answer at the noise of y; nothing of y is added to it again."""
     prior = load_prior(run, "teacher")
     picture = torch.from_numpy(scaled(photographs(1, 16, 0))[0])
-    found = restore(prior, picture, Degradation("noise", 0.2), None, [(0, "a"), (0, "b")], PICTURE_SAMPLERS["diffpir"])
+    found = restore(prior, picture, NoiseSettings(sigma=0.2), None, [(0, "a"), (0, "b")], PICTURE_SAMPLERS["diffpir"])
     with torch.no_grad():
         expected = prior.denoiser(picture[None], torch.tensor([0.2]))
     assert torch.allclose(found, expected.expand_as(found), atol=1e-5)

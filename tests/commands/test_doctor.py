@@ -2,6 +2,7 @@
 
 import json
 import platform
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 import rsd_mri
 from rsd_mri.commands.app import app
-from rsd_mri.commands.doctor import EXTRAS, describe, examination, missing
+from rsd_mri.commands.doctor import EXTRAS, Missing, examination, missing
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +21,25 @@ def found():
 
 
 def test_versions_are_those_that_run(found):
-    assert found["python"] == platform.python_version()
-    assert found["version"] == rsd_mri.__version__
-    assert found["libraries"]["numpy"] == numpy.__version__
-    assert torch.__version__.startswith(found["libraries"]["torch"])
-    assert all(found["libraries"].values())
+    assert found.python == platform.python_version()
+    assert found.version == rsd_mri.__version__
+    assert found.libraries["numpy"] == numpy.__version__
+    assert torch.__version__.startswith(found.libraries["torch"])
+    assert all(found.libraries.values())
 
 
 def test_devices_are_those_of_torch(found):
-    usable = [d["name"] for d in found["devices"] if d["usable"]]
+    usable = [d.name for d in found.devices if d.usable]
     assert "cpu" in usable
     assert sum(name.startswith("cuda") for name in usable) == torch.cuda.device_count()
-    assert found["memory_free_bytes"] > 0 and found["cpus"] >= found["threads"] >= 1
+    assert found.memory_free_bytes > 0 and found.cpus >= found.threads >= 1
 
 
 def test_missing_parts_come_with_the_command_that_installs_them():
     parts = missing({"fiction": ("stories", ("no_such_module",)), "cluster": ("nothing", ("json",))}, {})
-    assert parts == [{"part": "fiction", "for": "stories", "install": 'pip install "rsd-mri[fiction]"'}]
+    assert parts == [Missing("fiction", "stories", 'pip install "rsd-mri[fiction]"')]
     (program,) = missing({}, {"no-such-program": "tests; https://example.org"})
-    assert program["for"] == "tests" and "https://example.org" in program["install"]
+    assert program.use == "tests" and "https://example.org" in program.install
 
 
 def test_extras_are_those_of_the_package():
@@ -50,7 +51,7 @@ def test_extras_are_those_of_the_package():
 
 
 def test_a_missing_library_is_said_aloud(found):
-    lines = describe({**found, "libraries": {"torch": None}, "missing": []})
+    lines = replace(found, libraries={"torch": None}, missing=[]).lines()
     assert any("torch MISSING" in line for line in lines) and "every optional part is installed" in lines
 
 

@@ -41,9 +41,15 @@ def scan(tmp_path_factory):
     ("arguments", "unwanted"),
     [
         (["recon", "{scan}", "--method", "zero-filled"], HEAVY | {"pywt"}),
-        (["recon", "{scan}", "--method", "one-step"], HEAVY - {"numba", "scipy"} | {"pywt"}),
+        pytest.param(
+            ["recon", "{scan}", "--method", "one-step"], HEAVY - {"numba", "scipy"} | {"pywt"}, marks=pytest.mark.long
+        ),
         (["inspect", "{scan}"], HEAVY | {"torch"}),
-        (["generate", "-n", "1", "--out", "{folder}/g.h5"], TRAINING | {"matplotlib", "nibabel", "skimage"}),
+        pytest.param(
+            ["generate", "-n", "1", "--out", "{folder}/g.h5"],
+            TRAINING | {"matplotlib", "nibabel", "skimage"},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["zero-filled", "one-step", "inspect", "generate"],
 )
@@ -56,6 +62,7 @@ def test_commands_load_only_what_they_use(scan, tmp_path, arguments, unwanted):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_calibration_and_restoration_load_no_training():
     code = (
         "import sys; import rsd_mri.reconstruction.intervals, rsd_mri.reconstruction.pictures.restoration; "

@@ -65,6 +65,7 @@ def unfinished(folder):
     return [p for p in folder.rglob(".*") if p.is_file()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_workers_of_prep_are_gone_and_nothing_is_left(scans, tmp_path, number, code):
     arguments = ["prep", scans, "--out", tmp_path / "p", "--workers", 2]
@@ -75,11 +76,12 @@ def test_workers_of_prep_are_gone_and_nothing_is_left(scans, tmp_path, number, c
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["recon", "{scans}/brain_0_0000.h5", "--out", "{out}", "--samples", "4"],
-        ["simulate", "{out}", "--volumes", "50", "--matrix", "128"],
-        ["train", "--protocol", "demo", "--out", "{out}"],
+        pytest.param(["recon", "{scans}/brain_0_0000.h5", "--out", "{out}", "--samples", "4"], id="recon"),
+        pytest.param(
+            ["simulate", "{out}", "--volumes", "50", "--matrix", "128"], id="simulate", marks=pytest.mark.long
+        ),
+        pytest.param(["train", "--protocol", "demo", "--out", "{out}"], id="train", marks=pytest.mark.long),
     ],
-    ids=["recon", "simulate", "train"],
 )
 def test_commands_stop(scans, tmp_path, arguments):
     given = [a.format(scans=scans, out=tmp_path) for a in arguments]

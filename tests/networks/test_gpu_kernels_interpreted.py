@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
 pytest.importorskip("triton", reason="Triton comes with torch's builds for CUDA")
 
 PROGRAM = """

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from rsd_mri.corruption.build import LAWS
+from rsd_mri.corruption.build import BUILDERS
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import (
     CorruptionSettings,
@@ -124,7 +124,7 @@ def test_another_kind_leaves_behind_what_it_does_not_have():
 
 
 def test_every_kind_has_a_law():
-    assert set(members(ImageCorruptionSettings).values()) == set(LAWS)
+    assert set(members(ImageCorruptionSettings).values()) == set(BUILDERS)
     assert set(members(CorruptionSettings)) == {"undersampling", *members(ImageCorruptionSettings)}
 
 

@@ -27,7 +27,8 @@ from rsd_mri.reconstruction.intervals import (
     write_calibration,
 )
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
-from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
 from rsd_mri.simulation.simulate import simulate_scan
 

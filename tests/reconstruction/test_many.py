@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from rsd_mri.errors import InputError
-from rsd_mri.machine.workers import Lost, run_jobs
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import many
 from rsd_mri.reconstruction.deliver import Task, Written, attempt
@@ -107,18 +106,6 @@ def test_memory_that_runs_out_fails_the_scan_alone(folder, tmp_path, monkeypatch
     assert len(done.written) == 2
     assert [f for f in done.failures if "the memory ran out" in f] != []
     assert ran_out(MemoryError()) and not ran_out(RuntimeError("shapes"))
-
-
-def die(number):
-    if number == 2:
-        os._exit(9)
-    return number * 10
-
-
-def test_a_worker_that_dies_loses_its_own_job_alone():
-    done = dict(run_jobs(die, [1, 2, 3], workers=2))
-    assert done[1] == 10 and done[3] == 30
-    assert isinstance(done[2], Lost) and "worker process died" in done[2].reason
 
 
 def test_what_is_kept_is_what_was_written(folder, tmp_path):

@@ -10,16 +10,26 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
+from rsd_mri.corruption.build import corruption_from, restorable, restored
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs
-from rsd_mri.protocol import GaussianBlurSettings, NetworkSettings, NoiseSettings, Protocol, TeacherSettings, build
+from rsd_mri.protocol import (
+    GaussianBlurSettings,
+    NetworkSettings,
+    NoiseSettings,
+    Protocol,
+    RandomInpaintingSettings,
+    SuperResolutionSettings,
+    TeacherSettings,
+    build,
+)
 from rsd_mri.randomness import generator
-from rsd_mri.reconstruction.pictures.degradations import Degradation, corruption_of, restore
 from rsd_mri.reconstruction.pictures.restoration import quality
+from rsd_mri.reconstruction.pictures.restoring import corruption_of, restore
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
 from rsd_mri.training.fabric import TrainOptions
 
@@ -28,6 +38,8 @@ SD = 0.5
 
 class White(torch.nn.Module):
     """The exact denoiser of white Gaussian images of standard deviation SD."""
+
+    sigma_data = SD
 
     def forward(self, x, t, condition=None):
         return x * (SD**2 / (SD**2 + t[:, None, None, None] ** 2))
@@ -56,7 +68,7 @@ def samples_of(degradation, picture, seen=None, sampler="annealing", count=48):
 @pytest.mark.parametrize("sigma", [0.1, 0.5])
 def test_denoising_samples_the_gaussian_posterior(sampler, sigma):
     picture = 0.6 * torch.randn(1, 16, 16, generator=generator(0, "picture"))
-    found = samples_of(Degradation("noise", sigma), picture, sampler=sampler)
+    found = samples_of(NoiseSettings(sigma=sigma), picture, sampler=sampler)
     gain = SD**2 / (SD**2 + sigma**2)
     spread = SD * sigma / (SD**2 + sigma**2) ** 0.5
     assert (found.mean(0) - gain * picture).std() < 3 * spread / 48**0.5
@@ -68,22 +80,23 @@ def test_hidden_pixels_are_drawn_from_the_prior_and_seen_ones_kept():
     picture = 0.5 * torch.randn(1, 16, 16, generator=generator(1, "picture"))
     seen = torch.rand(16, 16, generator=generator(2, "mask")) < 0.5
     picture[:, ~seen] = 7.0  # what stands there must not matter
-    found = samples_of(Degradation("inpainting", 0.01), picture, seen)
+    found = samples_of(RandomInpaintingSettings(sigma=0.01), picture, seen)
     assert float((found[:, :, seen] - picture[:, seen]).abs().mean()) < 0.03
     hidden = found[:, :, ~seen]
     assert abs(float(hidden.mean())) < 0.05 and float(hidden.std()) == pytest.approx(SD, rel=0.1)
 
 
-@pytest.mark.parametrize("degradation", [Degradation("gaussian-blur", 0.05), Degradation("super-resolution", 0.05)])
-def test_the_mean_is_the_wiener_solution(degradation):
+@pytest.mark.parametrize("corruption", [GaussianBlurSettings(sigma=0.05), SuperResolutionSettings(sigma=0.05)])
+def test_the_mean_is_the_wiener_solution(corruption):
     """E[x|y] = (A^T A / sigma^2 + 1 / sd^2)^-1 A^T y / sigma^2, by a dense solve."""
     picture = 0.4 * torch.randn(1, 12, 12, generator=generator(3, "picture"))
-    operator, shape = degradation.operator(picture, None)
+    shape = corruption.image_shape(tuple(picture.shape))
+    operator, _ = corruption_from(corruption, shape).of_picture(picture)
     n = int(np.prod(shape))
     columns = operator.forward(torch.eye(n).reshape(n, *shape)).flatten(1).double().T
-    normal = columns.T @ columns / degradation.sigma**2 + torch.eye(n) / SD**2
-    expected = torch.linalg.solve(normal, columns.T @ picture.flatten().double() / degradation.sigma**2)
-    found = samples_of(degradation, picture, count=64)
+    normal = columns.T @ columns / corruption.sigma**2 + torch.eye(n) / SD**2
+    expected = torch.linalg.solve(normal, columns.T @ picture.flatten().double() / corruption.sigma**2)
+    found = samples_of(corruption, picture, count=64)
     spread = torch.linalg.inv(normal).diagonal().mean().sqrt()
     assert found.shape[1:] == shape
     assert (found.mean(0).flatten() - expected).square().mean().sqrt() < 3 * spread / 8
@@ -92,20 +105,32 @@ def test_the_mean_is_the_wiener_solution(degradation):
 
 def test_what_does_not_fit_is_refused():
     picture, law = torch.zeros(1, 16, 16), GaussianPrior()
-    assert isinstance(Degradation("noise", 0.1).operator(picture, None)[0], Identity)
-    for degradation, seen, said in (
-        (Degradation("inpainting"), torch.ones(4, 4), "the mask has 4x4"),
-        (Degradation("inpainting"), torch.zeros(16, 16, dtype=torch.bool), "hides every pixel"),
-        (Degradation("gaussian-blur", kernel_size=33), None, "too large"),
+    assert isinstance(corruption_from(NoiseSettings(sigma=0.1), (1, 16, 16)).of_picture(picture)[0], Identity)
+    for corruption, seen, said in (
+        (RandomInpaintingSettings(), torch.ones(4, 4), "the mask has 4x4"),
+        (RandomInpaintingSettings(), torch.zeros(16, 16, dtype=torch.bool), "hides every pixel"),
+        (GaussianBlurSettings(kernel_size=33), None, "too large"),
     ):
         with pytest.raises(InputError, match=said):
-            degradation.operator(picture, seen)
+            corruption_from(corruption, (1, 16, 16)).of_picture(picture, seen)
     with pytest.raises(InputError, match="1 channels cannot restore a picture of 3"):
         corruption_of(law, (3, 16, 16))
     blurred = GaussianPrior()
     object.__setattr__(blurred, "protocol", replace(law.protocol, corruption=GaussianBlurSettings()))
     with pytest.raises(InputError, match="models gaussian-blur measurements"):
         corruption_of(blurred, (1, 16, 16))
+
+
+def test_what_can_be_undone_is_what_protocols_have():
+    assert list(restorable()) == ["noise", "inpainting", "gaussian-blur", "super-resolution"]
+    assert restored("gaussian-blur", {"kernel_size": "7"}) == GaussianBlurSettings(kernel_size=7)
+    for name, values, said in (
+        ("blur", {}, "expected one of noise, .*near it: gaussian-blur"),
+        ("noise", {"factor": "2"}, "unknown key 'factor' of noise; known keys: kind, sigma"),
+        ("inpainting", {"p": "0.5"}, "those of a picture are what they are"),
+    ):
+        with pytest.raises(InputError, match=said):
+            restored(name, values)
 
 
 def test_quality_of_a_known_error():

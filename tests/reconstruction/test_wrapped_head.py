@@ -22,7 +22,7 @@ from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.intervals import full_image
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
+from rsd_mri.reconstruction.posterior.methods import Posterior, TeacherStep
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
@@ -57,8 +57,8 @@ def prior(tmp_path_factory):
 
 CASES = [
     *((method, "diffpir") for method in ("cg-sense", "l1-wavelet", "tv", "one-step", "posterior")),
-    ("posterior", "annealing"),
-    ("posterior", "langevin"),
+    pytest.param("posterior", "annealing", marks=pytest.mark.long),
+    pytest.param("posterior", "langevin", marks=pytest.mark.long),
 ]
 
 
@@ -138,7 +138,7 @@ def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monke
             full["image"] = total_variation(operator, kspace, sigma)
         return full["image"] if good else torch.zeros_like(full["image"])
 
-    monkeypatch.setattr(OneStep, "run", teachers)
+    monkeypatch.setattr(TeacherStep, "run", teachers)
     prepared = PreparedScan.of(scan)[0]
     operator, kspace = as_operator([prepared], torch.device("cpu"))
     teachers(prior, operator, kspace, prepared.sigma)
@@ -159,8 +159,8 @@ def test_the_one_step_image_is_of_the_network_that_predicts_the_held_out_lines(h
         image = total_variation(operator, kspace, sigma)
         return image if (given.prior.teacher is not None) == good else torch.zeros_like(image)
 
-    monkeypatch.setattr(OneStep, "run", by_network)
-    rec = reconstruct_scan(scan, OneStep(replace(prior, teacher=prior)))
+    monkeypatch.setattr(TeacherStep, "run", by_network)
+    rec = reconstruct_scan(scan, TeacherStep(replace(prior, teacher=prior)))
     assert rec.parameters["network"] == ("teacher" if good else "denoiser")
     assert rec.magnitude.max() > 0
     assert rec.checks["held_out_error"] < rec.checks["held_out_error_cg_sense"]

@@ -11,7 +11,8 @@ import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import evaluate_files
-from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Geometry
 

@@ -11,7 +11,8 @@ import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.results.delivery import Delivery, deliver_all
-from rsd_mri.results.files import read_reconstruction, write_reconstruction
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry

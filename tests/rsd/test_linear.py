@@ -94,30 +94,30 @@ def test_closed_forms(r, d, sigma, matched, seed):
     """A = I, k = r: U U^T = (1 + sigma^2) E E^T without, E E^T with the data noise on the student."""
     model = LinearModel(LinearCase(d, r, r, sigma, "identity", matched, seed))
     found = describe(model, model.minimise())
-    assert found["error"] < 1e-3
+    assert found.error < 1e-3
     gap = 0 if matched else r * ((1 + sigma**2) ** 0.5 - 1) ** 2
-    assert found["w2_squared"] == pytest.approx(gap, abs=1e-3)
+    assert found.w2_squared == pytest.approx(gap, abs=1e-3)
     if sigma:
-        assert found["w2_squared"] < found["w2_squared_noisy"]
+        assert found.w2_squared < found.w2_squared_noisy
 
 
 def test_spare_rank_fits_the_noise_unless_it_is_matched():
     loose = LinearModel(LinearCase(12, 2, 4, 0.5, "identity", False))
-    assert describe(loose, loose.minimise())["eigenvalues"] == pytest.approx([1.25, 1.25, 0.25, 0.25], abs=1e-3)
+    assert describe(loose, loose.minimise()).eigenvalues == pytest.approx([1.25, 1.25, 0.25, 0.25], abs=1e-3)
     assert expected_covariance(loose) is None
     matched = LinearModel(LinearCase(12, 2, 4, 0.5, "identity", True))
-    assert describe(matched, matched.minimise())["eigenvalues"] == pytest.approx([1, 1, 0, 0], abs=1e-3)
+    assert describe(matched, matched.minimise()).eigenvalues == pytest.approx([1, 1, 0, 0], abs=1e-3)
 
 
 def test_one_wide_operator_leaves_its_null_space_open_and_many_masks_do_not():
     wide = LinearModel(LinearCase(12, 2, 2, 0.2, "wide", True))
     found = describe(wide, wide.minimise())
-    assert found["fisher"] < 1e-4
-    assert min(found["cosines_seen"]) > 0.999 and min(found["cosines"]) < 0.95
+    assert found.fisher < 1e-4
+    assert min(found.cosines_seen) > 0.999 and min(found.cosines) < 0.95
     masks = LinearModel(LinearCase(12, 2, 2, 0.2, "masks", True))
     found = describe(masks, masks.minimise(restarts=6))
-    assert found["fisher"] < 1e-4
-    assert min(found["cosines"]) > 0.999
+    assert found.fisher < 1e-4
+    assert min(found.cosines) > 0.999
 
 
 @either_student
@@ -129,7 +129,7 @@ def test_the_published_alpha_leads_to_the_same_place(matched):
         u = u.requires_grad_()
         (grad,) = torch.autograd.grad(model.loss(u, 1.2), u)
         u = (u - 0.1 * grad).detach()
-    assert describe(model, u)["error"] < 1e-3
+    assert describe(model, u).error < 1e-3
 
 
 def test_distance_is_that_of_gaussians():
@@ -138,7 +138,7 @@ def test_distance_is_that_of_gaussians():
     made, clean = (u @ u.T).numpy(), (model.subspace @ model.subspace.T).numpy()
     root = sqrtm(clean + 1e-12 * np.eye(7)).real
     expected = np.trace(made + clean - 2 * sqrtm(root @ made @ root + 1e-12 * np.eye(7)).real)
-    assert describe(model, u)["w2_squared"] == pytest.approx(expected, abs=1e-4)
+    assert describe(model, u).w2_squared == pytest.approx(expected, abs=1e-4)
 
 
 @each_operator
@@ -157,13 +157,12 @@ def test_run_reports_the_largest_error_and_repeats_itself():
     cases = linear_cases(("identity", "wide"), (8,), (2,), (0.0, 0.5))
     done = []
     found = run_linear(cases, Progress.of(done.append))
-    assert done[-1] == 1 and len(found["cases"]) == len(cases) == 12
-    errors = [row["error"] for row in found["cases"] if "error" in row]
-    assert found["closed_forms"] == len(errors) == 5
-    assert found["max_error"] == max(errors) < 1e-3
-    assert run_linear(cases)["cases"] == found["cases"]
+    assert done[-1] == 1 and len(found.cases) == len(cases) == 12
+    assert len(found.errors) == 5
+    assert found.max_error == max(found.errors) < 1e-3
+    assert run_linear(cases) == found
     other = [dataclasses.replace(case, seed=1) for case in cases]
-    assert run_linear(other)["max_error"] != found["max_error"]
+    assert run_linear(other).max_error != found.max_error
 
 
 def test_grids():

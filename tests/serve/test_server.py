@@ -93,6 +93,7 @@ def a_worker_that_dies_is_replaced(running, small_scan):
     assert len(again.images) == 2
 
 
+@pytest.mark.long
 def test_more_connections_than_are_served_wait_and_a_worker_that_dies_is_replaced(tmp_path, small_scan):
     running = Running(tmp_path, "--connections", 1, "--method", "zero-filled")
     first = Talk(running, "zero-filled", header_text(small_scan))

@@ -12,7 +12,7 @@ from rsd_mri.operators import sense_operator
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, build_denoiser, load_prior, save_prior
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
-from rsd_mri.reconstruction.posterior.methods import OneStep, Posterior
+from rsd_mri.reconstruction.posterior.methods import Posterior, TeacherStep
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
 from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
 
@@ -57,7 +57,7 @@ def test_run_resumes_and_its_prior_reconstructs(tmp_path):
     alone = method.run(operator, kspace, 0.1, [(0, 2)])
     assert both.shape == (2, 24, 20)
     assert torch.allclose(both[1], alone[0], atol=1e-4)  # a sample does not depend on those beside it
-    assert OneStep(prior).run(operator, kspace, 0.1).shape == (1, 24, 20)
+    assert TeacherStep(prior).run(operator, kspace, 0.1).shape == (1, 24, 20)
 
 
 def test_two_sets_of_maps(tmp_path):
@@ -68,7 +68,7 @@ def test_two_sets_of_maps(tmp_path):
     kspace = operator(torch.stack([images()[0], 0.2 * images()[1]])[None])
     out = Posterior(prior, DiffPIR(levels=3)).run(operator, kspace, 0.1, [(0, 1)])
     assert out.shape == (1, 2, 24, 20)
-    assert OneStep(prior).run(operator, kspace, 0.1).shape == (1, 2, 24, 20)
+    assert TeacherStep(prior).run(operator, kspace, 0.1).shape == (1, 2, 24, 20)
 
 
 def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
@@ -86,9 +86,9 @@ def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
     csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)
     operator = sense_operator(csm, torch.arange(20) % 2 == 0)
     kspace = operator(images()[:1])
-    expected = OneStep(load_prior(tmp_path, "teacher")).run(operator, kspace, 0.1)
-    assert torch.equal(OneStep(both).run(operator, kspace, 0.1), expected)
-    alone = OneStep(load_prior(tmp_path, "denoiser"))
+    expected = TeacherStep(load_prior(tmp_path, "teacher")).run(operator, kspace, 0.1)
+    assert torch.equal(TeacherStep(both).run(operator, kspace, 0.1), expected)
+    alone = TeacherStep(load_prior(tmp_path, "denoiser"))
     assert not torch.allclose(alone.run(operator, kspace, 0.1), expected, atol=1e-3)
 
 

@@ -103,7 +103,7 @@ def denoiser(data):
     return build_denoiser(PROTOCOL, Inputs.of(data.corruption))
 
 
-@pytest.mark.parametrize("precision", ["bf16", "16"])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("16", marks=pytest.mark.long)])
 def test_half_precision_never_reaches_the_operators(slices, tmp_path, precision, monkeypatch):
     seen, inside = set(), set()
     for name in ("forward", "adjoint"):

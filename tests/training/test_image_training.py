@@ -118,9 +118,9 @@ def test_archives_and_cifar_are_read_and_prepared(tmp_path):
             info.size = len(records)
             tar.addfile(info, io.BytesIO(records))
     found = prepare_images(tmp_path / "cifar-10-binary.tar.gz", tmp_path / "prepared", 32)
-    assert (found["images"], found["channels"]) == (5, 3)
+    assert (found.images, found.channels) == (5, 3)
     assert np.array_equal(read_images(tmp_path / "prepared", 32), pixels)
-    assert json.loads((tmp_path / "prepared" / "manifest.json").read_text())["sha256"] == found["sha256"]
+    assert json.loads((tmp_path / "prepared" / "manifest.json").read_text())["sha256"] == found.sha256
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for i in range(2):
             file = io.BytesIO()

@@ -37,6 +37,7 @@ PROTOCOL = Protocol(
     monitor=MonitorSettings(images=16, held_out=0.8, cost=0.5),
 )
 CPU = TrainOptions("all", device="cpu")
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -185,9 +185,8 @@ def fista(
     return x
 
 
-# Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense). On simulated
-# heads (T1 and T2, 2 to 6-fold, sigma from 0.008 to 0.12 in prepared units, ESPIRiT maps) these lose 0.1 to 0.6 dB
-# on average, and 1.7 dB at worst, to the best weight of each scan.
+# Weight of the penalty over sigma (l1-wavelet, tv), or over sigma^2 per mean image power (cg-sense); measured in
+# docs/choices.md.
 FACTORS = {"cg-sense": 1.5, "l1-wavelet": 0.25, "tv": 0.2}
 # sigma counts as no smaller than this share of the image's root mean square: without noise the penalty still
 # has the aliasing to remove.

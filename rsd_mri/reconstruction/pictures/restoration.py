@@ -18,7 +18,8 @@ from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.pictures.degradations import Degradation, restore
+from rsd_mri.protocol.corruptions import OfImages
+from rsd_mri.reconstruction.pictures.restoring import restore
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 
@@ -27,7 +28,8 @@ class Restoration:
     """One picture that was restored and written; what is None does not apply."""
 
     picture: str
-    degradation: Degradation
+    corruption: dict[str, str | int | float]
+    """What was undone: its kind and settings."""
     settings: dict[str, str | int | float]
     """Of the sampler."""
     samples: int
@@ -85,7 +87,7 @@ class Restored:
 def restore_files(
     pictures: Sequence[Path],
     prior: Prior,
-    degradation: Degradation,
+    corruption: OfImages,
     samples: int,
     sampler: Sampler,
     out: Path | None,
@@ -103,7 +105,7 @@ def restore_files(
     ----------
     pictures
         Picture files, or `.npy` arrays [channel, y, x] or [y, x]: bytes, or real in [-1, 1].
-    prior, degradation, sampler
+    prior, corruption, sampler
         As `pictures.restore` takes them.
     samples
         Per picture.
@@ -122,7 +124,7 @@ def restore_files(
     for path, part in progress.each(pictures, lambda path: path.name):
         try:
             done.written.append(
-                _restore_file(path, prior, degradation, samples, sampler, out, mask, reference, seed, part)
+                _restore_file(path, prior, corruption, samples, sampler, out, mask, reference, seed, part)
             )
         except InputError as error:
             done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
@@ -132,7 +134,7 @@ def restore_files(
 def _restore_file(
     path: Path,
     prior: Prior,
-    degradation: Degradation,
+    corruption: OfImages,
     samples: int,
     sampler: Sampler,
     out: Path | None,
@@ -150,7 +152,7 @@ def _restore_file(
     made = restore(
         prior,
         torch.from_numpy(picture).to(device),
-        degradation,
+        corruption,
         None if seen is None else torch.from_numpy(seen),
         keys,
         sampler,
@@ -173,7 +175,7 @@ def _restore_file(
         np.save(file, found)
     done = Restoration(
         str(path),
-        degradation,
+        _described(corruption),
         sampler.parameters(),
         samples,
         float(spread.mean()),
@@ -187,6 +189,11 @@ def _restore_file(
     with written_whole(files["restored.json"]) as partial:
         partial.write_text(json.dumps(done.as_dict(), indent=1) + "\n", encoding="utf-8")
     return done
+
+
+def _described(corruption: OfImages) -> dict[str, str | int | float]:
+    values = {name: value for name, value in asdict(corruption).items() if name not in corruption.drawn}
+    return {**values, "kind": corruption.restored_as or corruption.kind}
 
 
 def quality(truth: NDArray[np.float32], image: NDArray[np.float32], suffix: str) -> dict[str, float]:

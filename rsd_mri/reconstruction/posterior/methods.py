@@ -14,29 +14,31 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.unrolled.method import OneStep
+from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
-"""Noise level at which the quick sample of held-out lines begins, prepared units: on a real scan at R = 8, from total
-variation (error 2.3 and 2.8 %), four levels from 0.05 gave 2.0 and 2.3 %, from 0.15 2.7 and 2.9; 24 levels 1.9, 2.1"""
+"""Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
 Parameters: TypeAlias = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class OneStep(Direct):
+class TeacherStep(Direct):
     """One network call and one data step, by the teacher of the prior's run where there is one."""
 
     prior: Prior
 
-    name: ClassVar[str] = "one-step"
-    title: ClassVar[str] = "One-step"
+    name: ClassVar[str] = "teacher"
+    title: ClassVar[str] = "Teacher"
 
     @classmethod
-    def of(cls, prior: Prior, how: Sampling) -> "OneStep":  # noqa: ARG003
+    def of(cls, prior: Prior, how: Sampling) -> "TeacherStep":  # noqa: ARG003
         """As `method_of` makes it."""
         return cls(prior)
 
@@ -53,9 +55,9 @@ class OneStep(Direct):
         with torch.no_grad():
             return restorer_of(self.prior.teacher or self.prior, operator).one_step(kspace, float(sigma))
 
-    def candidates(self) -> "list[OneStep]":
+    def candidates(self) -> "list[TeacherStep]":
         """By the teacher, or by the denoiser: on scans unlike those it was trained on the teacher can be the worse."""
-        return [self] if self.prior.teacher is None else [self, OneStep(replace(self.prior, teacher=None))]
+        return [self] if self.prior.teacher is None else [self, TeacherStep(replace(self.prior, teacher=None))]
 
     def parameters(self) -> Parameters:
         """As they are stored."""
@@ -72,15 +74,18 @@ class Posterior:
     samples: int = 4
     consistency: bool = False
     """Replace the measured part of every sample by the data at the end."""
+    reconstructor: Reconstructor | None = None
+    """The prior's unrolled network, where it has one: its image is then a start."""
 
     name: ClassVar[str] = "posterior"
     title: ClassVar[str] = "Posterior mean"
     sampled: ClassVar[bool] = True
+    band: ClassVar[int] = 0
 
     @classmethod
     def of(cls, prior: Prior, how: Sampling) -> "Posterior":
         """As `method_of` makes it."""
-        return cls(prior, how.sampler, how.samples, how.consistency)
+        return cls(prior, how.sampler, how.samples, how.consistency, reconstructor_beside(prior))
 
     @property
     def through_network(self) -> bool:
@@ -90,7 +95,14 @@ class Posterior:
     @property
     def start(self) -> str:
         """Name of the method whose image the sampler starts from."""
-        return self.sampler.start or ("tv" if self.prior.teacher is None else "one-step")
+        return self.sampler.start or self._starts[0]
+
+    @property
+    def _starts(self) -> list[str]:
+        """What the sampler may start from, where it leaves that open."""
+        if self.reconstructor is not None:
+            return [OneStep.name, "tv"]
+        return ["tv"] if self.prior.teacher is None else [TeacherStep.name, "tv"]
 
     def run(
         self,
@@ -147,25 +159,38 @@ class Posterior:
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
+    def estimate(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`; the samples say how far they are to be trusted."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
+
     def candidates(self) -> "Sequence[Posterior]":
-        """From the teacher's one-step image, or from total variation, where the sampler leaves that open.
+        """From the reconstructor's or the teacher's image, or from total variation, where the sampler leaves that open.
 
         A sampler that needs a generator has none: that knows one noise level, and cannot restore what is left out.
         """
         if self.sampler.network is not None:
             return []
-        if self.sampler.start is not None or self.prior.teacher is None:
+        if self.sampler.start is not None or len(self._starts) == 1:
             return [self]
-        return [replace(self, sampler=replace(self.sampler, start=start)) for start in ("one-step", "tv")]
+        return [replace(self, sampler=replace(self.sampler, start=start)) for start in self._starts]
 
-    def first(self) -> OneStep | Classical:
+    def first(self) -> TeacherStep | OneStep | Classical:
         """The method whose image the sampler starts from."""
-        return OneStep(self.prior) if self.start == OneStep.name else CLASSICAL[self.start]
+        if self.start == OneStep.name and self.reconstructor is not None:
+            return OneStep(self.prior, self.reconstructor)
+        return CLASSICAL[self.start] if self.start in CLASSICAL else TeacherStep(self.prior)
 
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return Posterior(self.prior, replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), 1)
+        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level."""
@@ -181,10 +206,11 @@ class Posterior:
             "start": self.start,
             "consistency": self.consistency,
             **_teacher(self.prior),
+            **({} if self.reconstructor is None else {"reconstructor_hash": self.reconstructor.sha256}),
         }
 
 
-def _starts(begin: OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
+def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
     """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
     if kspace.is_cuda and isinstance(begin, Classical):
         return begin.run(operator, kspace, sigma)
@@ -212,9 +238,7 @@ def keyed_noise(keys: Sequence[Key]) -> Noise:
 def width_of(operator: Sense) -> float:
     """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
 
-    What undersampling adds to the denoiser's own error grows with R. On simulated heads 1 was 0.8 to 3.8 dB above 2 at
-    R = 2, between 0.5 dB below and 2.2 above at R = 2.8 and 3; 1.4 was 0.1 to 0.3 dB below 2 at R = 4 and 6, and 7 %
-    worse on held-out lines of a real scan at R = 8.
+    What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
     """
     acceleration = 1 / float(operator.mask.float().mean())
     return min(max(acceleration / 2, 1.0), 2.0)

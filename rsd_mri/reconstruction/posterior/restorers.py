@@ -22,8 +22,7 @@ SMALLEST_LEVEL = 0.002
 """Below this noise level no network is trained."""
 
 CG_SENSE_ERROR = 0.07
-"""Noise level at which the one-step path denoises CG-SENSE, prepared units: best of 0.05, 0.07 and 0.1 on a real head
-with simulated coils (mean of eight slices, R = 4 to 8)."""
+"""Noise level at which the one-step path denoises CG-SENSE, prepared units; measured in docs/choices.md."""
 
 
 class Restorer(Protocol):
@@ -86,7 +85,7 @@ class WholeImages(_Bound):
 
     It learned from patches turned and flipped at random, so the law it stands for is symmetric, but the network is not.
     Every step shows it the image turned and flipped another way, which averages its errors over the steps (Terris et
-    al. 2024, arXiv 2312.01831): 0.1 to 0.6 dB on simulated heads.
+    al. 2024, arXiv 2312.01831; docs/choices.md).
     """
 
     floor, whole, level = 0.0, True, 0.0
@@ -185,8 +184,8 @@ def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Rest
     keys
         One per item, for `denoise`.
     """
-    framed = prior.kind == "denoiser" and prior.protocol.denoiser.patch == 0
-    return (FramedImages if framed else RESTORERS[prior.kind])(prior, operator, keys)
+    made = FramedImages if prior.of_whole_images else RESTORERS[prior.kind]
+    return made(prior, operator, keys)
 
 
 def _levels(level: float, like: Tensor) -> Tensor:

@@ -28,9 +28,8 @@ class Sampler(ABC):
     levels: int
     """Noise levels."""
     sigma_max: float = 0.15
-    """First noise level, prepared units. Above the error of the start, but not far: more forgets what the start knew.
-    On simulated wrapped heads (means of four and of two, R = 4 and 6) 0.15 was 0.1 to 0.5 dB above 0.3, and 1.0 up to
-    1.0 dB below it."""
+    """First noise level, prepared units. Above the error of the start, but not far: more forgets what the start knew
+    (docs/choices.md)."""
     sigma_min: float = 0.01
     """Last noise level, prepared units."""
     start: str | None = None

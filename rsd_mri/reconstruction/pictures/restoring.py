@@ -1,86 +1,34 @@
 """Restoring one picture with a prior of natural images, by the samplers that reconstruct scans."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from rsd_mri.corruption.build import image_corruption
+from rsd_mri.corruption.build import corruption_from, image_corruption
 from rsd_mri.corruption.corruption import Corruption, Key
-from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import Convolution, Downsampling, Identity, LinearOperator, PixelMask
+from rsd_mri.operators import Identity
 from rsd_mri.priors.prior import Prior
+from rsd_mri.protocol.corruptions import OfImages
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
-Kind = Literal["noise", "inpainting", "gaussian-blur", "super-resolution"]
 ROUNDING = 2 / 255 / 12**0.5
 """Standard deviation of rounding to bytes, images in [-1, 1]: no picture has less noise."""
 START_RIDGE = 0.1
 """Weight of |x|^2 in the first guess."""
 
 
-@dataclass(frozen=True)
-class Degradation:
-    """What stands between a picture and the image wanted."""
-
-    kind: Kind
-    sigma: float = 0.0
-    """Standard deviation of the noise, images in [-1, 1]."""
-    kernel_size: int = 9
-    kernel_std: float = 2.0
-    """Of a Gaussian blur [pixels]."""
-    factor: int = 2
-    """How many times smaller the picture is than the image wanted."""
-
-    def operator(self, picture: Tensor, seen: Tensor | None) -> tuple[LinearOperator, tuple[int, int, int]]:
-        """A, and the shape (channel, y, x) of the image wanted.
-
-        Parameters
-        ----------
-        picture
-            [channel, y, x].
-        seen
-            Inpainting: [y, x], true where a pixel is seen; the pixels that are not black where None.
-
-        Raises
-        ------
-        InputError
-            If the picture does not fit.
-        """
-        channels, height, width = picture.shape
-        shape = (channels, height, width)
-        if self.kind == "noise":
-            return Identity(), shape
-        if self.kind == "inpainting":
-            seen = (picture > -1).any(0) if seen is None else seen
-            if tuple(seen.shape) != (height, width):
-                raise InputError(
-                    f"the mask has {seen.shape[0]}x{seen.shape[1]} pixels, the picture {height}x{width}; give one "
-                    "of its size"
-                )
-            if not bool(seen.any()):
-                raise InputError("the mask hides every pixel; white is what is seen")
-            return PixelMask(seen[None, None]), shape
-        if self.kind == "gaussian-blur":
-            if self.kernel_size // 2 >= min(height, width):
-                raise InputError(f"--kernel-size {self.kernel_size}: too large for a picture of {height}x{width}")
-            return Convolution(gaussian_kernel(self.kernel_size, self.kernel_std)), shape
-        full = (height * self.factor, width * self.factor)
-        return Downsampling(full, self.factor), (channels, *full)
-
-
 def restore(
     prior: Prior,
     picture: Tensor,
-    degradation: Degradation,
+    corruption: OfImages,
     seen: Tensor | None,
     keys: Sequence[Key],
     sampler: Sampler,
@@ -98,10 +46,10 @@ def restore(
         The teacher of a run on images behind noise or inpainting.
     picture
         [channel, y, x] in [-1, 1], on the prior's device.
-    degradation
+    corruption
         What to undo.
     seen
-        As for `Degradation.operator`.
+        As for `Corruption.of_picture`.
     keys
         One per sample.
     sampler
@@ -117,22 +65,21 @@ def restore(
     Raises
     ------
     InputError
-        If the prior is none of whole images, or the picture does not fit it or the degradation.
+        If the prior is none of whole images, or the picture does not fit it or the corruption.
     """
-    operator, shape = degradation.operator(picture, seen)
-    corruption = corruption_of(prior, shape)
+    channels, height, width = picture.shape
+    shape = corruption.image_shape((channels, height, width))
+    operator, y = corruption_from(corruption, shape).of_picture(picture, seen)
+    of_training = corruption_of(prior, shape)
     operator = operator.to(picture.device)
-    y = picture[None]
-    if degradation.kind == "inpainting":
-        y = operator.forward(y)
     gram, right = operator.gram, operator.adjoint(y)
     start = conjugate_gradient(lambda v: gram(v) + START_RIDGE * v, right)
     floor = prior.card.floor
     problem = Problem(
         operator,
         y,
-        max(degradation.sigma, ROUNDING, SMALLEST_LEVEL),
-        denoiser_of_images(prior, corruption, keys),
+        max(corruption.sigma, ROUNDING, SMALLEST_LEVEL),
+        denoiser_of_images(prior, of_training, keys),
         keyed_noise(keys),
         start.expand(len(keys), *shape),
         prior.denoiser.sigma_data,
@@ -140,8 +87,8 @@ def restore(
         progress,
         whole=floor == 0,
     )
-    lowest = max(sampler.sigma_min, float(corruption.draw(keys)[1].max()))
-    if degradation.kind == "noise" and degradation.sigma <= lowest and floor == 0:
+    lowest = max(sampler.sigma_min, float(of_training.draw(keys)[1].max()))
+    if isinstance(operator, Identity) and corruption.sigma <= lowest and floor == 0:
         # The sampler would start where it ends: what it adds to the picture it could not take away again.
         with torch.no_grad():
             return problem.estimate(picture.expand(len(keys), *shape), lowest, 0)
