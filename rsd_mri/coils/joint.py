@@ -59,7 +59,8 @@ class JointModel:
 
     def forward(self, x: Tensor) -> Tensor:
         """K-space of the unknowns, zero frequency first."""
-        return _fft(x[:, :1] * self.coils(x)) * self.mask
+        made: Tensor = _fft(x[:, :1] * self.coils(x)) * self.mask
+        return made
 
     def derivative(self, x: Tensor) -> "Derivative":
         """DF at x."""
@@ -75,7 +76,8 @@ class Derivative(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Change of the unknowns to change of k-space."""
-        return _fft(self._coil_images(x)) * self.mask
+        made: Tensor = _fft(self._coil_images(x)) * self.mask
+        return made
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Its adjoint."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rsd_mri.operators import Sense, fft2c
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, nearest
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -136,9 +136,7 @@ def methods_of_frames(
         elif isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
             images, _ = _together(frames, CLASSICAL[START], device, progress)
             for place, number in enumerate(numbers):
-                how[number] = Started(
-                    method.prior, method.sampler, method.samples, method.consistency, tuple(images[place])
-                )
+                how[number] = Started(**_settings(method), images=tuple(images[place]))
     return how
 
 
@@ -204,7 +202,7 @@ class Started(Posterior):
     @property
     def plain(self) -> Posterior:
         """The same without the start: for lines that are left out."""
-        return Posterior(self.prior, self.sampler, self.samples, self.consistency)
+        return Posterior(**_settings(self))
 
     def run(
         self,
@@ -231,6 +229,10 @@ class Started(Posterior):
     def parameters(self) -> dict[str, str | int | float]:
         """As they are stored."""
         return {**super().parameters(), "start": START}
+
+
+def _settings(method: Posterior) -> dict[str, Any]:
+    return {field.name: getattr(method, field.name) for field in fields(Posterior)}
 
 
 def _slices(keys: "Sequence[Key]") -> list[int]:

@@ -23,7 +23,7 @@ from rsd_mri.reconstruction.deliver import reconstruct_files
 from rsd_mri.reconstruction.movies import average_of, methods_of_frames, prepare_frames
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.delivery import Delivery
-from rsd_mri.results.files import read_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.scan.answers import Answers
 from rsd_mri.simulation.beating import beating_image, simulate_beating
 

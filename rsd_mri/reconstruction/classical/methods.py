@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators import Sense
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy, inner
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy, inner
 
 Value: TypeAlias = float | Tensor
 """One number for the batch, or one per item [batch]."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators import ConjugateSense, Sense
-from rsd_mri.reconstruction.conjugate_gradient import energy
+from rsd_mri.operators.conjugate_gradient import energy
 
 
 def homodyne(operator: Sense, kspace: Tensor, sigma: float | Tensor = 0.0) -> Tensor:  # noqa: ARG001

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.reconstruction.direct import Direct
 
@@ -48,6 +49,29 @@ class Classical(Direct):
 
 class Movie(Classical):
     """A method that sees all frames of a slice at once: the batch is time."""
+
+    def run(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]" = (),
+        progress: Progress = SILENT,
+        first: "Tensor | None" = None,
+    ) -> "Tensor":
+        """Reconstruct all frames of one slice, [frame, (set,) readout, phase_encode].
+
+        Raises
+        ------
+        InputError
+            If there is one frame.
+        """
+        if len(kspace) < 2:
+            raise InputError(
+                f"method {self.name}: sees several frames at once, and there is one; take tv, or give a scan of frames "
+                "to 'rsd-mri recon'"
+            )
+        return super().run(operator, kspace, sigma, keys, progress, first)
 
 
 CLASSICAL: dict[str, Classical] = {

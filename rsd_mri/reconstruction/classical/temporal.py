@@ -11,9 +11,9 @@ from torch import Tensor
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.reconstruction.classical.methods import Value, default_regularisation, fista
 
-LOW_RANK, SPARSE = 0.03, 0.02
+LOW_RANK, SPARSE = 0.003, 0.003
 """Thresholds over the largest singular value and over the largest temporal frequency of the average over time."""
-IN_TIME = 3.0
+IN_TIME = 4.0
 """Weight of the differences in time over that of total variation in space."""
 DUAL_STEPS = 10
 
@@ -65,7 +65,8 @@ def low_rank_sparse(
         moved, movie = float((new - movie).norm()), new
         if moved <= tolerance * float(movie.norm()):
             break
-    return together
+    found: Tensor = together
+    return found
 
 
 def temporal_variation(
@@ -101,20 +102,23 @@ class Together(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Movie to k-space."""
-        return self.frames.forward(x[0])[None]
+        made: Tensor = self.frames.forward(x[0])[None]
+        return made
 
     def adjoint(self, y: Tensor) -> Tensor:
         """K-space to movie."""
-        return self.frames.adjoint(y[0])[None]
+        made: Tensor = self.frames.adjoint(y[0])[None]
+        return made
 
     def gridded(self, y: Tensor) -> Tensor:
         """As `Sense.gridded`."""
-        return self.frames.gridded(y[0])[None]
+        made: Tensor = self.frames.gridded(y[0])[None]
+        return made
 
     @property
     def norm_bound(self) -> float:
         """As `Sense.norm_bound`."""
-        return self.frames.norm_bound
+        return float(self.frames.norm_bound)
 
     @property
     def gram(self) -> LinearOperator:
@@ -177,4 +181,5 @@ def _lower_rank(movie: Tensor, amount: float) -> Tensor:
     values = squares.clamp_min(0).sqrt()
     kept = (values - amount).clamp_min(0) / values.clamp_min(1e-30)
     shrunk = (vectors * kept) @ vectors.mH
-    return (shrunk.to(table.dtype) @ table).reshape(movie.shape)
+    made: Tensor = (shrunk.to(table.dtype) @ table).reshape(movie.shape)
+    return made
