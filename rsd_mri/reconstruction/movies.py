@@ -213,14 +213,18 @@ class Started(Posterior):
         progress: Progress = SILENT,
         first: Tensor | None = None,
     ) -> Tensor:
-        """Draw from the start that is known."""
-        if first is None:
+        """Draw from the start that is known; where lines are left out it is not, for it has seen them."""
+        if first is None and all(isinstance(key[2], int) for key in keys):
             first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
         return super().run(operator, kspace, sigma, keys, progress, first)
 
     def candidates(self) -> "Sequence[Started]":
         """The start is settled."""
         return [self]
+
+    def quick(self) -> Posterior:
+        """Without the start."""
+        return self.plain.quick()
 
     def pair(self) -> Posterior | None:
         """Two samples without the start."""

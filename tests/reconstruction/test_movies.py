@@ -20,7 +20,9 @@ from rsd_mri.reconstruction.classical.temporal import (
     low_rank_sparse,
 )
 from rsd_mri.reconstruction.deliver import reconstruct_files
+from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.movies import average_of, methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.delivery import Delivery
 from rsd_mri.results.reading import read_reconstruction
@@ -107,6 +109,21 @@ def test_frames_together_are_better_than_one_by_one(movie):
     assert psnr(low_rank, truth) > psnr(alone, truth)
     assert variation[3].method == "temporal-tv" and variation[3].frame == {"phase": 3}
     assert 0.3 < np.mean([rec.residual.mean() for rec in variation]) < 1.5
+
+
+def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
+    scans, truth = movie
+    method = method_of("posterior", sampler=SAMPLERS["few-step"], samples=2)
+    prepared = prepare_frames(scans[:4], None, method)
+    hows = methods_of_frames(prepared, method, CPU)
+    one = reconstruct_scan(prepared[1], hows[1])
+    assert one.method == "posterior" and one.parameters["start"] == "temporal-tv"
+    assert one.posterior.samples.shape[0] == 2
+    assert psnr([one], truth[1:2]) > 20
+    # Frames with a centre of their own that saw the same are each for themselves.
+    full, _ = simulate_beating(2, (48, 48), 6, 0.01, 1)
+    alone = prepare_frames(full, None, method)
+    assert methods_of_frames(alone, method, CPU) == [method, method]
 
 
 def test_one_frame_is_refused(movie):
