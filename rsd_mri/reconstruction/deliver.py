@@ -19,7 +19,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.movies import methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.movies import Found, methods_of_frames, prepare_frames
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
@@ -218,6 +218,8 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
         rec = reconstruct_scan(
             ready, how, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
         )
+        if isinstance(how, Found):
+            rec = replace(rec, seconds=np.full_like(rec.seconds, how.took))
         if task.stress:
             worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
