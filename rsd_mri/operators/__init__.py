@@ -1,6 +1,8 @@
 """Linear operators: everything that knows the physics of the acquisition."""
 
 from rsd_mri.operators.coils import CoilExpand as CoilExpand
+from rsd_mri.operators.conjugate import ConjugateSense as ConjugateSense
+from rsd_mri.operators.conjugate import with_conjugates as with_conjugates
 from rsd_mri.operators.fourier import CenteredFFT as CenteredFFT
 from rsd_mri.operators.fourier import fft1c as fft1c
 from rsd_mri.operators.fourier import fft2c as fft2c

@@ -65,6 +65,21 @@ class Masking(LinearOperator):
         return self
 
 
+class CoilMask(Masking):
+    """Keep other points of k-space [batch, coil, readout, phase_encode] in each coil.
+
+    Parameters
+    ----------
+    mask
+        [batch or 1, coil, readout or 1, phase_encode], boolean.
+    """
+
+    axes = "batch, coil, readout, phase_encode"
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+
 class SamplingMask(Masking):
     """Keep the acquired points of k-space [batch, coil, readout, phase_encode].
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from rsd_mri.operators.coils import CoilExpand
 from rsd_mri.operators.fourier import CenteredFFT
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
-from rsd_mri.operators.sampling import SamplingMask
+from rsd_mri.operators.sampling import Masking, SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
 from rsd_mri.operators.transform import Transform
 
@@ -43,13 +43,13 @@ def sense_operator(csm: Tensor, mask: Tensor, transform: Transform | None = None
 class Sense(LinearOperator):
     """The product of coil maps, transform and mask, with a fast A^H A. Built by `sense_operator`."""
 
-    def __init__(self, coils: CoilExpand, sampling: SamplingMask, transform: Transform | None = None) -> None:
+    def __init__(self, coils: CoilExpand, sampling: Masking, transform: Transform | None = None) -> None:
         transform = CenteredFFT() if transform is None else transform
         samples, shots = transform.kspace_size((coils.csm.shape[-2], coils.csm.shape[-1]))
         if sampling.mask.shape[-1] != shots or sampling.mask.shape[-2] not in (1, samples):
             raise ValueError(f"mask of shape {list(sampling.mask.shape)} does not fit maps {list(coils.csm.shape)}")
         self.coils = coils
-        self.sampling = sampling
+        self.sampling: Masking = sampling
         self.transform = transform
 
     @property
@@ -69,11 +69,15 @@ class Sense(LinearOperator):
 
     def with_mask(self, mask: Tensor) -> "Sense":
         """Return the operator of the same maps under another mask."""
-        return Sense(self.coils, SamplingMask(mask), self.transform)
+        return self.with_maps(self.csm, mask)
 
     def with_maps(self, csm: Tensor, mask: Tensor) -> "Sense":
         """Return the operator of the same transform with other maps and another mask: items left out or repeated."""
         return Sense(CoilExpand(csm), SamplingMask(mask), self.transform)
+
+    def acquired(self, kspace: Tensor) -> "tuple[Sense, Tensor]":
+        """What of the operator and its k-space was truly acquired: here all."""
+        return self, kspace
 
     def forward(self, x: Tensor) -> Tensor:
         """Image to acquired k-space."""

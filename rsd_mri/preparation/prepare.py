@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import (
-    calibration_data,
     centre_slice,
     prepared_readout,
     whole_readout,
     without_oversampling,
 )
+from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import scan_noise
@@ -21,6 +21,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.operators.nonuniform import pipe_menon
 from rsd_mri.operators.sense import sense_operator
+from rsd_mri.preparation.partial_fourier import PartialFourier, partial_fourier_of, smooth_phase
 from rsd_mri.preparation.prepared import PreparedSlice, transform_of
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
@@ -61,9 +62,19 @@ class VolumeCalibration:
     sets_reason: str
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
+    partial: PartialFourier | None = None
+    """Where one side of k-space was left out, and the image is taken to be real but for a smooth phase."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of it."""
+        maps = f"Coil maps: {self.sets_reason}."
+        return (maps, f"{self.partial.note(self.acs)}.") if self.partial else (maps,)
 
 
-def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
+def calibrate_volume(
+    scan: Scan, settings: PrepSettings, noise: tuple[NDArray[np.complex128] | None, str] | None = None
+) -> VolumeCalibration:
     """Decide what all slices share: whitening, coil compression, scale, number of sets of maps.
 
     Parameters
@@ -72,12 +83,14 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         The scan, as read.
     settings
         The protocol's `prep`.
+    noise
+        Covariance and source as `scan_noise` gives them, where they are not the scan's own.
 
     Raises
     ------
     InputError
-        If the data hold no signal or invalid numbers, if there is no fully sampled centre, or if `paper`
-        mode is asked of an undersampled scan.
+        If the data hold no signal or invalid numbers, if only a fully sampled centre will do and there is none, or if
+        `paper` mode is asked of an undersampled scan.
     """
     if settings.mode == "paper" and scan.mask_source != "full" and not scan.mask.all():
         raise InputError(
@@ -85,12 +98,19 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
     density = density_of(scan)
-    raw, acs, calib_width = calibration_data(scan, settings.calib_width, density)
+    covariance, noise_source = scan_noise(scan) if noise is None else noise
+    learned = learned_from(
+        scan,
+        settings.calib_width,
+        settings.maps,
+        lambda: white_mixing(scan, covariance, settings.virtual_coils),
+        density,
+    )
+    raw, acs, calib_width = learned.kspace, learned.acs, learned.width
     if not np.isfinite(raw).all():
         raise InputError(f"{scan.source}: kspace holds infinite or undefined numbers; export the scan again")
     if not raw.any():
         raise InputError(f"{scan.source}: kspace: the centre is zero in all slices; nothing to prepare")
-    covariance, noise_source = scan_noise(scan)
     if covariance is None:
         whiten = unwhiten = np.eye(scan.n_coils, dtype=np.complex128)
     else:
@@ -103,7 +123,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
     n_sets, reason = decide_sets(calibration, settings, float(sigma))
     forward = (compress @ whiten / scale).astype(np.complex64)
-    whole = whole_readout(scan, settings.calib_width, acs)
+    whole = None if learned.reason else whole_readout(scan, settings.calib_width, acs)
     if whole is not None:
         calibration = np.einsum("vc,scyx->svyx", forward, whole).astype(np.complex64)
     return VolumeCalibration(
@@ -119,8 +139,11 @@ def calibrate_volume(scan: Scan, settings: PrepSettings) -> VolumeCalibration:
         energy_kept=energy_kept,
         noise_source=noise_source,
         n_sets=n_sets,
-        sets_reason=reason,
+        sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
         density=density,
+        partial=None
+        if settings.partial_fourier == "off" or density is not None
+        else partial_fourier_of(scan.mask, scan.size),
     )
 
 
@@ -236,6 +259,9 @@ def prepare_slice(
     transform = transform_of(scan.trajectory, size, volume.density)
     sense = sense_operator(csm, torch.from_numpy(scan.mask), transform)
     image = sense.gridded(torch.from_numpy(kspace)[None])
+    phase = None
+    if volume.partial is not None:
+        phase = smooth_phase(kspace, volume.calibration[index], csm, volume.partial, volume.acs)
     if settings.mode == "paper":
         kspace = sense.forward(image)[0].numpy()
     wanted = scan.image_size or scan.matrix
@@ -256,4 +282,5 @@ def prepare_slice(
         eigenvalues=np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()),
         trajectory=scan.trajectory,
         density=volume.density,
+        phase=phase,
     )

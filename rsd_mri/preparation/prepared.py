@@ -53,6 +53,10 @@ class PreparedSlice:
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample stands for."""
 
+    phase: NDArray[np.complex64] | None = None
+    """[(set,) readout, phase_encode] of magnitude one: the smooth phase but for which the image is real; None
+    where that is not assumed."""
+
     @property
     def size(self) -> tuple[int, int]:
         """(readout, phase_encode) of the maps."""

@@ -66,5 +66,5 @@ class PreparedScan:
 
 
 def _bytes(one: PreparedSlice) -> int:
-    arrays = (one.kspace, one.csm, one.image, one.mask, one.back, one.eigenvalues)
+    arrays = (one.kspace, one.csm, one.image, one.mask, one.back, one.eigenvalues, one.phase)
     return sum(array.nbytes for array in arrays if array is not None)

@@ -25,7 +25,11 @@ from rsd_mri.protocol.settings import (
     TeacherSettings,
 )
 
-LATER: dict[str, dict[str, object]] = {"distillation": {"teacher": "teacher"}, "denoiser": {"rounds": 1, "levels": 36}}
+LATER: dict[str, dict[str, object]] = {
+    "prep": {"maps": "auto", "partial_fourier": "auto"},
+    "distillation": {"teacher": "teacher"},
+    "denoiser": {"rounds": 1, "levels": 36},
+}
 """Settings that earlier versions did not have, with the values that stand for what they did."""
 
 

@@ -56,6 +56,9 @@ class PrepSettings:
     """Coils kept by the compression, at most."""
     coil_energy: Share = 1.0
     """Stop adding virtual coils once this share of the energy is kept; 1 keeps `virtual_coils`."""
+    maps: Literal["auto", "espirit", "nlinv"] = "auto"
+    """What coil maps are learned from. `espirit`: a fully sampled centre; `nlinv`: image and coils found together from
+    the undersampled data; `auto`: the latter where the centre is narrower than 8 lines."""
     calib_width: Count = 24
     """Width of ESPIRiT's calibration region [lines]; cut to the acquired centre where that is narrower."""
     kernel_width: Count = 6
@@ -66,6 +69,10 @@ class PrepSettings:
     """Maps are zero where ESPIRiT's leading eigenvalue is below this."""
     sets: Annotated[Literal["auto", "1", "2"], BeforeValidator(_as_text)] = "auto"
     """Sets of maps; `auto` takes two where the second eigenvalue says that one is not enough."""
+
+    partial_fourier: Literal["auto", "off"] = "auto"
+    """`auto`: where one side of k-space was left out on purpose, the image is taken to be real but for a smooth phase,
+    which is found from the centre; `off`: what was left out stays unknown."""
 
 
 @checked

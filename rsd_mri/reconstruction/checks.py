@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rsd_mri.operators import Sense, fft2c
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, nearest
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:
     """Chi-square of the data: ||A x - y||^2 over its expectation under the noise alone, 1 if consistent with it."""
+    operator, kspace = operator.acquired(kspace)
     points = int(operator.mask.expand(1, 1, *kspace.shape[-2:]).sum()) * kspace.shape[1]
     return float(energy(operator.forward(image) - kspace).sum()) / (points * sigma**2)
 

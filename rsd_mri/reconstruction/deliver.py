@@ -14,12 +14,12 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.movies import Found, methods_of_frames, prepare_frames
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
@@ -212,11 +212,14 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.compares else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path, answers=task.answers, streamed=True)):
-        ready = PreparedScan.of(scan, task.prep)
+    frames = prepare_frames(read_scans(path, answers=task.answers, streamed=True), task.prep, method)
+    hows = methods_of_frames(frames, method, device)
+    for (ready, how), of_scan in progress.each(list(zip(frames, hows, strict=True))):
         rec = reconstruct_scan(
-            ready, method, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
+            ready, how, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
         )
+        if isinstance(how, Found):
+            rec = replace(rec, seconds=np.full_like(rec.seconds, how.took))
         if task.stress:
             worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators import ConjugateSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 from rsd_mri.reconstruction.made import Made
@@ -47,11 +47,26 @@ class FinishedSlice:
 
 
 def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tuple[Sense, Tensor]:
-    """The operator of prepared slices of one scan and their k-space, [slice, ...]."""
+    """The operator of prepared slices of one scan and their k-space, [slice, ...].
+
+    Where the image is real but for a smooth phase, the maps carry that, and virtual conjugate coils join the coils.
+    """
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
-    mask = torch.from_numpy(prepared[0].mask).to(device)
-    return sense_operator(csm, mask, prepared[0].transform(device)), kspace
+    mask = _mask_of(prepared).to(device)
+    phases = [one.phase for one in prepared if one.phase is not None]
+    if not phases:
+        return sense_operator(csm, mask, prepared[0].transform(device)), kspace
+    phase = torch.from_numpy(np.stack(phases)).to(device)
+    return ConjugateSense(csm * phase.unsqueeze(-3), mask), with_conjugates(kspace)
+
+
+def _mask_of(prepared: Sequence[PreparedSlice]) -> Tensor:
+    """One mask for all, or one per item where frames measured different points."""
+    first = prepared[0].mask
+    if all(one.mask.shape == first.shape and (one.mask == first).all() for one in prepared):
+        return torch.from_numpy(first)
+    return torch.from_numpy(np.stack([np.atleast_2d(one.mask) for one in prepared]))
 
 
 def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice:
@@ -82,8 +97,9 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     unit = _unit(operator, back, one_set)
-    image = crop((mean[0] if one_set else mean[0, 0]) * unit, prepared.image_size)
-    csm = crop(operator.csm[0] if one_set else operator.csm[0, 0], prepared.image_size)
+    whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
+    image = crop((whole if one_set else whole[0]) * unit, prepared.image_size)
+    csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     return FinishedSlice(
         magnitude=magnitude(mean[0]),
         image=image.cpu().numpy(),

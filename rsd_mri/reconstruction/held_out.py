@@ -10,11 +10,11 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.operators import Sense
+from rsd_mri.operators.conjugate_gradient import energy
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.conjugate_gradient import energy
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
 
@@ -70,8 +70,10 @@ class Trial:
     def of(cls, operator: Sense, kspace: Tensor, sigma: float, left: Tensor) -> "Trial":
         """Leave out of one slice what `hold_out` chose."""
         kept = operator.mask & ~left.to(operator.mask.device).reshape(1, 1, -1, left.shape[-1])
-        short, tested = operator.with_mask(kept[:, 0]), operator.with_mask((operator.mask & ~kept)[:, 0])
-        return cls(short, short.sampling(kspace), sigma, tested, tested.sampling(kspace))
+        short = operator.with_mask(kept[:, 0])
+        whole, acquired = operator.acquired(kspace)
+        tested = whole.with_mask((operator.mask & ~kept)[:, 0])
+        return cls(short, short.sampling(kspace), sigma, tested, tested.sampling(acquired))
 
     def run(self, method: Method, keys: Sequence[Key] = (), first: Tensor | None = None) -> Tensor:
         """Reconstruct from what is kept."""

@@ -103,7 +103,7 @@ def reconstruct_scan(
         part(1.0)
     if gathered is None:
         raise InputError(f"{scan.source}: there are no slices to reconstruct")
-    notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
+    notes = [*scan.notes, *volume.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
     notes += [] if adapted is None else [adapted.note()]
@@ -145,7 +145,9 @@ def plan_for(prepared: PreparedScan, method: Method, device: torch.device) -> Ba
     volume = prepared.volume
     network = None if method.prior is None else method.prior.protocol.network
     size = (volume.n_readout, prepared.scan.matrix[1])
-    each = item_bytes(size, len(volume.forward), volume.n_sets, network, gradient=method.through_network)
+    # Virtual conjugate coils count as coils.
+    n_coils = len(volume.forward) * (2 if volume.partial else 1)
+    each = item_bytes(size, n_coils, volume.n_sets, network, gradient=method.through_network)
     batches = plan_batches(each, method.samples, len(prepared), device)
     # Classical methods stop when they are done: a slice must not wait for another.
     return batches if method.sampled else replace(batches, slices=1)

@@ -15,7 +15,7 @@ from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Geometry, Scan
 
 FEWEST_CENTRE_LINES = 8
-"""Coil maps cannot be estimated from a narrower fully sampled centre."""
+"""Coil maps cannot be estimated from a narrower fully sampled centre alone."""
 SHOWN = 3
 """Slice positions and frames written out for people; JSON has all."""
 
@@ -256,8 +256,9 @@ def inspect_scans(scans: Sequence[Scan]) -> Inspection:
     conflicts = list(dict.fromkeys(note for one in scans for note in one.notes))
     if min(centre) < FEWEST_CENTRE_LINES and scan.calibration is None:
         conflicts.append(
-            f"only {min(centre)} fully sampled lines around the centre of k-space and no calibration scan; "
-            f"coil maps need {FEWEST_CENTRE_LINES}"
+            f"only {min(centre)} fully sampled lines around the centre of k-space and no calibration scan; with fewer "
+            f"than {FEWEST_CENTRE_LINES} image and coils are found together from the undersampled data, which is less "
+            "certain"
         )
     noise = None
     if scan.noise is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import calibration_data
+from rsd_mri.coils.calibration import learned_from
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
@@ -72,9 +72,10 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
     settings = PrepSettings()
     if like is None or like.scan.n_coils != scan.n_coils:
         return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
-    raw, acs, width = calibration_data(scan, settings.calib_width)
-    own = np.einsum("vc,scyx->svyx", like.volume.forward, raw).astype(np.complex64)
-    volume = replace(like.volume, calibration=own, acs=acs, calib_width=width)
+    mixing = like.volume.forward, like.volume.back
+    learned = learned_from(scan, settings.calib_width, settings.maps, lambda: mixing)
+    own = np.einsum("vc,scyx->svyx", like.volume.forward, learned.kspace).astype(np.complex64)
+    volume = replace(like.volume, calibration=own, acs=learned.acs, calib_width=learned.width)
     return Prepared(scan, settings, volume, KEPT_BYTES)
 
 
@@ -83,7 +84,7 @@ def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:
     warnings = list(prepared.scan.notes)
     if prepared.volume.noise_source == "none":
         warnings.append("the noise level is unknown: the scan holds no noise samples and none could be estimated")
-    return warnings, [f"coil maps: {prepared.volume.sets_reason}"]
+    return warnings, [note.rstrip(".") for note in prepared.volume.notes]
 
 
 class Classical:

@@ -12,6 +12,7 @@ import torch
 from rsd_mri.operators import (
     CenteredFFT,
     CoilExpand,
+    ConjugateSense,
     Convolution,
     Downsampling,
     Identity,
@@ -92,6 +93,18 @@ for h, w in SIZES:
         Case(f"sense-eight-coils-{at}", _sense((1, 8, h, w), (h, w)), (2, h, w), (2, 8, h, w), (h, w)),
         Case(f"sense-two-sets-{at}", _sense((2, 2, 3, h, w), (w,)), (2, 2, h, w), (2, 3, h, w), (2, h, w)),
         Case(f"sense-two-sets-2d-{at}", _sense((1, 2, 3, h, w), (h, w)), (2, 2, h, w), (2, 3, h, w), (2, h, w)),
+        *(
+            Case(
+                f"conjugate-{kind}-{at}",
+                lambda dtype, h=h, w=w, some=some, sets=sets: ConjugateSense(
+                    maps(2, *sets, 3, h, w)(dtype), mask(*some)
+                ),
+                (2, *sets, h, w),
+                (2, 6, h, w),
+                (2, h, w) if sets else (h, w),
+            )
+            for kind, some, sets in (("lines", (w,), ()), ("2d", (h, w), ()), ("each-two-sets", (2, 1, w), (2,)))
+        ),
         Case(
             f"sense-gram-{at}",
             lambda dtype, h=h, w=w: _sense((2, 3, h, w), (w,))(dtype).gram,

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.operators import Sense, fft2c, sense_operator
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical.methods import (
     FACTORS,
@@ -20,7 +21,6 @@ from rsd_mri.reconstruction.classical.methods import (
 )
 from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 
 METHODS = {"cg-sense": cg_sense, "l1-wavelet": l1_wavelet, "tv": total_variation}
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from rsd_mri.operators import Sense
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy, inner
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy, inner
 
 Value: TypeAlias = float | Tensor
 """One number for the batch, or one per item [batch]."""
@@ -212,6 +212,7 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     Tensor
         [batch].
     """
+    operator, kspace = operator.acquired(kspace)
     pixels = operator.csm.shape[-2] * operator.csm.shape[-1]
     cells = operator.cells_measured(kspace).expand(kspace.shape[0], 1, *kspace.shape[-2:])
     acquired = cells.sum((1, 2, 3)) * kspace.shape[1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.reconstruction.direct import Direct
 
@@ -46,11 +47,42 @@ class Classical(Direct):
         return image
 
 
+class Movie(Classical):
+    """A method that sees all frames of a slice at once: the batch is time."""
+
+    def run(
+        self,
+        operator: "Sense",
+        kspace: "Tensor",
+        sigma: "float | Tensor",
+        keys: "Sequence[Key]" = (),
+        progress: Progress = SILENT,
+        first: "Tensor | None" = None,
+    ) -> "Tensor":
+        """Reconstruct all frames of one slice, [frame, (set,) readout, phase_encode].
+
+        Raises
+        ------
+        InputError
+            If there is one frame.
+        """
+        if len(kspace) < 2:
+            raise InputError(
+                f"method {self.name}: sees several frames at once, and there is one; take tv, or give a scan of frames "
+                "to 'rsd-mri recon'"
+            )
+        return super().run(operator, kspace, sigma, keys, progress, first)
+
+
 CLASSICAL: dict[str, Classical] = {
     method.name: method
     for method in (
         Classical("zero-filled", "Zero-filled", "what was not acquired stays zero", "methods.zero_filled"),
+        Classical("homodyne", "Homodyne", "partial Fourier: one side counted twice", "partial.homodyne"),
+        Classical("pocs", "POCS", "partial Fourier: projections in turn", "partial.projections"),
         Classical("cg-sense", "CG-SENSE", "least squares with the coils alone", "methods.cg_sense"),
+        Movie("temporal-tv", "Temporal TV", "frames together, few changes in time", "temporal.temporal_variation"),
+        Movie("low-rank-sparse", "L+S", "frames together, low rank plus sparse", "temporal.low_rank_sparse"),
         Classical("tv", "Total variation", "smooth between edges", "methods.total_variation"),
         Classical("l1-wavelet", "L1-wavelet", "sparse in wavelets", "methods.l1_wavelet"),
     )

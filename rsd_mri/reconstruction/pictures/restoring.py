@@ -11,9 +11,9 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Identity
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL

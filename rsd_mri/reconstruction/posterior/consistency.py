@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from rsd_mri.operators import LinearOperator
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 
 
 def measured_consistency(

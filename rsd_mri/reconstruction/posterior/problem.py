@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import LinearOperator
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]
 """(noisy images [item, ...], noise level [item], step) to the estimated clean images."""

@@ -13,9 +13,9 @@ from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.device import quick_products
 from rsd_mri.operators import Sense, sense_operator
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
 from rsd_mri.reconstruction.posterior.support import Window, whole_fields, windows_of
 
 SMALLEST_LEVEL = 0.002

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rsd_mri.operators import LinearOperator
-from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 
 TOLERANCE = 1e-3
 

@@ -41,7 +41,7 @@ class Guided(Sampler):
         """Chains start at noise of the first level, without the problem's start."""
         import torch
 
-        from rsd_mri.reconstruction.conjugate_gradient import energy
+        from rsd_mri.operators.conjugate_gradient import energy
 
         levels = self.schedule()
         following = [*levels[1:], 0.0]

@@ -44,7 +44,7 @@ class NoiseSpace(Sampler):
         """G at the end of each chain."""
         import torch
 
-        from rsd_mri.reconstruction.conjugate_gradient import energy
+        from rsd_mri.operators.conjugate_gradient import energy
 
         def make(z: "Tensor") -> "Tensor":
             return problem.estimate(problem.level * z, problem.level, 0)

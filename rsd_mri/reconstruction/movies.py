@@ -1,0 +1,244 @@
+"""The frames of a scan together: maps from their average, methods that see all at once, a start for samplers."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsd_mri.coils.acs import MIN_CENTRE
+from rsd_mri.coils.noise import scan_noise
+from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.operators import Sense
+from rsd_mri.preparation.partial_fourier import partial_fourier_of
+from rsd_mri.preparation.prepare import calibrate_volume
+from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
+from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
+from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.finish import as_operator
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.scan import Scan
+
+if TYPE_CHECKING:
+    from rsd_mri.corruption.corruption import Key
+
+START = "temporal-tv"
+"""What the samplers of a movie start from."""
+
+
+def prepare_frames(scans: Sequence[Scan], settings: PrepSettings | None, method: Method) -> list[PreparedScan]:
+    """Prepare the frames of all stacks of a file.
+
+    Where a frame has no fully sampled centre, or the method sees all frames at once, the frames of a stack share maps,
+    scale and noise level, which are found from their average over time; else each has its own.
+
+    Parameters
+    ----------
+    scans
+        As read.
+    settings
+        How to prepare.
+    method
+        How they are to be reconstructed.
+
+    Raises
+    ------
+    InputError
+        If a scan cannot be prepared.
+    """
+    settings = settings or PrepSettings()
+    made: dict[int, PreparedScan] = {}
+    for numbers in _stacks(scans):
+        frames = [scans[number] for number in numbers]
+        alike = len({(frame.kspace.shape, frame.image_size) for frame in frames}) == 1
+        lacking = any(
+            frame.calibration is None and min(fully_sampled_centre(frame.mask, frame.size)) < MIN_CENTRE
+            for frame in frames
+        )
+        if len(frames) > 1 and alike and (lacking or isinstance(method, Movie)):
+            shared = _shared(frames, settings)
+        else:
+            shared = [PreparedScan.of(frame, settings) for frame in frames]
+        made |= dict(zip(numbers, shared, strict=True))
+    return [replace(made[number], kept_bytes=KEPT_BYTES // len(scans)) for number in range(len(scans))]
+
+
+def average_of(frames: Sequence[Scan]) -> Scan:
+    """The average of frames over those that measured each point."""
+    masks = [np.broadcast_to(frame.mask, frame.size) for frame in frames]
+    count = np.maximum(np.sum(masks, axis=0), 1)
+    total = np.zeros_like(frames[0].kspace)
+    for frame in frames:
+        total += np.where(frame.mask, frame.kspace, 0)
+    union = np.any(masks, axis=0)
+    mask = union[0] if all(frame.mask.ndim == 1 for frame in frames) else union
+    return replace(frames[0], kspace=(total / count).astype(np.complex64), mask=mask)
+
+
+def _shared(frames: Sequence[Scan], settings: PrepSettings) -> list[PreparedScan]:
+    average = average_of(frames)
+    # The average has less noise than a frame: the level is that of the frame.
+    noise, source = scan_noise(frames[0])
+    volume = calibrate_volume(average, settings, (noise, source))
+    reason = f"from the average over {len(frames)} frames; {volume.sets_reason}"
+    found = []
+    for frame in frames:
+        partial = None if volume.partial is None else partial_fourier_of(frame.mask, frame.size)
+        own = fully_sampled_centre(frame.mask, frame.size)
+        found.append(
+            PreparedScan(
+                frame, settings, replace(volume, sets_reason=reason, acs=own, partial=partial or volume.partial)
+            )
+        )
+    return found
+
+
+def methods_of_frames(
+    prepared: Sequence[PreparedScan], method: Method, device: torch.device, progress: Progress = SILENT
+) -> list[Method]:
+    """The method of each frame: for those that see all frames at once, what they found is at hand already.
+
+    Parameters
+    ----------
+    prepared
+        As `prepare_frames` made them.
+    method
+        Asked for.
+    device
+        Where to compute.
+    progress
+        Told the share done.
+
+    Raises
+    ------
+    InputError
+        If the method needs several frames and there is one.
+    """
+    how: list[Method] = [method] * len(prepared)
+    for numbers in _stacks([one.scan for one in prepared]):
+        frames = [prepared[number] for number in numbers]
+        if isinstance(method, Movie):
+            if len(frames) < 2:
+                raise InputError(
+                    f"{frames[0].scan.source}: --method {method.name} sees several frames at once, and there is one; "
+                    "take --method tv"
+                )
+            images, seconds = _together(frames, method, device, progress)
+            for place, number in enumerate(numbers):
+                how[number] = Found(method.name, method.title, images[place], seconds)
+        elif isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
+            images, _ = _together(frames, CLASSICAL[START], device, progress)
+            for place, number in enumerate(numbers):
+                how[number] = Started(**_settings(method), images=tuple(images[place]))
+    return how
+
+
+def _interleaved(frames: Sequence[PreparedScan]) -> bool:
+    """Whether frames that share their maps measured different points."""
+    same_maps = len({id(one.volume.calibration) for one in frames}) == 1
+    return len(frames) > 1 and same_maps and any((f.scan.mask != frames[0].scan.mask).any() for f in frames)
+
+
+def _together(
+    frames: Sequence[PreparedScan], method: Method, device: torch.device, progress: Progress
+) -> tuple[list[list[Tensor]], float]:
+    """Images of each frame and slice, [(set,) readout, phase_encode], and the seconds a slice of a frame took."""
+    slices = []
+    begun = time.perf_counter()
+    for index, _ in progress.each(range(len(frames[0]))):
+        some = [frame[index] for frame in frames]
+        operator, kspace = as_operator(some, device)
+        slices.append(method.run(operator, kspace, some[0].sigma, ()).cpu())
+    seconds = (time.perf_counter() - begun) / (len(frames) * max(len(slices), 1))
+    return [[one[place] for one in slices] for place in range(len(frames))], seconds
+
+
+def _stacks(scans: Sequence[Scan]) -> list[list[int]]:
+    """Numbers of the scans of each stack of slices."""
+    stacks = dict.fromkeys(scan.stack for scan in scans)
+    return [[number for number, scan in enumerate(scans) if scan.stack == stack] for stack in stacks]
+
+
+@dataclass(frozen=True)
+class Found(Direct):
+    """What a method that saw all frames at once found of one of them."""
+
+    name: str
+    title: str
+    images: list[Tensor]
+    """Of each slice."""
+    took: float
+    """Seconds a slice."""
+
+    prior: ClassVar[None] = None
+
+    def run(
+        self,
+        operator: Sense,  # noqa: ARG002
+        kspace: Tensor,
+        sigma: float | Tensor,  # noqa: ARG002
+        keys: "Sequence[Key]" = (),
+        progress: Progress = SILENT,  # noqa: ARG002
+        first: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """The images of the slices that the keys name."""
+        return torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
+
+
+@dataclass(frozen=True)
+class Started(Posterior):
+    """Posterior samples of one frame that start from what all frames together gave."""
+
+    images: tuple[Tensor, ...] = ()
+    """Of each slice."""
+
+    @property
+    def plain(self) -> Posterior:
+        """The same without the start: for lines that are left out."""
+        return Posterior(**_settings(self))
+
+    def run(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: "Sequence[Key]",
+        progress: Progress = SILENT,
+        first: Tensor | None = None,
+    ) -> Tensor:
+        """Draw from the start that is known; where lines are left out it is not, for it has seen them."""
+        if first is None and all(isinstance(key[2], int) for key in keys):
+            first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
+        return super().run(operator, kspace, sigma, keys, progress, first)
+
+    def candidates(self) -> "Sequence[Started]":
+        """The start is settled."""
+        return [self]
+
+    def quick(self) -> Posterior:
+        """Without the start."""
+        return self.plain.quick()
+
+    def pair(self) -> Posterior | None:
+        """Two samples without the start."""
+        return self.plain.pair()
+
+    def parameters(self) -> dict[str, str | int | float]:
+        """As they are stored."""
+        return {**super().parameters(), "start": START}
+
+
+def _settings(method: Posterior) -> dict[str, Any]:
+    return {field.name: getattr(method, field.name) for field in fields(Posterior)}
+
+
+def _slices(keys: "Sequence[Key]") -> list[int]:
+    """Numbers of the slices that keys (seed, name, slice, sample) name."""
+    return [int(number) for number in dict.fromkeys(key[2] for key in keys)]

@@ -1,0 +1,147 @@
+"""Frames reconstructed together: maps from their average, and what each frame left out found in the others."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from adjointness import assert_adjoint
+
+from rsd_mri.errors import InputError
+from rsd_mri.operators import sense_operator
+from rsd_mri.randomness import generator, normal
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.classical.temporal import (
+    TimeShrinkage,
+    Together,
+    _differences,
+    _differences_adjoint,
+    _lower_rank,
+    low_rank_sparse,
+)
+from rsd_mri.reconstruction.deliver import reconstruct_files
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.movies import average_of, methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.results.delivery import Delivery
+from rsd_mri.results.reading import read_reconstruction
+from rsd_mri.scan.answers import Answers
+from rsd_mri.simulation.beating import beating_image, simulate_beating
+
+DOUBLE = torch.complex128
+
+
+def test_the_differences_in_time_have_their_adjoint():
+    x, y = normal((1, 5, 4, 3), generator("x"), DOUBLE), normal((1, 4, 4, 3), generator("y"), DOUBLE)
+    torch.testing.assert_close(
+        torch.vdot(_differences(x).flatten(), y.flatten()), torch.vdot(x.flatten(), _differences_adjoint(y).flatten())
+    )
+
+
+def test_a_movie_is_one_item():
+    mask = torch.rand(3, 1, 6, generator=generator("mask")) < 0.5
+    operator = Together(sense_operator(normal((1, 2, 8, 6), generator("maps"), DOUBLE), mask))
+    assert_adjoint(operator, (1, 3, 8, 6), (1, 3, 2, 8, 6))
+    x = normal((1, 3, 8, 6), generator("x"), DOUBLE)
+    torch.testing.assert_close(operator.gram(x), operator.adjoint(operator(x)))
+
+
+def test_shrinkage_in_time_of_a_step_is_known():
+    """A step of height h between halves of n frames shrinks to h - 2 a / (n / 2); its mean stays."""
+    movie = torch.zeros(1, 8, 1, 1, dtype=DOUBLE)
+    movie[:, 4:] = 1j
+    found = TimeShrinkage(steps=400)(movie, torch.tensor(0.4).reshape(1, 1, 1, 1))
+    wanted = torch.full((8,), 0.1, dtype=torch.float64)
+    wanted[4:] = 0.9
+    torch.testing.assert_close(found[0, :, 0, 0].imag, wanted, atol=1e-4, rtol=0)
+
+
+def test_singular_values_are_shrunk():
+    movie = normal((5, 4, 3), generator("movie"), DOUBLE)
+    u, s, v = torch.linalg.svd(movie.flatten(1), full_matrices=False)
+    wanted = (u * (s - 1.5).clamp_min(0)) @ v
+    torch.testing.assert_close(_lower_rank(movie, 1.5).flatten(1), wanted)
+
+
+def test_still_images_seen_in_turn_come_back():
+    """Without noise and movement, frames that leave out different lines hold the whole image together."""
+    still = beating_image(0.0, (32, 32)).to(DOUBLE)
+    csm = normal((1, 2, 32, 32), generator("maps"), DOUBLE)
+    csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
+    masks = torch.stack([torch.arange(32) % 4 == frame for frame in range(4)])[:, None]
+    operator = sense_operator(csm, masks)
+    kspace = operator(still.expand(4, -1, -1))
+    found = low_rank_sparse(operator, kspace, low_rank=1e-4, sparse=1e-4)
+    assert (found - still).norm() < 0.01 * still.norm() * 2
+
+
+@pytest.fixture(scope="module")
+def movie():
+    return simulate_beating(12, (48, 48), 6, 0.01, 4)
+
+
+def test_the_average_is_over_those_that_measured(movie):
+    scans, _ = movie
+    average = average_of(scans)
+    assert average.mask.all() and average.mask.ndim == 1
+    np.testing.assert_allclose(
+        average.kspace[..., 1], np.mean([scan.kspace[..., 1] for scan in scans[1::4]], axis=0), atol=1e-6
+    )
+
+
+def psnr(recs, truth):
+    images = np.concatenate([rec.magnitude for rec in recs])
+    return 10 * np.log10(abs(truth).max() ** 2 / ((images - abs(truth)) ** 2).mean())
+
+
+def all_frames(scans, name):
+    prepared = prepare_frames(scans, None, CLASSICAL[name])
+    hows = methods_of_frames(prepared, CLASSICAL[name], CPU)
+    return [reconstruct_scan(one, how) for one, how in zip(prepared, hows, strict=True)]
+
+
+def test_frames_together_are_better_than_one_by_one(movie):
+    scans, truth = movie
+    alone, variation, low_rank = (all_frames(scans, name) for name in ("tv", "temporal-tv", "low-rank-sparse"))
+    assert "average over 12 frames" in " ".join(alone[0].notes)
+    assert psnr(variation, truth) > psnr(alone, truth) + 1
+    assert psnr(low_rank, truth) > psnr(alone, truth)
+    assert variation[3].method == "temporal-tv" and variation[3].frame == {"phase": 3}
+    assert 0.3 < np.mean([rec.residual.mean() for rec in variation]) < 1.5
+
+
+def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
+    scans, truth = movie
+    method = method_of("posterior", sampler=SAMPLERS["few-step"], samples=2)
+    prepared = prepare_frames(scans[:4], None, method)
+    hows = methods_of_frames(prepared, method, CPU)
+    one = reconstruct_scan(prepared[1], hows[1])
+    assert one.method == "posterior" and one.parameters["start"] == "temporal-tv"
+    assert one.posterior.samples.shape[0] == 2
+    assert psnr([one], truth[1:2]) > 20
+    # Frames with a centre of their own that saw the same are each for themselves.
+    full, _ = simulate_beating(2, (48, 48), 6, 0.01, 1)
+    alone = prepare_frames(full, None, method)
+    assert methods_of_frames(alone, method, CPU) == [method, method]
+
+
+def test_one_frame_is_refused(movie):
+    one = prepare_frames([dataclasses.replace(movie[0][0])], None, CLASSICAL["tv"])
+    with pytest.raises(InputError, match="several frames at once, and there is one"):
+        methods_of_frames(one, CLASSICAL["temporal-tv"], CPU)
+
+
+def test_a_file_of_frames_is_written_with_a_leading_axis(tmp_path, movie):
+    scans, truth = movie
+    np.save(tmp_path / "beat.npy", np.stack([scan.kspace[0] for scan in scans]))
+    done = reconstruct_files(
+        [tmp_path / "beat.npy"],
+        CLASSICAL["temporal-tv"],
+        Delivery(formats=("h5", "nifti")),
+        answers=Answers(axes="time,coil,readout,phase"),
+    )
+    assert not done.failures
+    recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(12)]
+    # Without a noise scan the level is that of the data; the scan's unit is the same.
+    assert psnr(recs, truth) > 25
