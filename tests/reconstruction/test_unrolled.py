@@ -15,7 +15,7 @@ from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol, ReconstructorSettings
+from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol, ReconstructorSettings, TeacherSettings
 from rsd_mri.reconstruction.finish import as_operator, magnitude_std
 from rsd_mri.reconstruction.held_out import brightest_band
 from rsd_mri.reconstruction.methods import method_of
@@ -35,7 +35,8 @@ def rng(seed=0):
 def scan(size=(9, 12), coils=3, sets=1, dtype=torch.complex64, seed=0):
     """A random operator under a mask of lines, and k-space."""
     shape = (1, coils, *size) if sets == 1 else (1, sets, coils, *size)
-    csm = torch.randn(shape, dtype=dtype, generator=rng(seed)) / coils**0.5
+    csm = torch.randn(shape, dtype=dtype, generator=rng(seed))
+    csm = csm / csm.abs().square().sum(-3, keepdim=True).sqrt()
     operator = sense_operator(csm, torch.arange(size[1]) % 3 != 1)
     image = torch.randn((1, *size) if sets == 1 else (1, sets, *size), dtype=dtype, generator=rng(seed + 1))
     return operator, operator(image), image
@@ -84,7 +85,8 @@ def without_output(calls=1):
     return model
 
 
-def test_for_gaussian_images_it_is_the_linear_posterior_mean():
+def test_for_gaussian_images_it_is_the_linear_posterior_mean(monkeypatch):
+    monkeypatch.setattr(steps, "TOLERANCE", 1e-6)
     operator, kspace, image = scan()
     model, sigma = without_output(), torch.tensor([0.05])
     with torch.no_grad():
@@ -101,10 +103,14 @@ def test_for_gaussian_images_it_is_the_linear_posterior_mean():
 
 def test_the_last_image_agrees_with_the_data():
     operator, kspace, _ = scan((24, 32), coils=6)
+    model = Unrolled(SETTINGS, 0.5, 2)
+    for weight in model.network.last.parameters():
+        torch.nn.init.normal_(weight, std=2.0, generator=rng(7))
     with torch.no_grad():
-        found = Unrolled(SETTINGS, 0.5, 2)(operator, kspace, torch.tensor([0.01]), 50)
+        found = model(operator, kspace, torch.tensor([0.01]), 50)
     misfit = [float((operator(one) - kspace).norm() / kspace.norm()) for one in (found[-1].call, found[-1].image)]
-    assert misfit[1] < 0.02 < misfit[0]
+    assert misfit[1] < 0.02
+    assert misfit[1] < misfit[0] / 3
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (9, 40)])
@@ -175,7 +181,10 @@ def test_scans_are_keyed_by_number_and_obey_their_operator():
 def test_a_tiny_training_learns_resumes_and_becomes_a_method(tmp_path):
     images = blobs()
     protocol = Protocol(
-        network=SETTINGS, denoiser=DenoiserSettings(images=16, batch=8, patch=16, variety=0.0), reconstructor=TINY
+        teacher=TeacherSettings(sigma_data=0.5),
+        network=SETTINGS,
+        denoiser=DenoiserSettings(images=16, batch=8, patch=16, variety=0.0),
+        reconstructor=TINY,
     )
     options = TrainOptions(device="cpu")
     train_denoiser(images, protocol, tmp_path, options, SILENT, Card(data="test"))
