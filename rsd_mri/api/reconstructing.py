@@ -32,6 +32,7 @@ def reconstruct(
     consistency: bool = False,
     calibration: Calibration | str | Path | None = None,
     held_out: bool = True,
+    adapt: bool = False,
     seed: int = 0,
     device: str = "auto",
     progress: Callable[[float], object] | None = None,
@@ -58,6 +59,9 @@ def reconstruct(
         Of `calibrate`, for the half width of the interval; the package's, where not given and it fits.
     held_out
         Predict acquired lines that are left out, in one slice: costs a few quick runs of it.
+    adapt
+        Let the prior learn from the scan's own lines first, where that lowers the error on others of them: up to ten
+        times the time.
     seed
         Of the samples.
     device
@@ -76,7 +80,8 @@ def reconstruct(
         how.prior.to(on)
     known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
     source = read_scan(scan) if isinstance(scan, str | Path) else scan
-    rec = reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, progress=Progress.of(progress))
+    told = Progress.of(progress)
+    rec = reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, adapt=adapt, progress=told)
     return with_own_interval(rec) if known is None else with_interval(rec, known)
 
 

@@ -2,6 +2,7 @@
 
 from rsd_mri.bench.bench import Bench
 from rsd_mri.bench.experiments import EXPERIMENTS
+from rsd_mri.bench.lesions import LesionsBench
 from rsd_mri.bench.linear import LinearBench
 from rsd_mri.bench.recon import ReconBench
 from rsd_mri.bench.restore import RestoreBench
@@ -9,7 +10,8 @@ from rsd_mri.bench.throughput import ThroughputBench
 from rsd_mri.errors import InputError, alike
 
 BENCHES: dict[str, Bench] = {
-    one.about.name: one for one in (LinearBench(), ReconBench(), RestoreBench(), ThroughputBench(), *EXPERIMENTS)
+    one.about.name: one
+    for one in (LinearBench(), ReconBench(), LesionsBench(), RestoreBench(), ThroughputBench(), *EXPERIMENTS)
 }
 """In the order in which they are listed."""
 

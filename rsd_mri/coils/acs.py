@@ -73,11 +73,12 @@ def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray
     n_readout, whole = prepared_readout(scan), scan.size[0]
     if scan.calibration is not None or n_readout >= whole:
         return None
-    lines = scan.kspace[..., centre_slice(scan.size[1], min(calib_width, acs[1]))]
-    if not reaches_beyond(lines, 0, n_readout / whole):
+    columns = centre_slice(scan.size[1], min(calib_width, acs[1]))
+    if not reaches_beyond(scan.kspace[scan.n_slices // 2][None, ..., columns], 0, n_readout / whole):
         return None
-    width = min(round(min(calib_width, acs[0]) * whole / n_readout), whole)
-    return np.ascontiguousarray(lines[..., centre_slice(whole, width), :])
+    rows = centre_slice(whole, min(round(min(calib_width, acs[0]) * whole / n_readout), whole))
+    # Copies: a view would keep its whole slice.
+    return np.stack([one[:, rows, columns].copy() for one in scan.kspace])
 
 
 def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64], tuple[int, int], int]:
@@ -122,6 +123,11 @@ def calibration_data(scan: Scan, calib_width: int) -> tuple[NDArray[np.complex64
             f"centre of k-space (and prep.calib_width at least {MIN_CENTRE}), but {min(acs[0], width)} are "
             "there; acquire more centre lines, or give a separate calibration scan"
         )
-    lines = kspace[..., centre_slice(kspace.shape[-1], width)]
-    lines = without_oversampling(lines, n_readout)
-    return lines[..., centre_slice(lines.shape[-2], min(calib_width, acs[0])), :], acs, width
+    columns = centre_slice(kspace.shape[-1], width)
+
+    def cut(one: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        lines = without_oversampling(one[..., columns], n_readout)
+        return lines[..., centre_slice(lines.shape[-2], min(calib_width, acs[0])), :]
+
+    # One by one: the lines of all slices at once would take as much as a tenth of the scan.
+    return np.stack([cut(one).copy() for one in kspace]), acs, width

@@ -20,6 +20,8 @@ COARSE = 4
 """Distance of the coarse grid's points [pixels]."""
 STEPS = 4
 """Steps of subspace iteration from the coarse grid's eigenvectors."""
+AT_ONCE = 1 << 18
+"""Entries of the pixels' matrices that are worked on at once on a processor."""
 NOISE_EDGE = 0.75
 """Where the singular values of noise are cut off, over the largest that white noise would give. Somewhat
 below it, weak kernels of signal are kept too: the maps of noisy simulated scans are best there."""
@@ -205,10 +207,18 @@ def leading_eigenpairs(polynomial: Tensor, size: tuple[int, int], count: int) ->
     vectors = torch.linalg.eigh(coarse).eigenvectors[..., -block:].flip(-1)
     vectors = vectors.reshape(len(grids[0]), len(grids[1]), n_coils, block)
     owner = [torch.arange(n, device=device) // COARSE for n in size]
-    vectors = vectors[owner[0][:, None], owner[1]].reshape(-1, n_coils, block)
     pixels = [(torch.arange(n, device=device) - n // 2) / n for n in size]
-    matrices = pixel_matrices(polynomial, pixels[0], pixels[1])
-    return subspace_iteration(matrices, vectors, count, STEPS)
+    # A few rows at a time: their matrices stay in the cache of a processor, and memory is bounded.
+    rows = max(AT_ONCE // (size[1] * n_coils**2), 1) if device.type == "cpu" else size[0]
+    found, values = [], []
+    for begin in range(0, size[0], rows):
+        some = slice(begin, begin + rows)
+        start = vectors[owner[0][some, None], owner[1]].reshape(-1, n_coils, block)
+        matrices = pixel_matrices(polynomial, pixels[0][some], pixels[1])
+        pair = subspace_iteration(matrices, start, count, STEPS)
+        found.append(pair[0])
+        values.append(pair[1])
+    return torch.cat(found), torch.cat(values)
 
 
 def subspace_iteration(matrices: Tensor, start: Tensor, count: int, steps: int) -> tuple[Tensor, Tensor]:

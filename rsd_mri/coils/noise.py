@@ -95,8 +95,8 @@ def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
         rows = slice(int(places[0]), int(places[-1]) + 1)
     else:
         rows = centre_slice(scan.size[0], height)
-    lines = scan.kspace[_evenly(scan.n_slices, MAX_SLICES)][:, :, rows]
-    return lines[..., centre_slice(scan.size[1], min(MAX_CENTRE, width))]
+    columns = centre_slice(scan.size[1], min(MAX_CENTRE, width))
+    return np.stack([scan.kspace[index][:, rows, columns].copy() for index in _evenly(scan.n_slices, MAX_SLICES)])
 
 
 def _power(covariance: NDArray[np.complex128]) -> float:
@@ -123,7 +123,7 @@ def edge_covariance(scan: Scan, sound: NDArray[np.bool_] | None = None) -> NDArr
     # As few as give a covariance: every step towards the centre brings signal.
     share = max(EDGE_SHARE, 10 * scan.n_coils / (scan.n_slices * mask.sum()))
     farthest = distance >= np.quantile(distance[mask], 1 - min(share, 1))
-    return noise_covariance(np.moveaxis(scan.kspace, 1, 0)[..., farthest & mask])
+    return noise_covariance(np.moveaxis(scan.kspace[..., farthest & mask], 1, 0))
 
 
 def sound_readout(scan: Scan) -> NDArray[np.bool_]:

@@ -65,6 +65,10 @@ def recon(
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
     ] = True,
+    adapt: Annotated[
+        bool,
+        typer.Option("--adapt", help="Let the prior learn from this scan's own lines first: up to ten times the time."),
+    ] = False,
     stress: Annotated[
         bool,
         typer.Option("--stress", help="Print the worst change within the noise, of the middle slice: six more runs."),
@@ -100,13 +104,17 @@ def recon(
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)
+        if adapt:
+            from rsd_mri.reconstruction.adapt import adaptable
+
+            adaptable(how)
         answers = user.answers()
         part = sharing.part()
         with Bar("reconstructing") as bar:
             if sharing.workers > 1 or sharing.scheduler or part or any(path.is_dir() for path in scans):
                 from rsd_mri.reconstruction.many import Scale, reconstruct_many
 
-                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress)
+                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress, adapt)
                 done = reconstruct_many(
                     scans, task, Scale(sharing.workers, sharing.scheduler, part, fresh), bar.progress
                 )
@@ -122,6 +130,7 @@ def recon(
                     calibration=known,
                     answers=answers,
                     stress=stress,
+                    adapt=adapt,
                     progress=bar.progress,
                 )
         for failure in done.failures:

@@ -178,7 +178,8 @@ def groups(real: Array, made: Array, seed: int = 0) -> tuple[Group, ...]:
 
 
 def _flat(images: NDArray[Any]) -> NDArray[np.float32]:
-    return np.abs(images).reshape(len(images), -1).astype(np.float32)
+    found: NDArray[np.float32] = np.abs(images).reshape(len(images), -1).astype(np.float32)
+    return found
 
 
 def _relative(images: NDArray[np.float32], known: NDArray[np.float32]) -> Array:
@@ -188,4 +189,5 @@ def _relative(images: NDArray[np.float32], known: NDArray[np.float32]) -> Array:
         (squares - 2 * images[first : first + 256] @ known.T).min(1) for first in range(0, len(images), 256)
     ]
     norms = (images.astype(np.float64) ** 2).sum(1)
-    return np.sqrt(np.clip(np.concatenate(parts) + norms, 0, None) / np.clip(norms, 1e-12, None))
+    found: Array = np.sqrt(np.clip(np.concatenate(parts) + norms, 0, None) / np.clip(norms, 1e-12, None))
+    return found

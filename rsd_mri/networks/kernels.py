@@ -342,14 +342,19 @@ def _arrays(*tensors: torch.Tensor) -> list[Any]:
 
 def _share(kernel: Callable[..., None], arguments: list[Any], x: torch.Tensor) -> None:
     """Call the kernel on the whole batch, shared between torch's number of threads."""
-    batch = x.shape[0]
-    threads = min(torch.get_num_threads(), batch, max(1, x.numel() // SMALL))
-    if threads == 1:
-        kernel(*arguments, 0, batch)
+    threads = min(torch.get_num_threads(), max(1, x.numel() // SMALL))
+    in_threads(lambda start, stop: kernel(*arguments, start, stop), x.shape[0], threads)
+
+
+def in_threads(work: Callable[[int, int], None], count: int, threads: int) -> None:
+    """Do the work on `count` items in parts (from, to), one a thread; it must let the interpreter go on meanwhile."""
+    threads = min(threads, count)
+    if threads <= 1:
+        work(0, count)
         return
-    bounds = [batch * i // threads for i in range(threads + 1)]
-    rest = [_pool(os.getpid(), threads).submit(kernel, *arguments, *ends) for ends in pairwise(bounds[1:])]
-    kernel(*arguments, 0, bounds[1])
+    bounds = [count * i // threads for i in range(threads + 1)]
+    rest = [_pool(os.getpid(), threads).submit(work, *ends) for ends in pairwise(bounds[1:])]
+    work(0, bounds[1])
     for job in rest:
         job.result()
 

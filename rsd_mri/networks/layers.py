@@ -9,11 +9,14 @@ the normalisation divides by a magnitude, the nonlinearity multiplies by a funct
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsd_mri.networks import winograd
 from rsd_mri.networks.activations import ComplexGroupNorm, RealGroupNorm
 
 
@@ -29,6 +32,56 @@ def to_complex(channels: Tensor) -> Tensor:
     return torch.complex(real.contiguous(), imag.contiguous())
 
 
+@dataclass
+class Kept:
+    """What is made of parameters for inference, made again when they have changed."""
+
+    _of: tuple[object, ...] = ()
+    _made: dict[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, what: str, make: Callable[[], Tensor], *parameters: Tensor) -> Tensor:
+        """The tensor of a name."""
+        of = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters)
+        if of != self._of:
+            self._of, self._made = of, {}
+        if what not in self._made:
+            self._made[what] = make().detach()
+        return self._made[what]
+
+
+def same_size(x: Tensor, weight: Callable[[], Tensor], bias: Tensor | None, kept: Kept, *parameters: Tensor) -> Tensor:
+    """Convolve to the same size; in inference on a processor by what is quickest there.
+
+    Parameters
+    ----------
+    x
+        [batch, in, y, x].
+    weight
+        Makes the weights [out, in, kernel, kernel] of the parameters.
+    bias
+        [out], where there is one.
+    kept
+        Holds them for inference.
+    parameters
+        What the weights are made of, the first of them [.., .., kernel, kernel].
+    """
+    size = parameters[0].shape[-1]
+    if not winograd.plain(x):
+        return F.conv2d(x, weight(), bias, padding=size // 2)
+
+    def last() -> Tensor:
+        return weight().contiguous(memory_format=torch.channels_last)
+
+    still = kept("weight", last, *parameters)
+    if size == 1:  # a product of matrices
+        made = F.linear(x.permute(0, 2, 3, 1), still.flatten(1), bias)
+        return made.permute(0, 3, 1, 2)
+    if not winograd.takes(x, still.shape):
+        return F.conv2d(x, still, bias, padding=size // 2)
+    out = winograd.convolve(x, kept("winograd", lambda: winograd.transformed(still), *parameters))
+    return out if bias is None else out.add_(bias[:, None, None])
+
+
 class ComplexConv2d(nn.Module):
     """Complex 2-D convolution without bias, same size.
 
@@ -40,13 +93,16 @@ class ComplexConv2d(nn.Module):
         std = math.sqrt(gain / (2 * inputs * kernel**2))
         self.real = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * std)
         self.imag = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * std)
+        self._kept = Kept()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, 2 inputs, y, x] to [batch, 2 outputs, y, x]."""
+        return same_size(x, self._weight, None, self._kept, self.real, self.imag)
+
+    def _weight(self) -> Tensor:
         top = torch.cat([self.real, -self.imag], dim=1)
         bottom = torch.cat([self.imag, self.real], dim=1)
-        weight = torch.cat([top, bottom], dim=0)
-        return F.conv2d(x, weight, padding=self.real.shape[-1] // 2)
+        return torch.cat([top, bottom], dim=0)
 
 
 class RealConv2d(nn.Conv2d):
@@ -56,6 +112,11 @@ class RealConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
         nn.init.normal_(self.weight, std=math.sqrt(gain / (inputs * kernel**2)))
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+        self._kept = Kept()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same size."""
+        return same_size(x, lambda: self.weight, self.bias, self._kept, self.weight)
 
 
 class Attention(nn.Module):

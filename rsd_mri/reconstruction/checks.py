@@ -1,9 +1,13 @@
 """Reasons to distrust a reconstruction: what the data say of it, and what they cannot say."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from rsd_mri.operators import Sense, fft2c
 from rsd_mri.priors.card import Card
+from rsd_mri.priors.elsewhere import Elsewhere, nearest
 from rsd_mri.reconstruction.conjugate_gradient import conjugate_gradient, energy
 
 
@@ -62,9 +66,30 @@ def dispersion(operator: Sense, samples: Tensor) -> tuple[float, float]:
     )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A way in which a scan lies outside what its prior was trained on."""
+
+    said: str
+    measured: Elsewhere | None
+    """What images of such scans cost in the benches, where that was measured."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return self.said if self.measured is None else f"{self.said}: {self.measured.words}"
+
+
 def distance_from_card(
-    card: Card, sigma_data: float, *, acceleration: float, sigma: float, size: tuple[int, int], rms: float
-) -> list[str]:
+    card: Card,
+    sigma_data: float,
+    *,
+    acceleration: float,
+    sigma: float,
+    size: tuple[int, int],
+    rms: float,
+    elsewhere: Sequence[Elsewhere] = (),
+) -> list[Difference]:
     """Say where a scan lies outside what its prior was trained on.
 
     Parameters
@@ -75,26 +100,34 @@ def distance_from_card(
         Root mean square magnitude of the images the prior's network is scaled for.
     acceleration, sigma, size, rms
         Of the scan: realised acceleration, noise level in prepared units, matrix, root mean square of the image.
+    elsewhere
+        What was measured of scans unlike those of its training.
 
     Returns
     -------
-    list of str
-        One plain sentence for each way in which it differs.
+    list of Difference
+        One for each way in which it differs.
     """
     found = []
     if card.acceleration and acceleration > 1.25 * card.acceleration:
-        found.append(f"The scan's R={acceleration:.1f} is above the R={card.acceleration:.1f} the prior was learned at")
+        said = f"The scan's R={acceleration:.1f} is above the R={card.acceleration:.1f} the prior was learned at"
+        found.append(Difference(said, nearest(elsewhere, "acceleration", acceleration)))
     low, high = card.sigma_range or (0.0, float("inf"))
     if not low / 2 <= sigma <= 2 * high:
-        found.append(f"The scan's noise {sigma:.3g} is outside the {low:.3g} to {high:.3g} the prior was learned from")
+        said = f"The scan's noise {sigma:.3g} is outside the {low:.3g} to {high:.3g} the prior was learned from"
+        # Less noise than in training was not measured, and is no loss.
+        found.append(Difference(said, nearest(elsewhere, "noise", sigma) if sigma > high else None))
     matrix = card.matrix
     if matrix and not all(0.5 * m <= n <= 2 * m for m, n in zip(matrix, size, strict=True)):
-        found.append(
+        said = (
             f"The matrix {size[0]}x{size[1]} is far from the {matrix[0]}x{matrix[1]} of the prior's training scans: "
             "details have another size in pixels"
         )
+        small = size[0] < matrix[0]
+        found.append(Difference(said, nearest(elsewhere, "matrix", float(size[0])) if small else None))
     if not 0.4 <= rms / sigma_data <= 2.5:
-        found.append(f"The image's mean brightness {rms:.2f} is far from the {sigma_data:.2f} the prior was scaled for")
+        said = f"The image's mean brightness {rms:.2f} is far from the {sigma_data:.2f} the prior was scaled for"
+        found.append(Difference(said, None))
     return found
 
 

@@ -133,6 +133,7 @@ def reconstruct_files(
     device: torch.device = CPU,
     held_out: bool = True,
     stress: bool = False,
+    adapt: bool = False,
     prep: PrepSettings | None = None,
     calibration: Calibration | None = None,
     answers: Answers = NONE,
@@ -144,7 +145,7 @@ def reconstruct_files(
     ----------
     scans
         Their files.
-    method, seed, device, held_out
+    method, seed, device, held_out, adapt
         As `reconstruct_scan` takes them.
     delivery
         What to write, and where.
@@ -163,7 +164,7 @@ def reconstruct_files(
         delivery.archive.check()
     done = Delivered()
     for path, part in progress.each(scans, lambda path: path.name):
-        task = Task(path, method, delivery, seed, device, held_out, prep, calibration, answers, stress)
+        task = Task(path, method, delivery, seed, device, held_out, prep, calibration, answers, stress, adapt)
         done.add(attempt(task, part))
     return done
 
@@ -182,6 +183,7 @@ class Task:
     calibration: Calibration | None = None
     answers: Answers = NONE
     stress: bool = False
+    adapt: bool = False
 
     @property
     def target(self) -> Path:
@@ -210,9 +212,11 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.compares else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    for scan, of_scan in progress.each(read_scans(path, answers=task.answers)):
+    for scan, of_scan in progress.each(read_scans(path, answers=task.answers, streamed=True)):
         ready = PreparedScan.of(scan, task.prep)
-        rec = reconstruct_scan(ready, method, seed=task.seed, device=device, held_out=task.held_out, progress=of_scan)
+        rec = reconstruct_scan(
+            ready, method, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
+        )
         if task.stress:
             worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))

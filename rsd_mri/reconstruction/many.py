@@ -145,7 +145,7 @@ def _identity(task: Task) -> str:
     stat = data.stat() if data.exists() else None
     values = [
         stat and [stat.st_size, stat.st_mtime_ns], task.method.name, task.method.parameters(), prior and prior.sha256,
-        task.seed, task.held_out, str(task.delivery), str(task.prep),
+        task.seed, task.held_out, task.adapt, task.stress, str(task.delivery), str(task.prep),
         str(task.answers),
         str(task.calibration), __version__,
     ]  # fmt: skip

@@ -7,12 +7,16 @@ import numpy as np
 import torch
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.adapt import adapt as adapt_to
+from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
+from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
@@ -31,6 +35,7 @@ def reconstruct_scan(
     seed: int = 0,
     device: torch.device = CPU,
     held_out: bool = True,
+    adapt: bool = False,
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct every slice of a scan.
@@ -49,6 +54,8 @@ def reconstruct_scan(
         Where the method has candidates, predict acquired lines that are left out, in one slice, and take the best.
         Costs two quick runs, and one of each possible start of the samplers; and of two samples or more the time of
         one, to judge their spread.
+    adapt
+        Let the prior learn from acquired lines of the middle slice, where that lowers the error on others of them.
     progress
         Told the share done.
 
@@ -60,7 +67,7 @@ def reconstruct_scan(
     Raises
     ------
     InputError
-        If the scan cannot be prepared.
+        If the scan cannot be prepared, or the method has nothing to adapt.
     """
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
@@ -69,9 +76,13 @@ def reconstruct_scan(
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
         method, checks = settled.method, settled.checks
-        if method.samples > 1:
-            checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
+    adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
+    if adapted is not None:
+        method, checks = adapted.method, checks | adapted.checks()
+    if held_out and method.candidates() and method.samples > 1:
+        checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     parts: list[FinishedSlice] = []
+    gathered: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
         part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
@@ -81,20 +92,29 @@ def reconstruct_scan(
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - begun) / len(chunk)
-        parts += [finish(one, each, seconds) for one, each in zip(chunk, made, strict=True)]
+        for one, each in zip(chunk, made, strict=True):
+            finished = finish(one, each, seconds)
+            gathered = gathered or Images.like(finished, len(prepared))
+            parts.append(gathered.put(len(parts), finished))
+        del chunk, made
         part(1.0)
+    if gathered is None:
+        raise InputError(f"{scan.source}: there are no slices to reconstruct")
     notes = [*scan.notes, f"Coil maps: {volume.sets_reason}."]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    notes += [] if adapted is None else [adapted.note()]
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
         checks = {**_averages(parts), **checks}
-        notes += _distance(used, prepared, parts) + reasons(checks)
+        differences = _distance(used, prepared, parts)
+        checks |= _costs(differences)
+        notes += [one.sentence for one in differences] + reasons(checks)
     return Reconstruction(
-        magnitude=np.stack([p.magnitude for p in parts]),
-        image=np.stack([p.image for p in parts]),
-        csm=np.stack([p.csm for p in parts]),
+        magnitude=gathered.magnitude,
+        image=gathered.image,
+        csm=gathered.csm,
         method=method.name,
         title=method.title,
         source=scan.source,
@@ -104,8 +124,8 @@ def reconstruct_scan(
         residual=np.array([p.residual for p in parts], dtype=np.float32),
         sigma=np.full(len(parts), volume.sigma, dtype=np.float32),
         seconds=np.array([p.seconds for p in parts]),
-        posterior=_posterior(parts, method),
-        prior=None if used is None else _use(used, parts),
+        posterior=_posterior(gathered, parts, method),
+        prior=None if used is None else _use(used, gathered),
         checks={**peak, **checks},
         seed=seed,
         geometry=scan.geometry,
@@ -186,7 +206,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     return values
 
 
-def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[str]:
+def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) -> list[Difference]:
     scan, volume = prepared.scan, prepared.volume
     return distance_from_card(
         prior.card,
@@ -195,19 +215,25 @@ def _distance(prior: Prior, prepared: PreparedScan, parts: list[FinishedSlice]) 
         sigma=volume.sigma,
         size=(volume.n_readout, scan.size[1]),
         rms=float(np.mean([p.rms for p in parts])),
+        elsewhere=elsewhere_of(prior.path),
     )
 
 
-def _posterior(parts: list[FinishedSlice], method: Method) -> PosteriorPart | None:
+def _costs(differences: list[Difference]) -> dict[str, float]:
+    """How many ways, and the largest loss that was measured of one [dB]."""
+    losses = [one.measured.worse for one in differences if one.measured is not None]
+    count = {"card_differences": float(len(differences))}
+    return count | ({"card_loss": max(losses)} if losses else {})
+
+
+def _posterior(made: Images, parts: list[FinishedSlice], method: Method) -> PosteriorPart | None:
     said = [p.std for p in parts if p.std is not None]
     if len(said) == len(parts):
         return PosteriorPart(None, np.stack(said))
     if not method.sampled:
         return None
-    return PosteriorPart(np.stack([p.samples for p in parts], axis=1), np.stack([pooled_std(p.samples) for p in parts]))
+    return PosteriorPart(made.samples.swapaxes(0, 1), np.stack([pooled_std(samples) for samples in made.samples]))
 
 
-def _use(prior: Prior, parts: list[FinishedSlice]) -> PriorUse:
-    return PriorUse(
-        str(prior.path), prior.sha256, np.stack([p.measured for p in parts]), np.stack([p.prior for p in parts])
-    )
+def _use(prior: Prior, made: Images) -> PriorUse:
+    return PriorUse(str(prior.path), prior.sha256, made.measured, made.prior)

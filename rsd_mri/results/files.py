@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.slices import Slices
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 
@@ -66,7 +68,7 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
     with written_hdf5(path) as file:
         for name, field in (*ARRAYS, *WHERE_LEARNED):
             if getattr(rec, field) is not None:
-                file.create_dataset(name, data=_stacked(field, [getattr(frame, field) for frame in frames]))
+                _write_array(file, name, field, [getattr(frame, field) for frame in frames])
         for name in PLAIN:
             file.attrs[name] = getattr(rec, name)
         for name in PER_SLICE:
@@ -89,6 +91,16 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
         file.attrs["not_for_diagnostic_use"] = True
         file.attrs["warning"] = NOT_FOR_DIAGNOSTIC_USE
     return path
+
+
+def _write_array(file: h5py.File, name: str, field: str, values: list[Any]) -> None:
+    """Write a field of all frames; what lies on disk goes from there slice by slice."""
+    if len(values) > 1 or not isinstance(values[0], Slices):
+        file.create_dataset(name, data=_stacked(field, [np.asarray(value) for value in values]))
+        return
+    data = file.create_dataset(name, values[0].shape, values[0].dtype)
+    for index, one in enumerate(values[0]):
+        data[index] = one
 
 
 def _stacked(name: str, values: list[NDArray[Any]]) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
+from rsd_mri.results.trust import trust_of
 from rsd_mri.results.volume import ReconstructedVolume
 from rsd_mri.scan.display import mask_picture
 
@@ -77,6 +78,7 @@ def write_page(
         title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
         never=NOT_FOR_DIAGNOSTIC_USE,
+        trust=_trust(rec),
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
         acquisition=_table(facts.acquisition(rec)),
         mask=data_uri(mask_picture(rec.mask)),
@@ -207,6 +209,22 @@ def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:
         first = f'<th scope="row">{html.escape(row[0])}</th>'
         lines.append(f"<tr>{first}{''.join(f'<{tag}>{html.escape(v)}</{tag}>' for v in row[1:])}</tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def _trust(rec: ReconstructedVolume) -> str:
+    """A card for each question: number, sentence, picture; nothing for methods without a prior."""
+    cards = []
+    for one in trust_of(rec):
+        picture = ""
+        if one.picture is not None:
+            sheet = contact_sheet(one.picture[None], white=one.white, pixel=voxel_size(rec.geometry)[:2])
+            shown = html.escape(one.shown)
+            picture = f'<figure><img src="{data_uri(sheet)}" alt="{shown}"><figcaption>{shown}</figcaption></figure>'
+        words = f"<h3>{html.escape(one.question)}</h3><p><b>{html.escape(one.number)}</b></p>"
+        cards.append(f"<div>{words}<p>{html.escape(one.sentence)}</p>{picture}</div>")
+    if not cards:
+        return ""
+    return f'<section id="trust" aria-label="Trust"><h2>How far to trust it</h2><div>{"".join(cards)}</div></section>'
 
 
 def _script_safe(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.slices import Slices
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
@@ -47,8 +48,9 @@ class ReconstructedVolume:
     fastMRI's `reconstruction_rss`. For posterior methods that of the posterior mean."""
     image: NDArray[np.complex64]
     """[slice, readout, phase_encode]: the coil-combined complex image (the first set, where there are two)."""
-    csm: NDArray[np.complex64]
-    """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two)."""
+    csm: NDArray[np.complex64] | Slices
+    """[slice, coil, readout, phase_encode]: the maps used (the first set, where there are two); those of a large
+    volume lie on disk, and are read slice by slice."""
     method: str
     """`posterior`, `one-step`, `l1-wavelet`, `tv`, `cg-sense` or `zero-filled`."""
     source: Path
@@ -74,7 +76,10 @@ class ReconstructedVolume:
     """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
     error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
     samplers' start, `held_out_error_tv` and `held_out_error_one_step`; `measured_dispersion` and
-    `unmeasured_dispersion` of the samples (prepared units)."""
+    `unmeasured_dispersion` of the samples (prepared units); `own_lines` (how many), `own_lines_factor` and
+    `own_lines_error`; `card_differences` (ways in which the scan differs from the prior's card) and `card_loss` (the
+    largest loss measured of scans that differ so [dB]); `adapted_steps` (0: kept as it was), `adapted_error_before` and
+    `adapted_error` (on lines that no step has seen) where the prior was to adapt."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.slices import Slices
 from rsd_mri.scan.centre import find_peak, rolled
 from rsd_mri.scan.edges import without_foreign_samples
 from rsd_mri.scan.extent import reaches_beyond
@@ -152,7 +153,7 @@ def assemble(
     found = list(notes)
     header = header or Header()
     settled: list[Finding] = []
-    if _swapped(header, kspace.shape):
+    if swapped(header, kspace.shape):
         kspace = kspace.swapaxes(-1, -2)
         calibration = None if calibration is None else np.ascontiguousarray(calibration.swapaxes(-1, -2))
         target = None if target is None else (target[1], target[0])
@@ -164,7 +165,8 @@ def assemble(
         found.append(f"kspace was {kspace.dtype} and is read as complex64")
         with np.errstate(over="ignore"):  # what overflows is found by check_values
             kspace = kspace.astype(np.complex64)
-    kspace = np.ascontiguousarray(kspace)
+    if not isinstance(kspace, Slices):
+        kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
     found += without_foreign_samples(kspace)
     found += silent_in_words(noise, kspace)
@@ -253,7 +255,7 @@ def usual_findings(scan: Scan) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _swapped(header: Header, shape: tuple[int, ...]) -> bool:
+def swapped(header: Header, shape: tuple[int, ...]) -> bool:
     """Whether only a swap of the last two axes makes the array fit the header's matrix."""
     if header.encoded is None:
         return False

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.slices import Slices
+
 LOOKED_AT = 4
 """Slices looked at."""
 NEAR = 2
@@ -105,6 +107,9 @@ def find_peak_of_volume(
 
 def rolled(kspace: NDArray[np.complex64], off: tuple[int, int]) -> NDArray[np.complex64]:
     """Bring what lies `off` from n // 2 there: takes a linear phase out of the image and changes nothing else."""
+    if isinstance(kspace, Slices):
+        kspace.change(lambda one: rolled(one, off))
+        return kspace
     for axis, distance in zip((-2, -1), off, strict=True):
         if distance:
             kspace = np.roll(kspace, -distance, axis=axis)

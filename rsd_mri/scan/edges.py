@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.slices import change_each
+
 OUTER = 8
 """An outer part of the readout is one over this of it."""
 WIDEST = 16
@@ -49,7 +51,12 @@ def without_foreign_samples(kspace: NDArray[np.complex64]) -> tuple[str, ...]:
     if not before and not after:
         return ()
     n = kspace.shape[2]
-    kspace[:, :, :before] = 0
-    kspace[:, :, n - after :] = 0
+
+    def without(one: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        one[:, :before] = 0
+        one[:, n - after :] = 0
+        return one
+
+    change_each(kspace, without)
     words = " and ".join(f"{count} at its {end}" for count, end in ((before, "begin"), (after, "end")) if count)
     return (f"samples of the readout ({words}) are far louder than those beside them: no data, they were left out",)

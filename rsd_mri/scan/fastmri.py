@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.slices import Slices, StoredSlices
+from rsd_mri.scan.assembly import swapped
 from rsd_mri.scan.axes import OWN_ORDER, Axes
 from rsd_mri.scan.complex_values import as_complex, is_complex
-from rsd_mri.scan.hdf5 import dataset, opened, plain_attributes, read_array, read_text
+from rsd_mri.scan.echo_planar import is_echo_planar
+from rsd_mri.scan.hdf5 import check_size, dataset, opened, plain_attributes, read_array, read_text
 from rsd_mri.scan.header import Header, format_header, parse_header
 from rsd_mri.scan.layouts import axes_of, scans_of_array
 from rsd_mri.scan.scan import Geometry, Scan
@@ -28,11 +31,17 @@ USUAL = {
     4: ("slice", "coil", "readout", "phase"),
     5: ("average", "slice", "coil", "readout", "phase"),
 }
+LARGE = 1 << 28
+"""Size of k-space from which it stays in its file, where it may [bytes]."""
 DIRECTIONS = ("read_direction", "phase_direction", "slice_direction")
 
 
-def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
+def read_fastmri(
+    path: Path, budget: int | None = None, axes: str | None = None, streamed: bool = False
+) -> tuple[Scan, ...]:
     """Read a scan in fastMRI's layout: multi-coil and single-coil, prostate (averages first), with or without a mask.
+
+    Where it is `streamed`, and large, k-space stays in the file; its slices are read whenever they are asked for.
 
     Raises
     ------
@@ -54,12 +63,19 @@ def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None)
                 f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]; "
                 "name other axes, as in --axes slice,readout,phase,echo,coil"
             )
-        kspace, said = as_complex(read_array(data, "kspace", path, budget))
-        notes += [said] if said else []
-        mask_data = dataset(file, "mask", path)
-        mask = None if mask_data is None else read_array(mask_data, "mask", path, budget)
         text_data = dataset(file, "ismrmrd_header", path)
         text = None if text_data is None else read_text(text_data, "ismrmrd_header", path)
+        header = Header() if text is None else parse_header(text, path)
+        stays = streamed and axes is None and budget is None and text is not None and _stays(data, header)
+        kspace: NDArray[Any] | Slices
+        if stays:
+            check_size(path, "a slice of kspace", data.shape[1:], data.dtype.itemsize, None)
+            kspace = StoredSlices(path, "kspace", data.shape, data.dtype)
+        else:
+            kspace, said = as_complex(read_array(data, "kspace", path, budget))
+            notes += [said] if said else []
+        mask_data = dataset(file, "mask", path)
+        mask = None if mask_data is None else read_array(mask_data, "mask", path, budget)
         extra = {
             name.removesuffix("_data"): read_array(item, name, path, budget)
             for name in ("noise", "calibration_data", "calibration")
@@ -67,13 +83,15 @@ def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None)
         }
         attributes, unread = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
         notes += unread
-        header = Header() if text is None else parse_header(text, path)
         geometry = _read_geometry(file, path)
         target = dataset(file, "reconstruction_rss", path)
         size = None if target is None or len(target.shape or ()) < 2 else (int(target.shape[-2]), int(target.shape[-1]))
     if text is None:
         notes.append("there is no ismrmrd_header; the image size is taken from k-space")
-    settled = _axes(kspace, usual, header if text else None, axes, path)
+    if isinstance(kspace, Slices):
+        settled = Axes(USUAL[4], OWN_ORDER)
+    else:
+        settled = _axes(kspace, usual, header if text else None, axes, path)
     if settled.names == USUAL[3]:
         notes.append("kspace has three axes and is taken as [slice, readout, phase_encode] of one coil")
     if header.patient and "patient_id" not in attributes:
@@ -88,6 +106,14 @@ def read_fastmri(path: Path, budget: int | None = None, axes: str | None = None)
         calibration=_fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
     )  # fmt: skip
+
+
+def _stays(data: h5py.Dataset, header: Header) -> bool:
+    """Whether k-space is large, and nothing has to be done with it but what is done slice by slice."""
+    if data.ndim != 4 or data.dtype != np.complex64 or data.nbytes < LARGE:
+        return False
+    own_order = header.coils in (None, data.shape[1]) and not swapped(header, data.shape)
+    return own_order and not is_echo_planar(header)
 
 
 def _axes(

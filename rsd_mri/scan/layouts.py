@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.slices import Slices
 from rsd_mri.scan.assembly import LARGEST, assemble
 from rsd_mri.scan.axes import ASKED, OWN_ORDER, PARTITION, SMALLEST, Axes, arranged, is_partitioned, named, settle_axes
 from rsd_mri.scan.echo_planar import mended_array
@@ -51,7 +52,7 @@ def axes_of(array: NDArray[Any], usual: Sequence[str] | None, asked: str | None,
 def scans_of_array(
     path: Path,
     form: str,
-    array: NDArray[Any],
+    array: NDArray[Any] | Slices,
     axes: Axes,
     *,
     notes: tuple[str, ...] = (),
@@ -67,7 +68,7 @@ def scans_of_array(
     path, form
         The file and the name of its format.
     array
-        Complex.
+        Complex; slices that stay in their file are those of one frame.
     axes
         Of the array.
     notes
@@ -86,13 +87,17 @@ def scans_of_array(
     InputError
         If the arrays are no k-space.
     """
+    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
+    if isinstance(array, Slices):  # its order and its number of frames are settled
+        known = {"notes": notes, "findings": findings, "header": header, **further}
+        # What follows takes k-space a slice at a time.
+        return (assemble(path, form, cast("NDArray[Any]", array), stored_mask=stored_mask, **known),)
     kspace, frames = arranged(array, axes)
     plausible = _plausible(kspace)
     if axes.evidence not in (OWN_ORDER, ASKED):
         notes = (*notes, f"the axes are taken as [{', '.join(axes.names)}]: {axes.evidence}")
     if axes.doubt is not None:
         notes = (*notes, f"{axes.doubt}: --axes names them")
-    findings: tuple[Finding, ...] = (Finding("axes", ", ".join(axes.names), axes.evidence),)
     if "average" in frames and plausible:
         mean, said = averaged(kspace, frames.index("average"))
         notes = (*notes, *said)

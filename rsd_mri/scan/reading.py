@@ -29,6 +29,8 @@ READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Scan, ...]]] =
     "cfl": read_cfl,
 }
 """Of formats of arrays: path, budget and the names of the axes, where they were asked for."""
+STREAMED = {"fastmri": read_fastmri}
+"""Of these the ones that can leave k-space in its file."""
 RECORD_READERS = {"ismrmrd": read_ismrmrd, "twix": read_twix}
 """Of formats of records: path, budget and the measurement to take noise from, where one was named."""
 WITHOUT_KSPACE = (
@@ -137,7 +139,9 @@ def _dicom_images(folder: Path) -> bool:
     return False
 
 
-def read_scans(path: str | Path, budget: int | None = None, answers: Answers = NONE) -> tuple[Scan, ...]:
+def read_scans(
+    path: str | Path, budget: int | None = None, answers: Answers = NONE, *, streamed: bool = False
+) -> tuple[Scan, ...]:
     """Read every frame of every stack of slices of a file, in any format that `recognise` knows.
 
     Parameters
@@ -148,6 +152,8 @@ def read_scans(path: str | Path, budget: int | None = None, answers: Answers = N
         Bytes the k-space may take at most; by default half of the machine's memory.
     answers
         What the user says of it: the axes of an array, where noise and calibration are.
+    streamed
+        K-space of a large scan may stay in its file, from which its slices are read whenever they are asked for.
 
     Returns
     -------
@@ -168,7 +174,10 @@ def read_scans(path: str | Path, budget: int | None = None, answers: Answers = N
             raise InputError(f"{path}: its records name their axes themselves; leave --axes out")
         scans = RECORD_READERS[form](path, budget, noise)
     else:
-        scans = READERS[form](path, budget, answers.axes)
+        if form in STREAMED and streamed:
+            scans = STREAMED[form](path, budget, answers.axes, True)
+        else:
+            scans = READERS[form](path, budget, answers.axes)
         scans = scans if noise is None else with_noise(scans, noise)
     if answers.calibration is None:
         return scans

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.slices import change_each
 from rsd_mri.scan.masks import settled_mask
 
 STRAY = 0.1
@@ -112,8 +113,7 @@ def settle_mask(
         notes_.append(
             f"{int(outside.sum())} points of k-space outside the stored mask are not zero; the mask was applied"
         )
-        for one in kspace:
-            one *= np.broadcast_to(mask, one.shape[-2:])
+        change_each(kspace, lambda one: one * np.broadcast_to(mask, one.shape[-2:]))
     lines = mask if mask.ndim == 1 else None
     empty = (lines & ~found.any(axis=0)) if lines is not None else (mask & ~found)
     if empty.any() and empty.mean() > (0 if lines is not None else STRAY * mask.mean()):

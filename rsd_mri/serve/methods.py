@@ -14,6 +14,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
 from rsd_mri.preparation.prepare import calibrate_volume
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
@@ -147,10 +148,11 @@ class Learned:
         spread = done.std is not None or (method.sampled and method.samples > 1)
         if spread:
             rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
-        distrust = distance_from_card(
+        differences = distance_from_card(
             self.prior.card, self.prior.denoiser.sigma_data, acceleration=scan.realised_acceleration,
-            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms,
+            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms, elsewhere=elsewhere_of(self.prior.path),
         )  # fmt: skip
+        distrust = [difference.sentence for difference in differences]
         said = reasons(checks)
         distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
         complexes = tuple(finish(one, Made(image[None]), 0.0).image for image in made.images) if complex_samples else ()

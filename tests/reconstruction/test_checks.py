@@ -1,5 +1,6 @@
 """Reasons to distrust a reconstruction, against what is known exactly."""
 
+import json
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from rsd_mri.operators import fft2c, ifft2c, sense_operator
 from rsd_mri.priors.card import Card
+from rsd_mri.priors.elsewhere import Elsewhere, elsewhere_of
 from rsd_mri.reconstruction.checks import (
     dispersion,
     distance_from_card,
@@ -101,7 +103,33 @@ def test_distance_from_the_card(changed, word):
     scan = {"acceleration": 4.2, "sigma": 0.015, "size": (320, 168), "rms": 0.4} | changed
     found = distance_from_card(CARD, 0.35, **scan)
     assert len(found) == (word is not None)
-    assert word is None or word in found[0]
+    assert word is None or word in found[0].sentence
+
+
+def test_a_difference_says_what_it_cost_in_the_benches():
+    table = [
+        Elsewhere("nothing", 0.0, 3, 0.0, 4.0),
+        Elsewhere("acceleration", 6.0, 3, 2.5, 3.0),
+        Elsewhere("acceleration", 8.0, 3, 5.25, -0.5),
+        Elsewhere("noise", 0.06, 3, 4.0, 1.0),
+    ]
+    scan = {"acceleration": 8.2, "sigma": 0.15, "size": (320, 168), "rms": 3.0, "elsewhere": table}
+    by_rate, by_noise, by_brightness = distance_from_card(CARD, 0.35, **scan)
+    assert by_rate.measured == table[2] and "R=8, 3 heads) were 5.2 dB worse" in by_rate.sentence
+    assert by_rate.sentence.endswith("0.5 dB below total variation")
+    assert by_noise.measured == table[3] and by_noise.sentence.endswith("1.0 dB above total variation")
+    assert by_brightness.measured is None and "benches" not in by_brightness.sentence
+    quiet = distance_from_card(CARD, 0.35, **(scan | {"acceleration": 5.2, "sigma": 0.001, "rms": 0.4}))
+    assert [one.measured for one in quiet] == [table[1], None]  # less noise is no loss
+
+
+def test_the_table_beside_a_prior(tmp_path):
+    assert elsewhere_of(tmp_path / "denoiser.safetensors") == ()
+    rows = [{"differs": "noise", "value": 0.06, "images": 3, "worse": 4.0, "gain": 1.0}]
+    (tmp_path / "elsewhere.json").write_text(json.dumps(rows))
+    assert elsewhere_of(tmp_path / "denoiser.safetensors") == elsewhere_of(tmp_path) == (Elsewhere(**rows[0]),)
+    (tmp_path / "elsewhere.json").write_text("[{]")
+    assert elsewhere_of(tmp_path) == ()
 
 
 def test_a_prior_that_predicts_worse_than_none_is_called_so():

@@ -1,0 +1,133 @@
+"""How far an image can be trusted: for each question one number, one sentence and one picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsd_mri.results.figures import upper_window
+from rsd_mri.results.volume import ReconstructedVolume
+
+BODY = 0.1
+"""Pixels brighter than this share of white count as the body."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one question."""
+
+    question: str
+    number: str
+    sentence: str
+    picture: NDArray[np.float32] | None
+    """[readout, phase_encode] of the middle slice, where there is one to show."""
+    shown: str = ""
+    """What the picture shows."""
+    white: float = 1.0
+    """The value shown as white."""
+
+
+def trust_of(rec: ReconstructedVolume) -> list[Answer]:
+    """What a reader asks of a learned reconstruction, answered; empty for other methods.
+
+    Parameters
+    ----------
+    rec
+        With the checks that came with it.
+    """
+    if rec.prior is None:
+        return []
+    return [one for one in (_how_far_off(rec), _own_lines(rec), _like_the_card(rec)) if one is not None]
+
+
+def lines(rec: ReconstructedVolume) -> list[str]:
+    """The same as sentences, without the pictures."""
+    return [f"{one.question} {one.number}. {one.sentence}" for one in trust_of(rec)]
+
+
+def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
+    question = "How far may a pixel be off?"
+    if rec.std is None or rec.samples is None or len(rec.samples) < 2:
+        return None
+    white = upper_window(rec.magnitude)
+    if rec.half_width is None:
+        return Answer(
+            question,
+            "not known",
+            "The spread of the samples shows where the image is uncertain; nothing scales it to an error on this scan.",
+            _middle(rec.std),
+            "spread of the samples, x 10",
+            white / 10,
+        )
+    body = rec.magnitude > BODY * white
+    typical = float(np.median(rec.half_width[body])) / white if body.any() else 0.0
+    lines = rec.checks.get("own_lines")
+    unit = "lines" if rec.mask.ndim == 1 else "groups of points"
+    basis = (
+        f"The scale is from {lines:.0f} {unit} of this scan that the image was not shown"
+        if lines
+        else "The scale is from other scans, and was not checked on this one"
+    )
+    return Answer(
+        question,
+        f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
+        "Nine pixels in ten are expected to lie within this of the truth, typically; the picture says where more. "
+        f"{basis}.",
+        _middle(rec.half_width),
+        "half width of the interval, x 5",
+        white / 5,
+    )
+
+
+def _own_lines(rec: ReconstructedVolume) -> Answer | None:
+    ours, linear = rec.checks.get("held_out_error"), rec.checks.get("held_out_error_cg_sense")
+    if ours is None or linear is None:
+        return None
+    best = min(linear, rec.checks.get("held_out_error_tv", linear))
+    if ours > best:
+        verdict = "worse than without the prior: do not believe detail that only this image shows"
+    elif ours > 0.8 * best:
+        verdict = "hardly better than without the prior: believe detail only where other methods show it too"
+    else:
+        verdict = "better than without the prior: it helps on this scan"
+    part = rec.prior_part
+    return Answer(
+        "Does it foretell data that it was not shown?",
+        f"{ours:.1%} error, {best:.1%} without the prior",
+        f"Lines of this scan that were left out are predicted {verdict}.",
+        None if part is None else _middle(part),
+        "what the prior filled in",
+        upper_window(rec.magnitude),
+    )
+
+
+def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
+    count, loss = rec.checks.get("card_differences"), rec.checks.get("card_loss")
+    if count is None:
+        return None
+    if not count:
+        number = "no difference found"
+        sentence = "Acceleration, noise, matrix and brightness are as in training; the anatomy is not compared."
+    elif loss is None:
+        number = f"{count:.0f} difference{'s' if count > 1 else ''}"
+        sentence = "How much that costs was not measured; the notes say what differs."
+    else:
+        number = f"{loss:.1f} dB worse" if loss > 0 else "no loss"
+        sentence = (
+            f"The scan differs in {count:.0f} way{'s' if count > 1 else ''} from those the prior learned from; this is "
+            "what images of such scans lost in the benches. The notes say what differs."
+        )
+    part = rec.measured_part
+    return Answer(
+        "Is the scan like those the prior knows?",
+        number,
+        sentence,
+        None if part is None else _middle(part),
+        "what the data alone determine",
+        upper_window(rec.magnitude),
+    )
+
+
+def _middle(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = volume[len(volume) // 2]
+    return found

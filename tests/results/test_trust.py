@@ -1,0 +1,63 @@
+"""What is said of trust: one number, one sentence, one picture a question."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from rsd_mri.results.page import write_page
+from rsd_mri.results.trust import lines, trust_of
+
+
+@pytest.fixture
+def rec(a_reconstruction):
+    main = a_reconstruction()
+    flat = np.ones_like(main.magnitude)
+    posterior = dataclasses.replace(main.posterior, half_width=0.05 * flat)
+    prior = dataclasses.replace(main.prior, prior_part=0.1 * flat, measured_part=0.9 * flat)
+    checks = {
+        "held_out_error": 0.02, "held_out_error_cg_sense": 0.06, "held_out_error_tv": 0.03, "own_lines": 9.0,
+        "card_differences": 2.0, "card_loss": 3.25,
+    }  # fmt: skip
+    return dataclasses.replace(main, magnitude=flat, posterior=posterior, prior=prior, checks=checks)
+
+
+def test_the_interval_is_told_in_bright_tissue_and_says_where_its_scale_is_from(rec):
+    first = trust_of(rec)[0]
+    assert first.number == "\N{PLUS-MINUS SIGN}5.0% of bright tissue" and "9 lines of this scan" in first.sentence
+    assert np.array_equal(first.picture, rec.half_width[rec.n_slices // 2])
+    unchecked = trust_of(dataclasses.replace(rec, checks={}))[0]
+    assert "not checked on this one" in unchecked.sentence
+    bare = dataclasses.replace(rec, posterior=dataclasses.replace(rec.posterior, half_width=None))
+    assert trust_of(bare)[0].number == "not known"
+
+
+@pytest.mark.parametrize(("error", "word"), [(0.02, "it helps"), (0.028, "hardly better"), (0.04, "do not believe")])
+def test_own_lines_are_held_against_the_best_without_a_prior(rec, error, word):
+    second = trust_of(dataclasses.replace(rec, checks=rec.checks | {"held_out_error": error}))[1]
+    assert second.number.endswith("3.0% without the prior") and word in second.sentence
+
+
+def test_how_unlike_the_card_and_what_that_cost(rec):
+    third = trust_of(rec)[2]
+    assert third.number == "3.2 dB worse" and "2 ways" in third.sentence
+    known = {name: value for name, value in rec.checks.items() if name != "card_loss"}
+    assert trust_of(dataclasses.replace(rec, checks=known))[2].number == "2 differences"
+    assert (
+        trust_of(dataclasses.replace(rec, checks=known | {"card_differences": 0.0}))[2].number == "no difference found"
+    )
+
+
+def test_a_method_without_a_prior_is_asked_nothing(rec):
+    assert trust_of(dataclasses.replace(rec, prior=None)) == []
+
+
+def test_the_page_has_a_card_for_each_question(rec, tmp_path):
+    text = write_page(tmp_path / "page.html", rec, three_planes=False).read_text()
+    section = re.search(r'<section id="trust".*?</section>', text, re.S).group()
+    assert section.count("<h3>") == section.count("<img") == 3
+    assert all(f"<b>{one.number}</b>" in section for one in trust_of(rec))
+    assert len(lines(rec)) == 3
+    plain = write_page(tmp_path / "plain.html", dataclasses.replace(rec, prior=None), three_planes=False).read_text()
+    assert 'id="trust"' not in plain
