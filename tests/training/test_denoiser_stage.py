@@ -82,7 +82,7 @@ def test_the_teacher_of_the_run_makes_the_first_image(tmp_path):
     save_prior(tmp_path / "teacher.safetensors", "teacher", network, PROTOCOL, Inputs(), Card(hidden_error=0.2))
     both = load_prior(tmp_path)
     assert both.kind == "denoiser" and both.teacher is not None
-    assert Posterior(both).start == "one-step"
+    assert Posterior(both).start == "teacher"
     csm = torch.ones(1, 1, 24, 20, dtype=torch.complex64)
     operator = sense_operator(csm, torch.arange(20) % 2 == 0)
     kspace = operator(images()[:1])
