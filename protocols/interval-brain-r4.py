@@ -1,6 +1,6 @@
 """The intervals of the package's prior, from simulated heads whose noiseless image is known.
 
-Run with: python protocols/interval-brain-r4.py FOLDER
+Run with: python protocols/interval-brain-r4.py FOLDER [METHOD]
 """
 
 import sys
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from rsd_mri.commands.console import result
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.intervals import calibrate, full_image, undersampled, write_calibration
-from rsd_mri.reconstruction.methods import find_prior
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
 
@@ -27,26 +26,28 @@ NOISE = (0.01, 0.015, 0.02)
 SEED = 7100
 
 
-def heads(acceleration: float) -> Iterator[tuple[Scan, NDArray[np.float32]]]:
-    """Heads of every plane and contrast, undersampled and noisy, each with its noiseless image."""
+def full() -> Iterator[tuple[Scan, NDArray[np.float32]]]:
+    """Noisy heads of every plane and contrast, each with its noiseless image."""
     for head in range(HEADS):
         kind = head % len(SIZES)
         settings = DataSettings(slices=1, coils=8, noise=0.0)
         law = {"size": SIZES[kind], "fov": FIELDS_OF_VIEW[kind]}
         clean, _ = simulate_scan(settings, SEED, head, **law)
         noisy, _ = simulate_scan(replace(settings, noise=NOISE[(head // 3) % 3]), SEED, head, **law)
-        yield undersampled(noisy, acceleration, SEED), full_image(clean)
+        yield noisy, full_image(clean)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, name: str = "posterior") -> None:
     """Write a calibration for each acceleration."""
     folder.mkdir(parents=True, exist_ok=True)
-    method = Posterior(find_prior(None, "posterior"))
+    method, heads = method_of(name), list(full())
     for acceleration in ACCELERATIONS:
-        found = calibrate(heads(acceleration), HEADS, 0.9, method)
-        write_calibration(folder / f"calibration-r{acceleration:g}.json", found)
+        scans = ((undersampled(scan, acceleration, SEED), image) for scan, image in heads)
+        found = calibrate(scans, HEADS, 0.9, method, held_out=len(method.candidates()) > 1)
+        part = "" if name == "posterior" else f"{name}-"
+        write_calibration(folder / f"calibration-{part}r{acceleration:g}.json", found)
         result(found.lines(), found.as_dict(), False)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

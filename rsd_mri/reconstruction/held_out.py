@@ -125,8 +125,9 @@ class Settled:
 
     method: Method
     checks: dict[str, float] = field(default_factory=dict)
-    """`held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`; of possible starts `held_out_error_one_step` and
-    `held_out_error_tv` where they were tried; empty where there are no lines to leave out."""
+    """`held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`; of possible starts `held_out_error_one_step`,
+    `held_out_error_teacher` and `held_out_error_tv` where they were tried; empty where there are no lines to leave
+    out."""
 
 
 def settle(method: Method, prepared: PreparedSlice, name: str, seed: int, device: torch.device) -> Settled:

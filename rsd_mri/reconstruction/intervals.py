@@ -6,7 +6,7 @@ which the standard deviation covers the wanted share of the body's pixels. Image
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import PRIORS
+from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
-from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
+from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
 
@@ -143,7 +144,7 @@ def calibrate(
     scans: Iterable[tuple[Scan, NDArray[np.float32]]],
     count: int,
     coverage: float,
-    method: Posterior,
+    method: Method,
     *,
     seed: int = 0,
     device: torch.device = CPU,
@@ -218,9 +219,7 @@ def calibration_of(
         len(pairs),
         float(np.mean(realised)),
         method.samples,
-        method.sampler.name,
-        method.sampler.levels,
-        method.prior.sha256,
+        *_made_by(method.name, method.parameters(), method.prior),
     )
 
 
@@ -323,7 +322,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     Raises
     ------
     InputError
-        If the reconstruction has no samples, or only one.
+        If the reconstruction has no standard deviation.
     """
     if rec.posterior is None or _one_sample(rec.posterior):
         raise InputError(
@@ -334,11 +333,12 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
         f"The half width covers {calibration.coverage:.0%} of the body in at least {calibration.confidence:.0%} of "
         f"images like the {calibration.images} it was calibrated on, and says nothing of others"
     ]
+    sampler, levels, hashed = _made_by(rec.method, rec.parameters, rec.prior)
     differs = {
-        "prior": rec.prior is None or rec.prior.sha256 != calibration.prior_hash,
-        "sampler": rec.parameters.get("sampler") != calibration.sampler,
-        "number of levels": rec.parameters.get("levels") != calibration.levels,
-        "number of samples": rec.parameters.get("samples") != calibration.samples,
+        "prior": hashed != calibration.prior_hash,
+        "sampler": sampler != calibration.sampler,
+        "number of levels": levels != calibration.levels,
+        "number of samples": rec.parameters.get("samples", 1) != calibration.samples,
         "acceleration": abs(rec.acceleration / calibration.acceleration - 1) > 0.2,
     }
     if any(differs.values()):
@@ -360,8 +360,8 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     if rec.posterior is None or rec.prior is None or _one_sample(rec.posterior):
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
-    made = (rec.prior.sha256, rec.parameters.get("sampler"), rec.parameters.get("levels"))
-    fitting = [c for c in known if (c.prior_hash, c.sampler, c.levels) == made]
+    made = _made_by(rec.method, rec.parameters, rec.prior)
+    fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made]
     own = rec.checks.get("own_lines_factor")
     if own is not None and (not fitting or rec.mask.ndim == 2):
         note = (
@@ -382,6 +382,12 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
         "the acquired lines left out of this scan"
     )
     return _with_half_width(rec, rec.posterior, nearest.factor * scale, note)
+
+
+def _made_by(method: str, parameters: Mapping[str, Any], prior: "PriorUse | Prior | None") -> tuple[str, int, str]:
+    """Sampler, its levels and the hash of the network; of a method without a sampler its name, and no levels."""
+    hashed = parameters.get("network_hash") or (None if prior is None else prior.sha256)
+    return str(parameters.get("sampler", method)), int(parameters.get("levels", 0)), str(hashed)
 
 
 def _one_sample(part: PosteriorPart) -> bool:

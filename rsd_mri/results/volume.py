@@ -75,7 +75,7 @@ class ReconstructedVolume:
     checks: dict[str, float] = field(default_factory=dict)
     """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
     error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
-    samplers' start, `held_out_error_tv` and `held_out_error_one_step`; `measured_dispersion` and
+    samplers' start, `held_out_error_tv`, `_one_step` and `_teacher`; `measured_dispersion` and
     `unmeasured_dispersion` of the samples (prepared units); `centre_residual`, that of the fully sampled centre alone;
     `own_lines` (how many), `own_lines_factor` and
     `own_lines_error`; `card_differences` (ways in which the scan differs from the prior's card) and `card_loss` (the

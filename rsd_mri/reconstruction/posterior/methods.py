@@ -63,9 +63,8 @@ class Posterior:
     @property
     def _starts(self) -> list[str]:
         """What the sampler may start from, where it leaves that open."""
-        if self.reconstructor is not None:
-            return [OneStep.name, "tv"]
-        return ["tv"] if self.prior.teacher is None else [TeacherStep.name, "tv"]
+        learned = {OneStep.name: self.reconstructor, TeacherStep.name: self.prior.teacher}
+        return [*(name for name, network in learned.items() if network is not None), "tv"]
 
     def run(
         self,

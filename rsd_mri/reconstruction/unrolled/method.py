@@ -76,7 +76,7 @@ class OneStep(Direct):
         s = self.reconstructor.protocol.reconstructor
         return {
             "network": "reconstructor",
-            "reconstructor_hash": self.reconstructor.sha256,
+            "network_hash": self.reconstructor.sha256,
             "calls": s.calls,
             "iterations": s.iterations,
         }

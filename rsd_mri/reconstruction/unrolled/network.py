@@ -121,7 +121,10 @@ class Unrolled(nn.Module):
         axes = (-1, *(1,) * (adjoint_kspace.ndim - 1))
         precision = sigma.reshape(axes) ** -2
         with torch.no_grad():
-            start = total_variation(operator, kspace, sigma, iterations=START_ITERATIONS, dual_steps=START_DUAL_STEPS)
+            # Never stopped early: a slice does not depend on those beside it.
+            start = total_variation(
+                operator, kspace, sigma, iterations=START_ITERATIONS, tolerance=0.0, dual_steps=START_DUAL_STEPS
+            )
             support = (operator.csm != 0).any(-3)
         facts = scan_facts(operator, sigma)
         terms = torch.stack([torch.ones_like(sigma), facts[:, 1], facts[:, 0]], 1)

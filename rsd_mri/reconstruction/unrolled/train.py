@@ -59,7 +59,7 @@ def train_reconstructor(
     if prior.kind != "denoiser" or known.network.field != "complex":
         raise InputError(f"{prior.path}: a reconstructor begins as a denoiser of whole complex images; give one")
     protocol = replace(
-        protocol, network=known.network, teacher=replace(protocol.teacher, sigma_data=known.teacher.sigma_data)
+        protocol, network=known.network, teacher=replace(protocol.teacher, sigma_data=prior.denoiser.sigma_data)
     )
     fabric = fabric or make_fabric(options)
     s = protocol.reconstructor
