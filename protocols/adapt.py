@@ -3,7 +3,7 @@
 Run with: python protocols/adapt.py FIRST COUNT [SCAN.dat or IMAGES.npz ...]
 
 Simulated heads and the images of archives seen by simulated coils (see trust.py), at R = 4 with 12 centre lines, and
-full raw scans at R = 2; the FIRST-th and COUNT in all. PSNR of the mean of two samples of 18 levels.
+full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples of 18 levels.
 """
 
 import sys

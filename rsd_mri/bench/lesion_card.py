@@ -204,13 +204,20 @@ class LesionsCard:
 
     def verdict(self) -> list[str]:
         """Where the posterior is behind the best classical method."""
-        gains = [one for one in self.results if one.gain is not None]
-        behind = [one for one in gains if one.gain is not None and one.gain < 0]
+        gains = [(one.gain, one) for one in self.results if one.gain is not None]
+        behind = [(gain, one) for gain, one in gains if gain < 0]
+        sure = [one for _, one in behind if one.gain_high is not None and one.gain_high < 0]
         if not gains:
             return []
-        where = ", ".join(f"R={o.acceleration:g} size {o.size:g} ({o.gain:+.3f})" for o in behind)
-        said = f"The posterior's area is at least that of the best classical method in {len(gains) - len(behind)} of "
-        return [f"{said}{len(gains)} cells" + (f"; behind at {where}." if behind else ".")]
+        said = (
+            f"The posterior's area is at least that of the best of the classical methods in "
+            f"{len(gains) - len(behind)} of {len(gains)} cells"
+        )
+        if not behind:
+            return [said + "."]
+        where = ", ".join(f"R={one.acceleration:g} {one.size:g} px ({gain:+.3f})" for gain, one in behind)
+        which = ", ".join(f"R={one.acceleration:g} {one.size:g} px" for one in sure) or "none"
+        return [f"{said}; behind at {where}. The 95 % interval of the difference lies below zero in: {which}."]
 
     def tables(self) -> list[str]:
         """One Markdown table an acceleration."""

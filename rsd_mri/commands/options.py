@@ -82,11 +82,17 @@ class AnswerOptions(Group):
 
 
 @dataclass(frozen=True)
-class SharingOptions(Group):
-    """How the work on many scans is shared."""
+class WorkerOptions(Group):
+    """Who does the work."""
 
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
     scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None
+
+
+@dataclass(frozen=True)
+class SharingOptions(WorkerOptions):
+    """How the work on many scans is shared."""
+
     shard: Annotated[Optional[str], typer.Option(help="i/n: this job's share in an array of n jobs.")] = None
 
     def part(self) -> tuple[int, int] | None:

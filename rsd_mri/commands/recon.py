@@ -16,6 +16,7 @@ from rsd_mri.commands.options import (
     SamplingOptions,
     SeedOption,
     SharingOptions,
+    WorkerOptions,
     existing,
     one_of,
     protocol_of,
@@ -149,6 +150,7 @@ def calibrate(
     samples: Annotated[int, typer.Option(min=2, help="Posterior samples.")] = 8,
     coverage: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of the body's pixels to cover.")] = 0.9,
     sampling: SamplingOptions,
+    sharing: WorkerOptions,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -160,11 +162,10 @@ def calibrate(
     with refusing():
         from rsd_mri.files import require_writable
         from rsd_mri.machine.device import resolve_device
-        from rsd_mri.reconstruction.intervals import calibrate as calibrate_on
-        from rsd_mri.reconstruction.intervals import undersampled_pairs, write_calibration
+        from rsd_mri.reconstruction.calibrating import calibrate_files
+        from rsd_mri.reconstruction.intervals import write_calibration
         from rsd_mri.reconstruction.many import listed
         from rsd_mri.reconstruction.posterior.methods import Posterior
-        from rsd_mri.scan.reading import read_scan
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
@@ -174,7 +175,16 @@ def calibrate(
         known = find_prior(sampling.prior, "posterior", chosen).to(on)
         how = Posterior(known, chosen, samples, sampling.consistency)
         with Bar("calibrating") as bar:
-            pairs = undersampled_pairs(map(read_scan, files), accel, seed)
-            found = calibrate_on(pairs, len(files), coverage, how, seed=seed, device=on, progress=bar.progress)
+            found = calibrate_files(
+                files,
+                accel,
+                coverage,
+                how,
+                seed=seed,
+                device=on,
+                workers=sharing.workers,
+                scheduler=sharing.scheduler,
+                progress=bar.progress,
+            )
         write_calibration(out, found)
         result([*found.lines(), str(out)], {**found.as_dict(), "out": str(out)}, json)

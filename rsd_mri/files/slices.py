@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,7 +151,8 @@ class SpooledSlices(Slices):
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         super().__init__(shape, dtype)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed and gone with this object
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
+        weakref.finalize(self, self._file.close)
         self._bytes = self.nbytes // max(len(self), 1)
 
     def put(self, index: int, one: NDArray[Any]) -> None:

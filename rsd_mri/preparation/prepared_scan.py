@@ -8,8 +8,8 @@ from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
 
-KEPT_BYTES = 1 << 28
-"""Memory that kept slices may take [bytes]: about twenty-five slices of 320 x 320 pixels and six virtual coils."""
+KEPT_BYTES = 1 << 27
+"""Memory that kept slices may take [bytes]: about twelve slices of 320 x 320 pixels and six virtual coils."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class FinishedSlice:
     dispersion: tuple[float, float] | None
     """MSD and USD, prepared units, where there are samples."""
     residual: float
+    centre_residual: float
+    """The same of the fully sampled centre alone, where no line is missing: above 1 the maps are wrong."""
     rms: float
     """Root mean square magnitude where the maps see anything, prepared units."""
     seconds: float
@@ -92,6 +94,7 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
         prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.sigma),
+        centre_residual=_centre_residual(operator, kspace, mean, prepared),
         rms=power**0.5,
         seconds=seconds,
     )
@@ -112,6 +115,17 @@ def magnitude_std(image: Tensor, std: Tensor) -> Tensor:
         return std / 2**0.5
     power = image.abs().square() + 1e-12
     return ((power * std.square()).sum(0) / power.sum(0) / 2).sqrt()
+
+
+def _centre_residual(operator: Sense, kspace: Tensor, mean: Tensor, prepared: PreparedSlice) -> float:
+    mask = torch.zeros(prepared.mask.shape, dtype=torch.bool, device=kspace.device)
+    widths = prepared.acs[-mask.ndim :]
+    starts = [n // 2 - width // 2 for n, width in zip(mask.shape, widths, strict=True)]
+    mask[tuple(slice(max(a, 0), a + width) for a, width in zip(starts, widths, strict=True))] = True
+    centre = operator.with_mask(mask & torch.from_numpy(prepared.mask).to(mask.device))
+    if not centre.mask.any():
+        return 0.0
+    return residual_ratio(centre, centre.sampling(kspace), mean, prepared.sigma)
 
 
 def pooled_std(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ which the standard deviation covers the wanted share of the body's pixels. Image
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,17 @@ def image_score(target: NDArray[Any], mean: NDArray[Any], std: NDArray[Any], cov
     return float(np.quantile(ratio, coverage))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A reconstruction beside what is true; images are magnitudes [slice, readout, phase_encode]."""
+
+    target: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    acceleration: float
+    """Realised acceleration."""
+
+
 def body_of(target: NDArray[Any]) -> NDArray[np.bool_]:
     """Where there is anything to be right or wrong about."""
     return np.asarray(target > BODY * np.quantile(target, 0.99))
@@ -158,13 +169,43 @@ def calibrate(
     InputError
         If there are too few slices.
     """
-    pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
-    realised = []
-    for (scan, target), part in progress.each(scans, count=count):
-        rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=part)
-        realised.append(rec.acceleration)
-        if rec.posterior is not None:
-            pairs += list(zip(target, rec.magnitude, rec.posterior.std, strict=True))
+    each = [
+        compared(scan, target, method, seed=seed, device=device, held_out=held_out, progress=part)
+        for (scan, target), part in progress.each(scans, count=count)
+    ]
+    return calibration_of(each, coverage, method, confidence)
+
+
+def compared(
+    scan: Scan,
+    target: NDArray[np.float32],
+    method: Posterior,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
+    progress: Progress = SILENT,
+) -> Compared:
+    """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
+    rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
+    std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
+    return Compared(target, rec.magnitude, std, rec.acceleration)
+
+
+def calibration_of(
+    scans: Sequence[Compared], coverage: float, method: Posterior, confidence: float = 0.8
+) -> Calibration:
+    """Find the factor for scans that were compared with what is true of them.
+
+    Raises
+    ------
+    InputError
+        If there are too few slices.
+    """
+    pairs: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = [
+        slices for one in scans for slices in zip(one.target, one.mean, one.std, strict=True)
+    ]
+    realised = [one.acceleration for one in scans]
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
     return Calibration(

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,11 +130,18 @@ def on_one_thread(task: Task) -> Written | str:
     """Reconstruct one scan with one thread, so that workers do not compete for the processors."""
     if task.method.prior is not None:
         task.method.prior.to(task.device)
+    with one_thread():
+        return attempt(task)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, torch and NumPy alike."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):  # numpy's
-            return attempt(task)
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 

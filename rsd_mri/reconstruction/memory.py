@@ -96,6 +96,39 @@ def plan_batches(
     return Batches(min(slices, n_slices), at_once, bytes_each)
 
 
+def require_room_for_images(
+    size: tuple[int, int], n_slices: int, samples: int, learned: bool, free: int | None = None
+) -> None:
+    """Refuse a volume whose images would not fit into memory, before anything is computed.
+
+    Parameters
+    ----------
+    size
+        (readout, phase_encode) of an image.
+    n_slices
+        Of the volume.
+    samples
+        Kept of each slice; 0 where the method draws none.
+    learned
+        Whether what the data determine and what the prior added are kept too.
+    free
+        Free memory of the processor [bytes]; asked for where not given.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    """
+    free = free_bytes(torch.device("cpu")) if free is None else free
+    values = 3 + 2 * learned + (2 * samples + 2 if samples else 0)  # samples are copied once when they are written
+    needed = size[0] * size[1] * n_slices * 4 * values
+    if needed > SHARE * free:
+        raise InputError(
+            f"the images of {n_slices} slices of {size[0]} x {size[1]} pixels need about {needed / 2**30:.1f} GiB and "
+            f"{free / 2**30:.1f} GiB of memory are free; close other programs, take fewer samples, or split the scan"
+        )
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that can still be taken on a device."""
     if device.type == "cuda":

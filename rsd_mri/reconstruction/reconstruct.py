@@ -19,7 +19,7 @@ from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, po
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.made import Made
-from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches
+from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
@@ -72,6 +72,8 @@ def reconstruct_scan(
     prepared = PreparedScan.of(scan)
     scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
     batches = plan_for(prepared, method, device)
+    drawn = method.samples if method.sampled else 0
+    require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
     checks: dict[str, float] = {}
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
@@ -199,6 +201,7 @@ def run_method(
 def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     """Means over the slices."""
     values = {"prior_share": float(np.mean([p.prior_share for p in parts]))}
+    values["centre_residual"] = float(np.mean([p.centre_residual for p in parts]))
     spreads = [p.dispersion for p in parts if p.dispersion is not None]
     if spreads:
         msd, usd = np.mean(spreads, axis=0)

@@ -89,6 +89,19 @@ def test_calibrate_then_recon(folder):
         assert "held_out_error" not in json.loads(file.attrs["checks"])
 
 
+@pytest.mark.long
+def test_workers_calibrate_as_one_process_does(folder):
+    common = ["--prior", folder / "prior.safetensors", "--samples", 2, "--levels", 2, "--accel", 3, "--json"]
+    alone, shared = (
+        last(call("calibrate", folder / "full", *common, "--workers", workers, "--out", folder / f"{workers}.json"))
+        for workers in (1, 2)
+    )
+    assert shared.pop("out") != alone.pop("out")
+    assert shared.keys() == alone.keys()
+    for name, value in alone.items():
+        assert shared[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4)), name
+
+
 def test_bad_calibrations_are_one_sentence(folder):
     (scan,) = (folder / "under").glob("*.h5")
     done = call("recon", scan, "--calibration", folder / "none.json", code=2)

@@ -61,6 +61,16 @@ def stopped(arguments, number, after):
     return process.returncode
 
 
+def computing(process):
+    """Whether a process has torch and has been at work with it for a while."""
+    try:
+        maps = Path(f"/proc/{process}/maps").read_text()
+        used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return "libtorch_cpu" in maps and sum(map(int, used[11:13])) / os.sysconf("SC_CLK_TCK") > 6
+
+
 def unfinished(folder):
     return [p for p in folder.rglob(".*") if p.is_file()]
 
@@ -108,3 +118,30 @@ def test_a_library_that_does_not_let_python_run_is_ended_from_outside(tmp_path):
     assert time.monotonic() - begun < GRACE + LIMIT
     assert process.returncode == 143
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    simulate_folder(folder, 4, 6, 96, 4)
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["calibrate", "{full}", "--out", "{out}/c.json", "--samples", "8"], id="calibrate"),
+        pytest.param(
+            ["calibrate", "{full}", "--out", "{out}/c.json", "--samples", "8", "--workers", "2"], id="calibrate shared"
+        ),
+        pytest.param(["generate", "{out}/images", "--count", "100000"], id="generate"),
+        pytest.param(["recon", "{scans}", "--out", "{out}", "--samples", "8", "--workers", "2"], id="recon shared"),
+        pytest.param(["bench", "run", "recon", "--set", "volumes=8", "--out", "{out}"], id="bench"),
+    ],
+)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_commands_stop_in_the_middle_of_computing(scans, full, tmp_path, arguments, number, code):
+    given = [a.format(scans=scans, full=full, out=tmp_path) for a in arguments]
+    assert stopped(given, number, computing) == code
+    assert unfinished(tmp_path) == []

@@ -2,13 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rsd_mri.operators import fft2c, ifft2c, sense_operator
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, elsewhere_of
 from rsd_mri.reconstruction.checks import (
@@ -18,7 +21,10 @@ from rsd_mri.reconstruction.checks import (
     reasons,
     residual_ratio,
 )
+from rsd_mri.reconstruction.classical.methods import cg_sense
+from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import Trial, hold_out
+from rsd_mri.reconstruction.made import Made
 
 SIZE = (16, 24)
 CARD = Card(acceleration=4.0, matrix=(224, 224), sigma_range=(0.01, 0.02))
@@ -139,3 +145,19 @@ def test_a_prior_that_predicts_worse_than_none_is_called_so():
     assert any("compare with --method tv" in line for line in reasons(checks | {"held_out_error": 0.21}))
     told = reasons(checks | {"held_out_error": 0.1, "held_out_error_tv": 0.05})
     assert any("total variation: 5.0%" in line for line in told) and any("distrust" in line for line in told)
+
+
+def test_maps_that_do_not_explain_the_centre_are_told():
+    assert any("coil maps are not quite" in line for line in reasons({"prior_share": 0.1, "centre_residual": 2.0}))
+    assert not any("coil maps" in line for line in reasons({"prior_share": 0.1, "centre_residual": 1.2}))
+
+
+def test_wrong_maps_show_in_the_fully_sampled_centre(undersampled_scan):
+    one = PreparedScan.of(undersampled_scan[0])[0]
+    wrong = replace(one, csm=np.ascontiguousarray(np.roll(one.csm, 6, -1)))
+
+    def centre_residual(prepared):
+        operator, kspace = as_operator([prepared], torch.device("cpu"))
+        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0).centre_residual
+
+    assert 0 < centre_residual(one) < 2 and centre_residual(wrong) > 2 * centre_residual(one)

@@ -5,7 +5,13 @@ import torch
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import NetworkSettings
-from rsd_mri.reconstruction.memory import free_bytes, item_bytes, peak_bytes, plan_batches
+from rsd_mri.reconstruction.memory import (
+    free_bytes,
+    item_bytes,
+    peak_bytes,
+    plan_batches,
+    require_room_for_images,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -37,3 +43,11 @@ def test_estimates_grow_with_what_is_computed():
 def test_this_machine_has_memory():
     assert free_bytes(CPU) > 2**20
     assert peak_bytes(CPU) > 2**20
+
+
+def test_images_that_would_not_fit_are_refused_before_they_are_made():
+    require_room_for_images((256, 256), 100, 4, learned=True, free=2**30)
+    with pytest.raises(
+        InputError, match=r"images of 1000 slices of 256 x 256 pixels need about 3\.\d GiB and 1\.0 GiB"
+    ):
+        require_room_for_images((256, 256), 1000, 4, learned=True, free=2**30)
