@@ -278,7 +278,7 @@ def test_linear_theory_as_it_is_known():
         (lambda scan, rec, tmp: rsd.reconstruct(scan, 0), "at least 1"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, prior=tmp / "none"), "no such run folder"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, device="abacus"), "not available"),
-        (lambda scan, rec, tmp: rec.save(tmp / "out.jpg"), "folder for DICOM"),
+        (lambda scan, rec, tmp: rec.save(tmp / "out.jpg"), "none for a folder (dicom)"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(scan, rec, tmp_path, act, says):

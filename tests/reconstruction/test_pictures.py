@@ -125,7 +125,7 @@ def test_what_can_be_undone_is_what_protocols_have():
     assert list(restorable()) == ["noise", "inpainting", "gaussian-blur", "super-resolution"]
     assert restored("gaussian-blur", {"kernel_size": "7"}) == GaussianBlurSettings(kernel_size=7)
     for name, values, said in (
-        ("blur", {}, "expected one of noise, .*near it: gaussian-blur"),
+        ("gaussian-blurr", {}, "expected one of noise, .*near it: gaussian-blur"),
         ("noise", {"factor": "2"}, "unknown key 'factor' of noise; known keys: kind, sigma"),
         ("inpainting", {"p": "0.5"}, "those of a picture are what they are"),
     ):
