@@ -11,7 +11,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.workers import Lost, run_jobs
 from rsd_mri.reconstruction.intervals import Calibration, Compared, calibration_of, compared, undersampled_pairs
 from rsd_mri.reconstruction.many import one_thread
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.methods import Method
 from rsd_mri.scan.reading import read_scan
 
 
@@ -22,7 +22,7 @@ class CalibrationTask:
     path: Path
     acceleration: float
     seed: int
-    method: Posterior
+    method: Method
     device: torch.device
 
     def run(self, progress: Progress = SILENT) -> Compared:
@@ -35,7 +35,7 @@ def calibrate_files(
     files: Sequence[Path],
     acceleration: float,
     coverage: float,
-    method: Posterior,
+    method: Method,
     *,
     seed: int = 0,
     device: torch.device,

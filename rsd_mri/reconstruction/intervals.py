@@ -180,7 +180,7 @@ def calibrate(
 def compared(
     scan: Scan,
     target: NDArray[np.float32],
-    method: Posterior,
+    method: Method,
     *,
     seed: int = 0,
     device: torch.device = CPU,
@@ -193,9 +193,7 @@ def compared(
     return Compared(target, rec.magnitude, std, rec.acceleration)
 
 
-def calibration_of(
-    scans: Sequence[Compared], coverage: float, method: Posterior, confidence: float = 0.8
-) -> Calibration:
+def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
     """Find the factor for scans that were compared with what is true of them.
 
     Raises
