@@ -86,6 +86,7 @@ def _name(task: CalibrationTask) -> str:
 
 
 def _on_one_thread(task: CalibrationTask) -> Compared:
-    task.method.prior.to(task.device)
+    if task.method.prior is not None:
+        task.method.prior.to(task.device)
     with one_thread():
         return task.run()

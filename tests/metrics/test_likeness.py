@@ -1,8 +1,12 @@
 """Sets of one law cannot be told apart; copies are found, and so is what is never shown."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.likeness import groups, likeness, nearest, two_sample
 
@@ -53,3 +57,14 @@ def test_it_is_said_in_words_and_plain_values():
     assert found.as_dict()["nearest"]["median"] > 0
     with pytest.raises(InputError, match="at least 40 images"):
         likeness(pictures(10, 3), pictures(60, 2))
+
+
+def test_the_command_finds_copies(tmp_path):
+    for name, seed in (("made", 1), ("real", 2)):
+        np.save(tmp_path / f"{name}.npy", (60 * pictures(60, seed)[:, None]).clip(0, 255).astype(np.uint8))
+    made, real = (str(tmp_path / f"{name}.npy") for name in ("made", "real"))
+    asked = ["evaluate", made, "--reference", real, "--features", "principal", "--device", "cpu", "--json"]
+    done = CliRunner().invoke(app, [*asked, "--training", made])
+    assert done.exit_code == 0, done.output
+    like = json.loads(done.stdout.splitlines()[-1])["likeness"]
+    assert like["nearest"]["share_nearer"] == 1.0 and like["two_sample"]["images"] == 60
