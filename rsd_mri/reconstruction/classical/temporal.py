@@ -115,6 +115,11 @@ class Together(LinearOperator):
         made: Tensor = self.frames.gridded(y[0])[None]
         return made
 
+    def balanced(self, y: Tensor) -> "tuple[Together, Tensor]":
+        """As `Sense.balanced`."""
+        frames, kspace = self.frames.balanced(y[0])
+        return Together(frames), kspace[None]
+
     @property
     def norm_bound(self) -> float:
         """As `Sense.norm_bound`."""
