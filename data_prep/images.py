@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.randomness import generator
+from rsd_mri.machine.randomness import generator
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 HELD_OUT = 4

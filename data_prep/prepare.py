@@ -15,9 +15,9 @@ from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import key
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
 from rsd_mri.protocol import Protocol
-from rsd_mri.randomness import key
 from rsd_mri.scan import find_scans
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.arrays import UNREADABLE

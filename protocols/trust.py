@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import centre
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.intervals import body_of, full_image, with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

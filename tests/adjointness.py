@@ -7,8 +7,8 @@ forgotten conjugate passes with real maps, a swapped shift passes with even size
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import LinearOperator
-from rsd_mri.randomness import generator, normal
 
 LIMIT = {torch.complex128: 1e-12, torch.complex64: 1e-6, torch.float64: 1e-12, torch.float32: 1e-6}
 

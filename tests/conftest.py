@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 

@@ -17,12 +17,12 @@ import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.metrics.image_quality import nmse, psnr
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_corruption, save_prior
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

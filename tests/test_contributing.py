@@ -19,9 +19,9 @@ from rsd_mri.commands.bench import bench
 from rsd_mri.corruption import build as corruptions_built
 from rsd_mri.corruption import inpainting
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
 from rsd_mri.protocol import build, corruptions
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical import methods as classical
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint

@@ -14,7 +14,6 @@ LAYERS = [
     "about",
     "errors",
     "machine",
-    "randomness",
     "operators",
     "files",
     "protocol",

@@ -12,10 +12,10 @@ from data_prep import prepare_folder
 from data_prep.manifest import Manifest
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, MaskSettings, Protocol, load_protocol
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan, read_scans
 from rsd_mri.scan.scan import Scan

@@ -12,11 +12,11 @@ from rsd_mri.bench.lesion_sites import Site, draw_sites, patches_at, signal_chan
 from rsd_mri.bench.peers import Peer, all_peers
 from rsd_mri.bench.reconstructions import CPU, GRID, full_scans
 from rsd_mri.machine.progress import Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.intervals import CENTRE_LINES, full_image, with_own_interval

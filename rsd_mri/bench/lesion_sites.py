@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.intervals import body_of
 from rsd_mri.scan.scan import Scan
 

@@ -19,6 +19,7 @@ from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import (
     GaussianBlurSettings,
@@ -28,7 +29,6 @@ from rsd_mri.protocol import (
     load_protocol,
 )
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.pictures.restoring import restore
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS

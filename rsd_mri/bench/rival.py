@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from rsd_mri.bench.peers import DEEPINV_ABSENT, Peer, deepinv_physics, one_set
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.randomness import generator
 from rsd_mri.training.checkpoint import load_tensors, load_weights, save_tensors
 
 NAME = "deepinv MoDL by SSDU, one set"

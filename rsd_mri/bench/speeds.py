@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsd_mri.diffusion.denoiser import Denoiser, per_item_mean, squared
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import UNet
 from rsd_mri.protocol import NetworkSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.training.fabric import PRECISIONS
 
 WARM_UP = 3

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.whitening import whitening_matrix
-from rsd_mri.randomness import generator, normal
+from rsd_mri.machine.randomness import generator, normal
 
 MAX_COLUMNS = 160
 """Columns of the calibration matrix: bounds time and memory. With more coils than it has room for, parts of them."""

@@ -9,6 +9,7 @@ from rsd_mri.corruption.inpainting import BoxInpainting, RandomInpainting
 from rsd_mri.corruption.kernels import gaussian_kernel, motion_kernel
 from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.errors import InputError, alike
+from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import (
     BoxInpaintingSettings,
     GaussianBlurSettings,
@@ -21,7 +22,6 @@ from rsd_mri.protocol import (
 )
 from rsd_mri.protocol.corruptions import OfImages
 from rsd_mri.protocol.reading import from_texts
-from rsd_mri.randomness import generator
 
 Shape = tuple[int, int, int]
 BUILDERS: dict[type, Callable[[Any, Shape, int], Corruption]] = {

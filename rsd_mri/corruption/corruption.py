@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from rsd_mri.diffusion.denoiser import Condition, expand
+from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Identity, LinearOperator
-from rsd_mri.randomness import normal_items
 
 Key = tuple[int | str, ...]
-"""Identity of a draw: (seed, what for, item, ...); see `rsd_mri.randomness`."""
+"""Identity of a draw: (seed, what for, item, ...); see `rsd_mri.machine.randomness`."""
 
 
 @dataclass(frozen=True)

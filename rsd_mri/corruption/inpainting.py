@@ -10,8 +10,8 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import LinearOperator, PixelMask
-from rsd_mri.randomness import generator
 
 
 class Inpainting(Corruption):

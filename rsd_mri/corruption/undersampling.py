@@ -10,9 +10,9 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Corruption, Key, Magnitudes, Measurements
 from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.machine.randomness import generator, uniform_items
 from rsd_mri.operators import Identity, LinearOperator, RegularisedInverse, Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.randomness import generator, uniform_items
 from rsd_mri.scan.patterns import centre, draw_mask, further_mask, settings_for_size
 
 POINT_SPREAD_LAGS = 16

@@ -10,8 +10,8 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.datasets.variety import altered, from_parts, happens, joined, log_uniform, parts_of, uniform
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity
-from rsd_mri.randomness import generator
 
 PATCHES_PER_IMAGE = 4096
 ZOOM = 1.3

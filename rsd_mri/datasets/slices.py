@@ -13,9 +13,9 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
 
 CACHE_BYTES = 4 * 2**30

@@ -10,10 +10,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key, Measurements
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.distribution import Array, frechet_distance
 from rsd_mri.metrics.picture_features import FEATURES, PictureFeatures
 from rsd_mri.protocol import MonitorSettings, Protocol
-from rsd_mri.randomness import generator
 from rsd_mri.rsd.data import Data
 
 FEWEST = 16

@@ -1,1 +1,1 @@
-"""The machine that a command runs on: devices, processors, what interrupts it, how far the work has come."""
+"""The machine of a command: devices, processors, interrupts, progress, and random draws that none of them changes."""

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks.unet import Block
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.prior import Prior
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method

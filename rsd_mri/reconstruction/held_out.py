@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.operators.conjugate_gradient import energy
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method

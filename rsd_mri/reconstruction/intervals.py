@@ -20,10 +20,10 @@ from rsd_mri.coils.acs import MIN_CENTRE, prepared_readout
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.priors import PRIORS
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import pooled
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan

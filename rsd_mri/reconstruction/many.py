@@ -16,8 +16,8 @@ from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import key
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
-from rsd_mri.randomness import key
 from rsd_mri.reconstruction.deliver import Delivered, Task, Written, attempt
 from rsd_mri.scan.reading import find_scans
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method

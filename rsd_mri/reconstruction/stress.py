@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Sense
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
 

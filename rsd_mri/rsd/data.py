@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
-from rsd_mri.randomness import generator
+from rsd_mri.machine.randomness import generator
 
 
 class Data(Interface):

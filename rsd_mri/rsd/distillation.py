@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
+from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
-from rsd_mri.randomness import normal_items, uniform_items
 from rsd_mri.rsd.data import Monitor
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator
 from rsd_mri.rsd.objectives import compare, dmd_loss, restoration_loss, sds_loss, sid_loss

@@ -9,9 +9,9 @@ from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.diffusion.samplers import heun
+from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import SamplerSettings
-from rsd_mri.randomness import normal_items
 
 
 def generate(

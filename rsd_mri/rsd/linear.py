@@ -22,7 +22,7 @@ from torch import Tensor
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.randomness import generator, normal
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.rsd.objectives import compare, sid_loss
 
 LEVELS = (0.1, 0.3, 1.0, 3.0)

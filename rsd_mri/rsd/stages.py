@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from rsd_mri.corruption.corruption import Key, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import log_normal, log_normal_below
+from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.protocol import Protocol
-from rsd_mri.randomness import normal_items, uniform_items
 from rsd_mri.rsd.consistency import DRAWS, consistency_loss
 from rsd_mri.rsd.data import Data, Monitor, shuffled_index
 from rsd_mri.rsd.generator import sample_teacher

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
-from rsd_mri.randomness import generator, normal
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan import write_fastmri
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.trajectory import TRAJECTORIES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsd_mri.randomness import normal
+from rsd_mri.machine.randomness import normal
 from rsd_mri.simulation.fields import uniform
 
 HEAD_CENTRE = (0.0, -12.0, 5.0)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import NonUniformFFT, fft2c
 from rsd_mri.protocol import DataSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import SamplingPattern
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from rsd_mri.errors import InputError
 from rsd_mri.files import remove_partial
 from rsd_mri.machine.progress import Progress
-from rsd_mri.randomness import key
+from rsd_mri.machine.randomness import key
 from rsd_mri.training.ema import update_average
 from rsd_mri.training.log import MetricsLog, require_tensorboard
 from rsd_mri.training.stage import Stage

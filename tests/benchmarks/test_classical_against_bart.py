@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import sense_operator
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.methods import cg_sense, l1_wavelet, total_variation
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import draw_head, simulate_slice

@@ -11,9 +11,9 @@ import torch
 
 from rsd_mri.diffusion import Denoiser
 from rsd_mri.diffusion.denoiser import loss_weight
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import UNet
 from rsd_mri.protocol import NetworkSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.simulation import draw_head, simulate_slice
 
 # complex channels, multipliers, fold

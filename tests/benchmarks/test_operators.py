@@ -12,8 +12,8 @@ import pytest
 import sigpy.mri.linop
 import torch
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
-from rsd_mri.randomness import generator, normal
 
 # name, batch, coils, readout, phase_encode, 2-D mask, largest ratio to the FFT pair wanted
 SHAPES = [

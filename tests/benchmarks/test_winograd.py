@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import winograd
-from rsd_mri.randomness import generator, normal
 
 SHAPES = [(64, 64, 160, 84), (128, 64, 160, 84), (128, 128, 80, 42), (256, 128, 80, 42), (128, 128, 40, 21)]
 

@@ -12,11 +12,11 @@ from adjointness import assert_adjoint
 from rsd_mri.coils.calibration import is_regular, learned_from
 from rsd_mri.coils.joint import JointModel, middle_of_field, nlinv
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
 from rsd_mri.preparation import prepare_slice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, PrepSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.simulation import simulate_scan

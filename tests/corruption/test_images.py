@@ -14,10 +14,10 @@ from rsd_mri.corruption.measured import Blur, SuperResolution
 from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import UNet
 from rsd_mri.operators import Convolution, Downsampling
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings, TeacherSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import TeacherStage
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rsd_mri.corruption.kernels import gaussian_kernel, motion_kernel
 from rsd_mri.errors import InputError
-from rsd_mri.randomness import generator
+from rsd_mri.machine.randomness import generator
 
 
 def test_gaussian_is_the_published_one():

@@ -5,7 +5,7 @@ import torch
 
 from rsd_mri.datasets import variety
 from rsd_mri.datasets.patches import RestoredPatches
-from rsd_mri.randomness import generator
+from rsd_mri.machine.randomness import generator
 
 WAYS = [variety.sharpened, variety.recontrasted, variety.textured, variety.rephased, variety.altered]
 

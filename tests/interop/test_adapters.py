@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.randomness import generator, normal
 
 SIZE = (32, 24)
 

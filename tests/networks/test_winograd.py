@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import winograd
 from rsd_mri.networks.layers import ComplexConv2d, RealConv2d
-from rsd_mri.randomness import generator, normal
 
 
 def maps(batch, channels, size):

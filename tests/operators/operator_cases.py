@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import torch
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import (
     CenteredFFT,
     CoilExpand,
@@ -23,7 +24,6 @@ from rsd_mri.operators import (
     SamplingMask,
     sense_operator,
 )
-from rsd_mri.randomness import generator, normal
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
-from rsd_mri.randomness import generator, normal
 from rsd_mri.simulation import draw_head, simulate_slice
 
 pytestmark = pytest.mark.skipif(shutil.which("bart") is None, reason="BART is not installed")

@@ -8,9 +8,9 @@ import torch
 from adjointness import adjoint_error, assert_adjoint, inner
 from operator_cases import CASES, Case
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import CoilExpand, LinearOperator, sense_operator
 from rsd_mri.operators.linear_operator import Adjoint
-from rsd_mri.randomness import generator, normal
 
 DOUBLE, SINGLE = torch.complex128, torch.complex64
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import convolve
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Convolution, Downsampling, PixelMask
-from rsd_mri.randomness import generator, normal
 
 
 def images(*shape, dtype=torch.float64):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import RegularisedInverse, sense_operator
-from rsd_mri.randomness import generator, normal
 
 
 def unit_maps(*shape):

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import CenteredFFT, NonUniformFFT, fft2c, sense_operator
-from rsd_mri.randomness import generator, normal
 from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial
 
 pytest.importorskip("mrinufft")

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import CoilExpand, SamplingMask, fft1c, fft2c, ifft1c, ifft2c, sense_operator
-from rsd_mri.randomness import generator, normal
 
 sizes = st.integers(min_value=1, max_value=13)
 

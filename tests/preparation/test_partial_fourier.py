@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import ConjugateSense, fft2c, ifft2c, with_conjugates
 from rsd_mri.operators.conjugate import mirrored
 from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, PrepSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical.methods import cg_sense, l1_wavelet, total_variation, zero_filled
 from rsd_mri.reconstruction.classical.partial import homodyne, projections
 from rsd_mri.reconstruction.classical.table import CLASSICAL

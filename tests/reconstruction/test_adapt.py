@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction import adapt as module
 from rsd_mri.reconstruction.adapt import adapt, adaptable, movable
 from rsd_mri.reconstruction.intervals import full_image

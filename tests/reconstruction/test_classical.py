@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Sense, fft2c, sense_operator
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical.methods import (
     FACTORS,
     cg_sense,

@@ -8,8 +8,8 @@ import torch
 from adjointness import assert_adjoint
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
-from rsd_mri.randomness import generator, normal
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.classical.temporal import (
     TimeShrinkage,

@@ -14,6 +14,7 @@ from rsd_mri.corruption.build import corruption_from, restorable, restored
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs
@@ -27,7 +28,6 @@ from rsd_mri.protocol import (
     TeacherSettings,
     build,
 )
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.pictures.restoration import quality
 from rsd_mri.reconstruction.pictures.restoring import corruption_of, restore
 from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS

@@ -8,6 +8,7 @@ import torch
 
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.machine.progress import Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.networks import UNet
 from rsd_mri.operators import sense_operator
@@ -15,7 +16,6 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
 from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSettings, Protocol
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction import reconstruct
 from rsd_mri.reconstruction.classical.methods import total_variation
 from rsd_mri.reconstruction.finish import as_operator

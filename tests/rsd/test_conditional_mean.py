@@ -14,8 +14,8 @@ from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.corruption.measured import Blur, SuperResolution
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Identity, LinearOperator
-from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.objectives import restoration_loss
 
 D = 5

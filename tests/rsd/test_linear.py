@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from rsd_mri.machine.progress import Progress
-from rsd_mri.randomness import generator, normal
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.rsd.linear import (
     OPERATORS,
     GaussianDenoiser,

@@ -12,9 +12,9 @@ from rsd_mri.corruption.kernels import gaussian_kernel
 from rsd_mri.corruption.measured import Blur
 from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c, sense_operator
 from rsd_mri.protocol import MaskSettings, Protocol, TeacherSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.rsd.magnitudes import settled
 
 LEFT = Protocol(teacher=TeacherSettings(sigma_data=None, sigma_hidden=None))

@@ -9,9 +9,9 @@ from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.diffusion import Condition
 from rsd_mri.diffusion.denoiser import loss_weight
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity, sense_operator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.rsd.objectives import (
     compare,
     dmd_loss,

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import SamplingPattern, centre, draw_mask, further_mask, lines_to_drop, settings_for_size
 
 LINE_KINDS = ["uniform", "random", "equispaced", "magic", "variable-density"]

@@ -3,8 +3,8 @@
 import pytest
 from mrd_client import Running
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 

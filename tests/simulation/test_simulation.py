@@ -7,9 +7,9 @@ import torch
 from adjointness import assert_adjoint
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c, sense_operator
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.randomness import generator
 from rsd_mri.scan import read_scan
 from rsd_mri.simulation import draw_head, simulate_folder, simulate_scan, simulate_slice
 from rsd_mri.simulation.contrast import TISSUES, SpinEcho, draw_signals

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy, inner
-from rsd_mri.randomness import generator
 from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
 

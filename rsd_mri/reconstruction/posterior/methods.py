@@ -9,9 +9,9 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
-from rsd_mri.randomness import normal_items
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency

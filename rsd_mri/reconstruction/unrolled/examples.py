@@ -9,9 +9,9 @@ from torch import Tensor
 
 from rsd_mri.datasets.patches import RestoredPatches
 from rsd_mri.datasets.variety import happens, log_uniform, uniform
+from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Sense, fft2c, sense_operator
 from rsd_mri.protocol import MaskSettings, ReconstructorSettings
-from rsd_mri.randomness import generator, normal
 from rsd_mri.scan.patterns import draw_mask, settings_for_size
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 
