@@ -29,8 +29,9 @@ def small():
 @pytest.mark.long
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
-    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), ()))
-    done = CliRunner().invoke(bench, ["run", "recon", "--out", str(tmp_path), "--set", "rival_minutes=0", "--json"])
+    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), (), ()))
+    asked = ["run", "recon", "--out", str(tmp_path), "--set", "rival_minutes=0", "--set", "accelerations=[2]", "--json"]
+    done = CliRunner().invoke(bench, asked)
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout.splitlines()[-1])
     rows = {row["method"]: row for row in found["rows"]}

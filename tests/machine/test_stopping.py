@@ -135,9 +135,11 @@ def full(tmp_path_factory):
         pytest.param(
             ["calibrate", "{full}", "--out", "{out}/c.json", "--samples", "8", "--workers", "2"], id="calibrate shared"
         ),
-        pytest.param(["generate", "{out}/images", "--count", "100000"], id="generate"),
+        pytest.param(["generate", "-n", "100000", "--out", "{out}/images"], id="generate"),
         pytest.param(["recon", "{scans}", "--out", "{out}", "--samples", "8", "--workers", "2"], id="recon shared"),
-        pytest.param(["bench", "run", "recon", "--set", "volumes=8", "--out", "{out}"], id="bench"),
+        pytest.param(
+            ["bench", "run", "recon", "--scale", "paper", "--set", "rival_minutes=0", "--out", "{out}"], id="bench"
+        ),
     ],
 )
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
