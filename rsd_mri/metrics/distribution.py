@@ -148,7 +148,20 @@ def _squared_distances(x: Array, y: Array) -> Array:
 
 
 def _share_covered(centres: Array, others: Array, neighbours: int) -> float:
-    """Share of the others that lie in a ball around a centre; a few balls at a time, as all take too much memory."""
+    """Share of the others that lie within the manifold of the centres."""
+    return float(within_manifold(centres, others, neighbours).mean())
+
+
+def within_manifold(centres: Array, others: Array, neighbours: int = 3) -> NDArray[np.bool_]:
+    """Which of the others lie in a ball around a centre, [image]; a few balls at a time, as all take too much memory.
+
+    Parameters
+    ----------
+    centres, others
+        [image, feature].
+    neighbours
+        As for `precision_recall`.
+    """
     covered: NDArray[np.bool_] = np.zeros(len(others), dtype=bool)
     for first in range(0, len(centres), BALLS):
         part = centres[first : first + BALLS]
@@ -157,7 +170,7 @@ def _share_covered(centres: Array, others: Array, neighbours: int) -> float:
         within[own, first + own] = -1.0  # itself first, whatever the rounding
         radius = np.partition(within, neighbours, axis=1)[:, neighbours]
         covered |= (_squared_distances(part, others) <= radius[:, None]).any(0)
-    return float(covered.mean())
+    return covered
 
 
 def _require_features(real: NDArray[np.floating], fake: NDArray[np.floating], least: int) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.metrics.distribution import Array
+from rsd_mri.metrics.distribution import Array, within_manifold
 from rsd_mri.metrics.picture_features import PictureFeatures
 
-TREES, FOLDS, GROUPS, NEIGHBOURS = 200, 5, 8, 3
+TREES, FOLDS, GROUPS = 200, 5, 8
 FEWEST = 40
 NORMAL_95 = 1.96
 
@@ -158,16 +158,10 @@ def nearest(images: NDArray[Any], training: NDArray[Any], held_out: NDArray[Any]
 def groups(real: Array, made: Array, seed: int = 0) -> tuple[Group, ...]:
     """Real images in groups (k-means of their features), and how the generated ones cover each."""
     from sklearn.cluster import KMeans
-    from sklearn.neighbors import NearestNeighbors
 
     means = KMeans(min(GROUPS, len(real) // 5), n_init=4, random_state=seed).fit(real)
     own, of_made = means.labels_, means.predict(made)
-    radius = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(made).kneighbors(made)[0][:, -1]
-    covered = np.zeros(len(real), bool)
-    for first in range(0, len(made), 256):
-        centres = made[first : first + 256]
-        apart = ((real[:, None] - centres) ** 2).sum(-1)
-        covered |= (apart <= radius[first : first + 256] ** 2).any(1)
+    covered = within_manifold(made, real)
     found = []
     for number, centre in enumerate(means.cluster_centers_):
         inside = np.flatnonzero(own == number)
