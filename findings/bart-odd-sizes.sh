@@ -3,7 +3,7 @@
 # `nlinv`. The image of `pics` from the k-space that `fft -u` made lies one pixel further along each odd axis, with a phase, and so
 # beside its own maps: where it is compared, many dB are lost. `nufft` reads k-space half a sample beside the trajectory, which is
 # a phase of pi over the image. `nufft -s` has its middle half a pixel away. Even lengths agree. BART 1.0.00 agrees at odd lengths
-# too (bartorch-trajectory.sh).
+# too (bartorch-command-pics.sh).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
