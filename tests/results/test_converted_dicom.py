@@ -72,6 +72,6 @@ def test_the_same_volume_comes_of_both(tmp_path, frames, counter, count, sign, k
         power = np.round(np.log10(np.abs(values).max() / np.abs(wanted).max()))
         assert values.shape == wanted.shape
         np.testing.assert_allclose(theirs.affine, ours.affine, atol=1e-3)
-        # Half a step of twelve bits, of the brightest value of all (samples are a little brighter) or of the whole turn.
+        # Half a step of twelve bits, of the brightest value of all (samples are brighter) or of the whole turn.
         step = (2 * np.pi if kind == "phase" else ours.get_fdata().max()) / 4095
         np.testing.assert_allclose(values / 10**power, wanted, atol=0.6 * step)
