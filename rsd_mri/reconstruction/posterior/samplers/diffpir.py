@@ -34,9 +34,9 @@ class DiffPIR(Sampler):
     """Noise levels; more gain little (docs/choices.md)."""
     noise: float = 0.2
     """Level of the noise that is added over the level that the denoiser is told; 1 to draw images of more variety."""
-    extrapolation: float = 0.7
-    """How much further the estimate is taken than it came since the level before: 0 not at all; towards 1 it is no
-    longer stable."""
+    extrapolation: float = 0.5
+    """How much further the estimate is taken than it came since the level before: 0 not at all; more follows data whose
+    coil maps are wrong too far, and towards 1 it is no longer stable (docs/choices.md)."""
     width: float | None = None
     """r over t; by default what the problem says."""
     iterations: int = 10
