@@ -16,6 +16,7 @@ from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.files.slices import Slices
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
+from rsd_mri.scan.facts import Facts
 
 # (data set, field of Reconstruction); the magnitude has the name that fastMRI's submissions have.
 ARRAYS = (
@@ -82,7 +83,10 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
         file.attrs["notes"] = json.dumps(list(dict.fromkeys(note for frame in frames for note in frame.notes)))
         file.attrs["checks"] = json.dumps(rec.checks)
         file.attrs["parameters"] = json.dumps(rec.parameters)
-        file.attrs["facts"] = json.dumps({k: v for k, v in dataclasses.asdict(rec.facts).items() if v})
+        # Echo times and moments differ between frames.
+        nothing = dataclasses.asdict(Facts())
+        known = [{k: v for k, v in dataclasses.asdict(f.facts).items() if v != nothing[k]} for f in frames]
+        file.attrs["facts"] = json.dumps(known if len(frames) > 1 else known[0])
         file.attrs["stack"] = rec.stack
         if len(frames) > 1:
             file.attrs["frames"] = json.dumps([frame.frame for frame in frames])

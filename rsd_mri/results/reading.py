@@ -58,7 +58,7 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         posterior=_posterior(learned),
         prior=_prior(learned, str(attributes.get("prior", "")), str(attributes.get("prior_hash", ""))),
         geometry=_geometry(str(attributes["geometry"])),
-        facts=_facts(str(attributes.get("facts", "{}"))),
+        facts=_facts(str(attributes.get("facts", "{}")), frame),
         frame=labels[frame],
         stack=int(attributes.get("stack", 0)),
         notes=tuple(json.loads(attributes["notes"])),
@@ -86,6 +86,9 @@ def _geometry(text: str) -> Geometry:
     return Geometry(**values)
 
 
-def _facts(text: str) -> Facts:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+def _facts(text: str, frame: int) -> Facts:
+    stored = json.loads(text)
+    # Files of earlier releases hold those of the first frame alone.
+    own = stored[frame] if isinstance(stored, list) else stored
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
     return Facts(**values)
