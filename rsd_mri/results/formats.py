@@ -26,7 +26,7 @@ class Beside:
     comparisons: "Sequence[ReconstructedVolume]" = ()
     """By other methods, of the same scan."""
     reference: "NDArray[np.floating] | None" = None
-    """A fully sampled image [slice, readout, phase_encode]."""
+    """A fully sampled image [(frame,) slice, readout, phase_encode]."""
     study: "Study | None" = None
     """What the DICOM files of one scan share, and whom they name; a study of its own where not given."""
 
@@ -85,7 +85,7 @@ FORMATS: dict[str, Format] = {
         Format("cfl", "complex images for BART", ".cfl", "cfl", (".cfl",)),
         Format("mrd", "images as ISMRMRD's", ".mrd", "mrd", (".mrd",)),
         Format("png", "the slices as a picture", ".png", "png", (".png",), frames=False),
-        Format("page", "the same as --report", ".html", "page", (".html",), frames=False, compares=True),
+        Format("page", "the same as --report", ".html", "page", (".html",), compares=True),
     )
 }
 """Every format by its name."""
