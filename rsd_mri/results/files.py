@@ -117,12 +117,12 @@ def _write_array(file: h5py.File, name: str, field: str, values: list[Any]) -> N
 
 def _put(data: h5py.Dataset, place: tuple[int, ...], value: "NDArray[Any] | Slices") -> None:
     if not isinstance(value, Slices) and value.shape == data.shape[len(place) :]:
-        data[(*place, ...)] = value
+        data[place + (...,)] = value
     elif value.ndim == data.ndim - len(place):
         for index, one in enumerate(value):
-            data[(*place, index, slice(0, len(one)))] = one
+            data[place + (index, slice(0, len(one)))] = one
     else:
-        data[(*place, ...)] = np.broadcast_to(value, data.shape[len(place) :])
+        data[place + (...,)] = np.broadcast_to(value, data.shape[len(place) :])
 
 
 def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:
