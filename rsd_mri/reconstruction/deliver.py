@@ -20,7 +20,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.movies import Found, frames_in_turn
+from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import Stress, stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
@@ -218,12 +218,10 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     worst: Stress | None = None
     frames = frames_in_turn(scans, task.prep, method, device)
     for frame, of_scan in progress.each(frames, count=len(scans)):
-        ready, how = frame.prepared, frame.method
-        rec = reconstruct_scan(
-            ready, how, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
+        ready = frame.prepared
+        rec = reconstruct_frame(
+            frame, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
         )
-        if isinstance(how, Found):
-            rec = replace(rec, seconds=np.full_like(rec.seconds, how.took))
         if task.stress:
             if worst is None or len(frame.together) == 1 or ready is frame.together[0]:
                 middle = [one.middle for one in frame.together]

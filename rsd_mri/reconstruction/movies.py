@@ -23,6 +23,8 @@ from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -93,6 +95,24 @@ def frames_in_turn(
         hows = _methods_of(prepared, method, device, progress)
         for one, how in zip(prepared, hows, strict=True):
             yield Frame(one, how, prepared if isinstance(method, Movie) else [one])
+
+
+def reconstruct_frame(
+    frame: Frame,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
+    adapt: bool = False,
+    progress: Progress = SILENT,
+) -> Reconstruction:
+    """Reconstruct one frame as `reconstruct_scan` does a scan; its time is its share of what all took together."""
+    rec = reconstruct_scan(
+        frame.prepared, frame.method, seed=seed, device=device, held_out=held_out, adapt=adapt, progress=progress
+    )
+    return (
+        replace(rec, seconds=np.full_like(rec.seconds, frame.method.took)) if isinstance(frame.method, Found) else rec
+    )
 
 
 def _share(frames: Sequence[Scan], method: Method) -> bool:

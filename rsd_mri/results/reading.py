@@ -35,15 +35,16 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         for name in (*PLAIN, *PER_SLICE, "source_path", "geometry", "notes", "parameters"):
             if name not in file.attrs:
                 raise InputError(f"{path}: has no attribute `{name}`; make it again with `rsd-mri recon`")
-        values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
-        values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
         attributes = dict(file.attrs)
-    labels = json.loads(attributes.get("frames", "[{}]"))
-    if not 0 <= frame < len(labels):
-        raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
+        labels = json.loads(attributes.get("frames", "[{}]"))
+        if not 0 <= frame < len(labels):
+            raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
+        values: dict[str, Any] = {}
+        for name, field in (*ARRAYS, *WHERE_LEARNED):
+            if name in file:
+                whole = len(labels) == 1 or (field == "mask" and not attributes.get("mask_changes", False))
+                values[field] = file[name][()] if whole else file[name][frame]
     if len(labels) > 1:
-        same_mask = not attributes.get("mask_changes", False)
-        values = {k: v if k == "mask" and same_mask else v[frame] for k, v in values.items()}
         attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
     learned = {field: values.pop(field) for _, field in WHERE_LEARNED if field in values}
     return Reconstruction(
@@ -65,6 +66,20 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         parameters=json.loads(attributes["parameters"]),
         checks=json.loads(attributes.get("checks", "{}")),
     )
+
+
+def read_frames(path: str | Path) -> tuple[Reconstruction, ...]:
+    """Read all frames of a file.
+
+    Raises
+    ------
+    InputError
+        As `read_reconstruction`.
+    """
+    first = read_reconstruction(path)
+    with h5py.File(path, "r") as file:
+        count = len(json.loads(file.attrs.get("frames", "[{}]")))
+    return (first, *(read_reconstruction(path, number) for number in range(1, count)))
 
 
 def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
