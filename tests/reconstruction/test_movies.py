@@ -34,7 +34,7 @@ DOUBLE = torch.complex128
 
 
 def test_the_differences_in_time_have_their_adjoint():
-    x, y = normal((1, 5, 4, 3), generator("x"), DOUBLE), normal((1, 4, 4, 3), generator("y"), DOUBLE)
+    x, y = normal((1, 5, 4, 3), generator("x"), DOUBLE), normal((1, 5, 4, 3), generator("y"), DOUBLE)
     torch.testing.assert_close(
         torch.vdot(_differences(x).flatten(), y.flatten()), torch.vdot(x.flatten(), _differences_adjoint(y).flatten())
     )
@@ -49,12 +49,12 @@ def test_a_movie_is_one_item():
 
 
 def test_shrinkage_in_time_of_a_step_is_known():
-    """A step of height h between halves of n frames shrinks to h - 2 a / (n / 2); its mean stays."""
+    """A step of height h between halves of n frames shrinks at both its ends to h - 4 a / (n / 2); its mean stays."""
     movie = torch.zeros(1, 8, 1, 1, dtype=DOUBLE)
     movie[:, 4:] = 1j
     found = TimeShrinkage(steps=400)(movie, torch.tensor(0.4).reshape(1, 1, 1, 1))
-    wanted = torch.full((8,), 0.1, dtype=torch.float64)
-    wanted[4:] = 0.9
+    wanted = torch.full((8,), 0.2, dtype=torch.float64)
+    wanted[4:] = 0.8
     torch.testing.assert_close(found[0, :, 0, 0].imag, wanted, atol=1e-4, rtol=0)
 
 
