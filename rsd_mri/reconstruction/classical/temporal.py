@@ -132,9 +132,10 @@ class Together(LinearOperator):
 
 
 class TimeShrinkage:
-    """The proximal map of the sum of |x_(t+1) - x_t| around the cycle.
+    """The proximal map of the sum of |x_(t+1) - x_t| around the cycle, by projections on the dual.
 
-    By projections on the dual, which is kept for the next call: Beck and Teboulle 2009, doi:10.1109/TIP.2009.2028250, with differences in time alone.
+    Beck and Teboulle 2009, doi:10.1109/TIP.2009.2028250, with differences in time alone. The dual is kept for the next
+    call.
     """
 
     def __init__(self, steps: int = DUAL_STEPS) -> None:
