@@ -49,8 +49,12 @@ def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
 def test_absent_peers_say_so(monkeypatch):
     monkeypatch.setattr(peers.shutil, "which", lambda name: None)
     monkeypatch.setattr(peers, "DEEPINV_ABSENT", "deepinv is not installed")
+    monkeypatch.setattr(peers, "BARTORCH_ABSENT", "bartorch is not installed")
     absent = [peer for peer in all_peers() if peer.absent]
-    assert [peer.name for peer in absent] == ["BART CG-SENSE", "BART L1-wavelet", "BART TV", "deepinv TV, one set"]
+    assert [peer.name for peer in absent] == [
+        "BART CG-SENSE", "BART L1-wavelet", "BART TV", "BART L1-wavelet (1.0, bartorch)", "BART TV (1.0, bartorch)",
+        "deepinv TV, one set",
+    ]  # fmt: skip
     assert "not installed" in table([Result(4.0, absent[0].name, note=absent[0].absent)])[1]
 
 
@@ -108,10 +112,11 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     assert "not installed" in peer.absent and not said
 
 
+@pytest.mark.parametrize("name", ["BART CG-SENSE", "BART TV (1.0, bartorch)"])
 @pytest.mark.parametrize("size", [(64, 40), (65, 41)])
-def test_bart_sees_no_shift_at_odd_sizes(size):
+def test_bart_sees_no_shift_at_odd_sizes(size, name):
     """Told the true maps and all lines, it finds the image."""
-    bart = next(peer for peer in all_peers() if peer.name == "BART CG-SENSE")
+    bart = next(peer for peer in all_peers() if peer.name == name)
     if bart.absent:
         pytest.skip(bart.absent)
     kspace, csm, image = simulate_slice(draw_head(6, 0, 1, 8, plane="axial"), 0, size)
