@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.device import resolve_device
@@ -11,18 +12,54 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
+from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior.samplers.sampler import sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
-from rsd_mri.results.reading import read_reconstruction
+from rsd_mri.results.movie import Movie
+from rsd_mri.results.reading import read_frames, read_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
 
 
+@overload
 def reconstruct(
     scan: Scan | PreparedScan | str | Path,
+    samples: int = 8,
+    method: str = "posterior",
+    prior: Prior | str | Path | None = None,
+    *,
+    sampler: str = ...,
+    levels: int | None = ...,
+    consistency: bool = ...,
+    calibration: Calibration | str | Path | None = ...,
+    held_out: bool = ...,
+    adapt: bool = ...,
+    seed: int = ...,
+    device: str = ...,
+    progress: Callable[[float], object] | None = ...,
+) -> Reconstruction: ...
+@overload
+def reconstruct(
+    scan: Sequence[Scan],
+    samples: int = 8,
+    method: str = "posterior",
+    prior: Prior | str | Path | None = None,
+    *,
+    sampler: str = ...,
+    levels: int | None = ...,
+    consistency: bool = ...,
+    calibration: Calibration | str | Path | None = ...,
+    held_out: bool = ...,
+    adapt: bool = ...,
+    seed: int = ...,
+    device: str = ...,
+    progress: Callable[[float], object] | None = ...,
+) -> Movie: ...
+def reconstruct(
+    scan: Scan | PreparedScan | str | Path | Sequence[Scan],
     samples: int = 8,
     method: str = "posterior",
     prior: Prior | str | Path | None = None,
@@ -36,13 +73,14 @@ def reconstruct(
     seed: int = 0,
     device: str = "auto",
     progress: Callable[[float], object] | None = None,
-) -> Reconstruction:
-    """Reconstruct every slice of a scan.
+) -> Reconstruction | Movie:
+    """Reconstruct every slice of a scan, or of all frames of one stack of slices.
 
     Parameters
     ----------
     scan
-        A scan, a prepared one, or its file.
+        A scan, a prepared one, or its file, of which the first volume is taken. Of a sequence of scans, as
+        `read_frames` gives it, all frames: they share maps where they have to, and methods of movies see them at once.
     samples
         Posterior samples; the mean is the image, their spread the standard deviation.
     method
@@ -79,10 +117,19 @@ def reconstruct(
     if how.prior is not None:
         how.prior.to(on)
     known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
-    source = read_scan(scan) if isinstance(scan, str | Path) else scan
     told = Progress.of(progress)
-    rec = reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, adapt=adapt, progress=told)
-    return with_own_interval(rec) if known is None else with_interval(rec, known)
+
+    def finished(rec: Reconstruction) -> Reconstruction:
+        return with_own_interval(rec) if known is None else with_interval(rec, known)
+
+    if isinstance(scan, Sequence) and not isinstance(scan, str | PreparedScan):
+        if not scan or len({one.stack for one in scan}) > 1:
+            raise InputError("frames: expected those of one stack of slices, one at least; choose by their `stack`")
+        options: dict[str, Any] = {"seed": seed, "device": on, "held_out": held_out, "adapt": adapt}
+        frames = told.each(frames_in_turn(scan, None, how, on), count=len(scan))
+        return Movie(tuple(finished(reconstruct_frame(one, **options, progress=part)) for one, part in frames))
+    source = read_scan(scan) if isinstance(scan, str | Path) else scan
+    return finished(reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, adapt=adapt, progress=told))
 
 
 def load_reconstruction(path: str | Path) -> Reconstruction:
@@ -94,6 +141,17 @@ def load_reconstruction(path: str | Path) -> Reconstruction:
         If the file is missing or is not one.
     """
     return read_reconstruction(path)
+
+
+def load_movie(path: str | Path) -> Movie:
+    """Read all frames that `Movie.save` or `rsd-mri recon` wrote as `.h5`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not one.
+    """
+    return Movie(read_frames(path))
 
 
 def calibrate(

@@ -20,7 +20,7 @@ from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan, read_scans
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import TRAJECTORIES
-from rsd_mri.simulation import simulate_scan
+from rsd_mri.simulation import beating, simulate_scan
 from rsd_mri.simulation.contrast import Contrast
 from rsd_mri.simulation.simulate import Plane
 
@@ -105,6 +105,46 @@ def simulate(
         pattern = draw_mask(law, size, generator(seed, 0, "mask"))
     settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
     return simulate_scan(settings, seed, 0, contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points)
+
+
+def simulate_beating(
+    frames: int = 16,
+    acceleration: int = 4,
+    *,
+    matrix: int = 96,
+    coils: int = 8,
+    noise: float = 0.01,
+    seed: int = 0,
+) -> tuple[tuple[Scan, ...], NDArray[np.complex64]]:
+    """Simulate a beating heart in a body, whose frames are undersampled in turn.
+
+    Parameters
+    ----------
+    frames
+        Of one cycle.
+    acceleration
+        R: frame t has the lines t, t + R, t + 2 R, ...; with 1 all of them.
+    matrix, coils
+        Pixels along each side, and receive coils.
+    noise
+        Standard deviation of the complex k-space noise; the brightest tissue is near 1.
+    seed
+        Of coils and noise.
+
+    Returns
+    -------
+    scans
+        One a frame.
+    images
+        [frame, slice, readout, phase_encode] complex: without noise, nothing missing.
+
+    Raises
+    ------
+    InputError
+        If there is no such movie.
+    """
+    scans, images = beating.simulate_beating(frames, (matrix, matrix), coils, noise, acceleration, seed)
+    return scans, images[:, None]
 
 
 @overload

@@ -6,6 +6,7 @@ sigpy and deepinv know one set of maps: they get the first.
 import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +25,11 @@ from rsd_mri.errors import InputError
 from rsd_mri.preparation.prepared import PreparedSlice
 
 DEEPINV_ABSENT = "" if importlib.util.find_spec("deepinv") else "deepinv is not installed: pip install 'rsd-mri[bench]'"
+BARTORCH_ABSENT = (
+    "" if importlib.util.find_spec("bartorch") else "bartorch is not installed: pip install 'rsd-mri[bench]'"
+)
+BARTORCH = (sys.executable, "-c", "from bartorch.cli import main; raise SystemExit(main())")
+"""BART 1.0 by pip, as a command of its own: its time holds the start of Python."""
 TV_STEPS, TV_INNER = 60, 50
 """Accelerated proximal steps of deepinv's total variation, and its iterations in each."""
 
@@ -51,6 +57,13 @@ def all_peers() -> list[Peer]:
         Peer("BART CG-SENSE", bart, "cg-sense", _bart("-l2 -r {}")),
         Peer("BART L1-wavelet", bart, "l1-wavelet", _bart("-l1 -r {}")),
         Peer("BART TV", bart, "tv", _bart("-R T:3:0:{}")),
+        *(
+            Peer(f"{name} (1.0, bartorch)", BARTORCH_ABSENT, ours, _bart(flags, BARTORCH))
+            for name, ours, flags in (
+                ("BART L1-wavelet", "l1-wavelet", "-l1 -r {}"),
+                ("BART TV", "tv", "-R T:3:0:{}"),
+            )
+        ),
         Peer("deepinv TV, one set", DEEPINV_ABSENT, "tv", _deepinv_tv),
     ]
 
@@ -96,55 +109,57 @@ def _deepinv_tv(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64
     return torch.view_as_complex(image[0].moveaxis(0, -1).contiguous()).numpy(), None
 
 
-def _bart(flags: str) -> Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]:
+def _bart(
+    flags: str, program: tuple[str, ...] = ("bart",)
+) -> Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]:
     def run(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64], float | None]:
         maps = one.csm if one.n_sets == 2 else one.csm[None]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder)
-            image, peak = _pics(path, flags.format(weight).split(), _centred_for_pics(one.kspace), maps)
+            kspace = _centred_for_pics(one.kspace, program)
+            image, peak = _pics(Path(folder), program, flags.format(weight).split(), kspace, maps)
         return image if one.n_sets == 2 else image[0], peak
 
     return run
 
 
 def _pics(
-    path: Path, flags: list[str], kspace: NDArray[np.complex64], maps: NDArray[np.complex64]
+    path: Path, program: tuple[str, ...], flags: list[str], kspace: NDArray[np.complex64], maps: NDArray[np.complex64]
 ) -> tuple[NDArray[np.complex64], float | None]:
     """Images [set, readout, phase_encode] of `bart pics`, and the memory of its process [MiB]; files go to a folder."""
     _write_cfl(path / "kspace", np.moveaxis(kspace, 0, -1)[:, :, None])
     _write_cfl(path / "maps", np.moveaxis(maps, (0, 1), (-1, -2))[:, :, None])
     options = [*flags, "-S", "-w", "1", "-i", "100"]
-    command = ["bart", "pics", *options, str(path / "kspace"), str(path / "maps"), str(path / "image")]
+    command = [*program, "pics", *options, str(path / "kspace"), str(path / "maps"), str(path / "image")]
     peak = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, status_kib(Path(f"/proc/{process.pid}/status"), "VmHWM"))
             time.sleep(0.005)
     if process.returncode:
-        raise InputError(f"bench recon: '{' '.join(command[:-3])}' ended with {process.returncode}")
+        raise InputError(f"bench recon: '{program[0]} pics {' '.join(options)}' ended with {process.returncode}")
     flat = np.fromfile(path / "image.cfl", np.complex64)
     image = flat.reshape(*maps.shape[-2:], len(maps), order="F")
     return np.moveaxis(image, -1, 0), peak / 1024 if peak else None
 
 
 @cache
-def _pics_lies_beside(program: str | None) -> bool:  # noqa: ARG001 - another program, another answer
+def _pics_lies_beside(program: tuple[str, ...]) -> bool:
     """Whether the image of `bart pics` has the middle of an odd axis one pixel beyond n // 2: 0.8.00, not 1.0.00."""
     n = 9
     maps = np.full((1, 2, n, n), np.sqrt(0.5), np.complex64)
     point = np.full((2, n, n), np.sqrt(0.5) / n, np.complex64)
     with tempfile.TemporaryDirectory() as folder:
-        image, _ = _pics(Path(folder), ["-l2", "-r", "0.001"], point, maps)
+        image, _ = _pics(Path(folder), program, ["-l2", "-r", "0.001"], point, maps)
     return int(np.abs(image[0]).argmax()) != (n // 2) * (n + 1)
 
 
-def _centred_for_pics(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
+def _centred_for_pics(kspace: NDArray[np.complex64], program: tuple[str, ...]) -> NDArray[np.complex64]:
     """K-space [coil, readout, phase_encode] as `bart pics` takes it.
 
     On an axis of odd length its image lies one pixel beside that of `bart fft -u` in some versions, and so beside the
     maps.
     """
-    if not any(n % 2 for n in kspace.shape[1:]) or not _pics_lies_beside(shutil.which("bart")):
+    if not any(n % 2 for n in kspace.shape[1:]) or not _pics_lies_beside(program):
         return kspace
     for axis in (1, 2):
         n = kspace.shape[axis]

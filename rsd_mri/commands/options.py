@@ -46,7 +46,9 @@ SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 ProtocolOption = Annotated[Optional[str], typer.Option(help="Protocol name or YAML file.")]
 SetOption = Annotated[Optional[list[str]], typer.Option("--set", help="Change one value: --set mask.acceleration=8.")]
-PriorOption = Annotated[Optional[Path], typer.Option(help="Run folder or weights; the package's without it.")]
+PriorOption = Annotated[
+    Optional[Path], typer.Option(help="Run folder or weights, or deepinv:NAME[=WEIGHTS]; the package's without it.")
+]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
 
 

@@ -146,23 +146,59 @@ class StoredSlices(Slices):
             raise InputError(f"{self.path}: slice {index} of {self.name} cannot be read ({reason})") from error
 
 
-class SpooledSlices(Slices):
-    """Slices that are put aside in a nameless temporary file as they are made."""
+class Spool:
+    """A nameless temporary file in which arrays are put aside: many in one, for each open file counts."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        super().__init__(shape, dtype)
+    def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
         weakref.finalize(self, self._file.close)
+        self._end = 0
+
+    def room(self, size: int) -> int:
+        """Set so many bytes aside; return where they begin."""
+        begin, self._end = self._end, self._end + size
+        return begin
+
+    def write(self, at: int, data: memoryview) -> None:
+        """Write bytes."""
+        self._file.seek(at)
+        self._file.write(data)
+        self._file.flush()
+
+    def read(self, at: int, size: int) -> bytes:
+        """Read bytes."""
+        return os.pread(self._file.fileno(), size, at)
+
+    def put_aside(self, array: "NDArray[Any] | Slices") -> "SpooledSlices":
+        """Put all slices of an array aside."""
+        put = SpooledSlices(array.shape, array.dtype, self)
+        for index, one in enumerate(array):
+            put.put(index, one)
+        return put
+
+
+class SpooledSlices(Slices):
+    """Slices that are put aside on disk as they are made.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the whole array.
+    spool
+        Where; a file of its own where not given.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], spool: Spool | None = None) -> None:
+        super().__init__(shape, dtype)
+        self._spool = spool or Spool()
         self._bytes = self.nbytes // max(len(self), 1)
+        self._begin = self._spool.room(self.nbytes)
 
     def put(self, index: int, one: NDArray[Any]) -> None:
         """Put a slice aside."""
-        data = np.ascontiguousarray(one, self.dtype)
-        self._file.seek(index * self._bytes)
-        self._file.write(data.data)
-        self._file.flush()
+        self._spool.write(self._begin + index * self._bytes, np.ascontiguousarray(one, self.dtype).data)
 
     def read(self, index: int) -> NDArray[Any]:
         """One slice as it was put aside."""
-        data = os.pread(self._file.fileno(), self._bytes, index * self._bytes)
+        data = self._spool.read(self._begin + index * self._bytes, self._bytes)
         return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape[1:])

@@ -210,8 +210,49 @@ def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigm
     )
 
 
+@dataclass(frozen=True)
+class SliceMaps:
+    """The coil maps of one slice."""
+
+    csm: torch.Tensor
+    """[1, (set,) virtual coil, readout, phase_encode]."""
+    eigenvalues: NDArray[np.float32]
+    """[(set,) readout, phase_encode]."""
+
+
+def maps_of(volume: VolumeCalibration, index: int, n_phase: int, settings: PrepSettings) -> SliceMaps:
+    """Estimate the coil maps of a slice: of all frames that share a calibration they are the same.
+
+    Parameters
+    ----------
+    volume, settings
+        As `prepare_slice` takes them.
+    index
+        Slice.
+    n_phase
+        Lines of the Cartesian grid.
+    """
+    maps = espirit(
+        torch.from_numpy(volume.calibration[index : index + 1]),
+        (volume.map_readout, n_phase),
+        kernel_width=kernel_width(settings, volume.calib_width),
+        threshold=settings.threshold,
+        noise=volume.sigma,
+        crop=settings.crop,
+        sets=volume.n_sets,
+        reference=torch.eye(len(volume.forward), dtype=torch.complex64)[0],
+    )
+    kept = centre_slice(volume.map_readout, volume.n_readout)
+    csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()
+    return SliceMaps(csm, np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()))
+
+
 def prepare_slice(
-    scan: Scan, index: int, settings: PrepSettings, volume: VolumeCalibration | None = None
+    scan: Scan,
+    index: int,
+    settings: PrepSettings,
+    volume: VolumeCalibration | None = None,
+    maps: SliceMaps | None = None,
 ) -> PreparedSlice:
     """Prepare one slice: whiten, remove readout oversampling, compress coils, scale, estimate the maps.
 
@@ -225,6 +266,8 @@ def prepare_slice(
         The protocol's `prep`.
     volume
         `calibrate_volume(scan, settings)`, where it is at hand; computed otherwise. The result is the same.
+    maps
+        `maps_of(volume, index, ...)`, where they are at hand.
 
     Raises
     ------
@@ -244,18 +287,8 @@ def prepare_slice(
     if scan.trajectory is None:
         kspace = without_oversampling(kspace, volume.n_readout)
     size = (volume.n_readout, scan.matrix[1])
-    maps = espirit(
-        torch.from_numpy(volume.calibration[index : index + 1]),
-        (volume.map_readout, size[1]),
-        kernel_width=kernel_width(settings, volume.calib_width),
-        threshold=settings.threshold,
-        noise=volume.sigma,
-        crop=settings.crop,
-        sets=volume.n_sets,
-        reference=torch.eye(len(kspace), dtype=torch.complex64)[0],
-    )
-    kept = centre_slice(volume.map_readout, size[0])
-    csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()
+    maps = maps or maps_of(volume, index, size[1], settings)
+    csm = maps.csm
     transform = transform_of(scan.trajectory, size, volume.density)
     sense = sense_operator(csm, torch.from_numpy(scan.mask), transform)
     image = sense.gridded(torch.from_numpy(kspace)[None])
@@ -279,7 +312,7 @@ def prepare_slice(
         energy_kept=volume.energy_kept,
         noise_source=volume.noise_source,
         sets_reason=volume.sets_reason,
-        eigenvalues=np.ascontiguousarray(maps.eigenvalues[0, ..., kept, :].numpy()),
+        eigenvalues=maps.eigenvalues,
         trajectory=scan.trajectory,
         density=volume.density,
         phase=phase,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rsd_mri.preparation.prepare import VolumeCalibration, calibrate_volume, prepare_slice
+from rsd_mri.preparation.prepare import SliceMaps, VolumeCalibration, calibrate_volume, maps_of, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
@@ -22,6 +22,8 @@ class PreparedScan:
     """Whitening, compression, scale and number of sets of maps, which all slices share."""
     kept_bytes: int = KEPT_BYTES
     """Slices beyond so much memory are made again whenever they are asked for."""
+    shared_maps: dict[int, SliceMaps] | None = field(default=None, repr=False, compare=False)
+    """Coil maps of slices, kept while there is room, for frames that share one calibration."""
     _kept: dict[int, PreparedSlice] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -51,9 +53,19 @@ class PreparedScan:
     def __getitem__(self, index: int) -> PreparedSlice:
         if index in self._kept:
             return self._kept[index]
-        made = prepare_slice(self.scan, index, self.settings, self.volume)
+        made = prepare_slice(self.scan, index, self.settings, self.volume, self._maps_at_hand(index))
         if sum(map(_bytes, self._kept.values())) + _bytes(made) <= self.kept_bytes:
             self._kept[index] = made
+        return made
+
+    def _maps_at_hand(self, index: int) -> SliceMaps | None:
+        if self.shared_maps is None or not 0 <= index < len(self):
+            return None
+        if index in self.shared_maps:
+            return self.shared_maps[index]
+        made = maps_of(self.volume, index, self.scan.matrix[1], self.settings)
+        if (len(self.shared_maps) + 1) * (made.csm.nbytes + made.eigenvalues.nbytes) <= KEPT_BYTES:
+            self.shared_maps[index] = made
         return made
 
     @property

@@ -140,7 +140,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     Parameters
     ----------
     source
-        A run folder or a `.safetensors` file.
+        A run folder or a `.safetensors` file; or a denoiser of deepinv, as `load_foreign` takes it.
     kind
         `teacher`, `generator` or `denoiser`: which of a run's to take. By default the denoiser where there is
         one, with the teacher beside it, else the teacher.
@@ -150,6 +150,12 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     InputError
         If there is none, or the file is of another kind than was asked for.
     """
+    from rsd_mri.priors.foreign import is_foreign, load_foreign
+
+    if is_foreign(source):
+        if kind not in (None, "denoiser"):
+            raise InputError(f"--prior {source}: is a denoiser, but a {kind} is needed here; give the run folder")
+        return load_foreign(source)
     path = Path(source)
     teacher = None
     if path.is_dir():

@@ -23,6 +23,7 @@ from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks.unet import Block
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.priors.foreign import is_foreign
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
@@ -160,6 +161,8 @@ def adaptable(method: Method) -> Posterior:
         raise InputError(
             f"--adapt: {method.prior.path} is a {method.prior.kind}; only a denoiser of whole images can adapt"
         )
+    if is_foreign(method.prior.path):
+        raise InputError(f"--adapt: {method.prior.path} is another library's denoiser; only those of rsd-mri can adapt")
     return method
 
 

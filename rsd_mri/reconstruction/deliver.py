@@ -13,15 +13,16 @@ import torch
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
+from rsd_mri.files.slices import Spool
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.movies import Found, methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
-from rsd_mri.reconstruction.stress import stress_of
+from rsd_mri.reconstruction.stress import Stress, stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.answers import NONE, Answers
@@ -212,20 +213,27 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     others = [CLASSICAL[name] for name in COMPARED if name != method.name] if delivery.compares else []
     recs: list[Reconstruction] = []
     comparisons: list[Reconstruction] = []
-    frames = prepare_frames(read_scans(path, answers=task.answers, streamed=True), task.prep, method)
-    hows = methods_of_frames(frames, method, device)
-    for (ready, how), of_scan in progress.each(list(zip(frames, hows, strict=True))):
-        rec = reconstruct_scan(
-            ready, how, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
+    scans = read_scans(path, answers=task.answers, streamed=True)
+    spool = Spool() if len(scans) > 1 else None
+    worst: Stress | None = None
+    frames = frames_in_turn(scans, task.prep, method, device)
+    for frame, of_scan in progress.each(frames, count=len(scans)):
+        ready = frame.prepared
+        rec = reconstruct_frame(
+            frame, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan
         )
-        if isinstance(how, Found):
-            rec = replace(rec, seconds=np.full_like(rec.seconds, how.took))
         if task.stress:
-            worst = stress_of(method, ready.middle, ready.scan.key, task.seed, device)
+            if worst is None or len(frame.together) == 1 or ready is frame.together[0]:
+                middle = [one.middle for one in frame.together]
+                worst = stress_of(method, middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
+        if spool is not None:
+            rec = replace(rec, csm=spool.put_aside(rec.csm))
         known = task.calibration
         recs.append(with_own_interval(rec) if known is None else with_interval(rec, known))
-        comparisons += [reconstruct_scan(ready, other, device=device) for other in others]
+        for other in others:
+            compared = reconstruct_scan(ready, other, device=device)
+            comparisons.append(compared if spool is None else replace(compared, csm=spool.put_aside(compared.csm)))
     return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 
 

@@ -176,11 +176,12 @@ def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) 
     InputError
         If there is none, or not the network that the sampler needs.
     """
+    from rsd_mri.priors.foreign import is_foreign
     from rsd_mri.priors.prior import load_prior
 
     needed = sampler.network if sampler is not None and LEARNED[method].samples else None
     if prior is not None:
-        if not prior.exists():
+        if not is_foreign(prior) and not prior.exists():
             raise InputError(
                 f"--prior {prior}: no such run folder or file; 'rsd-mri train --accel 4 --out RUN' makes one"
             )

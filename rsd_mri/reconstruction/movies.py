@@ -1,7 +1,7 @@
 """The frames of a scan together: maps from their average, methods that see all at once, a start for samplers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.partial_fourier import partial_fourier_of
-from rsd_mri.preparation.prepare import calibrate_volume
+from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
@@ -23,6 +23,8 @@ from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -33,11 +35,29 @@ START = "temporal-tv"
 """What the samplers of a movie start from."""
 
 
-def prepare_frames(scans: Sequence[Scan], settings: PrepSettings | None, method: Method) -> list[PreparedScan]:
-    """Prepare the frames of all stacks of a file.
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a file, ready to be reconstructed."""
+
+    prepared: PreparedScan
+    method: Method
+    """As asked for; where it sees all frames at once, or starts from them, what they gave is at hand already."""
+    together: Sequence[PreparedScan]
+    """The frames that the method sees at once: this one alone, or all of its stack."""
+
+
+def frames_in_turn(
+    scans: Sequence[Scan],
+    settings: PrepSettings | None,
+    method: Method,
+    device: torch.device,
+    progress: Progress = SILENT,
+) -> Iterator[Frame]:
+    """Prepare the frames of all stacks of a file one after the other, as they are asked for.
 
     Where a frame has no fully sampled centre, or the method sees all frames at once, the frames of a stack share maps,
-    scale and noise level, which are found from their average over time; else each has its own.
+    scale and noise level, which are found from their average over time; else each has its own, and is not held when the
+    next is made.
 
     Parameters
     ----------
@@ -46,28 +66,76 @@ def prepare_frames(scans: Sequence[Scan], settings: PrepSettings | None, method:
     settings
         How to prepare.
     method
-        How they are to be reconstructed.
+        Asked for.
+    device
+        Where to compute.
+    progress
+        Told the share done of what all frames of a stack give together.
 
     Raises
     ------
     InputError
-        If a scan cannot be prepared.
+        If a scan cannot be prepared, or the method needs several frames and there is one.
     """
     settings = settings or PrepSettings()
-    made: dict[int, PreparedScan] = {}
-    for numbers in _stacks(scans):
-        frames = [scans[number] for number in numbers]
-        alike = len({(frame.kspace.shape, frame.image_size) for frame in frames}) == 1
-        lacking = any(
-            frame.calibration is None and min(fully_sampled_centre(frame.mask, frame.size)) < MIN_CENTRE
-            for frame in frames
-        )
-        if len(frames) > 1 and alike and (lacking or isinstance(method, Movie)):
-            shared = _shared(frames, settings)
-        else:
-            shared = [PreparedScan.of(frame, settings) for frame in frames]
-        made |= dict(zip(numbers, shared, strict=True))
-    return [replace(made[number], kept_bytes=KEPT_BYTES // len(scans)) for number in range(len(scans))]
+    kept = KEPT_BYTES // len(scans)
+    for stack in dict.fromkeys(scan.stack for scan in scans):
+        frames = [scan for scan in scans if scan.stack == stack]
+        if isinstance(method, Movie) and len(frames) < 2:
+            raise InputError(
+                f"{frames[0].source}: --method {method.name} sees several frames at once, and there is one; "
+                "take --method tv"
+            )
+        if not _share(frames, method):
+            for frame in frames:
+                one = replace(PreparedScan.of(frame, settings), kept_bytes=kept)
+                yield Frame(one, method, [one])
+            continue
+        prepared = [replace(one, kept_bytes=kept) for one in _shared(frames, settings)]
+        hows = _methods_of(prepared, method, device, progress)
+        for one, how in zip(prepared, hows, strict=True):
+            yield Frame(one, how, prepared if isinstance(method, Movie) else [one])
+
+
+def reconstruct_frame(
+    frame: Frame,
+    *,
+    seed: int = 0,
+    device: torch.device = CPU,
+    held_out: bool = True,
+    adapt: bool = False,
+    progress: Progress = SILENT,
+) -> Reconstruction:
+    """Reconstruct one frame as `reconstruct_scan` does a scan; its time is its share of what all took together."""
+    rec = reconstruct_scan(
+        frame.prepared, frame.method, seed=seed, device=device, held_out=held_out, adapt=adapt, progress=progress
+    )
+    return (
+        replace(rec, seconds=np.full_like(rec.seconds, frame.method.took)) if isinstance(frame.method, Found) else rec
+    )
+
+
+def _share(frames: Sequence[Scan], method: Method) -> bool:
+    """Whether frames are to share their maps.
+
+    Raises
+    ------
+    InputError
+        If the method sees them at once and they are not alike.
+    """
+    if len(frames) < 2:
+        return False
+    alike = len({(frame.kspace.shape, frame.image_size) for frame in frames}) == 1
+    if isinstance(method, Movie):
+        if not alike:
+            raise InputError(
+                f"{frames[0].source}: --method {method.name} sees all frames at once, and they differ in size; take "
+                "--method tv"
+            )
+        return True
+    return alike and any(
+        frame.calibration is None and min(fully_sampled_centre(frame.mask, frame.size)) < MIN_CENTRE for frame in frames
+    )
 
 
 def average_of(frames: Sequence[Scan]) -> Scan:
@@ -89,61 +157,37 @@ def _shared(frames: Sequence[Scan], settings: PrepSettings) -> list[PreparedScan
     volume = calibrate_volume(average, settings, (noise, source))
     reason = f"from the average over {len(frames)} frames; {volume.sets_reason}"
     found = []
+    maps: dict[int, SliceMaps] = {}
     for frame in frames:
         partial = None if volume.partial is None else partial_fourier_of(frame.mask, frame.size)
         own = fully_sampled_centre(frame.mask, frame.size)
         found.append(
             PreparedScan(
-                frame, settings, replace(volume, sets_reason=reason, acs=own, partial=partial or volume.partial)
+                frame,
+                settings,
+                replace(volume, sets_reason=reason, acs=own, partial=partial or volume.partial),
+                shared_maps=maps,
             )
         )
     return found
 
 
-def methods_of_frames(
-    prepared: Sequence[PreparedScan], method: Method, device: torch.device, progress: Progress = SILENT
+def _methods_of(
+    frames: Sequence[PreparedScan], method: Method, device: torch.device, progress: Progress
 ) -> list[Method]:
-    """The method of each frame: for those that see all frames at once, what they found is at hand already.
-
-    Parameters
-    ----------
-    prepared
-        As `prepare_frames` made them.
-    method
-        Asked for.
-    device
-        Where to compute.
-    progress
-        Told the share done.
-
-    Raises
-    ------
-    InputError
-        If the method needs several frames and there is one.
-    """
-    how: list[Method] = [method] * len(prepared)
-    for numbers in _stacks([one.scan for one in prepared]):
-        frames = [prepared[number] for number in numbers]
-        if isinstance(method, Movie):
-            if len(frames) < 2:
-                raise InputError(
-                    f"{frames[0].scan.source}: --method {method.name} sees several frames at once, and there is one; "
-                    "take --method tv"
-                )
-            images, seconds = _together(frames, method, device, progress)
-            for place, number in enumerate(numbers):
-                how[number] = Found(method.name, method.title, images[place], seconds)
-        elif isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
-            images, _ = _together(frames, CLASSICAL[START], device, progress)
-            for place, number in enumerate(numbers):
-                how[number] = Started(**_settings(method), images=tuple(images[place]))
-    return how
+    """The method of each frame of a stack that shares its maps."""
+    if isinstance(method, Movie):
+        images, seconds = _together(frames, method, device, progress)
+        return [Found(method.name, method.title, of_frame, seconds) for of_frame in images]
+    if isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
+        images, _ = _together(frames, CLASSICAL[START], device, progress)
+        return [Started(**_settings(method), images=tuple(of_frame)) for of_frame in images]
+    return [method] * len(frames)
 
 
 def _interleaved(frames: Sequence[PreparedScan]) -> bool:
-    """Whether frames that share their maps measured different points."""
-    same_maps = len({id(one.volume.calibration) for one in frames}) == 1
-    return len(frames) > 1 and same_maps and any((f.scan.mask != frames[0].scan.mask).any() for f in frames)
+    """Whether frames measured different points."""
+    return any((f.scan.mask != frames[0].scan.mask).any() for f in frames)
 
 
 def _together(
@@ -158,12 +202,6 @@ def _together(
         slices.append(method.run(operator, kspace, some[0].sigma, ()).cpu())
     seconds = (time.perf_counter() - begun) / (len(frames) * max(len(slices), 1))
     return [[one[place] for one in slices] for place in range(len(frames))], seconds
-
-
-def _stacks(scans: Sequence[Scan]) -> list[list[int]]:
-    """Numbers of the scans of each stack of slices."""
-    stacks = dict.fromkeys(scan.stack for scan in scans)
-    return [[number for number, scan in enumerate(scans) if scan.stack == stack] for stack in stacks]
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def worst_case(
     return Stress(worst / typical if typical else float("nan"), worst / scale, typical / scale, kept)
 
 
-def stress_of(method: Method, prepared: PreparedSlice, name: str, seed: int, device: torch.device) -> Stress:
+def stress_of(method: Method, prepared: Sequence[PreparedSlice], name: str, seed: int, device: torch.device) -> Stress:
     """The worst case of a method on a slice; of posterior samplers for one sample.
 
     Parameters
@@ -110,19 +110,20 @@ def stress_of(method: Method, prepared: PreparedSlice, name: str, seed: int, dev
     method
         How to reconstruct.
     prepared
-        The slice.
+        The slice; of a method that sees all frames at once, that of each frame: the change is then one of the movie.
     name, seed
         Of the scan and of the draws.
     device
         Where to compute.
     """
-    method = method if prepared.trajectory is None else method.along_trajectory()
-    operator, kspace = as_operator([prepared], device)
+    method = method if prepared[0].trajectory is None else method.along_trajectory()
+    operator, kspace = as_operator(prepared, device)
     keys: list[Key] = [(seed, name, "stress")]
+    sigma = prepared[0].sigma
     return worst_case(
         operator,
         kspace,
-        prepared.sigma,
-        lambda y: method.run(operator, y, prepared.sigma, keys),
+        sigma,
+        lambda y: method.run(operator, y, sigma, keys),
         (seed, name, "stress noise"),
     )

@@ -18,6 +18,7 @@ from rsd_mri.results.dicom_values import Series, decimal, put_pixels, series_of_
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import is_known, plane, slice_step, voxel_size
 from rsd_mri.results.study import Study, new_study
+from rsd_mri.results.timing import step_of, words_of
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.facts import Facts
 
@@ -73,6 +74,7 @@ def write_dicom(
     frames = frames_of(rec)
     written = []
     uids: dict[str, tuple[str, int]] = {}
+    step = step_of(frames)
     for place, (frame, several) in enumerate(zip(frames, series_of_frames(frames), strict=True)):
         for series in several:
             uid, number = uids.setdefault(series.kind, (generate_uid(), study.next_number()))
@@ -80,7 +82,7 @@ def write_dicom(
                 dataset = _describe(frame, series, index)
                 study.put(dataset)
                 if len(frames) > 1:
-                    _describe_frame(dataset, frame, place, len(frames))
+                    _describe_frame(dataset, frame, place, len(frames), step)
                 instance = place * frame.n_slices + index + 1
                 dataset.SeriesInstanceUID = uid
                 dataset.SeriesNumber, dataset.InstanceNumber = number, instance
@@ -170,13 +172,16 @@ def _digits(text: str | None, count: int) -> str | None:
     return digits if len(digits) == count else None
 
 
-def _describe_frame(dataset: Dataset, rec: ReconstructedVolume, place: int, count: int) -> None:
-    """Which of the frames this is: a temporal position, and the number of an echo where contrasts differ."""
-    words = ", ".join(f"{name} {number}" for name, number in rec.frame.items())
-    dataset.ImageComments = f"{dataset.ImageComments} Frame {place + 1} of {count}: {words}."
+def _describe_frame(dataset: Dataset, rec: ReconstructedVolume, place: int, count: int, step: float | None) -> None:
+    """Which of the frames this is: a temporal position, when it was, and the echo's number where contrasts differ."""
+    dataset.ImageComments = f"{dataset.ImageComments} Frame {place + 1} of {count}: {words_of(rec)}."
     if "ImageOrientationPatient" in dataset:
         dataset.TemporalPositionIdentifier, dataset.NumberOfTemporalPositions = place + 1, count
         dataset.AcquisitionNumber = place + 1
+        if step is not None:
+            dataset.TemporalResolution = decimal(step)
+        if rec.facts.moment is not None and rec.facts.triggered:
+            dataset.TriggerTime, dataset.ScanOptions = decimal(rec.facts.moment), "CG"
         if "contrast" in rec.frame:
             dataset.EchoNumbers = rec.frame["contrast"] + 1
 

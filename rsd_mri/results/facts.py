@@ -1,6 +1,7 @@
 """What the report says in words: how the scan was acquired, how the image was made, and what to beware of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
-from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.timing import step_of, words_of
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 
 SOURCES = {
     "file": "stored in the file",
@@ -20,21 +22,24 @@ CONSISTENT = (0.7, 1.5)
 FEW_SAMPLES = 8
 
 
-def warnings(rec: ReconstructedVolume) -> list[str]:
-    """Sentences a reader has to see before the image."""
-    lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in rec.notes]
+def warnings(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[str]:
+    """Sentences a reader has to see before the image, or the frames of a movie."""
+    frames = frames_of(one)
+    rec = frames[0]
+    notes = dict.fromkeys(note for frame in frames for note in frame.notes)
+    lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in notes]
     low, high = CONSISTENT
-    above = [i + 1 for i, value in enumerate(rec.residual) if value > high]
-    below = [i + 1 for i, value in enumerate(rec.residual) if value < low]
+    residual = np.stack([frame.residual for frame in frames])
+    above, below = _where(residual > high), _where(residual < low)
     if above:
         lines.append(
-            f"{_slices(above)}: the image explains the measured data worse than noise allows (data residual "
-            f"up to {rec.residual.max():.2f}, 1 expected): expect artefacts."
+            f"{above}: the image explains the measured data worse than noise allows (data residual "
+            f"up to {residual.max():.2f}, 1 expected): expect artefacts."
         )
     if below and rec.method != "zero-filled":
         lines.append(
-            f"{_slices(below)}: the image follows the data more closely than their noise warrants (data "
-            f"residual down to {rec.residual.min():.2f}, 1 expected): expect noise."
+            f"{below}: the image follows the data more closely than their noise warrants (data "
+            f"residual down to {residual.min():.2f}, 1 expected): expect noise."
         )
     if rec.samples is not None and len(rec.samples) == 1 and rec.std is not None and rec.std.any():
         lines.append("The standard deviation is what the network says whose image the sample began from.")
@@ -53,8 +58,18 @@ def warnings(rec: ReconstructedVolume) -> list[str]:
     return lines
 
 
-def acquisition(rec: ReconstructedVolume) -> list[tuple[str, str]]:
-    """Rows (name, value) about the scan."""
+def acquisition(one: ReconstructedVolume | Sequence[ReconstructedVolume], every: int = 1) -> list[tuple[str, str]]:
+    """Rows (name, value) about the scan.
+
+    Parameters
+    ----------
+    one
+        The reconstruction, or its frames.
+    every
+        One in so many frames is shown.
+    """
+    frames = frames_of(one)
+    rec = frames[0]
     slices, readout, phase_encode = rec.magnitude.shape
     total = rec.mask.size
     unit = "lines" if rec.mask.ndim == 1 else "points"
@@ -67,6 +82,11 @@ def acquisition(rec: ReconstructedVolume) -> list[tuple[str, str]]:
         ("Sampling pattern", SOURCES.get(rec.mask_source, rec.mask_source)),
         ("Noise level", f"{float(np.mean(rec.sigma)):.3g} of the image's bright tissue"),
     ]
+    if len(frames) > 1:
+        step = step_of(frames)
+        evenly = f", {step:.3g} ms apart" if step is not None else ""
+        thin = f"; one in {every} is on this page" if every > 1 else ""
+        rows.insert(2, ("Frames", f"{len(frames)}{evenly}: {words_of(frames[0])} to {words_of(frames[-1])}{thin}"))
     size = rec.geometry.voxel_size
     gap = f", gap {rec.geometry.slice_gap:.3g} mm" if rec.geometry.slice_gap else ""
     known = f"{size[0]:.3g} x {size[1]:.3g} x {size[2]:.3g} mm{gap}" if size else "unknown"
@@ -76,9 +96,11 @@ def acquisition(rec: ReconstructedVolume) -> list[tuple[str, str]]:
 
 
 def methods(
-    recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None = None
+    several: Sequence[ReconstructedVolume | Sequence[ReconstructedVolume]],
+    reference: NDArray[np.floating] | None = None,
 ) -> list[tuple[str, ...]]:
-    """Rows of the table of methods, one column per reconstruction; the first row is the header."""
+    """Rows of the table of methods, one column per reconstruction or movie; the first row is the header."""
+    recs = [_over_frames(frames_of(one)) for one in several]
     rows: list[tuple[str, ...]] = [
         ("", *(rec.title or rec.method for rec in recs)),
         ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
@@ -96,7 +118,8 @@ def methods(
         ("Settings", *(", ".join(f"{k} {_shown(k, v)}" for k, v in rec.parameters.items()) or "-" for rec in recs)),
     ]
     if reference is not None and min(reference.shape[-2:]) >= image_quality.SSIM_WINDOW:
-        pairs = [(reference.astype(np.float32), rec.magnitude) for rec in recs]
+        target = reference.reshape(-1, *reference.shape[-2:]).astype(np.float32)
+        pairs = [(np.tile(target, (len(rec.magnitude) // len(target), 1, 1)), rec.magnitude) for rec in recs]
         rows[1:1] = [
             ("PSNR against the reference", *(f"{image_quality.psnr(*pair):.2f} dB" for pair in pairs)),
             ("SSIM", *(f"{image_quality.ssim(*pair):.4f}" for pair in pairs)),
@@ -121,9 +144,31 @@ def _prior(rec: ReconstructedVolume) -> str:
     return "/".join(Path(rec.prior.path).parts[-2:]) + (f" ({rec.prior.sha256[:12]})" if rec.prior.sha256 else "")
 
 
-def _slices(numbers: Sequence[int]) -> str:
+def _over_frames(frames: Sequence[ReconstructedVolume]) -> ReconstructedVolume:
+    """The frames as slices of one volume, with the mean of their checks and the highest memory."""
+    if len(frames) == 1:
+        return frames[0]
+    checks = {name: float(np.mean([f.checks[name] for f in frames if name in f.checks])) for name in frames[0].checks}
+    if "peak_mib" in checks:
+        checks["peak_mib"] = max(frame.checks.get("peak_mib", 0.0) for frame in frames)
+    return replace(
+        frames[0],
+        magnitude=np.concatenate([frame.magnitude for frame in frames]),
+        residual=np.concatenate([frame.residual for frame in frames]),
+        seconds=np.concatenate([frame.seconds for frame in frames]),
+        checks=checks,
+    )
+
+
+def _where(found: NDArray[np.bool_]) -> str:
+    """Which slices, counted from 1, of [frame, slice]; in how many frames, where there are several. Empty for none."""
+    numbers = np.flatnonzero(found.any(axis=0)) + 1
+    if not len(numbers):
+        return ""
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-    return f"Slice {shown}" if len(numbers) == 1 else f"Slices {shown}"
+    words = f"Slice {shown}" if len(numbers) == 1 else f"Slices {shown}"
+    count = int(found.any(axis=1).sum())
+    return words + (f" in {count} of {len(found)} frames" if len(found) > 1 else "")
 
 
 def _count(number: int, noun: str) -> str:

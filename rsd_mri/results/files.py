@@ -16,6 +16,7 @@ from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.files.slices import Slices
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
+from rsd_mri.scan.facts import Facts
 
 # (data set, field of Reconstruction); the magnitude has the name that fastMRI's submissions have.
 ARRAYS = (
@@ -72,7 +73,7 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
         for name in PLAIN:
             file.attrs[name] = getattr(rec, name)
         for name in PER_SLICE:
-            file.attrs[name] = _stacked(name, [np.asarray(getattr(frame, name)) for frame in frames])
+            file.attrs[name] = _per_slice([getattr(frame, name) for frame in frames])
         file.attrs["source"] = rec.source.name
         file.attrs["source_path"] = str(rec.source)
         file.attrs["title"] = rec.title
@@ -82,7 +83,10 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
         file.attrs["notes"] = json.dumps(list(dict.fromkeys(note for frame in frames for note in frame.notes)))
         file.attrs["checks"] = json.dumps(rec.checks)
         file.attrs["parameters"] = json.dumps(rec.parameters)
-        file.attrs["facts"] = json.dumps({k: v for k, v in dataclasses.asdict(rec.facts).items() if v})
+        # Echo times and moments differ between frames.
+        nothing = dataclasses.asdict(Facts())
+        known = [{k: v for k, v in dataclasses.asdict(f.facts).items() if v != nothing[k]} for f in frames]
+        file.attrs["facts"] = json.dumps(known if len(frames) > 1 else known[0])
         file.attrs["stack"] = rec.stack
         if len(frames) > 1:
             file.attrs["frames"] = json.dumps([frame.frame for frame in frames])
@@ -94,24 +98,31 @@ def write_reconstruction(path: str | Path, rec: ReconstructedVolume | Sequence[R
 
 
 def _write_array(file: h5py.File, name: str, field: str, values: list[Any]) -> None:
-    """Write a field of all frames; what lies on disk goes from there slice by slice."""
-    if len(values) > 1 or not isinstance(values[0], Slices):
-        file.create_dataset(name, data=_stacked(field, [np.asarray(value) for value in values]))
+    """Write a field of all frames along a first axis, frame by frame; what lies on disk goes slice by slice.
+
+    A mask that does not change is written once. Frames may keep different numbers of virtual coils: the others are 0.
+    """
+    same = field == "mask" and all(np.array_equal(values[0], one) for one in values)
+    if len(values) == 1 or same:
+        _put(file.create_dataset(name, values[0].shape, values[0].dtype), (), values[0])
         return
-    data = file.create_dataset(name, values[0].shape, values[0].dtype)
-    for index, one in enumerate(values[0]):
-        data[index] = one
+    if field == "csm":
+        shape = (len(values[0]), max(one.shape[1] for one in values), *values[0].shape[2:])
+    else:
+        shape = np.broadcast_shapes(*(one.shape for one in values))
+    data = file.create_dataset(name, (len(values), *shape), values[0].dtype)
+    for number, one in enumerate(values):
+        _put(data, (number,), one)
 
 
-def _stacked(name: str, values: list[NDArray[Any]]) -> NDArray[Any]:
-    """Values of frames along a first axis; those of one frame as they are, and a mask that does not change."""
-    if len(values) == 1 or (name == "mask" and all(np.array_equal(values[0], one) for one in values)):
-        return values[0]
-    if name == "csm":
-        # Frames may keep different numbers of virtual coils.
-        most = max(one.shape[1] for one in values)
-        values = [np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0), (0, 0))) for one in values]
-    return np.stack([np.broadcast_to(one, np.broadcast_shapes(*(v.shape for v in values))) for one in values])
+def _put(data: h5py.Dataset, place: tuple[int, ...], value: "NDArray[Any] | Slices") -> None:
+    if not isinstance(value, Slices) and value.shape == data.shape[len(place) :]:
+        data[place + (...,)] = value
+    elif value.ndim == data.ndim - len(place):
+        for index, one in enumerate(value):
+            data[place + (index, slice(0, len(one)))] = one
+    else:
+        data[place + (...,)] = np.broadcast_to(value, data.shape[len(place) :])
 
 
 def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:
@@ -125,3 +136,7 @@ def _require_an_image(path: Path, magnitude: NDArray[np.float32]) -> None:
         raise InputError(
             f"{path}: the reconstruction is zero everywhere; check the scan's k-space with `rsd-mri inspect`"
         )
+
+
+def _per_slice(values: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.asarray(values[0]) if len(values) == 1 else np.stack([np.asarray(one) for one in values])

@@ -26,7 +26,7 @@ class Beside:
     comparisons: "Sequence[ReconstructedVolume]" = ()
     """By other methods, of the same scan."""
     reference: "NDArray[np.floating] | None" = None
-    """A fully sampled image [slice, readout, phase_encode]."""
+    """A fully sampled image [(frame,) slice, readout, phase_encode]."""
     study: "Study | None" = None
     """What the DICOM files of one scan share, and whom they name; a study of its own where not given."""
 
@@ -85,7 +85,7 @@ FORMATS: dict[str, Format] = {
         Format("cfl", "complex images for BART", ".cfl", "cfl", (".cfl",)),
         Format("mrd", "images as ISMRMRD's", ".mrd", "mrd", (".mrd",)),
         Format("png", "the slices as a picture", ".png", "png", (".png",), frames=False),
-        Format("page", "the same as --report", ".html", "page", (".html",), frames=False, compares=True),
+        Format("page", "the same as --report", ".html", "page", (".html",), compares=True),
     )
 }
 """Every format by its name."""
@@ -116,13 +116,17 @@ def naming_patients() -> str:
     return " or ".join(one.name for one in FORMATS.values() if one.names_patient)
 
 
-def save_as(path: Path, rec: "ReconstructedVolume", patient_id: str | None = None) -> list[Path]:
-    """Write a reconstruction in the format that a name's ending says; see `Reconstruction.save`.
+def save_as(
+    path: Path, rec: "ReconstructedVolume | Sequence[ReconstructedVolume]", patient_id: str | None = None
+) -> list[Path]:
+    """Write a reconstruction, or all frames of one, in the format that a name's ending says; see `Reconstruction.save`.
 
     Raises
     ------
     InputError
         If the ending is that of no format, or the format does not hold what it is given.
+    ValueError
+        If there is no frame.
     """
     found = [one for one in FORMATS.values() if any(_ends(path, ending) for ending in one.saved)]
     if not found:
@@ -130,6 +134,8 @@ def save_as(path: Path, rec: "ReconstructedVolume", patient_id: str | None = Non
             (ending or "none for a folder") + f" ({one.name})" for one in FORMATS.values() for ending in one.saved
         ]
         raise InputError(f"{path}: expected a name whose ending is one of {', '.join(endings)}")
+    from rsd_mri.results.volume import frames_of
+
     study = None
     if patient_id is not None:
         if not found[0].names_patient:
@@ -137,7 +143,12 @@ def save_as(path: Path, rec: "ReconstructedVolume", patient_id: str | None = Non
         from rsd_mri.results.study import new_study
 
         study = new_study(patient_id)
-    return found[0].write(path, [rec], Beside(study=study))
+    frames = frames_of(rec)
+    if len(frames) > 1 and not found[0].frames:
+        raise InputError(
+            f"{path}: a file of this format holds one of the {len(frames)} frames; save movie[0], or another"
+        )
+    return found[0].write(path, frames, Beside(study=study))
 
 
 def _ends(path: Path, ending: str) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsd_mri.files import written_whole
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import affine_ras, is_known, voxel_size
+from rsd_mri.results.timing import moments_of, step_of
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.scan import Geometry
 
@@ -30,6 +31,8 @@ def write_nifti(
     """Write `NAME_magnitude.nii.gz`, `NAME_phase.nii.gz` [rad] and, where there are, `_std`, `_half_width`, `_samples`.
 
     Voxel axes are (phase encode, readout, slice), then (frame) where there are several; that of samples comes last.
+    Where the frames follow each other at even steps of time, the step (`pixdim[4]`) and when the first was measured
+    (`toffset`) are in seconds; else the unit of time is left unknown, in which a step of 1 means nothing.
     Where the scan's geometry is incomplete the form codes are zero, which means that the orientation is unknown, and
     the description says so.
 
@@ -73,9 +76,11 @@ def write_nifti(
             continue
         own = magnitude if kind == "magnitude" else None
         path = Path(folder) / (own or f"{name}_{kind}.nii.gz")
+        image = nifti_image(volume, rec.geometry)
+        _put_time(image, frames)
         with written_whole(path) as partial:
             # A fixed time in the gzip header: the same image gives the same file.
-            partial.write_bytes(gzip.compress(nifti_image(volume, rec.geometry).to_bytes(), 6, mtime=0))
+            partial.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
         written.append(path)
     return written
 
@@ -99,3 +104,15 @@ def nifti_image(volume: NDArray[np.generic], geometry: Geometry) -> nibabel.Nift
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = note.encode()
     return image
+
+
+def _put_time(image: nibabel.Nifti1Image, frames: Sequence[ReconstructedVolume]) -> None:
+    """The step from frame to frame and the moment of the first [s], where they are known and even."""
+    moments, step = moments_of(frames), step_of(frames)
+    if moments is None or step is None:
+        return
+    zooms = list(image.header.get_zooms())
+    zooms[3] = step / 1e3
+    image.header.set_zooms(zooms)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["toffset"] = moments[0] / 1e3

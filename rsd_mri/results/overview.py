@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
@@ -41,23 +42,68 @@ def overview_figure(rec: ReconstructedVolume, slices: Sequence[int] | None = Non
     InputError
         If there is no such slice.
     """
-    count = rec.n_slices
-    if slices is None:
-        slices = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int)).tolist()
-    if not slices or not all(0 <= index < count for index in slices):
-        raise InputError(f"slices {list(slices)}: expected at least one number from 0 to {count - 1}")
-    rows = {"image": rec.magnitude} | ({"std": rec.std} if rec.std is not None else {})
+    chosen = _chosen(slices, rec.n_slices, "slices")
+    rows = {"image": rec.magnitude[chosen]} | ({"std": rec.std[chosen]} if rec.std is not None else {})
+    return _sheet(rows, [f"slice {index}" for index in chosen], upper_window(rec.magnitude), rec)
+
+
+def movie_figure(
+    frames: Sequence[ReconstructedVolume], numbers: Sequence[int] | None = None, index: int | None = None
+) -> Picture:
+    """The same of frames, of one slice.
+
+    Parameters
+    ----------
+    frames
+        The movie.
+    numbers
+        Which frames, counted from 0; at most `MOST`, evenly spread, where not given.
+    index
+        Which slice; the middle one where not given.
+
+    Raises
+    ------
+    InputError
+        If there is no such frame or slice.
+    """
+    chosen = _chosen(numbers, len(frames), "frames")
+    rec = frames[0]
+    (slice_,) = _chosen([rec.n_slices // 2 if index is None else index], rec.n_slices, "slice")
+    rows = {"image": np.stack([frames[number].magnitude[slice_] for number in chosen])}
+    std = [frames[number].std for number in chosen]
+    known = [one[slice_] for one in std if one is not None]
+    if len(known) == len(chosen):
+        rows["std"] = np.stack(known)
+    labels = []
+    for number in chosen:
+        moment = frames[number].facts.moment
+        labels.append(f"frame {number}" + ("" if moment is None else f", {moment:.0f} ms"))
+    return _sheet(rows, labels, upper_window(rows["image"]), rec)
+
+
+def _chosen(asked: Sequence[int] | None, count: int, what: str) -> list[int]:
+    if asked is None:
+        spread: list[int] = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int)).tolist()
+        return spread
+    if not len(asked) or not all(0 <= number < count for number in asked):
+        raise InputError(f"{what} {list(asked)}: expected at least one number from 0 to {count - 1}")
+    return list(asked)
+
+
+def _sheet(
+    rows: dict[str, NDArray[np.float32]], labels: Sequence[str], white: float, rec: ReconstructedVolume
+) -> Picture:
+    """Images [image, y, x] of each row under each other."""
     read, phase, _ = voxel_size(rec.geometry)
     tall = rec.magnitude.shape[1] * read / (rec.magnitude.shape[2] * phase)
-    figure = Picture(figsize=(2.8 * len(slices), 2.8 * tall * len(rows) + 0.7), layout="constrained", facecolor="black")
-    axes: Any = figure.subplots(len(rows), len(slices), squeeze=False)
-    white = upper_window(rec.magnitude)
-    for row, (name, volume) in zip(axes, rows.items(), strict=True):
-        top = upper_window(volume)
+    figure = Picture(figsize=(2.8 * len(labels), 2.8 * tall * len(rows) + 0.7), layout="constrained", facecolor="black")
+    axes: Any = figure.subplots(len(rows), len(labels), squeeze=False)
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        top = white if name == "image" else upper_window(images)
         share = "" if name == "image" else f" (x {white / top:.0f})"
-        for axis, index in zip(row, slices, strict=True):
-            axis.imshow(volume[index], cmap="gray", vmin=0, vmax=top, aspect=read / phase)
-            axis.set_title(f"{name}{share}, slice {index}", color="white", fontsize=9)
+        for axis, image, label in zip(row, images, labels, strict=True):
+            axis.imshow(image, cmap="gray", vmin=0, vmax=top, aspect=read / phase)
+            axis.set_title(f"{name}{share}, {label}", color="white", fontsize=9)
             axis.set_axis_off()
     figure.supxlabel(NOT_FOR_DIAGNOSTIC_USE, color="#ffb347", fontsize=9)
     return figure

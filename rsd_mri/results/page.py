@@ -1,7 +1,6 @@
 """The report: one HTML file that opens anywhere, without a network."""
 
 import base64
-import dataclasses
 import gzip
 import html
 import json
@@ -21,26 +20,27 @@ from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet, upper_window
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.nifti import nifti_image
+from rsd_mri.results.page_volumes import Movie, thinned, volumes
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
+from rsd_mri.results.timing import step_of, words_of
 from rsd_mri.results.trust import trust_of
-from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.display import mask_picture
 
 SCRIPTS = ("volumes", "planes", "panel", "viewer")
 """The page's own script, in the order in which one part uses another."""
-FILM_SAMPLES = 12
-FILM_PIXELS = 8_000_000
-"""The film's samples and their pixels in all, at most; two bytes a pixel before compression."""
 
 
 def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:
-    """Write the page of one frame as `write_page` does; see `Format.write`."""
-    return [write_page(path, [*frames, *beside.comparisons], beside.reference)]
+    """Write the page of all frames as `write_page` does; see `Format.write`."""
+    methods = dict.fromkeys(one.method for one in beside.comparisons)
+    compared = [[one for one in beside.comparisons if one.method == method] for method in methods]
+    return [write_page(path, [frames, *compared], beside.reference)]
 
 
 def write_page(
     path: str | Path,
-    reconstructions: ReconstructedVolume | Sequence[ReconstructedVolume],
+    reconstructions: ReconstructedVolume | Sequence[ReconstructedVolume | Movie],
     reference: NDArray[np.floating] | None = None,
     three_planes: bool = True,
 ) -> Path:
@@ -52,9 +52,10 @@ def write_page(
         The HTML file.
     reconstructions
         The reconstruction reported, first; then those it is compared with (zero-filled, CG-SENSE, ...), of
-        the same scan and size. The first comparison is shown beside it.
+        the same scan and size. The first comparison is shown beside it. Where there are several frames, each is the
+        list of its frames, through which the page scrolls.
     reference
-        A fully sampled image [slice, readout, phase_encode], where there is one.
+        A fully sampled image [(frame,) slice, readout, phase_encode], where there is one.
     three_planes
         Also carry the NiiVue viewer (2.2 MB), for cuts in three planes where the browser has WebGL.
 
@@ -66,26 +67,40 @@ def write_page(
     Raises
     ------
     ValueError
-        If the volumes do not have one size.
+        If the volumes do not have one size, or not as many frames.
     """
     path = Path(path)
     recs = [reconstructions] if isinstance(reconstructions, ReconstructedVolume) else list(reconstructions)
-    rec = recs[0]
-    shapes = {r.magnitude.shape for r in recs} | ({reference.shape} if reference is not None else set())
+    movies: Sequence[Movie] = [frames_of(one) for one in recs]
+    whole, rec = movies[0], movies[0][0]
+    shapes = {movie[0].magnitude.shape for movie in movies} | (
+        {reference.shape[-3:]} if reference is not None else set()
+    )
     if len(shapes) != 1:
         raise ValueError(f"the volumes of one page must have one size, got {sorted(shapes)}")
+    counts = {len(movie) for movie in movies} | (
+        {len(reference)} if reference is not None and reference.ndim == 4 else set()
+    )
+    if len(counts) != 1:
+        raise ValueError(f"the movies of one page must have as many frames, got {sorted(counts)}")
+    shown = thinned(movies)
+    every = -(-len(whole) // len(shown[0]))
+    if reference is not None and reference.ndim == 4:
+        reference = reference[::every]
+    middle = whole[len(whole) // 2]
+    sheet = rec.magnitude if len(whole) == 1 else np.stack([f.magnitude[f.n_slices // 2] for f in shown[0][:64]])
     text = Template(_part("page.html")).substitute(
         title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
         never=NOT_FOR_DIAGNOSTIC_USE,
-        trust=_trust(rec),
-        warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(rec)),
-        acquisition=_table(facts.acquisition(rec)),
-        mask=data_uri(mask_picture(rec.mask)),
-        methods=_table(facts.methods(recs, reference), header=True),
-        sheet=data_uri(contact_sheet(rec.magnitude, pixel=voxel_size(rec.geometry)[:2])),
+        trust=_trust(middle, f" (frame {len(whole) // 2 + 1} of {len(whole)})" if len(whole) > 1 else ""),
+        warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(whole)),
+        acquisition=_table(facts.acquisition(whole, every)),
+        mask=data_uri(mask_picture(_masks(whole))),
+        methods=_table(facts.methods(shown, reference), header=True),
+        sheet=data_uri(contact_sheet(sheet, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
-        data=_script_safe(json.dumps(_data(recs, reference))),
+        data=_script_safe(json.dumps(_data(shown, reference))),
         viewer="".join(_part(f"{name}.js") for name in SCRIPTS),
         niivue=_script_safe(_niivue()) if three_planes else "",
     )
@@ -94,99 +109,40 @@ def write_page(
     return path
 
 
-@dataclasses.dataclass(frozen=True)
-class Volume:
-    """A volume that a panel can show."""
-
-    name: str
-    """Shown above the panel."""
-    kind: str
-    """`image`, `part`, `std`, `prior` or `difference`; volumes of a kind share one window."""
-    caption: str
-    values: NDArray[np.floating] | None
-    """[slice, readout, phase_encode]; None for a difference, which the page computes itself."""
-    subtracted: str = ""
-    """Name of the volume that a difference takes from the first one."""
-    sample: int | None = None
-    """Number of a posterior sample: a picture of the film."""
-
-
-def volumes(recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None) -> list[Volume]:
-    """List what there is to see, in the order of the panels: image, comparison, std, difference, the rest."""
-    main, *others = recs
-    title = main.title or main.method
-    first = [Volume(title, "image", "The reconstruction reported.", main.magnitude)]
-    compared = [Volume(rec.title or rec.method, "image", "For comparison.", rec.magnitude) for rec in others]
-    if reference is not None:
-        compared.append(Volume("Reference", "image", "The fully sampled image.", reference))
-    differences = [
-        Volume(
-            f"Difference from {_lower(other.name)}",
-            "difference",
-            "Orange: brighter in the reconstruction. Blue: darker.",
-            None,
-            other.name,
-        )
-        for other in compared
-    ]
-    # Where the truth is there, the difference from it is what one wants to see first.
-    differences.reverse() if reference is not None else None
-    spread = []
-    if main.std is not None:
-        count = 0 if main.samples is None else len(main.samples)
-        known = f" From {count} samples, averaged over neighbours." if count > 1 else ""
-        caption = f"Bright: the data do not decide here; read the image with care.{known}"
-        spread = [Volume("Uncertainty (standard deviation)", "std", caption, main.std)]
-    filled = []
-    if main.prior_part is not None:
-        caption = "What the data leave open; it could be otherwise."
-        filled = [Volume("Prior part", "prior", caption, main.prior_part)]
-    measured = []
-    if main.measured_part is not None:
-        measured = [Volume("Measured part", "part", "What the data determine of the image.", main.measured_part)]
-    half = []
-    if main.half_width is not None:
-        half = [Volume("Calibrated half width", "std", "Of the interval around the image.", main.half_width)]
-    shown = first + compared[:1] + spread + differences[:1] + measured + filled + half + compared[1:] + differences[1:]
-    return shown + _film(main)
-
-
-def _film(rec: ReconstructedVolume) -> list[Volume]:
-    """The posterior samples, as many as keep the page small."""
-    if rec.samples is None:
-        return []
-    count = min(len(rec.samples), FILM_SAMPLES, max(FILM_PIXELS // rec.magnitude.size, 2))
-    caption = "One of the images that fit the data; what differs between them is not known."
-    return [
-        Volume(f"Sample {number + 1} of {len(rec.samples)}", "image", caption, values, sample=number)
-        for number, values in enumerate(rec.samples[:count])
-    ]
-
-
-def _data(recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] | None) -> dict[str, Any]:
-    main = recs[0]
-    shown = volumes(recs, reference)
+def _data(movies: Sequence[Movie], reference: NDArray[np.floating] | None) -> dict[str, Any]:
+    main = movies[0]
+    rec = main[0]
+    shown = volumes(movies, reference)
     names = [v.name for v in shown]
-    white = upper_window(main.magnitude if reference is None else reference)
+    by_name = {v.name: v.values for v in shown}
+
+    def white(values: NDArray[np.floating] | None, percentile: float = 99.8) -> float:
+        return 1.0 if values is None else upper_window(values, percentile)
+
+    bright = white(shown[0].values if reference is None else reference)
+    step = step_of(main)
     return {
-        "size": main.magnitude.shape,
-        "pixel": voxel_size(main.geometry)[:2],
-        "letters": edge_letters(main.geometry) if is_known(main.geometry, main.n_slices) else None,
+        "size": rec.magnitude.shape,
+        "pixel": voxel_size(rec.geometry)[:2],
+        "letters": edge_letters(rec.geometry) if is_known(rec.geometry, rec.n_slices) else None,
         "windows": {
-            "image": [0, white],
-            "part": [0, white],
-            "std": [0, upper_window(main.std, 99.5) if main.std is not None else 1],
-            "prior": [0, upper_window(main.prior_part) if main.prior_part is not None else 1],
-            "difference": [-white / 5, white / 5],
+            "image": [0, bright],
+            "part": [0, bright],
+            "std": [0, white(by_name.get("Uncertainty (standard deviation)"), 99.5)],
+            "prior": [0, white(by_name.get("Prior part"))],
+            "difference": [-bright / 5, bright / 5],
         },
-        "residual": [round(float(value), 3) for value in main.residual],
+        "frames": [words_of(frame) for frame in main] if len(main) > 1 else [""],
+        "rate": None if step is None else 1e3 / step,
+        "residual": [[round(float(value), 3) for value in frame.residual] for frame in main],
         "panels": [i for i, v in enumerate(shown) if v.sample is None][:4],
         "volumes": [
             {
                 "name": v.name,
                 "kind": v.kind,
                 "caption": v.caption,
-                "nifti": None if v.values is None else _nifti(v.values, main),
+                "frames": 1 if v.values is None else len(v.values),
+                "nifti": None if v.values is None else _nifti(v.values, rec),
                 "subtracted": names.index(v.subtracted) if v.subtracted else None,
                 "sample": v.sample,
             }
@@ -197,7 +153,8 @@ def _data(recs: Sequence[ReconstructedVolume], reference: NDArray[np.floating] |
 
 def _nifti(values: NDArray[np.floating], rec: ReconstructedVolume) -> str:
     """A compressed NIfTI of 16-bit values with their scale, in base64: both viewers read it."""
-    image = nifti_image(values.astype(np.float32), rec.geometry)
+    last = values.astype(np.float32)
+    image = nifti_image(last[0] if len(last) == 1 else np.moveaxis(last, 0, 3), rec.geometry)
     image.set_data_dtype(np.int16)
     return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
 
@@ -211,7 +168,18 @@ def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _trust(rec: ReconstructedVolume) -> str:
+def _masks(frames: Movie) -> NDArray[np.bool_]:
+    """The sampling pattern; where the lines differ between frames, a row of them for each."""
+    first = frames[0].mask
+    if first.ndim > 1 or all(np.array_equal(frame.mask, first) for frame in frames):
+        return first
+    rows: NDArray[np.bool_] = np.stack([frame.mask for frame in frames]).repeat(
+        max(len(first) // (3 * len(frames)), 1), 0
+    )
+    return rows
+
+
+def _trust(rec: ReconstructedVolume, which: str) -> str:
     """A card for each question: number, sentence, picture; nothing for methods without a prior."""
     cards = []
     for one in trust_of(rec):
@@ -224,7 +192,8 @@ def _trust(rec: ReconstructedVolume) -> str:
         cards.append(f"<div>{words}<p>{html.escape(one.sentence)}</p>{picture}</div>")
     if not cards:
         return ""
-    return f'<section id="trust" aria-label="Trust"><h2>How far to trust it</h2><div>{"".join(cards)}</div></section>'
+    title = f"<h2>How far to trust it{which}</h2>"
+    return f'<section id="trust" aria-label="Trust">{title}<div>{"".join(cards)}</div></section>'
 
 
 def _script_safe(text: str) -> str:
@@ -240,7 +209,3 @@ def _niivue() -> str:
     """Read the viewer's bundle from nilearn's package; empty where another release does not carry it."""
     bundle = resources.files("nilearn") / "_assets" / "js" / "niivue.umd.js"
     return bundle.read_text(encoding="utf-8") if bundle.is_file() else ""
-
-
-def _lower(name: str) -> str:
-    return name if name[:2].isupper() else name[0].lower() + name[1:]

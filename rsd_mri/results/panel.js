@@ -12,14 +12,14 @@ const planes = threePlanes(data, state, spread, bytesOf);
 function paint(volume, coloured) {
   const {values, kind} = volume;
   const [low, high] = state.windows[kind];
-  const table = tables[kind], start = state.slice * rows * columns, factor = 255 / (high - low || 1);
-  const over = coloured ? spread.values : null;
+  const table = tables[kind], start = offset(volume), factor = 255 / (high - low || 1);
+  const over = coloured ? spread.values : null, from = coloured ? offset(spread) : 0;
   const [floor, ceiling] = state.windows.std;
   for (let i = 0; i < rows * columns; i++) {
     const t = 4 * clamp(Math.round((values[start + i] - low) * factor), 0, 255);
     let u = 0, share = 0;
     if (over) {
-      u = clamp((over[start + i] - floor) / (ceiling - floor || 1), 0, 1);
+      u = clamp((over[from + i] - floor) / (ceiling - floor || 1), 0, 1);
       share = state.overlay * clamp(1.5 * (u - 0.15), 0, 1);
       u = 4 * Math.round(255 * u);
     }
@@ -110,7 +110,7 @@ class Panel {
     if (this.coloured) this.scale.textContent += `Colour: uncertainty, up to ${share(state.windows.std[1])} of white. `;
     if (this.pointer) {
       const [x, y, seen] = this.pointer;
-      this.value.textContent = `[${y}, ${x}] ${number(seen.values[(state.slice * rows + y) * columns + x])}`;
+      this.value.textContent = `[${y}, ${x}] ${number(seen.values[offset(seen) + y * columns + x])}`;
       this.scale.append(this.value);
     }
     this.about.textContent = this.swiped
@@ -131,7 +131,7 @@ class Panel {
     this.write(pen, width, height);
     const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `rgb(${kinds[this.coloured ? "std" : kind](t).map(Math.round)})`);
     this.bar.style.background = `linear-gradient(to right, ${stops})`;
-    this.canvas.setAttribute("aria-label", `${this.volume.name}, slice ${state.slice + 1} of ${slices}`);
+    this.canvas.setAttribute("aria-label", `${this.volume.name}, slice ${state.slice + 1} of ${slices}${frames > 1 ? `, frame ${state.frame + 1} of ${frames}` : ""}`);
     this.describe();
   }
   split(pen, height) {
@@ -151,6 +151,10 @@ class Panel {
     pen.font = "11px system-ui, sans-serif";
     say("Research use only, not for diagnosis", width / 2, height - 9, "center", "#ffb347");
     say(`${state.zoom > 1 ? `${state.zoom.toFixed(1)}x   ` : ""}${state.slice + 1}/${slices}`, width - 6, 10, "right");
+    if (frames > 1) {
+      say(`frame ${state.frame + 1}/${frames}`, width - 6, 26, "right");
+      say(data.frames[state.frame], 6, height - (this.coloured ? 39 : 24), "left");
+    }
     if (this.volume !== data.volumes[this.shown]) say(this.volume.name, 6, 10, "left", "#8ab4f8");
     if (this.swiped) {
       const x = this.place[0] + state.divider * this.place[2];

@@ -1,5 +1,9 @@
 """What a notebook shows of a reconstruction."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from rsd_mri.about.panel import panel
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet
@@ -12,3 +16,12 @@ def reconstruction_panel(rec: ReconstructedVolume) -> str:
     rows += [*facts.acquisition(rec), *facts.methods([rec])[1:]]
     middle = rec.n_slices // 2
     return panel(repr(rec), rows, contact_sheet(rec.magnitude[middle : middle + 1]))
+
+
+def movie_panel(frames: Sequence[ReconstructedVolume], name: str) -> str:
+    """The same of a movie, beside its frames."""
+    rows: list[tuple[str, ...]] = [("Note", line) for line in facts.warnings(frames)]
+    rows += [*facts.acquisition(frames), *facts.methods([frames])[1:]]
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), 4)).round().astype(int))
+    middle = frames[0].n_slices // 2
+    return panel(name, rows, contact_sheet(np.stack([frames[number].magnitude[middle] for number in chosen])))

@@ -36,7 +36,7 @@ function threePlanes(data, state, spread, bytesOf) {
       const [low, high] = state.windows.std;
       layers.push([layer, [low + 0.8 * (high - low), high], state.overlay]);
     }
-    for (const [layer, [low, high], opacity] of layers) Object.assign(layer, {cal_min: low, cal_max: high, opacity});
+    for (const [layer, [low, high], opacity] of layers) Object.assign(layer, {cal_min: low, cal_max: high, opacity, frame4D: Math.min(state.frame, layer.nFrame4D - 1)});
     viewer.volumes = layers.map(([layer]) => layer);
     viewer.back = viewer.volumes[0];
     viewer.overlays = viewer.volumes.slice(1);

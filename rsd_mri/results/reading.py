@@ -35,15 +35,16 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         for name in (*PLAIN, *PER_SLICE, "source_path", "geometry", "notes", "parameters"):
             if name not in file.attrs:
                 raise InputError(f"{path}: has no attribute `{name}`; make it again with `rsd-mri recon`")
-        values: dict[str, Any] = {field: file[name][()] for name, field in ARRAYS}
-        values |= {field: file[name][()] for name, field in WHERE_LEARNED if name in file}
         attributes = dict(file.attrs)
-    labels = json.loads(attributes.get("frames", "[{}]"))
-    if not 0 <= frame < len(labels):
-        raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
+        labels = json.loads(attributes.get("frames", "[{}]"))
+        if not 0 <= frame < len(labels):
+            raise InputError(f"{path}: has no frame {frame}; the frames are 0 to {len(labels) - 1}")
+        values: dict[str, Any] = {}
+        for name, field in (*ARRAYS, *WHERE_LEARNED):
+            if name in file:
+                whole = len(labels) == 1 or (field == "mask" and not attributes.get("mask_changes", False))
+                values[field] = file[name][()] if whole else file[name][frame]
     if len(labels) > 1:
-        same_mask = not attributes.get("mask_changes", False)
-        values = {k: v if k == "mask" and same_mask else v[frame] for k, v in values.items()}
         attributes |= {name: np.asarray(attributes[name])[frame] for name in PER_SLICE}
     learned = {field: values.pop(field) for _, field in WHERE_LEARNED if field in values}
     return Reconstruction(
@@ -58,13 +59,27 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         posterior=_posterior(learned),
         prior=_prior(learned, str(attributes.get("prior", "")), str(attributes.get("prior_hash", ""))),
         geometry=_geometry(str(attributes["geometry"])),
-        facts=_facts(str(attributes.get("facts", "{}"))),
+        facts=_facts(str(attributes.get("facts", "{}")), frame),
         frame=labels[frame],
         stack=int(attributes.get("stack", 0)),
         notes=tuple(json.loads(attributes["notes"])),
         parameters=json.loads(attributes["parameters"]),
         checks=json.loads(attributes.get("checks", "{}")),
     )
+
+
+def read_frames(path: str | Path) -> tuple[Reconstruction, ...]:
+    """Read all frames of a file.
+
+    Raises
+    ------
+    InputError
+        As `read_reconstruction`.
+    """
+    first = read_reconstruction(path)
+    with h5py.File(path, "r") as file:
+        count = len(json.loads(file.attrs.get("frames", "[{}]")))
+    return (first, *(read_reconstruction(path, number) for number in range(1, count)))
 
 
 def _posterior(arrays: dict[str, NDArray[np.float32]]) -> PosteriorPart | None:
@@ -86,6 +101,9 @@ def _geometry(text: str) -> Geometry:
     return Geometry(**values)
 
 
-def _facts(text: str) -> Facts:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+def _facts(text: str, frame: int) -> Facts:
+    stored = json.loads(text)
+    # Files of earlier releases hold those of the first frame alone.
+    own = stored[frame] if isinstance(stored, list) else stored
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
     return Facts(**values)

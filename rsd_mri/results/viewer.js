@@ -33,6 +33,16 @@ function pan(x, y) {
   state.centre = [state.centre[0] - x, state.centre[1] - y].map((v) => clamp(v, reach, 1 - reach));
   draw();
 }
+// The frames of a movie: one on or back, round and round, and played.
+let clock = 0;
+function time(step) { state.frame = (state.frame + step + frames) % frames; draw(); }
+function run(on) {
+  clearInterval(clock);
+  state.running = on && frames > 1;
+  if (state.running) clock = setInterval(() => time(1), 1000 / Number(find("rate").value));
+  draw();
+}
+function step(by) { run(false); time(by); }
 let timer = 0;
 // The film of samples: opened and closed, played and paused, one picture on or back.
 function show(on) {
@@ -51,7 +61,11 @@ function reset() { Object.assign(state, {windows: structuredClone(data.windows),
 function draw() {
   find("slice").value = state.slice + 1;
   find("slice-number").textContent = `${state.slice + 1} of ${slices}`;
-  find("state").textContent = `Data residual of this slice: ${data.residual[state.slice]} (1: as the noise)`;
+  find("state").textContent = `Data residual of this slice: ${data.residual[state.frame][state.slice]} (1: as the noise)`;
+  find("frame").value = state.frame + 1;
+  find("frame-number").textContent = `${state.frame + 1} of ${frames}`;
+  find("run").textContent = state.running ? "Stop" : "Play";
+  press("run", state.running);
   press("compare", state.compare); press("swipe", state.swipe); press("film", state.film >= 0);
   find("pause").disabled = state.film < 0;
   find("pause").textContent = state.playing || state.film < 0 ? "Pause" : "Play";
@@ -65,6 +79,14 @@ find("panels").style.setProperty("--aspect", aspect);
 const panels = data.panels.map((index) => new Panel(index));
 find("slice").max = slices;
 find("slice").oninput = (e) => { state.slice = Number(e.target.value) - 1; draw(); };
+find("frame").max = frames;
+find("frame").oninput = (e) => { run(false); state.frame = Number(e.target.value) - 1; draw(); };
+find("run").onclick = () => run(!state.running);
+// As fast as it was, where that is known and can be shown.
+find("rate").value = clamp(Math.round(data.rate || 8), 1, 30);
+const told = () => { find("rate-number").textContent = `${find("rate").value} a second`; };
+find("rate").oninput = () => { told(); if (state.running) run(true); };
+told();
 find("reset").onclick = reset;
 find("compare").onclick = () => compare(!state.compare);
 find("swipe").onclick = () => swipe(!state.swipe);
@@ -75,7 +97,7 @@ find("overlay").oninput = (e) => overlay(Number(e.target.value));
 compared.forEach((i) => find("other").add(new Option(data.volumes[i].name, i)));
 find("other").onchange = (e) => { state.other = Number(e.target.value); e.target.blur(); draw(); };
 document.querySelectorAll("[data-needs]").forEach((element) => {
-  element.hidden = !{comparison: compared.length, samples: film.length > 1, spread}[element.dataset.needs];
+  element.hidden = !{comparison: compared.length, samples: film.length > 1, spread, frames: frames > 1}[element.dataset.needs];
 });
 // The keys of the window act on the panel in focus, else on the image.
 const focused = () => panels.find((p) => p.canvas === document.activeElement) || panels[0];
@@ -83,7 +105,9 @@ const windowed = (wider, level) => () => adjust(focused().volume.kind, wider, le
 const keys = {
   ArrowUp: () => move(-1), ArrowDown: () => move(1), PageUp: () => move(-5), PageDown: () => move(5),
   Home: () => move(-slices), End: () => move(slices),
-  ArrowLeft: windowed(-0.1, 0), ArrowRight: windowed(0.1, 0),
+  // Of a movie the arrows turn the frames; Q and W always change the width.
+  ArrowLeft: frames > 1 ? () => step(-1) : windowed(-0.1, 0), ArrowRight: frames > 1 ? () => step(1) : windowed(0.1, 0),
+  q: windowed(-0.1, 0), w: windowed(0.1, 0), m: () => run(!state.running),
   "+": windowed(0, -0.04), "=": windowed(0, -0.04), "-": windowed(0, 0.04),
   r: reset, c: () => compare(!state.compare), s: () => swipe(!state.swipe), f: () => show(state.film < 0),
   p: () => play(!state.playing), ",": () => leaf(-1), ".": () => leaf(1),

@@ -10,14 +10,16 @@ async function decode(volume) {
   const stream = new Blob([bytesOf(volume.nifti)]).stream().pipeThrough(new DecompressionStream("gzip"));
   const view = new DataView(await new Response(stream).arrayBuffer());
   const slope = view.getFloat32(112, true), intercept = view.getFloat32(116, true);
-  const raw = new Int16Array(view.buffer, view.getFloat32(108, true), slices * rows * columns);
+  const raw = new Int16Array(view.buffer, view.getFloat32(108, true), volume.frames * slices * rows * columns);
   volume.values = Float32Array.from(raw, (v) => v * slope + intercept);
 }
 try {
   await Promise.all(data.volumes.filter((v) => v.nifti).map(decode));
   for (const v of data.volumes.filter((v) => v.subtracted !== null)) {
-    const other = data.volumes[v.subtracted].values;
-    v.values = data.volumes[0].values.map((value, i) => value - other[i]);
+    const other = data.volumes[v.subtracted];
+    v.frames = data.volumes[0].frames;
+    // What does not move is taken from every frame.
+    v.values = data.volumes[0].values.map((value, i) => value - other.values[i % other.values.length]);
   }
 } catch (error) {
   find("controls").textContent = "This browser is too old to open the volumes in this page (" + error + ").";
@@ -25,7 +27,7 @@ try {
 }
 
 const state = {
-  slice: slices >> 1, windows: structuredClone(data.windows), compare: false, swipe: false, divider: 0.5,
+  slice: slices >> 1, frame: 0, running: false, windows: structuredClone(data.windows), compare: false, swipe: false, divider: 0.5,
   other: data.volumes.findIndex((v, i) => i > 0 && v.kind === "image" && v.sample === null),
   film: -1, playing: false, overlay: 0, zoom: 1, centre: [0.5, 0.5],
 };
@@ -47,3 +49,6 @@ const tables = Object.fromEntries(Object.entries(kinds).map(([kind, colour]) => 
 }));
 const number = (v) => Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-2) ? v.toExponential(2) : v.toPrecision(3);
 const white = data.windows.image[1];
+const frames = data.frames.length;
+// Where the slice and the frame seen begin in the values of a volume.
+const offset = (volume) => ((volume.frames > 1 ? state.frame : 0) * slices + state.slice) * rows * columns;

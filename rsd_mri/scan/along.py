@@ -1,6 +1,6 @@
 """K-space along a trajectory to a checked `Scan`: from arrays, and from records of ISMRMRD."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import MOST_COILS, check_values, usual_findings
 from rsd_mri.scan.findings import Finding, merged
+from rsd_mri.scan.frames import Frame
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.moments import with_moments
 from rsd_mri.scan.noise_records import noise_of
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import COUNTERS, Records
@@ -155,14 +157,17 @@ def scans_along(
     found = []
     for number, stack in enumerate(stacks):
         mine = image[np.isin(head["idx"]["slice"], stack.slices)]
-        for label, chosen in _frames(records, mine):
+        frames = _frames(records, mine)
+        headers = with_moments(records, header, frames)
+        for frame, of_frame in zip(frames, headers, strict=True):
+            label, chosen = frame.label, frame.chosen
             kspace, points = _shots(records, chosen, stack, budget)
             points = _of_the_image(points, header, matrix)
             found.append(
                 scan_along(
                     records.source, records.format, kspace, points, matrix,
                     voxel=_voxel(header, matrix), geometry=stack.geometry, notes=notes, findings=findings,
-                    noise=noise, header=records.text, facts=header.facts.of_contrast(label.get("contrast", 0)),
+                    noise=noise, header=records.text, facts=of_frame.facts.of_contrast(label.get("contrast", 0)),
                     attributes={**records.attributes, **({"patient_id": header.patient} if header.patient else {})},
                     frame=label, stack=number,
                 )
@@ -170,14 +175,16 @@ def scans_along(
     return tuple(found)
 
 
-def _frames(records: Records, image: NDArray[np.intp]) -> Iterator[tuple[dict[str, int], NDArray[np.intp]]]:
+def _frames(records: Records, image: NDArray[np.intp]) -> list[Frame]:
     """Records of each frame, by the counters that vary."""
     idx = records.head["idx"][image]
     names = [name for name in COUNTERS if len(np.unique(idx[name])) > 1]
     table = np.stack([idx[name].astype(int) for name in names], axis=1) if names else np.zeros((len(image), 0), int)
     labels, which = np.unique(table, axis=0, return_inverse=True)
-    for number, label in enumerate(labels):
-        yield {name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number]
+    return [
+        Frame({name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number])
+        for number, label in enumerate(labels)
+    ]
 
 
 def _shots(

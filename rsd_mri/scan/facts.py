@@ -23,6 +23,11 @@ class Facts:
     model: str | None = None
     patient_position: str | None = None
     """`HFS`, `FFS`, ...: how the patient lay."""
+    moment: float | None = None
+    """When this frame of several was measured, the middle of its lines [ms]: after the first frame, or after the
+    trigger where the frames are phases of a cycle."""
+    triggered: bool = False
+    """Whether `moment` counts from the trigger."""
     # What follows may tell who was measured, where and when: written into images only where that is asked for.
     sequence: str | None = None
     protocol: str | None = None

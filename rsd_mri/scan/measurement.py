@@ -14,6 +14,7 @@ from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.moments import with_moments
 from rsd_mri.scan.noise_records import averaged, noise_of
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.placement import Filled, Grid, fillable, settle_centre, settle_grid, turn_filled
@@ -131,9 +132,11 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
         labels = [f.label for f in frames]
         findings.append(Finding("frames", f"{len(frames)}: {names}", "counters of the records", labels))
     found = []
-    for index, frame in enumerate(frames):
+    headers = with_moments(records, header, frames)
+    for index, (frame, of_frame) in enumerate(zip(frames, headers, strict=True)):
         filled = filled if index == 0 else fill(records, frame.chosen, grid, settled.roles)
-        found.append(_scan(settled, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
+        at = replace(settled, header=of_frame)
+        found.append(_scan(at, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
     return found
 
 

@@ -11,11 +11,14 @@ from torch import Tensor
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry, Scan
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 
 FIELD = 260.0
 """Field of view [mm]."""
+CYCLE = 800.0
+"""From one beat to the next [ms]."""
 FINE = 3
 """Points a pixel and axis over which edges are averaged."""
 # Centre (readout, phase encode), half axes, signal, and by how much of itself it shrinks at the height of the beat.
@@ -110,6 +113,7 @@ def simulate_beating(
                 image_size=size,
                 acquired_at=(0, size[1]),
                 geometry=Geometry(voxel_size=(FIELD / size[0], FIELD / size[1], 8.0)),
+                facts=Facts(moment=CYCLE * frame / frames, triggered=True),
                 frame={"phase": frame},
             )
         )

@@ -1,5 +1,7 @@
 """Several frames and stacks of one scan in every form of file, and what the header says of times and names."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,3 +129,72 @@ def test_names_and_times_are_written_only_where_asked_for(tmp_path, frames):
     assert (one.ProtocolName, one.SequenceName) == ("Knee of J. Doe", "gre_secret")
     assert (one.AcquisitionDate, one.AcquisitionTime) == ("20200304", "121314")
     assert read_reconstruction(next(path for path in kept if path.suffix == ".h5")).facts == FACTS.of_contrast(0)
+
+
+def movie(frames, moments, triggered=False):
+    counter = "phase" if triggered else "repetition"
+    return [
+        replace(
+            frames[0],
+            frame={counter: n},
+            facts=replace(FACTS, moment=moment, triggered=triggered),
+            magnitude=frames[0].magnitude * (1 + n),
+        )  # fmt: skip
+        for n, moment in enumerate(moments)
+    ]
+
+
+def header_of_nifti(folder, frames):
+    (path,) = [f for f in deliver_all(frames, [], Delivery(folder, ("nifti",))) if "magnitude" in f.name]
+    return nibabel.load(path).header
+
+
+def test_nifti_says_the_step_of_time_where_it_is_even(tmp_path, frames):
+    even = header_of_nifti(tmp_path / "a", movie(frames, [40.0, 100.0, 157.5, 220.0], triggered=True))
+    assert even.get_zooms()[3] == pytest.approx(0.06) and even.get_xyzt_units() == ("mm", "sec")
+    assert float(even["toffset"]) == pytest.approx(0.04)
+    for name, moments in {"uneven": [0, 60, 150, 180], "unknown": [0, None, 120, 180], "still": [0, 0, 0, 0]}.items():
+        other = header_of_nifti(tmp_path / name, movie(frames, moments))
+        assert other.get_xyzt_units() == ("mm", "unknown") and other.get_zooms()[3] == 1, name
+
+
+@pytest.mark.parametrize("triggered", [False, True])
+def test_dicom_says_when_a_frame_was(tmp_path, frames, triggered):
+    sets = [pydicom.dcmread(f) for f in delivered(tmp_path, movie(frames, [0.0, 60.0, 120.0], triggered))
+            if f.suffix == ".dcm" and f.parent.name == "magnitude"]  # fmt: skip
+    sets.sort(key=lambda d: (d.TemporalPositionIdentifier, d.InstanceNumber))
+    assert [d.InstanceNumber for d in sets] == list(range(1, 10))
+    assert {float(d.TemporalResolution) for d in sets} == {60.0}
+    assert {int(d.NumberOfTemporalPositions) for d in sets} == {3}
+    said = [None if "TriggerTime" not in d else float(d.TriggerTime) for d in sets]
+    assert said == ([0.0] * 3 + [60.0] * 3 + [120.0] * 3 if triggered else [None] * 9)
+    assert "120 ms after the " + ("trigger" if triggered else "first frame") in sets[-1].ImageComments
+
+
+@pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="no dcm2niix")
+def test_another_program_gathers_the_frames_of_a_series(tmp_path, frames):
+    some = movie(frames, [0.0, 60.0, 120.0], triggered=True)
+    delivered(tmp_path, some)
+    (tmp_path / "nii").mkdir()
+    series = next(tmp_path.glob("*_dicom")) / "magnitude"
+    subprocess.run(["dcm2niix", "-o", tmp_path / "nii", "-f", "x", series], check=True, capture_output=True)
+    theirs = nibabel.load(next((tmp_path / "nii").glob("*.nii*")))
+    ours = nibabel.load(next(tmp_path.glob("*_magnitude.nii.gz")))
+    assert theirs.shape == ours.shape == (32, 40, 3, 3)
+    one, other = (nibabel.as_closest_canonical(image).get_fdata() for image in (theirs, ours))
+    np.testing.assert_allclose(one / one.max(), other / other.max(), atol=1 / 4000)
+
+
+def test_hdf5_keeps_the_facts_of_each_frame(tmp_path, frames):
+    path = write_reconstruction(tmp_path / "a.h5", movie(frames, [0.0, 60.0]))
+    assert [read_reconstruction(path, n).facts.moment for n in range(2)] == [0.0, 60.0]
+    echoes = write_reconstruction(tmp_path / "b.h5", frames[:2])
+    assert [read_reconstruction(echoes, n).facts.echo_times for n in range(2)] == [(4.5,), (9.5,)]
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="no dciodvfy of dicom3tools")
+def test_a_checker_of_dicom_finds_no_error(tmp_path, frames):
+    files = delivered(tmp_path, movie(frames, [0.0, 60.0, 120.0], triggered=True))
+    for path in [f for f in files if f.name.endswith("_0005.dcm")]:
+        said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
+        assert "MRImage" in said.stderr and "Error" not in said.stderr, said.stderr

@@ -17,6 +17,7 @@ import pytest
 from rsd_mri.results import facts
 from rsd_mri.results.page import write_page
 from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
 AXIAL = Geometry(
@@ -157,11 +158,57 @@ def test_the_viewer_shows_slices_where_they_are_and_answers_keys(tmp_path, recs)
 
 
 def test_the_film_keeps_the_page_small(recs, monkeypatch):
-    from rsd_mri.results import page
+    from rsd_mri.results import page_volumes
+    from rsd_mri.results.page_volumes import volumes
 
     def count():
-        return sum(v.sample is not None for v in page.volumes(recs, None))
+        return sum(v.sample is not None for v in volumes([[one] for one in recs]))
 
     assert count() == len(recs[0].samples)
-    monkeypatch.setattr(page, "FILM_PIXELS", 3 * recs[0].magnitude.size)
+    monkeypatch.setattr(page_volumes, "FILM_PIXELS", 3 * recs[0].magnitude.size)
     assert count() == 3
+
+
+@pytest.fixture
+def movies(recs):
+    """Eight frames, each an eighth brighter, by two methods; the second slice of the third explains its data badly."""
+
+    def frame(rec, n):
+        residual = rec.residual.copy()
+        residual[1] = 3.0 if n == 2 else 1.0
+        return dataclasses.replace(
+            rec, magnitude=rec.magnitude * (1 + n) / 8, frame={"repetition": n}, residual=residual,
+            mask=np.arange(32) % 2 == n % 2, facts=Facts(moment=50.0 * n), checks={"peak_mib": 100.0 + n},
+        )  # fmt: skip
+
+    return [[frame(rec, n) for n in range(8)] for rec in recs]
+
+
+def test_a_page_holds_all_frames(tmp_path, movies):
+    text = write_page(tmp_path / "page.html", movies).read_text()
+    data = embedded(text)
+    assert data["frames"][2] == "repetition 3, 100 ms after the first frame" and data["rate"] == 20
+    assert len(data["residual"]) == 8 and data["volumes"][0]["frames"] == 8
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(data["volumes"][0]["nifti"])))
+    expected = np.stack([frame.magnitude for frame in movies[0]])
+    np.testing.assert_allclose(image.get_fdata().T, expected, atol=np.ptp(expected) / 60000)
+    assert "Slice 2 in 1 of 8 frames: the image explains the measured data worse" in text
+    assert "8, 50 ms apart: repetition 1, 0 ms after the first frame to repetition 8" in text
+    assert "107 MiB" in text, "of all frames the most memory"
+
+
+def test_a_movie_too_long_for_a_page_is_thinned_and_it_says_so(tmp_path, movies, monkeypatch):
+    from rsd_mri.results import page_volumes
+
+    size = movies[0][0].magnitude.size
+    monkeypatch.setattr(page_volumes, "PAGE_PIXELS", 8 * size)
+    text = write_page(tmp_path / "page.html", movies).read_text()
+    data = embedded(text)
+    assert len(data["frames"]) == 4 == len(data["residual"])
+    assert "one in 2 is on this page" in text
+    assert sum(v["frames"] * size for v in data["volumes"] if v["nifti"]) <= 8 * size
+
+
+def test_movies_of_different_lengths_are_refused(tmp_path, movies):
+    with pytest.raises(ValueError, match="as many frames"):
+        write_page(tmp_path / "page.html", [movies[0], movies[1][:3]])

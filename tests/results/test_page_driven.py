@@ -14,6 +14,7 @@ from PIL import Image
 
 from rsd_mri.results.page import write_page
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
+from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.scan import Geometry
 
 selenium = pytest.importorskip("selenium")
@@ -315,3 +316,50 @@ def test_three_planes_draw_the_image_with_its_uncertainty(reader):
     reader.wait(lambda: coloured() > 3e-3)
     reader.press("u", "c")
     reader.wait(lambda: name.text == "CG-SENSE")
+
+
+@pytest.fixture
+def movie(tmp_path, a_reconstruction) -> Path:
+    """Four frames, each brighter than the one before it; CG-SENSE does not move."""
+    one = a_reconstruction()
+    frames = [
+        dataclasses.replace(
+            one, magnitude=(0.25 * (n + 1)) * one.magnitude, frame={"phase": n}, posterior=None, prior=None,
+            facts=Facts(moment=50.0 * n, triggered=True), residual=one.residual + n,
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    still = [dataclasses.replace(one, method="cg-sense", title="CG-SENSE", frame=f.frame) for f in frames]
+    return write_page(tmp_path / "movie.html", [frames, still])
+
+
+def test_arrows_and_play_turn_the_frames_of_a_movie(browser, movie):
+    reader = Reader(browser, movie)
+    number = browser.find_element("id", "frame-number")
+    seen = []
+    for n in range(4):
+        assert number.text == f"{n + 1} of 4" and f"frame {n + 1} of 4" in reader.label()
+        assert f"{1.02 + n:.2f}" in browser.find_element("id", "state").text
+        seen.append(reader.look(BRIGHT)[0])
+        still = reader.look(BRIGHT, panel=1)[0]
+        reader.press(Keys.ARROW_RIGHT)
+    assert number.text == "1 of 4", "round and round"
+    assert (np.diff(seen) > 30).all() and still == pytest.approx(seen[-1], abs=3)
+    reader.press(Keys.ARROW_LEFT)
+    assert number.text == "4 of 4"
+    assert browser.find_element("id", "rate-number").text == "20 a second", "as fast as it was"
+    reader.press("m")
+    passed = set()
+    reader.wait(lambda: passed.add(number.text) or len(passed) == 4)
+    reader.press("m")
+    stopped = number.text
+    time.sleep(0.3)
+    assert number.text == stopped
+    before = reader.look(BRIGHT)[0] - reader.look(STEM)[0]
+    reader.press("w", "w", "w")
+    contrast = reader.look(BRIGHT)[0] - reader.look(STEM)[0]
+    assert contrast < 0.9 * before and number.text == stopped, "the width of the window has keys of its own"
+
+
+def test_a_page_without_frames_has_no_slider_of_time(reader):
+    assert not reader.browser.find_element("id", "frame").is_displayed()

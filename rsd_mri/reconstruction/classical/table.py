@@ -69,7 +69,7 @@ class Movie(Classical):
         if len(kspace) < 2:
             raise InputError(
                 f"method {self.name}: sees several frames at once, and there is one; take tv, or give a scan of frames "
-                "to 'rsd-mri recon'"
+                "to 'rsd-mri recon' or rsd.reconstruct(rsd.read_frames(...))"
             )
         return super().run(operator, kspace, sigma, keys, progress, first)
 

@@ -78,7 +78,7 @@ def temporal_variation(
     iterations: int = 100,
     tolerance: float = 1e-3,
 ) -> Tensor:
-    """Minimise 1/2 ||A x - y||^2 + regularisation sum |x_(t+1) - x_t| by FISTA.
+    """Minimise 1/2 ||A x - y||^2 + regularisation sum |x_(t+1) - x_t| by FISTA; after the last frame comes the first.
 
     Parameters
     ----------
@@ -132,9 +132,10 @@ class Together(LinearOperator):
 
 
 class TimeShrinkage:
-    """The proximal map of the sum of |x_(t+1) - x_t|, by projections on the dual, which is kept for the next call.
+    """The proximal map of the sum of |x_(t+1) - x_t| around the cycle, by projections on the dual.
 
-    Beck and Teboulle 2009, doi:10.1109/TIP.2009.2028250, with differences in time alone.
+    Beck and Teboulle 2009, doi:10.1109/TIP.2009.2028250, with differences in time alone. The dual is kept for the next
+    call.
     """
 
     def __init__(self, steps: int = DUAL_STEPS) -> None:
@@ -143,7 +144,7 @@ class TimeShrinkage:
 
     def __call__(self, movie: Tensor, amount: Tensor) -> Tensor:
         """Shrink the changes of [1, frame, ...] by `amount`, [1, ...] of sizes one."""
-        dual = torch.zeros_like(movie[:, 1:]) if self.dual is None else self.dual
+        dual = torch.zeros_like(movie) if self.dual is None else self.dual
         ahead, t = dual, 1.0
         for _ in range(self.steps):
             # 4 bounds the norm of the differences and their adjoint.
@@ -165,12 +166,11 @@ def _average(operator: Sense, kspace: Tensor) -> Tensor:
 
 
 def _differences(movie: Tensor) -> Tensor:
-    return movie[:, 1:] - movie[:, :-1]
+    return movie.roll(-1, 1) - movie
 
 
 def _differences_adjoint(field: Tensor) -> Tensor:
-    edge = torch.zeros_like(field[:, :1])
-    return torch.cat([edge, field], 1) - torch.cat([field, edge], 1)
+    return field.roll(1, 1) - field
 
 
 def _largest(movie: Tensor) -> float:
