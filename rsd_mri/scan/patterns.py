@@ -54,8 +54,8 @@ def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings
     """Fill in what a mask law leaves open, for a number of phase-encode lines.
 
     `acs_lines` becomes the published 20 lines of 320 in proportion, at least 8 and at most half the lines
-    kept (of laws of points the side of a square, at least 16); `extra_lines` becomes what takes the acceleration from R to R + 1, which gives the published 54,
-    16, 8 and 5 lines at R = 2, 4, 6 and 8.
+    kept (of laws of points the side of a square, at least 16); `extra_lines` becomes what takes the acceleration
+    from R to R + 1, which gives the published 54, 16, 8 and 5 lines at R = 2, 4, 6 and 8.
 
     Raises
     ------
