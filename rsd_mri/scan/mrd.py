@@ -23,8 +23,10 @@ BLOCK = 512
 """Records read at a time."""
 
 
-def read_ismrmrd(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
-    """Read Cartesian raw data, every stack and every frame, as `scans_of` does.
+def read_ismrmrd(
+    path: Path, budget: int | None = None, noise: Records | None = None, streamed: bool = False
+) -> tuple[Scan, ...]:
+    """Read Cartesian raw data, every stack and every frame, as `scans_of` does; a large volume may be `streamed`.
 
     Noise may lie in another measurement of the file, or be given.
 
@@ -35,7 +37,7 @@ def read_ismrmrd(path: Path, budget: int | None = None, noise: Records | None = 
     """
     with opened(path) as file:
         found = measurements(file, path, budget)
-        return scans_of(found[0], budget, found[1:], noise)
+        return scans_of(found[0], budget, found[1:], noise, streamed)
 
 
 def mrd_noise(path: Path, budget: int | None = None) -> Records:
