@@ -115,7 +115,7 @@ def test_every_level_sees_another_plane_and_puts_it_back():
 
 @pytest.fixture(scope="module")
 def slab():
-    return simulate(5, slab=True, slices=24, matrix=48, acs_lines=16, coils=6, plane="axial", seed=1)
+    return simulate(5, slab=True, slices=18, matrix=40, acs_lines=12, coils=6, plane="axial", seed=1)
 
 
 def test_slices_of_a_volume_agree_and_are_better(slab):
@@ -123,12 +123,12 @@ def test_slices_of_a_volume_agree_and_are_better(slab):
     truth = np.abs(image)
     found = {}
     for volume in (False, True):
-        method = method_of("posterior", sampler=replace(SAMPLERS["diffpir"], levels=12), samples=1, volume=volume)
+        method = method_of("posterior", sampler=replace(SAMPLERS["diffpir"], levels=6), samples=1, volume=volume)
         rec = reconstruct_scan(scan, method, held_out=False)
         error = rec.magnitude - truth
         found[volume] = (np.square(error).mean(), np.square(np.diff(error, axis=0)).mean())
         assert rec.parameters.get("volume", False) is volume and rec.magnitude.shape == truth.shape
-        assert 0.7 < rec.residual[8:-8].mean() < 1.6
+        assert 0.5 < rec.residual.mean() < 1.6
     assert found[True][0] < found[False][0] and found[True][1] < found[False][1]
 
 
@@ -142,7 +142,7 @@ def test_what_is_no_volume_is_refused(slab):
     with pytest.raises(InputError, match="method tv"):
         method_of("tv", volume=True)
     with pytest.raises(InputError, match="guided"):
-        method_of("posterior", sampler=SAMPLERS["guided"], volume=True)
+        method_of("posterior", sampler=SAMPLERS["a-dps"], volume=True)
 
 
 def write_cfl(path, array):
@@ -164,7 +164,7 @@ def test_slices_across_the_readout_are_the_volume_that_bart_finds(slab, tmp_path
     command = ["bart", "pics", "-l2", "-r", str(weight), "-S", "-w", "1", "-i", "100", "k", "s", "x"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     theirs = np.fromfile(tmp_path / "x.cfl", np.complex64).reshape(kspace.shape[:1] + kspace.shape[2:], order="F")
-    for index in (4, 12, 20):
+    for index in (3, 9, 15):
         operator, one = as_operator([slices[index]], CPU)
         ours = cg_sense(operator, one, regularisation=weight, iterations=200, tolerance=1e-6)[0].numpy()
         assert np.linalg.norm(ours - theirs[index]) < 5e-3 * np.linalg.norm(ours)
