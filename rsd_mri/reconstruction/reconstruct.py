@@ -88,22 +88,22 @@ def reconstruct_scan(
     if held_out and method.candidates() and method.samples > 1:
         checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
     begun = time.perf_counter()
-    before = method
-    method = together(before, prepared, name, seed, device, progress.part(0.0, TOGETHER))
-    own = 0.0 if method is before else TOGETHER
-    before_each = (time.perf_counter() - begun) / max(len(prepared), 1)
+    alone = method
+    method = together(alone, prepared, name, seed, device, progress.part(0.0, TOGETHER))
+    done = 0.0 if method is alone else TOGETHER
+    shared = (time.perf_counter() - begun) / max(len(prepared), 1)
     parts: list[FinishedSlice] = []
     gathered: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
-        low, high = (own + (1 - own) * n / len(prepared) for n in (begin, begin + len(chunk)))
+        low, high = (done + (1 - done) * n / len(prepared) for n in (begin, begin + len(chunk)))
         part = progress.part(low, high)
         part(0.0)
         begun = time.perf_counter()
         made = run_method(method, chunk, name, begin, seed, batches, device, part)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        seconds = before_each + (time.perf_counter() - begun) / len(chunk)
+        seconds = shared + (time.perf_counter() - begun) / len(chunk)
         for one, each in zip(chunk, made, strict=True):
             finished = finish(one, each, seconds)
             gathered = gathered or Images.like(finished, len(prepared))

@@ -113,18 +113,19 @@ class SliceOperators(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Volume [slice, (set,) readout, phase_encode] to k-space [slice, coil, readout, phase_encode]."""
-        return self._each(lambda one, part: one.forward(part), x)
+        return self.each(lambda one, part: one.forward(part), x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """K-space to volume."""
-        return self._each(lambda one, part: one.adjoint(part), y)
+        return self.each(lambda one, part: one.adjoint(part), y)
 
     @property
     def gram(self) -> LinearOperator:
         """A^H A of each slice."""
         return _Grams(self)
 
-    def _each(self, apply: Callable[[Sense, Tensor], Tensor], x: Tensor) -> Tensor:
+    def each(self, apply: Callable[[Sense, Tensor], Tensor], x: Tensor) -> Tensor:
+        """Apply something of each slice's operator to its part."""
         if len(x) != len(self):
             raise ValueError(f"expected {len(self)} slices, got shape {list(x.shape)}")
         return torch.cat([apply(self[index], x[index : index + 1]) for index in range(len(self))])
@@ -136,7 +137,7 @@ class _Grams(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A."""
-        return self.operators._each(lambda one, part: one.gram.forward(part), x)
+        return self.operators.each(lambda one, part: one.gram.forward(part), x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply A^H A, which is its own adjoint."""
