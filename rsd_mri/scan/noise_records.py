@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.findings import Finding
-from rsd_mri.scan.records import NOISE, Records
+from rsd_mri.scan.records import COUNTERS, NOISE, Records
 from rsd_mri.scan.roles import Roles
 
 
@@ -38,7 +38,11 @@ def noise_of(
     """
     notes: list[str] = []
     labels = records.header.coil_labels
-    sources = [(records, roles.of("noise")), *((one, noise_indices(one)) for one in others)]
+    own = roles.of("noise")
+    copied = _copied(records, roles.of("image"), own)
+    if copied.any():
+        notes.append(f"{int(copied.sum())} noise records are copies of lines of the image and were left out")
+    sources = [(records, own[~copied]), *((one, noise_indices(one)) for one in others)]
     if asked is not None:
         flagged = noise_indices(asked)
         sources = [(asked, flagged if len(flagged) else np.arange(len(asked)))]
@@ -57,6 +61,30 @@ def noise_of(
             )  # fmt: skip
             return noise, finding, tuple(notes)
     return None, None, tuple(notes)
+
+
+def _copied(records: Records, image: NDArray[np.intp], noise: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which noise records hold the samples of a line of the image with the same counters.
+
+    Converters that have no noise scan put a line from the edge of k-space there (fastmri_to_mrd of mrd-python 2.2.1),
+    where the object has its signal too.
+    """
+    head = records.head
+    image = image[np.isin(head["number_of_samples"][image], head["number_of_samples"][noise])]
+    names = ("kspace_encode_step_1", "kspace_encode_step_2", "slice", *COUNTERS)
+
+    def places(chosen: NDArray[np.intp]) -> list[tuple[int, ...]]:
+        columns = [head["idx"][name][chosen].tolist() for name in names]
+        return list(zip(*columns, head["active_channels"][chosen].tolist(), strict=True))
+
+    wanted = dict(zip(noise.tolist(), places(noise), strict=True))
+    lines = dict(zip(places(image), image.tolist(), strict=True))
+    values = dict(records.samples(np.array(sorted({lines[one] for one in wanted.values() if one in lines}), np.intp)))
+    copied = np.zeros(len(noise), bool)
+    for number, (index, found) in enumerate(records.samples(noise)):
+        line = lines.get(wanted[index])
+        copied[number] = line is not None and found.any() and np.array_equal(found, values[line])
+    return copied
 
 
 def noise_indices(records: Records) -> NDArray[np.intp]:

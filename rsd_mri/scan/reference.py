@@ -58,9 +58,7 @@ def calibration_of(
     space = int(head["encoding_space_ref"][chosen[0]])
     own = records.header.encoding(space)
     if space == roles.space:
-        # What is calibration and image at once lies between the lines for calibration only.
-        both = image[records.flagged(CALIBRATION_AND_IMAGING)[image]]
-        chosen = np.sort(np.concatenate([chosen, both]))
+        chosen = np.sort(np.concatenate([chosen, _both(records, roles, grid, image, chosen)]))
     filled, volume = _filled(records, roles, grid, chosen, own, space, notes)
     if filled is None:
         return None, None, tuple(notes)
@@ -83,6 +81,23 @@ def _first_of_counters(records: Records, chosen: NDArray[np.intp], notes: list[s
             chosen = chosen[values == several[0]]
             notes.append(f"the first of {len(several)} of the counter {name} of the calibration lines was kept")
     return chosen
+
+
+def _both(
+    records: Records, roles: Roles, grid: Grid, image: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Lines that are calibration and image at once: they lie between those for calibration only, `chosen`.
+
+    Those with the counters of `chosen`, for another repetition may have the lines in between elsewhere; where there are
+    none, those of the frame.
+    """
+    counters, flagged = records.head["idx"], records.flagged(CALIBRATION_AND_IMAGING)
+    fits = flagged & (records.head["active_channels"] == grid.n_coils) & np.isin(counters["slice"], grid.slices)
+    for name in COUNTERS:
+        fits &= counters[name] == counters[name][chosen[0]]
+    beside = roles.of("image")
+    beside = beside[fits[beside]]
+    return beside if len(beside) else image[flagged[image]]
 
 
 def _filled(

@@ -137,6 +137,22 @@ def test_mrd_noise_is_scaled_by_bandwidth_and_averages(tmp_path, scan):
     assert any("averaged" in note for note in back.notes)
 
 
+def test_lines_of_the_image_are_no_noise_scan(tmp_path, scan):
+    """fastmri_to_mrd of mrd-python 2.2.1 writes a line from the edge of k-space before each slice, flagged as noise."""
+    edge = int(np.flatnonzero(scan.mask)[-1])
+
+    def flagged(slice_, counted):
+        return acquisition(edge, scan.kspace[slice_, :, :, edge], slice_=counted, flags=(records.NOISE,))
+
+    edges = [flagged(s, s) for s in range(scan.n_slices)]
+    back = read_scan(write_mrd(tmp_path / "a.h5", [*edges, *lines_of(scan)], header_for(scan)))
+    assert back.noise is None
+    assert any("2 noise records are copies of lines of the image" in note for note in back.notes)
+    np.testing.assert_array_equal(back.kspace, scan.kspace)
+    back = read_scan(write_mrd(tmp_path / "b.h5", [*edges, flagged(1, 0), *lines_of(scan)], header_for(scan)))
+    np.testing.assert_array_equal(back.noise, scan.kspace[1, :, :, edge])
+
+
 def test_mrd_averages_and_repetitions(tmp_path, scan):
     def times(factor, **idx):
         return [acquisition(a.idx.kspace_encode_step_1, factor * a.data, slice_=a.idx.slice, **idx) for a in ones]

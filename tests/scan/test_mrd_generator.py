@@ -14,6 +14,7 @@ from rsd_mri.preparation import prepare_slice
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.scan import read_scan
+from rsd_mri.scan.reading import read_scans
 
 TOOL = "ismrmrd_generate_cartesian_shepp_logan"
 pytestmark = pytest.mark.skipif(shutil.which(TOOL) is None, reason="the ISMRMRD tools are not installed")
@@ -81,6 +82,19 @@ def test_accelerated_scans_reconstruct_with_their_calibration_lines(tmp_path, ac
     image = cg_sense(operator, torch.from_numpy(one.kspace)[None], one.sigma**2)[0].numpy()
     reached, folded = quality(truth, combined(one, image)), quality(truth, combined(one, one.image))
     assert reached > max(folded + 6, 28)
+
+
+@pytest.mark.parametrize(("acceleration", "width"), [(2, 16), (4, 24)])
+def test_every_interleave_has_the_whole_calibration(tmp_path, acceleration, width):
+    """The generator turns the undersampled lines on by one each repetition, and flags each with its calibration."""
+    scans = read_scans(generated(tmp_path, "-a", str(acceleration), "-w", str(width), "-n", "0"))
+    assert len(scans) == acceleration
+    full = read_scan(generated(tmp_path, "-n", "0")).kspace[..., N // 2 - width // 2 : N // 2 + width // 2]
+    for offset, scan in enumerate(scans):
+        np.testing.assert_array_equal(scan.mask, np.arange(N) % acceleration == offset)
+        assert scan.calibration.shape == (1, 8, 2 * N, width)
+        np.testing.assert_allclose(scan.calibration, full, atol=1e-5 * np.abs(full).max())
+        assert not any("averaged" in note or "left out" in note for note in scan.notes)
 
 
 def combined(one, image):
