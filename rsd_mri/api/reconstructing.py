@@ -67,6 +67,7 @@ def reconstruct(
     sampler: str = "diffpir",
     levels: int | None = None,
     consistency: bool = False,
+    volume: bool = False,
     calibration: Calibration | str | Path | None = None,
     held_out: bool = True,
     adapt: bool = False,
@@ -93,6 +94,9 @@ def reconstruct(
         Noise levels of the sampler; its own where not given.
     consistency
         Replace the measured part of every sample by the data, noise and all.
+    volume
+        The slices lie side by side, as those of a 3-D scan: they are sampled together, each noise level in another of
+        the three planes.
     calibration
         Of `calibrate`, for the half width of the interval; the package's, where not given and it fits.
     held_out
@@ -113,7 +117,7 @@ def reconstruct(
         If an option is none of those there are, or the scan or the prior cannot be used.
     """
     on = resolve_device(device)
-    how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency)
+    how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency, volume)
     if how.prior is not None:
         how.prior.to(on)
     known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))

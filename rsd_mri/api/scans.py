@@ -59,6 +59,7 @@ def simulate(
     plane: Plane | None = None,
     fov: float = 1.0,
     trajectory: str | None = None,
+    slab: bool = False,
     seed: int = 0,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a multi-coil scan of a brain, and the image behind it.
@@ -79,6 +80,9 @@ def simulate(
         Share of the whole field of view along the phase encoding; below about 0.65 an axial head wraps.
     trajectory
         `radial` or `spiral`: spokes at the golden angle or interleaved spirals, as many fewer as `acceleration` says.
+    slab
+        A 3-D acquisition of cubic voxels: slices are positions of its readout, side by side, undersampled by points of
+        an ellipse; `acs_lines` is then the side of their centre.
     seed
         Gives the head, the coils, the sampling and the noise: with another acceleration the head stays the same.
 
@@ -101,10 +105,13 @@ def simulate(
             raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
         points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
     elif acceleration is not None:
-        law = MaskSettings(acceleration=acceleration, acs_lines=acs_lines)
+        law = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
         pattern = draw_mask(law, size, generator(seed, 0, "mask"))
     settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
-    return simulate_scan(settings, seed, 0, contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points)
+    return simulate_scan(
+        settings, seed, 0,
+        contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points, slab=slab,
+    )  # fmt: skip
 
 
 def simulate_beating(

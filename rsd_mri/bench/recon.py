@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.bench.bench import About, write_json
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer, NotNegative, Positive
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 HEADS = {"mini": (1, (160, 168)), "paper": (4, (320, 168))}
 """Simulated heads, and their size by scale: 168 lines hold the centre of 20 and one more at R = 8."""
+
+ALONG = (
+    "zero-filled", "cg-sense", "tv", "l1-wavelet", "one-step", "posterior, few-step", "posterior",
+    "posterior, mean of 4",
+)  # fmt: skip
+"""Rows along a trajectory: the teacher knows lines, and partial Fourier has no side of k-space to leave out."""
 
 
 @checked
@@ -30,6 +37,8 @@ class ReconSettings:
     """Minutes of training for deepinv's unrolled network; 0 leaves it out."""
     accelerations: tuple[Positive, ...] = (2.0, 4.0, 6.0, 8.0)
     """How much the scans are undersampled."""
+    along: Literal["", "radial", "spiral"] = ""
+    """Spokes or spirals in place of lines, of simulated heads that do not wrap; then only our rows."""
     methods: tuple[str, ...] = ()
     """Only these rows of ours, and no other libraries: [posterior, tv]. All where empty."""
 
@@ -53,15 +62,20 @@ class ReconBench:
         from rsd_mri.bench import reconstructions
         from rsd_mri.reconstruction.methods import find_prior
 
+        if settings.along and settings.data:
+            raise InputError("along: spokes and spirals are simulated; leave data out")
         count, size = HEADS[scale]
-        scans = (
-            reconstructions.full_scans(Path(settings.data))
-            if settings.data
-            else reconstructions.simulated_heads(count, size, settings.seed)
-        )
+        shorten = reconstructions.shorten_by_lines(settings.seed)
+        if settings.data:
+            scans = reconstructions.full_scans(Path(settings.data))
+        else:
+            fov = 1.0 if settings.along else 0.6
+            scans = reconstructions.simulated_heads(count, size, settings.seed, fov=fov)
+        if settings.along:
+            shorten = reconstructions.shorten_along(settings.along, size, settings.seed)
         prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
         rivals, said = [], ""
-        if settings.rival_minutes > 0 and not settings.methods:
+        if settings.rival_minutes > 0 and not settings.methods and not settings.along:
             rival, said = reconstructions.rival_for(out, size, settings.rival_minutes, settings.seed, progress)
             rivals = [rival]
         found = reconstructions.run_recon_bench(
@@ -71,7 +85,8 @@ class ReconBench:
             progress=progress,
             accelerations=settings.accelerations,
             rivals=rivals,
-            only=settings.methods,
+            only=settings.methods or (ALONG if settings.along else ()),
+            shorten=shorten,
         )
         card = reconstructions.ReconCard(
             tuple(found),

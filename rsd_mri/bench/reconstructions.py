@@ -4,10 +4,10 @@ Peers get the coil maps, the whitened k-space and the noise level that ours get,
 three for each slice, judged against the truth: an advantage that ours does not have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import run_method
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.trajectory import TRAJECTORIES
+from rsd_mri.simulation.contrast import Contrast
 from rsd_mri.simulation.simulate import simulate_scan
 
 ACCELERATIONS = (2.0, 4.0, 6.0, 8.0)
@@ -66,18 +68,52 @@ class Result:
 
 
 def simulated_heads(
-    count: int, size: tuple[int, int], seed: int, name: str = "recon bench"
+    count: int, size: tuple[int, int], seed: int, name: str = "recon bench", fov: float = 0.6
 ) -> list[tuple[Scan, NDArray[np.float32]]]:
-    """Noisy full scans of heads that wrap, and their noiseless images."""
+    """Noisy full scans of heads, which wrap below a field of view of about 0.65, and their noiseless images."""
     pairs = []
     for case in range(count):
-        settings = replace(DataSettings(), slices=1, coils=8)
-        key, contrast = f"{name} {case}", ("T2", "T1", "FLAIR", "PD")[case % 4]
-        make = {"size": size, "plane": "axial", "fov": 0.6, "contrast": contrast}
-        noisy, _ = simulate_scan(settings, seed, key, **make)  # type: ignore[arg-type]
-        clean, _ = simulate_scan(replace(settings, noise=0.0), seed, key, **make)  # type: ignore[arg-type]
+        noisy = _head(case, size, seed, name, fov=fov)
+        clean = _head(case, size, seed, name, fov=fov, noise=0.0)
         pairs.append((noisy, full_image(clean)))
     return pairs
+
+
+def _head(
+    case: int,
+    size: tuple[int, int],
+    seed: int,
+    name: str = "recon bench",
+    *,
+    fov: float = 1.0,
+    noise: float | None = None,
+    trajectory: NDArray[np.float32] | None = None,
+) -> Scan:
+    settings = replace(DataSettings(), slices=1, coils=8)
+    settings = settings if noise is None else replace(settings, noise=noise)
+    contrasts: tuple[Contrast, ...] = ("T2", "T1", "FLAIR", "PD")
+    return simulate_scan(
+        settings, seed, f"{name} {case}",
+        size=size, plane="axial", fov=fov, contrast=contrasts[case % 4], trajectory=trajectory,
+    )[0]  # fmt: skip
+
+
+Shorten: TypeAlias = Callable[[int, Scan, float], Scan]
+"""(number of the scan, the full scan, acceleration) to what is left of it."""
+
+
+def shorten_by_lines(seed: int) -> Shorten:
+    """Full scans of which lines are left out."""
+    return lambda number, scan, acceleration: undersampled(scan, acceleration, seed)  # noqa: ARG005
+
+
+def shorten_along(kind: str, size: tuple[int, int], seed: int) -> Shorten:
+    """The same heads measured along spokes or spirals, as many fewer as the acceleration says."""
+
+    def measured_again(number: int, scan: Scan, acceleration: float) -> Scan:  # noqa: ARG001
+        return _head(number, size, seed, trajectory=TRAJECTORIES[kind](size, acceleration))
+
+    return measured_again
 
 
 def full_scans(folder: Path) -> list[tuple[Scan, NDArray[np.float32]]]:
@@ -104,6 +140,7 @@ def run_recon_bench(
     accelerations: Sequence[float] = ACCELERATIONS,
     rivals: Sequence[Peer] = (),
     only: Sequence[str] = (),
+    shorten: Shorten | None = None,
 ) -> list[Result]:
     """Reconstruct every scan by every method at every acceleration.
 
@@ -125,6 +162,8 @@ def run_recon_bench(
         Learned methods of other libraries.
     only
         Names of our rows, where not all are wanted; there are then none of other libraries.
+    shorten
+        How scans are undersampled; by lines where not given. Other libraries take Cartesian scans only.
 
     Returns
     -------
@@ -146,16 +185,18 @@ def run_recon_bench(
     if unknown is not None:
         raise InputError(f"methods {unknown}: expected some of {', '.join(ours)}{alike(unknown, list(ours))}")
     ours = {name: method for name, method in ours.items() if not only or name in only}
+    shorten = shorten or shorten_by_lines(seed)
     peers = [] if only else [*all_peers(), *rivals]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
-        for scan, target in scans:
-            short = undersampled(scan, acceleration, seed)
+        for number, (scan, target) in enumerate(scans):
+            short = shorten(number, scan, acceleration)
             slices = PreparedScan.of(short)
             for name, method in ours.items():
                 progress(done / total, f"R={acceleration:g} {name}")
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
-                    row = _ours(name, acceleration, one, i, short.key, method, seed, truth)
+                    how = method if short.trajectory is None else method.along_trajectory()
+                    row = _ours(name, acceleration, one, i, short.key, how, seed, truth)
                     rows.setdefault((acceleration, name), []).append(row)
                 done += 1
             for peer in peers:

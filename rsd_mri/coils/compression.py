@@ -26,16 +26,17 @@ def compression_matrix(
     energy_kept
         Share of the energy of `calibration` in the virtual coils.
     """
-    samples = np.moveaxis(calibration, 1, 0).reshape(calibration.shape[1], -1).astype(np.complex128)
-    values, vectors = np.linalg.eigh(samples @ samples.conj().T)
+    # Slice by slice: copies of all slices of a volume would take more than its coil maps.
+    slices = [one.reshape(len(one), -1) for one in calibration]
+    gram = np.sum([one @ one.conj().T for one in (s.astype(np.complex128) for s in slices)], axis=0)
+    values, vectors = np.linalg.eigh(gram)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     total = float(values.sum())
     shares = np.cumsum(values) / total if total > 0 else np.ones(len(values))
     enough = int(np.searchsorted(shares, coil_energy * (1 - 1e-12))) + 1 if coil_energy < 1 else len(values)
     n_virtual = max(1, min(virtual_coils, len(values), enough))
     matrix = vectors[:, :n_virtual].conj().T
-    seen = matrix @ samples
-    turn = (seen * np.abs(seen)).sum(axis=1)
+    turn = np.sum([(seen * np.abs(seen)).sum(axis=1) for seen in (matrix @ s for s in slices)], axis=0)
     size = np.abs(turn)
     phase = np.where(size > 0, turn.conj() / np.where(size > 0, size, 1), 1)
     return matrix * phase[:, None], float(min(shares[n_virtual - 1], 1.0))

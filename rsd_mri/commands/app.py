@@ -64,6 +64,19 @@ class Trajectory(str, Enum):
     spiral = "spiral"
 
 
+class Pattern(str, Enum):
+    """Laws that simulated scans are undersampled by, as `MaskSettings.kind` has them."""
+
+    uniform = "uniform"
+    random = "random"
+    equispaced = "equispaced"
+    magic = "magic"
+    variable_density = "variable-density"
+    poisson = "poisson"
+    elliptical = "elliptical"
+    caipi = "caipi"
+
+
 class Network(str, Enum):
     """Networks of a run."""
 
@@ -101,6 +114,16 @@ def simulate(
         Optional[Trajectory],
         typer.Option(help="Spokes at the golden angle, or spirals, as many fewer as --accel says; lines without it."),
     ] = None,
+    slab: Annotated[
+        bool, typer.Option("--slab", help="3-D: slices are positions of the readout, side by side, of cubic voxels.")
+    ] = False,
+    pattern: Annotated[
+        Optional[Pattern],
+        typer.Option(
+            help="Law of --accel: lines, or points of two phase encodes (poisson, elliptical, caipi); default uniform, "
+            "of a slab elliptical."
+        ),
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -109,14 +132,20 @@ def simulate(
     Example: rsd-mri simulate scans --volumes 4 --slices 4 --matrix 128 --coils 8 --accel 4
     """
     with refusing():
+        from rsd_mri.protocol import MaskSettings
         from rsd_mri.simulation import simulate_folder
 
         along = None if trajectory is None else trajectory.value
-
+        if pattern is not None and (accel is None or along is not None):
+            raise InputError(f"--pattern {pattern.value}: expected --accel beside it, and no --trajectory")
+        if slab and along is not None:
+            raise InputError("--slab: two phase encodes have no --trajectory; leave one of the two out")
+        law = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
         with Bar("simulating") as bar:
             made = simulate_folder(
-                out, volumes, slices, matrix, coils, noise, accel, seed, trajectory=along, progress=bar.progress
-            )
+                out, volumes, slices, matrix, coils, noise, accel, seed,
+                mask=law, trajectory=along, slab=slab, progress=bar.progress,
+            )  # fmt: skip
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)
 

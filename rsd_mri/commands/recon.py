@@ -42,6 +42,10 @@ def recon(
     method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
     sampling: SamplingOptions,
+    volume: Annotated[
+        bool,
+        typer.Option("--volume", help="Slices side by side, as of a 3-D scan: sample them together, in three planes."),
+    ] = False,
     calibration: Annotated[
         Optional[Path],
         typer.Option(help="From `rsd-mri calibrate`, for the interval's half width; the package's without it."),
@@ -101,7 +105,7 @@ def recon(
         delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
-        how = method_of(method, sampling.prior, sampling.chosen(), samples, sampling.consistency)
+        how = method_of(method, sampling.prior, sampling.chosen(), samples, sampling.consistency, volume)
         if how.prior is not None:
             how.prior.to(on)
         known = None if calibration is None else read_calibration(calibration)

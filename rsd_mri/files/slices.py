@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 
+SPOOLED_BYTES = 1 << 26
+"""Arrays of all slices that take more are put aside on disk, where they are hardly ever looked at [bytes]."""
+
 Change: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 

@@ -170,11 +170,16 @@ def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int,
     """
     # Four points per resolved pixel show the low-resolution image as well as the full grid does.
     grid = [min(n, 4 * c) for n, c in zip(size, calibration.shape[-2:], strict=True)]
-    padded = np.zeros((*calibration.shape[:2], *grid), dtype=np.complex128)
     window = [centre_slice(n, c) for n, c in zip(grid, calibration.shape[-2:], strict=True)]
-    padded[..., window[0], window[1]] = calibration
-    images = ifft2c(torch.from_numpy(padded)).numpy() * np.sqrt(np.prod(grid) / np.prod(size))
-    return float(np.quantile(np.sqrt((np.abs(images) ** 2).sum(axis=1)), 0.99))
+    larger = np.sqrt(np.prod(grid) / np.prod(size))
+    combined = np.empty((len(calibration), *grid))
+    # One by one: the coil images of hundreds of slices would take more than the scan.
+    for one, out in zip(calibration, combined, strict=True):
+        padded = np.zeros((len(one), *grid), dtype=np.complex128)
+        padded[..., window[0], window[1]] = one
+        images = ifft2c(torch.from_numpy(padded)).numpy() * larger
+        out[...] = np.sqrt((np.abs(images) ** 2).sum(axis=0))
+    return float(np.quantile(combined, 0.99))
 
 
 def kernel_width(settings: PrepSettings, calib_width: int) -> int:

@@ -31,13 +31,17 @@ def _as_text(value: Any) -> Any:
 class MaskSettings:
     """How k-space is undersampled."""
 
-    kind: Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson"] = "uniform"
+    kind: Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"] = (
+        "uniform"
+    )
     """`uniform`: a fixed number of outer lines without replacement (the published law); `random`,
-    `equispaced`, `magic`: fastMRI's; `variable-density`: lines denser near the centre; `poisson`: 2-D."""
+    `equispaced`, `magic`: fastMRI's; `variable-density`: lines denser near the centre; points of two phase encodes:
+    `poisson`, the same within an ellipse `elliptical`, a sheared lattice `caipi`."""
     acceleration: Annotated[Number, Field(ge=1)] = 4.0
     """Acceleration asked for: total lines over kept lines."""
     acs_lines: Whole | None = None
-    """Fully sampled centre lines; by default 20 of 320 in proportion, at least 8, at most half of those kept."""
+    """Fully sampled centre lines; by default 20 of 320 in proportion, at least 8, at most half of those kept. Of points
+    the side of a square; by default at least 16, at most half of those kept."""
     extra_lines: Whole | None = None
     """Outer lines that the further-corrupted mask drops; by default what takes R to R + 1."""
     most_extra_lines: Whole | None = None

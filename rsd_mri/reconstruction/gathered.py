@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.files.slices import Slices, SpooledSlices
+from rsd_mri.files.slices import SPOOLED_BYTES, Slices, SpooledSlices
 from rsd_mri.reconstruction.finish import FinishedSlice
 
-SPOOLED_BYTES = 1 << 26
-"""Coil maps of a volume that take more are put aside on disk [bytes]: they are written, and hardly ever looked at."""
 NOTHING: NDArray[Any] = np.zeros(0, np.float32)
 
 

@@ -265,7 +265,10 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
     from rsd_mri.reconstruction.finish import crop
 
     if scan.trajectory is not None:
-        raise InputError(f"{scan.source}: is along a trajectory; calibration needs fully sampled Cartesian scans")
+        raise InputError(
+            f"{scan.source}: is along a trajectory; calibration needs fully sampled Cartesian scans; "
+            "'rsd-mri recon' takes the interval of such a scan from its own shots"
+        )
     if not scan.mask.all():
         raise InputError(
             f"{scan.source}: calibration needs fully sampled scans, this one has R={scan.realised_acceleration:.2f}"

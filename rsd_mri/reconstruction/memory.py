@@ -14,6 +14,8 @@ SHARE = 0.7
 COMPLEX_BYTES = 8
 IMAGES = 16
 """Images an item keeps besides the network's: conjugate gradients, noise, estimate."""
+VOLUMES = 8
+"""Complex volumes that sampling a volume keeps: start, data, noise, noisy, estimate and what is computed from these."""
 COIL_IMAGES = 4
 """Stacks of coil images an item keeps: noise in k-space and what the transforms copy."""
 FEATURE_MAPS = 12
@@ -126,6 +128,33 @@ def require_room_for_images(
         raise InputError(
             f"the images of {n_slices} slices of {size[0]} x {size[1]} pixels need about {needed / 2**30:.1f} GiB and "
             f"{free / 2**30:.1f} GiB of memory are free; close other programs, take fewer samples, or split the scan"
+        )
+
+
+def require_room_for_volume(voxels: int, samples: int, free: int | None = None) -> None:
+    """Refuse a volume whose slices could not be sampled together.
+
+    Parameters
+    ----------
+    voxels
+        Of the volume, over all sets of maps.
+    samples
+        Drawn of it; all are kept.
+    free
+        Free memory of the processor [bytes]; asked for where not given.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    """
+    free = free_bytes(torch.device("cpu")) if free is None else free
+    needed = voxels * COMPLEX_BYTES * (VOLUMES + samples)
+    if needed > SHARE * free:
+        raise InputError(
+            f"a volume of {voxels} voxels needs about {needed / 2**30:.1f} GiB to be sampled together and "
+            f"{free / 2**30:.1f} GiB of memory are free; close other programs, take fewer samples, or leave "
+            "--volume out"
         )
 
 

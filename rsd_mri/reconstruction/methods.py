@@ -137,6 +137,7 @@ def method_of(
     sampler: Sampler | None = None,
     samples: int = 4,
     consistency: bool = False,
+    volume: bool = False,
 ) -> Method:
     """The method of a name.
 
@@ -146,7 +147,7 @@ def method_of(
         One of `METHODS`.
     prior
         For learned methods: a prior, a run folder or a file; the package's where not given.
-    sampler, samples, consistency
+    sampler, samples, consistency, volume
         Of `posterior`; DiffPIR where no sampler is given.
 
     Raises
@@ -158,11 +159,13 @@ def method_of(
         raise InputError(f"method {name}: expected one of {', '.join(METHODS)}")
     if samples < 1:
         raise InputError(f"samples {samples}: expected at least 1")
+    if volume and not (name in LEARNED and LEARNED[name].samples):
+        raise InputError(f"--volume: method {name} makes every slice by itself; take --method posterior")
     if name in CLASSICAL:
         return CLASSICAL[name]
     from rsd_mri.priors.prior import Prior
 
-    how = Sampling(sampler or SAMPLERS["diffpir"], samples, consistency)
+    how = Sampling(sampler or SAMPLERS["diffpir"], samples, consistency, volume)
     if not isinstance(prior, Prior):
         prior = find_prior(None if prior is None else Path(prior), name, how.sampler)
     return LEARNED[name].make(prior, how)

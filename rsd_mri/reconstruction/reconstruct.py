@@ -22,10 +22,13 @@ from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
+from rsd_mri.reconstruction.posterior.together import together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
 CPU = torch.device("cpu")
+TOGETHER = 0.95
+"""Share of the work that is done once the samples of a volume are drawn."""
 
 
 def reconstruct_scan(
@@ -84,17 +87,23 @@ def reconstruct_scan(
         method, checks = adapted.method, checks | adapted.checks()
     if held_out and method.candidates() and method.samples > 1:
         checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
+    begun = time.perf_counter()
+    alone = method
+    method = together(alone, prepared, name, seed, device, progress.part(0.0, TOGETHER))
+    done = 0.0 if method is alone else TOGETHER
+    shared = (time.perf_counter() - begun) / max(len(prepared), 1)
     parts: list[FinishedSlice] = []
     gathered: Images | None = None
     for begin in range(0, len(prepared), batches.slices):
         chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
-        part = progress.part(begin / len(prepared), (begin + len(chunk)) / len(prepared))
+        low, high = (done + (1 - done) * n / len(prepared) for n in (begin, begin + len(chunk)))
+        part = progress.part(low, high)
         part(0.0)
         begun = time.perf_counter()
         made = run_method(method, chunk, name, begin, seed, batches, device, part)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        seconds = (time.perf_counter() - begun) / len(chunk)
+        seconds = shared + (time.perf_counter() - begun) / len(chunk)
         for one, each in zip(chunk, made, strict=True):
             finished = finish(one, each, seconds)
             gathered = gathered or Images.like(finished, len(prepared))

@@ -66,8 +66,10 @@ def on_even_steps(records: Records, header: Header) -> Records:
     return replace(records, head=changed, samples=samples, notes=(*records.notes, note))
 
 
-def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -> Filled:
+def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles, spooled: bool = False) -> Filled:
     """Put records into k-space; where some were read forth and some back, bring them together first.
+
+    Those of a volume may be `spooled`: put aside on disk.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles) -
     """
     backward = records.flagged(REVERSE)[chosen]
     if not backward.any() or backward.all() or grid.n_partitions is not None:
-        return place(records, chosen, grid)
+        return place(records, chosen, grid, spooled and grid.n_partitions is not None)
     parts = [place(records, chosen[~backward], grid), place(records, chosen[backward], grid)]
     phases, by = _navigator_phases(records, chosen, grid, roles)
     twice = (parts[0].count > 0) & (parts[1].count > 0)

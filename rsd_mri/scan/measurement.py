@@ -1,5 +1,7 @@
 """From the records of a measurement to its scans: every stack of slices, every frame."""
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +31,8 @@ from rsd_mri.scan.windows import Window
 
 MOST_EMPTY = 200
 """Largest plausible ratio of the points of k-space to those measured."""
+LARGE = 1 << 28
+"""Size of a volume's k-space from which its lines are put aside on disk, where they may be [bytes]."""
 ENOUGH_CENTRE = 8
 """Lines of a fully sampled centre from which a frame calibrates itself."""
 
@@ -47,10 +51,15 @@ class Settled:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     budget: int | None
+    streamed: bool = False
 
 
 def scans_of(
-    records: Records, budget: int | None = None, others: Sequence[Records] = (), noise_from: Records | None = None
+    records: Records,
+    budget: int | None = None,
+    others: Sequence[Records] = (),
+    noise_from: Records | None = None,
+    streamed: bool = False,
 ) -> tuple[Scan, ...]:
     """Turn records into scans: slices, or 3-D volumes, which become slices across their readout.
 
@@ -70,6 +79,8 @@ def scans_of(
         Other measurements, in which noise is looked for where this one has none.
     noise_from
         The measurement to take noise from, where it was named.
+    streamed
+        A large volume may lie on disk, from which its slices are read whenever they are asked for.
 
     Returns
     -------
@@ -97,7 +108,7 @@ def scans_of(
     findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
     settled = Settled(
         records, roles, header, turned, noise, tuple(findings),
-        (*records.notes, *roles.notes, *said, *warned, *noise_notes), budget,
+        (*records.notes, *roles.notes, *said, *warned, *noise_notes), budget, streamed,
     )  # fmt: skip
     found: list[Scan] = []
     for number, stack in enumerate(stacks):
@@ -112,20 +123,25 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     grid, notes = settle_grid(records, image, header, stack.slices)
     frames, of_frames = settle_frames(records, image)
     notes += of_frames
-    check_size(records.source, "k-space", (len(frames), *grid.shape), 8, settled.budget)
+    bytes_of_frame = int(np.prod(grid.shape, dtype=np.int64)) * 8
+    spooled = settled.streamed and grid.n_partitions is not None and bytes_of_frame >= LARGE
+    if spooled:
+        _require_disk(records, frames)
+    else:
+        check_size(records.source, "k-space", (len(frames), *grid.shape), 8, settled.budget)
     measured = int(records.head["number_of_samples"][image].astype(np.int64).sum()) * grid.n_coils
     if len(frames) * np.prod(grid.shape, dtype=float) > MOST_EMPTY * measured:
         raise InputError(
             f"{records.source}: header and counters ask for k-space of {list(grid.shape)}, but only {measured} points "
             "were measured; the file is damaged: convert the raw data again"
         )
-    filled = fill(records, frames[0].chosen, grid, settled.roles)
+    filled = fill(records, frames[0].chosen, grid, settled.roles, spooled)
     check_values(filled.kspace, records.source)
     moved, centre, said = settle_centre(filled, grid)
     notes += said
     if moved != grid:
         grid = moved
-        filled = fill(records, frames[0].chosen, grid, settled.roles)
+        filled = fill(records, frames[0].chosen, grid, settled.roles, spooled)
     findings = [centre, Finding("slices", str(len(stack.slices)), stack.sorted_by, len(stack.slices))]
     if len(frames) > 1:
         names = ", ".join(f"{len({f.label[n] for f in frames})} of {n}" for n in frames[0].label)
@@ -134,10 +150,23 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     found = []
     headers = with_moments(records, header, frames)
     for index, (frame, of_frame) in enumerate(zip(frames, headers, strict=True)):
-        filled = filled if index == 0 else fill(records, frame.chosen, grid, settled.roles)
+        filled = filled if index == 0 else fill(records, frame.chosen, grid, settled.roles, spooled)
         at = replace(settled, header=of_frame)
         found.append(_scan(at, stack, grid, frame, filled, (*notes, *filled.notes), tuple(findings), number))
     return found
+
+
+def _require_disk(records: Records, frames: Sequence[Frame]) -> None:
+    """Refuse volumes whose lines would not fit into temporary files, which hold them twice."""
+    folder = tempfile.gettempdir()
+    chosen = np.concatenate([frame.chosen for frame in frames])
+    used = records.head["number_of_samples"][chosen].astype(np.int64) * records.head["active_channels"][chosen]
+    needed, free = 2 * 8 * int(used.sum()), shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{records.source}: its lines need {needed / 2**30:.3g} GiB of temporary files and {free / 2**30:.3g} GiB "
+            f"are free in {folder}; make room, or set TMPDIR to a larger disk"
+        )
 
 
 def _scan(

@@ -19,12 +19,14 @@ from rsd_mri.scan.measurement import scans_of
 from rsd_mri.scan.records import Records, check_fields, holds_image, noisiest
 from rsd_mri.scan.scan import Scan
 
-BLOCK = 512
-"""Records read at a time."""
+BLOCK, BLOCK_BYTES = 512, 1 << 24
+"""Records read at a time, and the bytes that so many may have."""
 
 
-def read_ismrmrd(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
-    """Read Cartesian raw data, every stack and every frame, as `scans_of` does.
+def read_ismrmrd(
+    path: Path, budget: int | None = None, noise: Records | None = None, streamed: bool = False
+) -> tuple[Scan, ...]:
+    """Read Cartesian raw data, every stack and every frame, as `scans_of` does; a large volume may be `streamed`.
 
     Noise may lie in another measurement of the file, or be given.
 
@@ -35,7 +37,7 @@ def read_ismrmrd(path: Path, budget: int | None = None, noise: Records | None = 
     """
     with opened(path) as file:
         found = measurements(file, path, budget)
-        return scans_of(found[0], budget, found[1:], noise)
+        return scans_of(found[0], budget, found[1:], noise, streamed)
 
 
 def mrd_noise(path: Path, budget: int | None = None) -> Records:
@@ -104,8 +106,10 @@ def records_of(group: h5py.Group, path: Path, budget: int | None = None, notes: 
     check_fields(head, path)
 
     def samples(chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-        for start in range(0, len(head), BLOCK):
-            inside = chosen[(chosen >= start) & (chosen < start + BLOCK)]
+        largest = 8 * int((head["active_channels"].astype(np.int64) * head["number_of_samples"]).max(initial=1))
+        step = min(max(BLOCK_BYTES // max(largest, 1), 1), BLOCK)
+        for start in range(0, len(head), step):
+            inside = chosen[(chosen >= start) & (chosen < start + step)]
             if len(inside) == 0:
                 continue
             block = records.fields("data")[inside[0] : inside[-1] + 1]

@@ -1,6 +1,7 @@
 """3-D acquisitions as slices: a Fourier transform along the fully sampled readout."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.scan import Geometry
 from rsd_mri.scan.sizes import in_millimetres, settle_sizes
+from rsd_mri.scan.spooled_lines import SpooledLines
 
 Triple = tuple[float, float, float]
 
@@ -22,7 +24,7 @@ def to_slices(
     Parameters
     ----------
     kspace
-        [partition, coil, readout, phase_encode].
+        [partition, coil, readout, phase_encode]; where its lines lie on disk, the slices do too.
     header, geometry
         Of the acquisition.
 
@@ -44,8 +46,12 @@ def to_slices(
     kept = n if sizes.image is None else sizes.image[0]
     step = None if sizes.voxel is None else sizes.voxel[0]
     start = n // 2 - kept // 2
-    hybrid = ifft1c(torch.from_numpy(kspace), dim=2)[:, :, start : start + kept]
-    slices = np.ascontiguousarray(hybrid.permute(2, 1, 3, 0).numpy())
+    slices: Any
+    if isinstance(kspace, SpooledLines):
+        slices = kspace.across(start, kept)
+    else:
+        hybrid = ifft1c(torch.from_numpy(kspace), dim=2)[:, :, start : start + kept]
+        slices = np.ascontiguousarray(hybrid.permute(2, 1, 3, 0).numpy())
     turned = replace(
         header,
         encoded=None if header.encoded is None else (*header.encoded[1:], kept),

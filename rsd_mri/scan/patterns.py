@@ -11,6 +11,11 @@ from torch import Tensor
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import MaskSettings
 
+POINTS = ("poisson", "elliptical", "caipi")
+"""Laws of points in two directions; the others are of lines."""
+LEAST_LINES, LEAST_SIDE = 8, 16
+"""Default of the fully sampled centre, at least: lines, and the side of a square of points, which costs little."""
+
 
 @dataclass(frozen=True)
 class SamplingPattern:
@@ -49,8 +54,8 @@ def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings
     """Fill in what a mask law leaves open, for a number of phase-encode lines.
 
     `acs_lines` becomes the published 20 lines of 320 in proportion, at least 8 and at most half the lines
-    kept; `extra_lines` becomes what takes the acceleration from R to R + 1, which gives the published 54,
-    16, 8 and 5 lines at R = 2, 4, 6 and 8.
+    kept (of laws of points the side of a square, at least 16); `extra_lines` becomes what takes the acceleration
+    from R to R + 1, which gives the published 54, 16, 8 and 5 lines at R = 2, 4, 6 and 8.
 
     Raises
     ------
@@ -66,7 +71,10 @@ def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings
         )
     acs = settings.acs_lines
     if acs is None:
-        acs = max(1, min(max(round(phase_encode * 20 / 320), 8), kept // 2))
+        points = settings.kind in POINTS
+        # A square of half the points kept, of a grid as wide as it is high.
+        most = int(phase_encode / math.sqrt(2 * settings.acceleration)) if points else kept // 2
+        acs = max(1, min(max(round(phase_encode * 20 / 320), LEAST_SIDE if points else LEAST_LINES), most))
     extra = settings.extra_lines
     if extra is None:
         extra = kept - math.floor(phase_encode / (settings.acceleration + 1))
@@ -82,8 +90,10 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
         Law, acceleration and centre lines. `uniform` keeps exactly floor(phase_encode / acceleration)
         lines: the centre, and outer lines drawn without replacement. `variable-density` does the same with
         outer lines likelier near the centre. `random`, `equispaced` and `magic` are fastMRI's laws
-        (Zbontar et al. 2018, arXiv 1811.08839) with the centre count exact. `poisson` is a 2-D
-        variable-density Poisson disc (Bridson 2007, as in `sigpy.mri.poisson`).
+        (Zbontar et al. 2018, arXiv 1811.08839) with the centre count exact. Laws of points, for two phase encodes:
+        `poisson` is a variable-density Poisson disc (Bridson 2007, as in `sigpy.mri.poisson`), `elliptical` the same
+        with nothing outside the ellipse that the axes span, `caipi` a sheared lattice (Breuer et al. 2006,
+        doi:10.1002/mrm.20787), to which the centre comes in addition.
     size
         (readout, phase_encode).
     rng
@@ -99,7 +109,7 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
     acceleration, acs_lines = settings.acceleration, settings.acs_lines or 0
     if acs_lines < 0:
         raise InputError(f"mask.acs_lines: expected 0 or more, got {acs_lines}")
-    two_d = settings.kind == "poisson"
+    two_d = settings.kind in POINTS
     budget = int(readout * n / acceleration) if two_d else int(n / acceleration)
     wanted = acs_lines**2 if two_d else acs_lines
     if wanted > budget or acs_lines > (min(readout, n) if two_d else n):
@@ -228,18 +238,43 @@ def _fastmri(asked: _Asked, rng: torch.Generator) -> Tensor:
 
 
 def _poisson(asked: _Asked, rng: torch.Generator) -> Tensor:
+    return _disc(asked, asked.acceleration, (asked.acs_lines, asked.acs_lines), False, _numpy_seed(rng))
+
+
+def _elliptical(asked: _Asked, rng: torch.Generator) -> Tensor:
+    """Within the ellipse exactly, which sigpy has only where it knows of no centre; so many fewer for the centre."""
+    seed, area = _numpy_seed(rng), asked.size[0] * asked.size[1]
+    points = _disc(asked, asked.acceleration, (0, 0), True, seed)
+    added = asked.acs_lines**2 - int(points[tuple(centre(n, asked.acs_lines) for n in asked.size)].sum())
+    return _disc(asked, area / max(asked.budget - added, 1), (0, 0), True, seed) if added else points
+
+
+def _disc(asked: _Asked, acceleration: float, calib: tuple[int, int], cropped: bool, seed: int) -> Tensor:
     from sigpy.mri import poisson
 
-    calib = (asked.acs_lines, asked.acs_lines)
-    seed = _numpy_seed(rng)
     try:
-        points = poisson(asked.size, asked.acceleration, calib=calib, crop_corner=False, dtype=bool, seed=seed)
+        points = poisson(asked.size, acceleration, calib=calib, crop_corner=cropped, dtype=bool, seed=seed)
     except ValueError as error:
         raise InputError(
             f"mask.acceleration: no Poisson disc of {asked.size[0]}x{asked.size[1]} points has an "
             f"acceleration of {asked.acceleration:g} with a centre of {asked.acs_lines}; change one of them"
         ) from error
     return torch.from_numpy(points.copy())
+
+
+def _caipi(asked: _Asked, rng: torch.Generator) -> Tensor:  # noqa: ARG001 - nothing is drawn
+    """Every point of a lattice with `acceleration` points a cell, as square as it can be, each row shifted by half."""
+    acceleration = round(asked.acceleration)
+    if not math.isclose(asked.acceleration, acceleration):
+        raise InputError(
+            f"mask.acceleration: 'caipi' masks need a whole number, got {asked.acceleration:g}; take another mask.kind "
+            "or a whole number"
+        )
+    rows = max(n for n in range(1, math.isqrt(acceleration) + 1) if acceleration % n == 0)
+    columns = acceleration // rows
+    y, z = (torch.arange(n) - n // 2 for n in asked.size)
+    shift = max(columns // 2, 1) * (y // rows)
+    return (y[:, None] % rows == 0) & ((z[None] - shift[:, None]) % columns == 0)
 
 
 def _numpy_seed(rng: torch.Generator) -> int:
@@ -253,4 +288,6 @@ _KINDS: dict[str, Callable[[_Asked, torch.Generator], Tensor]] = {
     "equispaced": _fastmri,
     "magic": _fastmri,
     "poisson": _poisson,
+    "elliptical": _elliptical,
+    "caipi": _caipi,
 }

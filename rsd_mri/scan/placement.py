@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.records import REVERSE, Records, flagged
 from rsd_mri.scan.sign import turn
+from rsd_mri.scan.spooled_lines import SpooledLines
 from rsd_mri.scan.windows import Window, turned
 
 CENTRE_LINE, CENTRE_PARTITION = 5, 6
@@ -54,7 +56,7 @@ class Filled:
     """K-space of one frame."""
 
     kspace: NDArray[np.complex64]
-    """[slice, coil, readout, phase_encode]."""
+    """[slice, coil, readout, phase_encode]; of a large volume `SpooledLines`."""
     count: NDArray[np.int32]
     """Times measured, [slice, phase_encode]."""
     notes: tuple[str, ...] = ()
@@ -142,7 +144,7 @@ def _room(bounds: tuple[int, int], centre: int, wanted: int) -> int:
     return wanted if wanted and need - 1 <= wanted else need
 
 
-def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
+def place(records: Records, chosen: NDArray[np.intp], grid: Grid, spooled: bool = False) -> Filled:
     """Put records into k-space; what was measured several times is averaged.
 
     Parameters
@@ -153,9 +155,11 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
         Indices of those of one frame of one stack.
     grid
         Where they go.
+    spooled
+        Whether lines are put aside on disk.
     """
     head = records.head
-    kspace: NDArray[np.complex64] = np.zeros(grid.shape, np.complex64)
+    kspace: Any = SpooledLines(grid.shape) if spooled else np.zeros(grid.shape, np.complex64)
     count: NDArray[np.int32] = np.zeros((grid.shape[0], grid.phase), np.int32)
     moved = outside = 0
     for index, kept, centre in lines_of(records, chosen):
@@ -169,7 +173,10 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
             outside += 1
             continue
         with np.errstate(invalid="ignore", over="ignore"):  # found by the checks of values
-            kspace[where, :, start : start + kept.shape[1], line] += kept
+            if spooled:
+                kspace.add(where, line, start, kept)
+            else:
+                kspace[where, :, start : start + kept.shape[1], line] += kept
         count[where, line] += 1
     notes = []
     if moved:
@@ -179,7 +186,8 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid) -> Filled:
     most = int(count.max())
     if most > 1:
         notes.append(f"lines measured up to {most} times were averaged")
-        kspace /= np.maximum(count, 1)[:, None, None, :]
+        if not spooled:
+            kspace /= np.maximum(count, 1)[:, None, None, :]
     return Filled(kspace, count, tuple(notes))
 
 
@@ -266,7 +274,14 @@ def turn_filled(filled: Filled, window: Window | None, volume: bool) -> tuple[Fi
     places = np.flatnonzero(lines)
     gaps = np.diff(places) - 1
     if n % 2 == 0 and lines[0] and n - 1 - places[-1] > 2 * (int(gaps.max()) if len(gaps) else 0) + 2:
-        kspace[..., 0], count[:, 0] = 0, 0
-    turn(kspace, axes)
+        count[:, 0] = 0
+        if isinstance(kspace, SpooledLines):
+            kspace.drop_first_line()
+        else:
+            kspace[..., 0] = 0
+    if isinstance(kspace, SpooledLines):
+        kspace.turn()
+    else:
+        turn(kspace, axes)
     turn(count, (1, 0) if volume else (1,))
     return Filled(kspace, count, filled.notes), turned(window, len(kspace) if volume else n)

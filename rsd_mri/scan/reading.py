@@ -34,7 +34,7 @@ ALONG = ("npy", "cfl")
 STREAMED = {"fastmri": read_fastmri}
 """Of these the ones that can leave k-space in its file."""
 RECORD_READERS = {"ismrmrd": read_ismrmrd, "twix": read_twix}
-"""Of formats of records: path, budget and the measurement to take noise from, where one was named."""
+"""Of formats of records: path, budget, the measurement to take noise from, where one was named, and `streamed`."""
 WITHOUT_KSPACE = (
     "without raw k-space; export the raw data from the scanner and convert it to ISMRMRD "
     "(siemens_to_ismrmrd, ge_to_ismrmrd or philips_to_ismrmrd)"
@@ -176,7 +176,7 @@ def read_scans(
     if form in RECORD_READERS:
         if answers.axes is not None:
             raise InputError(f"{path}: its records name their axes themselves; leave --axes out")
-        scans = RECORD_READERS[form](path, budget, noise)
+        scans = RECORD_READERS[form](path, budget, noise, streamed)
     else:
         if answers.trajectory is not None:
             scans = read_along(path, form, answers.trajectory, budget)

@@ -140,7 +140,10 @@ class Scan:
         Records may come from a file or from a socket, which has no name: of these it is the k-space itself.
         """
         if self.format in FROM_RECORDS:
-            return hashlib.blake2b(np.ascontiguousarray(self.kspace).data, digest_size=16).hexdigest()
+            found = hashlib.blake2b(digest_size=16)
+            for one in self.kspace:  # it may lie on disk
+                found.update(np.ascontiguousarray(one).data)
+            return found.hexdigest()
         parts = [f"stack {self.stack}"] if self.stack else []
         return " ".join([self.source.name, *parts, *(f"{name} {number}" for name, number in self.frame.items())])
 

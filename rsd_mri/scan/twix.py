@@ -46,8 +46,12 @@ class Measurement:
     """VD and later: one header for all channels of a record."""
 
 
-def read_twix(path: Path, budget: int | None = None, noise: Records | None = None) -> tuple[Scan, ...]:
+def read_twix(
+    path: Path, budget: int | None = None, noise: Records | None = None, streamed: bool = False
+) -> tuple[Scan, ...]:
     """Read a Siemens measurement, every stack and every frame: the last of the file that holds an image.
+
+    A large volume may be `streamed`.
 
     Noise may lie in another measurement of the file (the adjustment of the coils), or be given.
 
@@ -57,7 +61,7 @@ def read_twix(path: Path, budget: int | None = None, noise: Records | None = Non
         If the file is damaged, or not Cartesian.
     """
     first, *others = twix_measurements(path, budget)
-    return scans_of(first, budget, others, noise)
+    return scans_of(first, budget, others, noise, streamed)
 
 
 def twix_measurements(path: Path, budget: int | None = None) -> list[Records]:

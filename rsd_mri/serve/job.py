@@ -89,7 +89,10 @@ class Job:
             self.measurement.add(data)
             cartesian = self.measurement.header.trajectory in CARTESIAN or self.settings.task != "reconstruct"
             if first and self.measurement.has_lines and not cartesian:
-                raise InputError("the trajectory is not Cartesian; expected cartesian or epi")
+                raise InputError(
+                    "the trajectory is not Cartesian; expected cartesian or epi; save the raw data and take 'rsd-mri "
+                    "recon', which reads trajectories"
+                )
 
     def take_end(self) -> None:
         """No more will come."""

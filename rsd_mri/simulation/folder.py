@@ -31,6 +31,7 @@ def simulate_folder(
     noise_correlation: float = 0.0,
     first: int = 0,
     trajectory: str | None = None,
+    slab: bool = False,
     progress: Progress = SILENT,
 ) -> list[Path]:
     """Simulate scans and write them as HDF5 files in fastMRI's layout.
@@ -60,6 +61,8 @@ def simulate_folder(
         Number of the first case, for more scans of the same seed.
     trajectory
         `radial` or `spiral`, in place of lines; `acceleration` then says how many fewer shots.
+    slab
+        As `simulate_scan` takes it; undersampled by `elliptical` points where no law is given.
     progress
         Told the share done.
 
@@ -84,7 +87,7 @@ def simulate_folder(
     if mask is None and acceleration is not None:
         if not acceleration >= 1:
             raise InputError(f"--accel: expected at least 1, got {acceleration:g}")
-        mask = MaskSettings(acceleration=acceleration)
+        mask = MaskSettings("elliptical" if slab else "uniform", acceleration)
     settings = replace(DataSettings(), slices=slices, matrix=size[0], coils=coils, noise=noise)
     paths = []
     for case, part in progress.each(range(first, first + volumes)):
@@ -92,7 +95,7 @@ def simulate_folder(
         scan, image = simulate_scan(
             settings, seed, case,
             size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
-            trajectory=points,
+            trajectory=points, slab=slab,
             progress=part,
         )  # fmt: skip
         path = Path(out) / f"brain_{seed}_{case:04d}.h5"

@@ -1,7 +1,7 @@
 """Simulated scans: an anatomy, a contrast, coils and noise give a `Scan`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -111,6 +111,14 @@ def draw_head(
     )
 
 
+def in_one_slab(head: Head, step: float) -> Head:
+    """The head with its slices side by side, each as thick as it is far from the next: the positions of a readout."""
+    count = len(head.centres)
+    steps = step * (torch.arange(count) - (count - 1) / 2)
+    direction = torch.tensor(_DIRECTIONS[head.plane][2], dtype=torch.float32)
+    return replace(head, centres=head.centres.mean(0) + steps[:, None] * direction, spacing=step, thickness=step)
+
+
 def _choice(weights: tuple[float, ...], rng: torch.Generator) -> int:
     return int(torch.multinomial(torch.tensor(weights), 1, generator=rng))
 
@@ -211,6 +219,7 @@ def simulate_scan(
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
     trajectory: NDArray[np.float32] | None = None,
+    slab: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a scan of a head that only this seed and case give.
@@ -236,6 +245,9 @@ def simulate_scan(
         What is acquired; everything where not given.
     trajectory
         [sample, shot, 2] in cycles per field of view, in place of a pattern and of the whole grid.
+    slab
+        A 3-D acquisition of cubic voxels, transformed along its readout: the slices are the readout's positions, their
+        axes two phase encodes.
     progress
         Told the share done.
 
@@ -269,6 +281,8 @@ def simulate_scan(
         seed, case, settings.slices, settings.coils,
         contrast=contrast, plane=plane, noise_correlation=noise_correlation,
     )  # fmt: skip
+    if slab:
+        head = in_one_slab(head, voxel_size(head, size)[0])
     measured = size if trajectory is None else (trajectory.shape[0], trajectory.shape[1])
     mask = torch.ones(measured[1], dtype=torch.bool) if pattern is None else pattern.mask
     kspace, images = [], []

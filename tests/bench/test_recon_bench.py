@@ -28,8 +28,8 @@ def small():
 
 @pytest.mark.long
 def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
-    monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_: small)
-    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), (), ()))
+    monkeypatch.setattr(recon_bench, "simulated_heads", lambda *_, **__: small)
+    monkeypatch.setattr(recon_bench.run_recon_bench, "__defaults__", (2, 0, SILENT, (2.0,), (), (), None))
     asked = ["run", "recon", "--out", str(tmp_path), "--set", "rival_minutes=0", "--set", "accelerations=[2]", "--json"]
     done = CliRunner().invoke(bench, asked)
     assert done.exit_code == 0, (done.output, done.exception)
@@ -44,6 +44,19 @@ def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     assert "BART" in (tmp_path / "recon.md").read_text()
     assert "Not for diagnostic use" in (tmp_path / "recon.md").read_text()
     assert json.loads((tmp_path / "recon.json").read_text())["rows"] == found["rows"]
+
+
+def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
+    pytest.importorskip("mrinufft")
+    pytest.importorskip("finufft")
+    monkeypatch.setattr("rsd_mri.bench.recon.HEADS", {"mini": (1, (48, 48))})
+    asked = ["run", "recon", "--out", str(tmp_path), "--set", "along=radial", "--set", "accelerations=[2]", "--json"]
+    done = CliRunner().invoke(bench, [*asked, "--set", "methods=[zero-filled, cg-sense, tv]"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    rows = {row["method"]: row["psnr"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+    assert list(rows) == ["zero-filled", "cg-sense", "tv"] and rows["zero-filled"] < rows["tv"] < 60
+    done = CliRunner().invoke(bench, [*asked, "--set", "data=full"])
+    assert done.exit_code == 2 and "leave data out" in done.output
 
 
 def test_absent_peers_say_so(monkeypatch):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Sense
@@ -37,6 +38,8 @@ class Posterior:
     samples: int = 4
     consistency: bool = False
     """Replace the measured part of every sample by the data at the end."""
+    volume: bool = False
+    """Whether the slices are those of one volume, which is denoised in its three planes in turn."""
     reconstructor: Reconstructor | None = None
     """The prior's unrolled network, where it has one: its image is then a start."""
 
@@ -48,7 +51,14 @@ class Posterior:
     @classmethod
     def of(cls, prior: Prior, how: Sampling) -> "Posterior":
         """As `method_of` makes it."""
-        return cls(prior, how.sampler, how.samples, how.consistency, reconstructor_beside(prior))
+        if how.volume and (prior.kind != "denoiser" or prior.of_whole_images):
+            raise InputError(
+                f"{prior.path}: --volume needs a denoiser of images of any size and orientation, as that of the "
+                "package, which learned from patches; leave --volume out"
+            )
+        if how.volume and (how.sampler.through_network or how.consistency):
+            raise InputError("--volume goes with none of --consistency, guided samplers and noise-space; take diffpir")
+        return cls(prior, how.sampler, how.samples, how.consistency, how.volume, reconstructor_beside(prior))
 
     @property
     def through_network(self) -> bool:
@@ -97,7 +107,7 @@ class Posterior:
         """
         # Where the noise is unknown or none, the network's own limit stands in.
         sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
-        firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
+        firsts = self.begin(operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
         if n > 1 and len(kspace) > 1:
@@ -121,6 +131,10 @@ class Posterior:
         with torch.no_grad():
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
+
+    def begin(self, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
+        """What the sampler starts from, [slice, (set,) readout, phase_encode]."""
+        return _starts(self.first(), operator, kspace, sigma)
 
     def along_trajectory(self) -> "Posterior":
         """Without the teacher, which knows lines of a Cartesian grid alone."""
@@ -176,6 +190,7 @@ class Posterior:
             **self.sampler.parameters(),
             "start": self.start,
             "consistency": self.consistency,
+            **({"volume": True} if self.volume else {}),
             **teacher_hash(self.prior),
             **({} if self.reconstructor is None else {"reconstructor_hash": self.reconstructor.sha256}),
         }

@@ -66,8 +66,8 @@ class _Bound:
 
         def part(image: Tensor, window: Window) -> Tensor:
             with quick_products(u.device):
-                estimate = self.prior.denoiser(_turned(window.cut(image), way), t, condition)
-            return window.paste(_turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
+                estimate = self.prior.denoiser(turned(window.cut(image), way), t, condition)
+            return window.paste(turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
 
         parts = [part(sets[:, m], window) for m, window in enumerate(self.windows)]
         return parts[0] if u.ndim == 3 else torch.stack(parts, 1)
@@ -193,11 +193,12 @@ def _levels(level: float, like: Tensor) -> Tensor:
     return torch.full((len(like),), level, device=like.device)
 
 
-def _turned(image: Tensor, way: int) -> Tensor:
+def turned(image: Tensor, way: int) -> Tensor:
     """One of the eight symmetries of the square: `way` quarter turns, and a flip for every second four."""
     turned = torch.rot90(image, way % 4, (-2, -1))
     return turned.flip(-1) if way // 4 % 2 else turned
 
 
-def _turned_back(image: Tensor, way: int) -> Tensor:
+def turned_back(image: Tensor, way: int) -> Tensor:
+    """The other way round."""
     return torch.rot90(image.flip(-1) if way // 4 % 2 else image, -way % 4, (-2, -1))

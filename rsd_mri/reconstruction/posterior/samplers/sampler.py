@@ -82,6 +82,8 @@ class Sampling:
     """Of a slice."""
     consistency: bool = False
     """Replace the measured part of every sample by the data at the end."""
+    volume: bool = False
+    """Whether the slices are those of one volume."""
 
 
 def named(*samplers: Sampler) -> dict[str, Sampler]:

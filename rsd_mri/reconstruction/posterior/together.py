@@ -1,0 +1,136 @@
+"""Posterior samples of all slices of a volume together, before they are taken one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsd_mri.corruption.corruption import Key
+from rsd_mri.errors import InputError
+from rsd_mri.files.slices import SPOOLED_BYTES, SpooledSlices
+from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.operators import Sense
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.finish import as_operator
+from rsd_mri.reconstruction.memory import require_room_for_volume
+from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.posterior.methods import Posterior, keyed_noise, width_of
+from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
+from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.scan.scan import Scan
+
+LEAST_SLICES = 16
+"""Below that the other two planes of a volume are strips in which the prior knows nothing again."""
+GAP = 0.05
+"""Largest gap between slices of a volume, over their thickness."""
+
+
+@dataclass(frozen=True)
+class Together(Posterior):
+    """Posterior samples of one volume that are drawn already."""
+
+    drawn: tuple[Tensor, ...] = ()
+    """Of each sample, [slice, (set,) readout, phase_encode]."""
+
+    def run(
+        self,
+        operator: Sense,  # noqa: ARG002
+        kspace: Tensor,
+        sigma: float | Tensor,  # noqa: ARG002
+        keys: Sequence[Key],
+        progress: Progress = SILENT,  # noqa: ARG002
+        first: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """The samples that the keys (seed, name, slice, sample) name."""
+        return torch.stack([self.drawn[int(key[3])][int(key[2])] for key in keys]).to(kspace.device)
+
+
+def together(
+    method: Method, prepared: PreparedScan, name: str, seed: int, device: torch.device, progress: Progress = SILENT
+) -> Method:
+    """The method with its samples of the whole volume drawn, where it draws them together; else the method itself.
+
+    Parameters
+    ----------
+    method
+        Settled.
+    prepared
+        All slices, side by side.
+    name, seed
+        Of the scan and of the draws: those of a slice are keyed as where it is reconstructed alone.
+    device
+        Where to compute.
+    progress
+        Told the share done.
+
+    Raises
+    ------
+    InputError
+        If the slices are no volume, or memory does not hold them.
+    """
+    if not isinstance(method, Posterior) or not method.volume:
+        return method
+    _require_volume(prepared.scan)
+    count = len(prepared)
+    sigma = max(prepared.volume.sigma, SMALLEST_LEVEL)
+    firsts, seen, back = [], [], []
+    maps: np.ndarray[Any, Any] | SpooledSlices | None = None
+    operator, kspace = as_operator([prepared.middle], device)
+    require_room_for_volume(count * operator.csm[0, ..., 0, :, :].numel(), method.samples)
+    for index, part in progress.part(0.0, 0.1).each(range(count)):
+        operator, kspace = as_operator([prepared[index]], device)
+        firsts.append(method.begin(operator, kspace, sigma))
+        operator, kspace = operator.balanced(kspace)
+        back.append(operator.adjoint(kspace))
+        seen.append((operator.csm[0] != 0).any(-3))
+        one = operator.csm[0].cpu().numpy()
+        if maps is None:
+            room = SpooledSlices if count * one.nbytes > SPOOLED_BYTES else np.empty
+            maps = room((count, *one.shape), one.dtype)
+        if isinstance(maps, SpooledSlices):
+            maps.put(index, one)
+        else:
+            maps[index] = one
+        part(1.0)
+    if maps is None:
+        return method
+    denoiser = InPlanes(method.prior, Planes(torch.stack(seen)))
+    start, adjoint_kspace = torch.cat(firsts), torch.cat(back)
+    drawn = []
+    for number, part in progress.part(0.1, 1.0).each(range(method.samples)):
+        keys: list[Key] = [(seed, name, index, number) for index in range(count)]
+        problem = VolumeProblem(
+            operator=SliceOperators(operator, maps),
+            kspace=kspace,
+            sigma=sigma,
+            denoise=denoiser.denoise,
+            noise=keyed_noise(keys),
+            start=start,
+            sigma_data=method.prior.denoiser.sigma_data,
+            progress=part,
+            whole=True,
+            width=width_of(operator),
+            back_projected=adjoint_kspace,
+            noise_of=lambda index, keys=keys: keyed_noise([keys[index]]),  # type: ignore[misc]
+        )
+        with torch.no_grad():
+            drawn.append(method.sampler.sample(problem).cpu())
+    return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn))
+
+
+def _require_volume(scan: Scan) -> None:
+    """Refuse slices that are no volume."""
+    if scan.n_slices < LEAST_SLICES:
+        raise InputError(
+            f"{scan.source}: --volume needs {LEAST_SLICES} slices or more side by side, this scan has {scan.n_slices}; "
+            "leave --volume out"
+        )
+    voxel = scan.geometry.voxel_size
+    if voxel is not None and scan.geometry.slice_gap > GAP * voxel[2]:
+        raise InputError(
+            f"{scan.source}: its slices have gaps of {scan.geometry.slice_gap:.3g} mm and are no volume; leave "
+            "--volume out"
+        )

@@ -1,0 +1,171 @@
+"""Volumes sampled together: operators of all slices, the data step, the planes, and what BART makes of a volume."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sigpy
+import torch
+from adjointness import assert_adjoint
+
+from rsd_mri.api.scans import simulate
+from rsd_mri.errors import InputError
+from rsd_mri.files.slices import SpooledSlices
+from rsd_mri.machine.randomness import generator, normal
+from rsd_mri.operators import sense_operator
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.classical.methods import cg_sense
+from rsd_mri.reconstruction.finish import as_operator
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.posterior.methods import keyed_noise
+from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Annealing, DiffPIR, Langevin
+from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+
+CPU = torch.device("cpu")
+SLICES, COILS, SIZE, C, SIGMA = 5, 3, (8, 6), 0.8, 0.1
+
+
+def operators(sets):
+    """The same maps as one batch and slice by slice from disk."""
+    shape = (SLICES, COILS, *SIZE) if sets == 1 else (SLICES, sets, COILS, *SIZE)
+    maps = normal(shape, generator("maps", sets), torch.complex64) / 3
+    mask = torch.rand(SIZE, generator=generator("mask")) < 0.5
+    stored = SpooledSlices(shape, np.dtype(np.complex64))
+    for index, one in enumerate(maps.numpy()):
+        stored.put(index, one)
+    return sense_operator(maps, mask), SliceOperators(sense_operator(maps[-1:], mask), stored)
+
+
+@pytest.mark.parametrize("sets", [1, 2])
+def test_operators_of_slices_are_those_of_a_batch(sets):
+    batch, slices = operators(sets)
+    image = (SLICES, *SIZE) if sets == 1 else (SLICES, sets, *SIZE)
+    x = normal(image, generator("x"), torch.complex64)
+    y = normal((SLICES, COILS, *SIZE), generator("y"), torch.complex64)
+    torch.testing.assert_close(slices(x), batch(x))
+    torch.testing.assert_close(slices.adjoint(y), batch.adjoint(y))
+    torch.testing.assert_close(slices.gram(x), batch.adjoint(batch(x)))
+    assert_adjoint(slices, image, (SLICES, COILS, *SIZE), torch.complex64)
+
+
+@pytest.mark.parametrize("sampler", [DiffPIR(levels=6), Annealing(levels=6), Langevin(levels=4)], ids=lambda s: s.name)
+def test_a_volume_is_sampled_as_its_slices_are_where_the_prior_knows_no_planes(sampler):
+    """Under Gaussian images without any correlation every sampler, unchanged, draws what it draws slice by slice."""
+    batch, slices = operators(1)
+    keys = [(0, "volume", index, 0) for index in range(SLICES)]
+    y = batch(C * normal((SLICES, *SIZE), generator("x"), torch.complex64))
+    y = y + SIGMA * batch.sampling(normal(y.shape, generator("noise"), torch.complex64))
+    start = torch.zeros(SLICES, *SIZE, dtype=torch.complex64)
+
+    def denoise(x, t, step):  # noqa: ARG001
+        return x * (C**2 / (C**2 + t**2)).reshape(-1, 1, 1)
+
+    together = VolumeProblem(
+        operator=slices, kspace=y[-1:], sigma=SIGMA, denoise=denoise, noise=keyed_noise(keys), start=start,
+        sigma_data=C, back_projected=batch.adjoint(y), noise_of=lambda index: keyed_noise([keys[index]]),
+    )  # fmt: skip
+    alone = [
+        sampler.sample(
+            Problem(slices[i], y[i : i + 1], SIGMA, denoise, keyed_noise(keys[i : i + 1]), start[i : i + 1], C)
+        )
+        for i in range(SLICES)
+    ]
+    torch.testing.assert_close(sampler.sample(together), torch.cat(alone), atol=2e-4, rtol=1e-4)
+
+
+class Marking:
+    """A denoiser that adds, to every image, the number of calls so far."""
+
+    calls = 0
+    shapes: list
+
+    def __init__(self):
+        self.shapes = []
+
+    def __call__(self, image, t, condition):  # noqa: ARG002
+        self.calls += 1
+        self.shapes.append(tuple(image.shape[-2:]))
+        return image + self.calls
+
+
+def test_every_level_sees_another_plane_and_puts_it_back():
+    shape = (16, 24, 32)
+    x = normal(shape, generator("volume"), torch.complex64)
+    support = torch.ones(shape, dtype=torch.bool)
+    support[:3] = False
+    network = Marking()
+    planes = InPlanes(type("Prior", (), {"denoiser": network})(), Planes(support))
+    for step in range(30):
+        network.calls, network.shapes = 0, []
+        out = planes.denoise(x, torch.full((16,), 0.1), step)
+        axis = step % 3
+        seen = [13, 24, 32][axis]
+        assert network.calls == seen
+        added = (out - x)[3:].real
+        # One call, and so one number, an image of the plane; the images in their order.
+        flat = added.movedim(axis, 0).flatten(1)
+        torch.testing.assert_close(flat, torch.arange(1.0, seen + 1)[:, None].expand_as(flat), atol=1e-4, rtol=0)
+        assert (out[:3] == 0).all() or axis != 0
+    assert {tuple(sorted(s)) for s in network.shapes} == {(16, 24)}
+
+
+@pytest.fixture(scope="module")
+def slab():
+    return simulate(5, slab=True, slices=20, matrix=40, acs_lines=12, coils=6, plane="axial", seed=1)
+
+
+def test_slices_of_a_volume_agree_and_are_better(slab):
+    scan, image = slab
+    truth = np.abs(image)
+    found = {}
+    for volume in (False, True):
+        method = method_of("posterior", sampler=replace(SAMPLERS["diffpir"], levels=6), samples=1, volume=volume)
+        rec = reconstruct_scan(scan, method, held_out=False)
+        error = rec.magnitude - truth
+        found[volume] = (np.square(error).mean(), np.square(np.diff(error, axis=0)).mean())
+        assert rec.parameters.get("volume", False) is volume and rec.magnitude.shape == truth.shape
+        assert 0.5 < rec.residual.mean() < 1.6
+    assert found[True][0] < found[False][0] and found[True][1] < found[False][1]
+
+
+def test_what_is_no_volume_is_refused(slab):
+    scan, _ = slab
+    method = method_of("posterior", samples=1, volume=True)
+    with pytest.raises(InputError, match="16 slices or more"):
+        reconstruct_scan(replace(scan, kspace=scan.kspace[:8]), method, held_out=False)
+    with pytest.raises(InputError, match="gaps"):
+        reconstruct_scan(replace(scan, geometry=replace(scan.geometry, slice_gap=2.0)), method, held_out=False)
+    with pytest.raises(InputError, match="method tv"):
+        method_of("tv", volume=True)
+    with pytest.raises(InputError, match="guided"):
+        method_of("posterior", sampler=SAMPLERS["a-dps"], volume=True)
+
+
+def write_cfl(path, array):
+    sizes = [*array.shape, *[1] * (16 - array.ndim)]
+    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")
+    array.astype(np.complex64).ravel("F").tofile(path.with_suffix(".cfl"))
+
+
+@pytest.mark.skipif(shutil.which("bart") is None, reason="no BART")
+def test_slices_across_the_readout_are_the_volume_that_bart_finds(slab, tmp_path):
+    """Least squares of the whole 3-D k-space by `bart pics`; ours slice by slice after the readout's transform."""
+    scan, _ = slab
+    prepared = PreparedScan.of(scan)
+    slices = [prepared[index] for index in range(len(prepared))]
+    weight = 0.05
+    # [readout, coil, y, z]; of sizes that four does not divide BART turns the sign.
+    kspace = sigpy.fft(np.stack([one.kspace for one in slices]), axes=(0,))
+    write_cfl(tmp_path / "k", kspace.transpose(0, 2, 3, 1))
+    write_cfl(tmp_path / "s", np.stack([one.csm for one in slices]).transpose(0, 2, 3, 1))
+    command = ["bart", "pics", "-l2", "-r", str(weight), "-S", "-w", "1", "-i", "100", "k", "s", "x"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    theirs = np.fromfile(tmp_path / "x.cfl", np.complex64).reshape(kspace.shape[:1] + kspace.shape[2:], order="F")
+    for index in (3, 9, 15):
+        operator, one = as_operator([slices[index]], CPU)
+        ours = cg_sense(operator, one, regularisation=weight, iterations=200, tolerance=1e-6)[0].numpy()
+        assert np.linalg.norm(ours - theirs[index]) < 5e-3 * np.linalg.norm(ours)
