@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.assembly import MOST_COILS, check_values, usual_findings
+from rsd_mri.scan.assembly import MOST_COILS, check_values
 from rsd_mri.scan.findings import Finding, merged
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.noise_records import noise_of
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import COUNTERS, Records
 from rsd_mri.scan.roles import settle_roles
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import SLACK, in_cycles, matrix_of
+from rsd_mri.scan.usual_answers import usual_findings
 
 ALIKE = 1e-3
 """Difference of two slices' trajectories up to which they are the same [cycles per field of view]."""

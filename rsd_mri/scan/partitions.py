@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
-from rsd_mri.scan.scan import Geometry
 from rsd_mri.scan.sizes import in_millimetres, settle_sizes
 
 Triple = tuple[float, float, float]

@@ -14,6 +14,7 @@ from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
 from rsd_mri.scan.hdf5_arrays import foreign_kspace, kspace_names, read_hdf5_array
+from rsd_mri.scan.inspection import Inspection, inspect_scans
 from rsd_mri.scan.matlab import read_matlab
 from rsd_mri.scan.mrd import mrd_noise, read_ismrmrd
 from rsd_mri.scan.records import Records, noisiest
@@ -226,6 +227,17 @@ def read_scan(path: str | Path, budget: int | None = None, answers: Answers = NO
         f"frames by {names}); read_scans gives all"
     )
     return replace(first, notes=(*first.notes, note))
+
+
+def inspect(path: str | Path, answers: Answers = NONE) -> Inspection:
+    """Read a scan and say what was understood, with what the user says of it.
+
+    Raises
+    ------
+    InputError
+        If the file is not a usable scan; the sentence says why.
+    """
+    return inspect_scans(read_scans(path, answers=answers))
 
 
 def find_scans(folder: str | Path) -> list[Path]:

@@ -11,7 +11,8 @@ from torch import Tensor
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.geometry import Geometry
+from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 
 FIELD = 260.0
