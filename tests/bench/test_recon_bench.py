@@ -82,6 +82,7 @@ def test_deepinv_is_given_our_operator(small):
     assert torch.allclose(torch.view_as_complex(theirs.moveaxis(1, -1).contiguous()), ours, atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
     pytest.importorskip("deepinv")
     told = []
