@@ -25,6 +25,10 @@ CG_SENSE_ERROR = 0.07
 """Noise level at which the one-step path denoises CG-SENSE, prepared units; measured in docs/choices.md."""
 
 
+WAYS = 8
+"""Ways in which the image is turned and flipped at the steps in turn; 1 is as it is. Measured in docs/choices.md."""
+
+
 class Restorer(Protocol):
     """A prior bound to the operator of a scan."""
 
@@ -92,7 +96,7 @@ class WholeImages(_Bound):
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Denoise the image turned another way at each step."""
-        return self.by_sets(x, t, None, step)
+        return self.by_sets(x, t, None, step % WAYS)
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
         """Denoise CG-SENSE, then a data step."""
