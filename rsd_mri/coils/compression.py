@@ -34,8 +34,8 @@ def compression_matrix(
     enough = int(np.searchsorted(shares, coil_energy * (1 - 1e-12))) + 1 if coil_energy < 1 else len(values)
     n_virtual = max(1, min(virtual_coils, len(values), enough))
     matrix = vectors[:, :n_virtual].conj().T
-    seen = matrix @ samples
-    turn = (seen * np.abs(seen)).sum(axis=1)
+    virtual = matrix @ samples
+    turn = (virtual * np.abs(virtual)).sum(axis=1)
     size = np.abs(turn)
     phase = np.where(size > 0, turn.conj() / np.where(size > 0, size, 1), 1)
     return matrix * phase[:, None], float(min(shares[n_virtual - 1], 1.0))

@@ -91,9 +91,9 @@ class Derivative(LinearOperator):
     def _coil_images(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.image * _ifft(self.weight * x[:, 1:]), x[:, :1], self.current)
 
-    def _back(self, seen: Tensor) -> Tensor:
-        image = (self.current.conj() * seen).sum(1, keepdim=True)
-        return torch.cat([image, self.weight * _fft(self.image.conj() * seen)], 1)
+    def _back(self, coil_images: Tensor) -> Tensor:
+        image = (self.current.conj() * coil_images).sum(1, keepdim=True)
+        return torch.cat([image, self.weight * _fft(self.image.conj() * coil_images)], 1)
 
 
 class DerivativeGram(LinearOperator):

@@ -183,8 +183,8 @@ def train_denoiser(
         ).hash,
         "data": data.identity,
     }
-    seen = run_stage(stage, fabric, folder, LoopSettings.of(s, options, fabric), identity, progress, picture)
-    return Trained({"denoiser": seen}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
+    trained = run_stage(stage, fabric, folder, LoopSettings.of(s, options, fabric), identity, progress, picture)
+    return Trained({"denoiser": trained}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
 
 
 def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:

@@ -196,8 +196,8 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
     )
     raw = head.coils.sensitivities(corners, wide)
     shading = raw.abs().square().sum(0).sqrt()
-    seen = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
-    return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., seen], (shading * obj)[..., seen]
+    window = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
+    return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., window], (shading * obj)[..., window]
 
 
 def simulate_scan(
