@@ -1,6 +1,6 @@
 """The intervals of the package's prior, from simulated heads whose noiseless image is known.
 
-Run with: python protocols/interval-brain-r4.py FOLDER [METHOD]
+Run with: python protocols/interval-brain-r4.py FOLDER [METHOD [SAMPLES]]
 """
 
 import sys
@@ -37,14 +37,14 @@ def full() -> Iterator[tuple[Scan, NDArray[np.float32]]]:
         yield noisy, full_image(clean)
 
 
-def main(folder: Path, name: str = "posterior") -> None:
+def main(folder: Path, name: str = "posterior", samples: str = "4") -> None:
     """Write a calibration for each acceleration."""
     folder.mkdir(parents=True, exist_ok=True)
-    method, heads = method_of(name), list(full())
+    method, heads = method_of(name, samples=int(samples)), list(full())
     for acceleration in ACCELERATIONS:
         scans = ((undersampled(scan, acceleration, SEED), image) for scan, image in heads)
         found = calibrate(scans, HEADS, 0.9, method, held_out=len(method.candidates()) > 1)
-        part = "" if name == "posterior" else f"{name}-"
+        part = "" if method.samples > 1 else "one-sample-" if method.sampled else f"{name}-"
         write_calibration(folder / f"calibration-{part}r{acceleration:g}.json", found)
         result(found.lines(), found.as_dict(), False)
 

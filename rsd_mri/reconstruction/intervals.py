@@ -322,7 +322,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     InputError
         If the reconstruction has no standard deviation.
     """
-    if rec.posterior is None or _one_sample(rec.posterior):
+    if rec.posterior is None or not rec.posterior.std.any():
         raise InputError(
             f"--calibration needs two posterior samples or more; take --method posterior --samples "
             f"{calibration.samples}"
@@ -355,11 +355,13 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     package was not calibrated on, and for other samplers the lines speak alone. Without either, or without samples,
     nothing is added.
     """
-    if rec.posterior is None or rec.prior is None or _one_sample(rec.posterior):
+    if rec.posterior is None or rec.prior is None or not rec.posterior.std.any():
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
     made = _made_by(rec.method, rec.parameters, rec.prior)
-    fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made]
+    single = rec.parameters.get("samples", 1) == 1
+    # The deviation of one sample is a network's, that of several their spread.
+    fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and (c.samples == 1) == single]
     own = rec.checks.get("own_lines_factor")
     if own is not None and (not fitting or rec.mask.ndim == 2):
         note = (
@@ -386,11 +388,6 @@ def _made_by(method: str, parameters: Mapping[str, Any], prior: "PriorUse | Prio
     """Sampler, its levels and the hash of the network; of a method without a sampler its name, and no levels."""
     hashed = parameters.get("network_hash") or (None if prior is None else prior.sha256)
     return str(parameters.get("sampler", method)), int(parameters.get("levels", 0)), str(hashed)
-
-
-def _one_sample(part: PosteriorPart) -> bool:
-    """Whether there is no spread: one sample has none."""
-    return part.samples is not None and len(part.samples) < 2
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

@@ -235,7 +235,7 @@ def _costs(differences: list[Difference]) -> dict[str, float]:
 def _posterior(made: Images, parts: list[FinishedSlice], method: Method) -> PosteriorPart | None:
     said = [p.std for p in parts if p.std is not None]
     if len(said) == len(parts):
-        return PosteriorPart(None, np.stack(said))
+        return PosteriorPart(made.samples.swapaxes(0, 1) if method.sampled else None, np.stack(said))
     if not method.sampled:
         return None
     return PosteriorPart(made.samples.swapaxes(0, 1), np.stack([pooled_std(samples) for samples in made.samples]))

@@ -36,7 +36,9 @@ def warnings(rec: ReconstructedVolume) -> list[str]:
             f"{_slices(below)}: the image follows the data more closely than their noise warrants (data "
             f"residual down to {rec.residual.min():.2f}, 1 expected): expect noise."
         )
-    if rec.samples is not None and len(rec.samples) < FEW_SAMPLES:
+    if rec.samples is not None and len(rec.samples) == 1 and rec.std is not None and rec.std.any():
+        lines.append("The standard deviation is what the network says whose image the sample began from.")
+    elif rec.samples is not None and len(rec.samples) < FEW_SAMPLES:
         lines.append(
             f"The standard deviation comes from {len(rec.samples)} samples, averaged over neighbours: it shows where "
             "the image is uncertain better than by how much."

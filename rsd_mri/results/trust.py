@@ -47,16 +47,16 @@ def lines(rec: ReconstructedVolume) -> list[str]:
 
 def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
     question = "How far may a pixel be off?"
-    if rec.std is None or rec.samples is None or len(rec.samples) < 2:
+    if rec.std is None or not rec.std.any():
         return None
     white = upper_window(rec.magnitude)
     if rec.half_width is None:
         return Answer(
             question,
             "not known",
-            "The spread of the samples shows where the image is uncertain; nothing scales it to an error on this scan.",
+            "The standard deviation shows where the image is uncertain; nothing scales it to an error on this scan.",
             _middle(rec.std),
-            "spread of the samples, x 10",
+            "standard deviation, x 10",
             white / 10,
         )
     body = rec.magnitude > BODY * white

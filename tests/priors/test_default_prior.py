@@ -1,14 +1,21 @@
 """The prior that comes with the package."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
 from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.simulation import simulate_folder
+from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.simulation import simulate_folder, simulate_scan
 
 
 def test_it_is_small_whole_and_named_in_its_card():
@@ -48,3 +55,16 @@ def test_recon_without_options_uses_it(tmp_path):
         assert file.attrs["method"] == "posterior"
         assert file.attrs["prior_hash"] == load_prior(RECONSTRUCTION).sha256
         assert file["samples"].shape == (2, 1, 48, 48)
+
+
+def test_one_sample_alone_has_the_deviation_of_the_network_it_began_from():
+    scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 5, 0, size=(64, 48))
+    short = undersampled(scan, 3.0, 0)
+    sampler = DiffPIR(levels=2, start="one-step")
+    rec = reconstruct_scan(short, method_of("posterior", sampler=sampler, samples=1))
+    alone = reconstruct_scan(short, method_of("one-step"))
+    assert rec.samples.shape == (1, 1, 64, 48) and rec.std.any()
+    # The first-order deviation of a magnitude, of one set the same whatever the image; of two by their shares.
+    assert np.allclose(rec.std, alone.std, rtol=0.2, atol=1e-3 * alone.std.max())
+    by_tv = reconstruct_scan(short, method_of("posterior", sampler=replace(sampler, start="tv"), samples=1))
+    assert not by_tv.std.any() and by_tv.half_width is None

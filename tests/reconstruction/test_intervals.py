@@ -101,10 +101,11 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         posterior=PosteriorPart(samples, pooled_std(samples[:, 0])[None]),
         prior=PriorUse("x", "abc"),
         acceleration=3.6,
-        parameters={"sampler": "annealing", "levels": 24},
+        parameters={"sampler": "annealing", "levels": 24, "samples": 3},
     )
     assert np.allclose(with_own_interval(sampled).half_width, 2.5 * sampled.std)
-    settings = {"sampler": "diffpir", "levels": 24}, {"sampler": "annealing", "levels": 12}
+    wrong = (("diffpir", 24, 3), ("annealing", 12, 3), ("annealing", 24, 1))
+    settings = [dict(zip(("sampler", "levels", "samples"), values, strict=True)) for values in wrong]
     another = replace(sampled, prior=PriorUse("x", "another"))
     unknown = (another, *(replace(sampled, parameters=s) for s in settings))
     for other in unknown:

@@ -79,12 +79,15 @@ def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
     check(samples, *model[2:], 0.04)
 
 
-@pytest.mark.parametrize("width", [0.4, 1.0])
-def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width):
+@pytest.mark.parametrize(("width", "noise", "extrapolation"), [(0.4, 1.0, 0.0), (1.0, 1.0, 0.0), (0.4, 0.2, 0.7)])
+def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width, noise, extrapolation):
     """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
     operator, y, exact, _ = model
     t, n = 0.4, 800
-    sampler = DiffPIR(levels=40, sigma_min=t, sigma_max=t, width=width, iterations=30, tolerance=1e-5)
+    sampler = DiffPIR(
+        levels=40, sigma_min=t, sigma_max=t, width=width, iterations=30, tolerance=1e-5,
+        noise=noise, extrapolation=extrapolation,
+    )  # fmt: skip
     samples = sampler.sample(problem(model, n, 1))
     seen = operator.adjoint(y).flatten() / SIGMA**2
     eye = torch.eye(len(seen), dtype=torch.complex128)

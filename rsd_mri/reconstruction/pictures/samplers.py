@@ -12,7 +12,7 @@ WIDTH = 1.0
 """Of DiffPIR: the errors of these degradations are closer to white than those of undersampling; docs/choices.md."""
 
 PICTURE_SAMPLERS: dict[str, Sampler] = named(
-    DiffPIR(levels=FAST_LEVELS, sigma_max=FAST_SIGMA_MAX, width=WIDTH),
+    DiffPIR(levels=FAST_LEVELS, sigma_max=FAST_SIGMA_MAX, width=WIDTH, noise=1.0, extrapolation=0.0),
     Annealing(levels=LEVELS, sigma_max=SIGMA_MAX, final_noise=False),
     Langevin(levels=LEVELS, sigma_max=SIGMA_MAX),
     Guided(sigma_max=SIGMA_MAX, sigma_min=0.01),

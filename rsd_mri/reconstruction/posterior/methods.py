@@ -134,8 +134,12 @@ class Posterior:
         keys: Sequence[Key],
         progress: Progress = SILENT,
     ) -> Made:
-        """As `run`; the samples say how far they are to be trusted."""
-        return Made(self.run(operator, kspace, sigma, keys, progress))
+        """As `run`; the samples say how far they are to be trusted, of one alone the network it started from."""
+        first = self.first()
+        if self.samples > 1 or not isinstance(first, OneStep):
+            return Made(self.run(operator, kspace, sigma, keys, progress))
+        begun = first.estimate(operator, kspace, sigma)
+        return Made(self.run(operator, kspace, sigma, keys, progress, begun.images), begun.std)
 
     def candidates(self) -> "Sequence[Posterior]":
         """From the reconstructor's or the teacher's image, or from total variation, where the sampler leaves that open.
@@ -160,8 +164,8 @@ class Posterior:
         return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
-        """Two samples of half the levels; none by a generator, which knows one noise level."""
-        if self.sampler.network is not None:
+        """Two samples of half the levels; none by a generator, which knows one noise level, or of one sample."""
+        if self.sampler.network is not None or self.samples == 1:
             return None
         return replace(self, samples=2, sampler=replace(self.sampler, levels=(self.sampler.levels + 1) // 2))
 
