@@ -32,7 +32,7 @@ from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results import formats
 from rsd_mri.results.delivery import Delivery, deliver
-from rsd_mri.scan import arrays
+from rsd_mri.scan import arrays, reading
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def wiring(heading: str) -> dict[str, str]:
 @pytest.mark.parametrize("heading", re.findall(r"^## (Add .*)$", TEXT, re.M))
 def test_tables_that_rows_join_are_there_and_rows_are_code(heading):
     rows = wiring(heading)
-    assert rows or heading == "Add a scan reader"
+    assert rows
     for name, row in rows.items():
         compile(
             row.removeprefix("| ") if "Settings" in name else f"[{row}]" if ":" not in row else f"{{{row}}}",
@@ -209,12 +209,18 @@ def test_every_row_of_the_tables_of_methods_is_there():
         assert callable(getattr(import_module(f"rsd_mri.{folder}.{module}"), name))
 
 
-def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):
+def test_archives_are_read_and_damaged_ones_refused(monkeypatch, tmp_path, undersampled_scan):
     scan = undersampled_scan[0]
-    read = example("Add a scan reader", arrays, zipfile=zipfile)["read_npz"]
+    space, rows = example("Add a scan reader", arrays, zipfile=zipfile), wiring("Add a scan reader")
+    read = space["read_npz"]
+    for table in ("READERS", "SIGNATURES"):
+        monkeypatch.setattr(reading, table, getattr(reading, table) | eval(f"{{{rows[table]}}}", space))  # noqa: S307
+    monkeypatch.setattr(reading, "SUFFIXES", (*reading.SUFFIXES, eval(rows["SUFFIXES"])))  # noqa: S307 - our own text
     path = tmp_path / "scan.npz"
     np.savez(path, kspace=scan.kspace, mask=scan.mask)
-    (found,) = read(path)
+    assert reading.find_scans(tmp_path) == [path]
+    (found,) = reading.read_scans(path)
+    assert found.format == "npz"
     np.testing.assert_array_equal(found.kspace, scan.kspace)
     np.testing.assert_array_equal(found.mask, scan.mask)
     path.write_bytes(path.read_bytes()[:200])

@@ -30,6 +30,8 @@ READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Scan, ...]]] =
     "cfl": read_cfl,
 }
 """Of formats of arrays: path, budget and the names of the axes, where they were asked for."""
+SIGNATURES = {b"\x93NUMPY": "npy", b"MATLAB 5.0": "matlab"}
+"""First bytes of a file to its format; HDF5, cfl and Siemens raw data are looked into."""
 ALONG = ("npy", "cfl")
 """Formats that take a trajectory from another file."""
 STREAMED = {"fastmri": read_fastmri}
@@ -70,14 +72,13 @@ def recognise(path: str | Path) -> str:
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as file:
         start = file.read(1 << 16)
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
     if not start:
         raise InputError(f"{path}: the file is empty; copy or download it again")
     if start.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
         return _recognise_hdf5(path)
-    if start.startswith(b"MATLAB 5.0"):
-        return "matlab"
+    for signature, form in SIGNATURES.items():
+        if start.startswith(signature):
+            return form
     if looks_like_twix(path):
         return "twix"
     raise InputError(f"{path}: {_foreign(start, path)}")
