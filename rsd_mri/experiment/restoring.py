@@ -12,11 +12,9 @@ from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
-from rsd_mri.reconstruction.posterior.samplers import DiffPIR
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
-VARIED = DiffPIR(noise=1.0, extrapolation=0.0)
-"""Images that vary as the posterior does, not its mean: what is learned from them is the law of images."""
 BATCHES = {"cpu": 16, "cuda": 512}
 """Slices at a time on each kind of device. The restorations do not depend on it, up to rounding."""
 
@@ -66,7 +64,8 @@ def _restored(
 ) -> Tensor:
     """A batch of slices, restored."""
     operator, y, sigma = slices.measured(chosen, device)
-    sampler = VARIED.with_levels(protocol.denoiser.levels)
+    # Not the mean of the posterior: what is learned from them is the law of images.
+    sampler = SAMPLERS["varied"].with_levels(protocol.denoiser.levels)
     method: Method = CLASSICAL[protocol.denoiser.restored_by] if prior is None else Posterior(prior, sampler, 1)
     images = method.run(operator, y, sigma, [(protocol.seed, "restore", i) for i in chosen])
     # An image that is learned whole ends where its maps end.

@@ -34,13 +34,12 @@ from rsd_mri.scan.scan import Scan
 BODY = 0.1
 """Pixels brighter than this share of the 99th percentile count as the body."""
 
-TYPICAL = 1.85
-"""Error over spread on lines left out of scans like those of the package's calibration."""
 OWN_WEIGHT = 0.5
 """How far to follow a scan's own lines, as a power: they are few, and the lines never acquired are not quite like them.
 On 14 scans with known images (protocols/trust.md) 0.5 fitted best, on its own and beside the package's calibration."""
-OWN_ALONE, OWN_COVERAGE = 2.7, 0.9
-"""Half width over standard deviation where the lines speak alone and the error is the spread, and what it covers."""
+OWN_ALONE, OWN_COVERAGE = 1.9, 0.9
+"""Half width over standard deviation where the lines speak alone and the error is the spread, and what it covers; for
+Gaussian errors that are known 1.64 would be enough."""
 
 CENTRE_LINES = 20
 """Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
@@ -68,6 +67,8 @@ class Calibration:
     sampler: str
     levels: int
     prior_hash: str
+    own_lines: float | None = None
+    """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -99,6 +100,8 @@ class Compared:
     std: NDArray[np.float32]
     acceleration: float
     """Realised acceleration."""
+    own_lines: float | None = None
+    """Error over spread on acquired lines that were left out."""
 
 
 def body_of(target: NDArray[Any]) -> NDArray[np.bool_]:
@@ -190,7 +193,7 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(target, rec.magnitude, std, rec.acceleration)
+    return Compared(target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"))
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -207,6 +210,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
     realised = [one.acceleration for one in scans]
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
+    own = [one.own_lines for one in scans if one.own_lines is not None]
     return Calibration(
         factor,
         coverage,
@@ -218,6 +222,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         float(np.mean(realised)),
         method.samples,
         *_made_by(method.name, method.parameters(), method.prior),
+        float(np.median(own)) if own else None,
     )
 
 
@@ -309,7 +314,9 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Calibration(**{name: values[name] for name in Calibration.__dataclass_fields__})
+        # Calibrations of before know nothing of the lines left out.
+        known = {"own_lines": None, **values}
+        return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None
 
@@ -351,9 +358,9 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
 
     The package's calibration, where it has one of this prior, sampler and number of levels (of several that with the
     nearest acceleration), says how wide the interval is on average; how the error compares with the spread on lines
-    left out of this scan, by the power `OWN_WEIGHT`, how much wider here. For patterns in two directions, which the
-    package was not calibrated on, and for other samplers the lines speak alone. Without either, or without samples,
-    nothing is added.
+    left out of this scan, by the power `OWN_WEIGHT`, how much wider here than on the calibration's. For patterns in two
+    directions, which the package was not calibrated on, and for other samplers the lines speak alone. Without either,
+    or without a standard deviation, nothing is added.
     """
     if rec.posterior is None or rec.prior is None or not rec.posterior.std.any():
         return rec
@@ -363,20 +370,21 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     # The deviation of one sample is a network's, that of several their spread.
     fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and (c.samples == 1) == single]
     own = rec.checks.get("own_lines_factor")
-    if own is not None and (not fitting or rec.mask.ndim == 2):
+    nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)), default=None)
+    typical = own if nearest is None or nearest.own_lines is None else nearest.own_lines
+    if own is not None and typical is not None and (nearest is None or rec.mask.ndim == 2):
         note = (
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
-        return _with_half_width(rec, rec.posterior, OWN_ALONE * own**OWN_WEIGHT, note)
-    if not fitting:
+        return _with_half_width(rec, rec.posterior, OWN_ALONE * typical * (own / typical) ** OWN_WEIGHT, note)
+    if nearest is None:
         return rec
-    nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)))
-    if own is None:
+    if own is None or typical is None:
         note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
         done = with_interval(rec, nearest)
         return replace(done, notes=(*done.notes, note))
-    scale = (own / TYPICAL) ** OWN_WEIGHT
+    scale = (own / typical) ** OWN_WEIGHT
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"

@@ -89,7 +89,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     folder = tmp_path / "brain"
     folder.mkdir()
     for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
-        known = replace(KNOWN, acceleration=acceleration, factor=factor)
+        known = replace(KNOWN, acceleration=acceleration, factor=factor, own_lines=2.0)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
     monkeypatch.setattr(calibration, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
@@ -111,16 +111,15 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     for other in unknown:
         assert with_own_interval(other) is other
     # The scan's own lines widen the interval, and stand alone where nothing is known or the pattern is of points.
-    told = {"own_lines": 5.0, "own_lines_factor": 4 * calibration.TYPICAL, "own_lines_error": 0.1}
+    told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
     wide = with_own_interval(replace(sampled, checks=told))
     assert np.allclose(wide.half_width, 2 * 2.5 * sampled.std)
     assert any("left out of this scan" in note for note in wide.notes)
     points = replace(sampled, mask=np.ones((48, 40), bool))
-    told = {**told, "own_lines_factor": 4.0}
-    for other in (points, *unknown):
-        assert np.allclose(
-            with_own_interval(replace(other, checks=told)).half_width, 2 * calibration.OWN_ALONE * sampled.std
-        )
+    # Of a sampler that nothing is known of, the error is what the lines say; of points, half way from what is usual.
+    for other, times in ((points, 4.0), *((one, 8.0) for one in unknown)):
+        half_width = with_own_interval(replace(other, checks=told)).half_width
+        assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

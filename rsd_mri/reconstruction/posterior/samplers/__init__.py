@@ -14,6 +14,13 @@ from rsd_mri.reconstruction.posterior.samplers.sampler import named
 SAMPLERS: dict[str, Sampler] = named(
     DiffPIR(),
     DiffPIR(name="few-step", about="four levels of DiffPIR, fast", levels=4),
+    DiffPIR(
+        name="varied",
+        about="DiffPIR with full noise: images that differ more, in three times the time",
+        levels=36,
+        noise=1.0,
+        extrapolation=0.0,
+    ),
     Annealing(),
     Langevin(),
     Guided(),
