@@ -60,6 +60,10 @@ def test_nothing_is_unpickled():
     assert [p.name for p in SOURCES if forbidden.search(p.read_text())] == []
 
 
+def test_nothing_is_asserted_for_the_type_checker():
+    assert [p.name for p in SOURCES if re.search(r"^\s+assert ", p.read_text(), re.M)] == []
+
+
 def test_modules_stay_small():
     assert [p.name for p in SOURCES if len(p.read_text().splitlines()) > 420] == []
     assert [p.name for p in SOURCES if p.stem in ("utils", "helpers", "common", "misc")] == []

@@ -186,7 +186,8 @@ def _shots(
     records: Records, chosen: NDArray[np.intp], stack: Stack, budget: int | None
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Samples [slice, coil, sample, shot] and points [sample, shot, dimension] of one frame, in the order measured."""
-    assert records.points is not None  # noqa: S101 - asked by the caller
+    if records.points is None:
+        raise ValueError(f"{records.source} has no trajectory")
     head, path = records.head, records.source
     counters = head["idx"]["slice"][chosen]
     each = [chosen[counters == c] for c in stack.slices]
@@ -221,11 +222,11 @@ def _of_the_image(points: NDArray[np.float32], header: Header, matrix: tuple[int
     farthest, encoded = float(np.abs(points[..., :2]).max()), header.encoded
     if encoded is None or not max(matrix) / 2 * (1 + SLACK) < farthest <= max(encoded[:2]) / 2 * (1 + SLACK):
         return points
-    known = header.recon_fov is not None and header.encoded_fov is not None and min(header.encoded_fov[:2]) > 0
-    wanted, whole = (header.recon_fov, header.encoded_fov) if known else (header.recon, encoded)
-    assert wanted is not None and whole is not None  # noqa: S101 - asked above
+    pair: tuple[Sequence[float], Sequence[float]] = (header.recon or matrix, encoded)
+    if header.recon_fov is not None and header.encoded_fov is not None and min(header.encoded_fov[:2]) > 0:
+        pair = (header.recon_fov, header.encoded_fov)
     scaled: NDArray[np.float32] = points.copy()
-    ratio: NDArray[np.float32] = np.array([a / b for a, b in zip(wanted[:2], whole[:2], strict=True)], np.float32)
+    ratio: NDArray[np.float32] = np.array([a / b for a, b in zip(pair[0][:2], pair[1][:2], strict=True)], np.float32)
     scaled[..., :2] *= ratio
     return scaled
 
