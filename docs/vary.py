@@ -1,10 +1,10 @@
 """Run one command several times, each time with another value of a constant: so `choices.md` is found again.
 
     python docs/vary.py rsd_mri.bench.restorations.WIENER 0.01 0.1 0.4 -- bench run restore --set prior=run
-    python docs/vary.py rsd_mri.reconstruction.posterior.samplers.SAMPLERS.diffpir.levels 24 36 -- bench run recon
+    python docs/vary.py rsd_mri.reconstruction.posterior.samplers.SAMPLERS.diffpir.levels 24 36 -- posterior
 
-The constant is that of a module, or a setting of a row in a table of one. It must be read where it is used, not where a
-default is made of it.
+The command is one of `rsd-mri`, or a trial of `trials.py`. The constant is that of a module, or a setting of a row in a
+table of one. It must be read where it is used, not where a default is made of it.
 """
 
 import ast
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+from trials import TRIALS
 
 from rsd_mri.commands.app import app
 
@@ -40,7 +42,11 @@ def main(arguments: list[str]) -> None:
         change(ast.literal_eval(value))
         sys.stdout.write(f"\n{arguments[0].rsplit('.', 1)[1]} = {value}\n")
         sys.stdout.flush()
-        app(arguments[cut + 1 :], standalone_mode=False)
+        name, *more = arguments[cut + 1 :]
+        if name in TRIALS:
+            TRIALS[name](more)
+        else:
+            app([name, *more], standalone_mode=False)
 
 
 if __name__ == "__main__":

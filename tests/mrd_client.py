@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from ismrmrd.serialization import ConfigFile, ISMRMRDMessageID, ProtocolDeserializer, ProtocolSerializer
 
-from rsd_mri.scan.fastmri import header_of
+from rsd_mri.scan.writing import header_of
 
 ROOT = Path(__file__).parents[1]
 

@@ -3,8 +3,8 @@
 import ismrmrd
 import numpy as np
 
-from rsd_mri.scan.fastmri import header_of
 from rsd_mri.scan.records import NOISE
+from rsd_mri.scan.writing import header_of
 
 
 def write_mrd(path, scan):

@@ -32,7 +32,7 @@ from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results import formats
 from rsd_mri.results.delivery import Delivery, deliver
-from rsd_mri.scan import arrays
+from rsd_mri.scan import arrays, reading
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -74,9 +74,31 @@ def test_the_files_named_are_there():
         assert (ROOT / path).is_file() or path in OF_ITS_OWN, path
 
 
+def wiring(heading: str) -> dict[str, str]:
+    """Of the table below a heading: the name of the table in the code, and the row that joins it."""
+    found = {}
+    for where, what in re.findall(r"^\| (.*?) \| (.*) \|$", section_of(heading), re.M):
+        for path, name in re.findall(r"`([\w/]+\.py)`, `(\w+)`", where):
+            assert re.search(rf"^{name}\b.* = ", (ROOT / path).read_text(encoding="utf-8"), re.M), f"{path}: {name}"
+            found[name] = re.search(r"`(.*?)`", what)[1].replace("\\|", "|").strip(", ")
+    return found
+
+
+@pytest.mark.parametrize("heading", re.findall(r"^## (Add .*)$", TEXT, re.M))
+def test_tables_that_rows_join_are_there_and_rows_are_code(heading):
+    rows = wiring(heading)
+    assert rows
+    for name, row in rows.items():
+        compile(
+            row.removeprefix("| ") if "Settings" in name else f"[{row}]" if ":" not in row else f"{{{row}}}",
+            name,
+            "eval",
+        )
+
+
 def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen(monkeypatch):
     made = example("Add a corruption", corruptions, inpainting)
-    row = re.search(r"`BUILDERS` \| `(.*),`", section_of("Add a corruption"))[1]
+    row = wiring("Add a corruption")["BUILDERS"]
     ((settings, law),) = eval(f"{{{row}}}", made).items()  # noqa: S307 - our own text
     asked = build(settings, {"kind": "row-inpainting", "p": 0.4, "delta": 0.2}, "protocol")
     with pytest.raises(InputError, match="unknown key 'box' of row-inpainting; known keys: kind, sigma, p, delta"):
@@ -99,7 +121,8 @@ def test_rows_are_hidden_as_often_as_asked_and_further_rows_are_among_those_seen
 
 def test_a_bench_of_ones_own_is_listed_shown_and_run(monkeypatch, tmp_path):
     module = new_file("Add a bench", OF_ITS_OWN[0], tmp_path, monkeypatch)
-    monkeypatch.setitem(benches.BENCHES, "noise-level", module.NoiseLevelBench())
+    one = eval(wiring("Add a bench")["BENCHES"], vars(module))  # noqa: S307 - our own text
+    monkeypatch.setitem(benches.BENCHES, one.about.name, one)
     invoke = CliRunner().invoke
     assert "noise-level" in invoke(bench, ["list"]).stdout
     assert "--set matrix=96  Matrix size [pixels]." in invoke(bench, ["show", "noise-level"]).stdout
@@ -112,7 +135,7 @@ def test_a_bench_of_ones_own_is_listed_shown_and_run(monkeypatch, tmp_path):
 
 def test_a_format_of_ones_own_is_offered_and_written(monkeypatch, tmp_path, undersampled_scan):
     new_file("Add an output format", OF_ITS_OWN[1], tmp_path, monkeypatch)
-    row = re.search(r"`FORMATS` \| `(.*),`", section_of("Add an output format"))[1]
+    row = wiring("Add an output format")["FORMATS"]
     one = eval(row, vars(formats))  # noqa: S307 - our own text
     monkeypatch.setitem(formats.FORMATS, one.name, one)
     rec = reconstruct_scan(undersampled_scan[0], CLASSICAL["zero-filled"])
@@ -152,11 +175,13 @@ def test_plug_and_play_settles_at_the_posterior_mean_of_gaussian_images():
         torch.zeros(1, *shape, dtype=torch.complex128),
         c,
     )
-    made = example("Add a sampler", diffpir)["PlugAndPlay"]
+    space = example("Add a sampler", diffpir)
+    made = space["PlugAndPlay"]
     found = made(levels=60, sigma_min=0.8, sigma_max=0.8, iterations=30, tolerance=1e-10).sample(problem)
     assert torch.allclose(found.reshape(n), mean, atol=1e-4)
     # The row is all that a table needs.
-    table = SAMPLERS | named(made())
+    row = re.search(r"`SAMPLERS` \| the row `(.*?)`", section_of("Add a sampler"))[1]
+    table = SAMPLERS | named(*eval(f"[{row}]", space))  # noqa: S307 - our own text
     assert sampler_of("plug-and-play", 7, table).parameters()["levels"] == 7
 
 
@@ -167,7 +192,7 @@ def test_smooth_least_squares_are_those_of_a_dense_solve(monkeypatch, tmp_path):
     operator = sense_operator(csm, torch.tensor([0, 1, 0, 1, 1, 0, 0, 1]))
     y = operator(normal((1, *shape), generator("image"), torch.complex128))
     new_file("Add a classical method", OF_ITS_OWN[2], tmp_path, monkeypatch)
-    row = re.search(r"`CLASSICAL` \| `(.*),`", section_of("Add a classical method"))[1]
+    row = wiring("Add a classical method")["CLASSICAL"]
     found = eval(row, {"Classical": Classical}).run(operator, y, sigma)  # noqa: S307 - our own text
     weight = classical.default_regularisation("cg-sense", operator, y, sigma)
     n = shape[0] * shape[1]
@@ -184,12 +209,18 @@ def test_every_row_of_the_tables_of_methods_is_there():
         assert callable(getattr(import_module(f"rsd_mri.{folder}.{module}"), name))
 
 
-def test_archives_are_read_and_damaged_ones_refused(tmp_path, undersampled_scan):
+def test_archives_are_read_and_damaged_ones_refused(monkeypatch, tmp_path, undersampled_scan):
     scan = undersampled_scan[0]
-    read = example("Add a scan reader", arrays, zipfile=zipfile)["read_npz"]
+    space, rows = example("Add a scan reader", arrays, zipfile=zipfile), wiring("Add a scan reader")
+    read = space["read_npz"]
+    for table in ("READERS", "SIGNATURES"):
+        monkeypatch.setattr(reading, table, getattr(reading, table) | eval(f"{{{rows[table]}}}", space))  # noqa: S307
+    monkeypatch.setattr(reading, "SUFFIXES", (*reading.SUFFIXES, eval(rows["SUFFIXES"])))  # noqa: S307 - our own text
     path = tmp_path / "scan.npz"
     np.savez(path, kspace=scan.kspace, mask=scan.mask)
-    (found,) = read(path)
+    assert reading.find_scans(tmp_path) == [path]
+    (found,) = reading.read_scans(path)
+    assert found.format == "npz"
     np.testing.assert_array_equal(found.kspace, scan.kspace)
     np.testing.assert_array_equal(found.mask, scan.mask)
     path.write_bytes(path.read_bytes()[:200])

@@ -1,7 +1,9 @@
 """The documentation speaks of what is there."""
 
+import ast
 import re
-from importlib import util
+import shlex
+from importlib import import_module, util
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ import typer
 import yaml
 
 import rsd_mri
+from rsd_mri.bench.benches import find_bench
 from rsd_mri.commands.app import app
+from rsd_mri.commands.bench import _settings, pairs_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -45,3 +49,52 @@ def test_modules_links_and_notebooks_exist(page):
         assert (ROOT / "notebooks" / f"{notebook}.ipynb").is_file(), notebook
     for name in re.findall(r"\brsd\.(\w+)\(", text):
         assert name in rsd_mri.__all__, name
+
+
+def commands_of_choices():
+    """The commands of the last column, and those of the code blocks."""
+    text = (ROOT / "docs" / "choices.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line]
+    for row in rows:
+        last = row.rstrip("| ").rsplit(" | ", 1)[1]
+        if last != "again by":
+            found = re.findall(r"`([^`]*)`", last)
+            yield from [one for one in found if not one.startswith("corruption:")] or [row]
+    for block in re.findall(r"```bash\n(.*?)```", text, re.S):
+        yield from re.split(r"\n| && ", block.strip())
+
+
+def parsed(words):
+    """A command of `rsd-mri` with its options; nothing is run."""
+    command, context = typer.main.get_command(app), None
+    while hasattr(command, "commands"):
+        name, *words = words
+        command, context = command.commands[name], command.make_context(name, [], resilient_parsing=True)
+    return command.make_context(command.name, words, parent=context)
+
+
+@pytest.mark.parametrize("command", [*commands_of_choices()])
+def test_commands_of_choices_can_be_run(command, monkeypatch):
+    """Constants, trials, options and settings that they name are there."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    vary, trials = import_module("vary"), import_module("trials")
+    program, *words = shlex.split(command, comments=True)
+    if words[0] == "docs/vary.py":
+        cut = words.index("--")
+        usual, change = vary.found(words[1])
+        values = [ast.literal_eval(value) for value in words[2:cut]]
+        assert len(values) > 1 and {type(value) for value in values} <= {float if usual is None else type(usual)}
+        change(usual)
+        program, words = "rsd-mri", words[cut + 1 :]
+        if words[0] in trials.TRIALS:
+            words = ["bench", "run", "recon", *words[1:]]
+    if program == "pytest":
+        assert (ROOT / words[0]).is_file()
+    elif program == "python":
+        assert words[:3] == ["-m", "timeit", "-s"]
+        exec("\n".join(words[3:]), {})  # noqa: S102 - our own text
+    else:
+        assert program == "rsd-mri"
+        found = parsed(words)
+        if words[:2] == ["bench", "run"]:
+            assert _settings(find_bench(words[2]), pairs_of(found.params["assignments"]))

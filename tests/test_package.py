@@ -1,9 +1,11 @@
 """Rules of the house that a program can check."""
 
+import ast
 import re
 import subprocess
 import sys
 import time
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +60,10 @@ def test_nothing_is_unpickled():
     assert [p.name for p in SOURCES if forbidden.search(p.read_text())] == []
 
 
+def test_nothing_is_asserted_for_the_type_checker():
+    assert [p.name for p in SOURCES if re.search(r"^\s+assert ", p.read_text(), re.M)] == []
+
+
 def test_modules_stay_small():
     assert [p.name for p in SOURCES if len(p.read_text().splitlines()) > 420] == []
     assert [p.name for p in SOURCES if p.stem in ("utils", "helpers", "common", "misc")] == []
@@ -77,6 +83,25 @@ def test_folders_import_downwards_only():
         assert "from rsd_mri import" not in text, f"{path.relative_to(ROOT)}: name the module"
         wrong += [f"{name}: {u}" for u in ours if LAYERS.index(u) > LAYERS.index(name)]
     assert wrong == []
+
+
+def imported(path: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file imports anywhere, but for types alone."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+    plain = [n for n in ast.walk(tree) if isinstance(n, ast.Import)]
+    named = {f"{n.module}.{a.name}" if f"{n.module}.{a.name}" in modules else n.module for n in froms for a in n.names}
+    return (named | {a.name for n in plain for a in n.names}) & modules
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+    arrows = {name: imported(path, set(modules)) - {name} for name, path in modules.items()}
+    assert sum(map(len, arrows.values())) > len(modules)
+    TopologicalSorter(arrows).prepare()  # a CycleError names the files
 
 
 def test_the_root_holds_few_modules():

@@ -162,10 +162,10 @@ def generate(
         prior = priors.load_prior(GENERATION, "generator")
     given = prior if isinstance(prior, Prior) else priors.load_prior(prior)
     chosen = _that_generates(given, network).to(resolve_device(device))
-    law = load_corruption(chosen.path.parent, chosen)
+    corruption = load_corruption(chosen.path.parent, chosen)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
-    made = torch.cat([sample_prior(chosen, law, keys[i : i + batch]).cpu() for i in range(0, count, batch)])
-    return Samples(made.numpy(), law.picture(made).numpy(), chosen)
+    made = torch.cat([sample_prior(chosen, corruption, keys[i : i + batch]).cpu() for i in range(0, count, batch)])
+    return Samples(made.numpy(), corruption.picture(made).numpy(), chosen)
 
 
 def _that_generates(prior: Prior, network: str | None) -> Prior:

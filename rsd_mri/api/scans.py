@@ -105,8 +105,8 @@ def simulate(
             raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
         points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
     elif acceleration is not None:
-        law = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
-        pattern = draw_mask(law, size, generator(seed, 0, "mask"))
+        mask_settings = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
+        pattern = draw_mask(mask_settings, size, generator(seed, 0, "mask"))
     settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
     return simulate_scan(
         settings, seed, 0,

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
+from rsd_mri.protocol import checked
+from rsd_mri.protocol.checked import Integer
 
 SCALES = {
     "mini": "minutes on two cores, without data",
@@ -25,6 +27,18 @@ LABELS = {
     "precision": "precision {:g}",
     "recall": "recall {:g}",
 }
+
+
+@checked
+class OnScans:
+    """What benches take that reconstruct scans."""
+
+    seed: Integer = 0
+    """Seed of heads, masks and samples, and of what else is drawn."""
+    data: str = ""
+    """Folder of fully sampled scans, instead of simulated heads."""
+    prior: str = ""
+    """Run folder or weights, instead of the package's prior."""
 
 
 @dataclass(frozen=True)

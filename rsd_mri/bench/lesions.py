@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsd_mri.bench.bench import CARD, About, write_json
+from rsd_mri.bench.bench import CARD, About, OnScans, write_json
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
-from rsd_mri.protocol.checked import Count, Integer, Number, Switch, Whole
+from rsd_mri.protocol.checked import Count, Number, Switch, Whole
 
 if TYPE_CHECKING:
     from rsd_mri.bench.lesion_card import LesionsCard
@@ -19,15 +19,9 @@ HEADS = {"mini": (2, (112, 96)), "paper": (16, (128, 144))}
 
 
 @checked
-class LesionsSettings:
+class LesionsSettings(OnScans):
     """What the bench of lesions takes."""
 
-    seed: Integer = 0
-    """Seed of heads, places, masks and samples."""
-    data: str = ""
-    """Folder of fully sampled scans, instead of simulated heads."""
-    prior: str = ""
-    """Run folder or weights, instead of the package's prior."""
     fresh: Switch = False
     """Start over instead of continuing."""
     heads: Whole = 0

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rsd_mri.bench.bench import About, write_json
+from rsd_mri.bench.bench import About, OnScans, write_json
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
-from rsd_mri.protocol.checked import Integer, NotNegative, Positive
+from rsd_mri.protocol.checked import NotNegative, Positive
 
 if TYPE_CHECKING:
     from rsd_mri.bench.reconstructions import ReconCard
@@ -24,15 +24,9 @@ ALONG = (
 
 
 @checked
-class ReconSettings:
+class ReconSettings(OnScans):
     """What the bench of reconstructions takes."""
 
-    seed: Integer = 0
-    """Seed of masks and samples."""
-    data: str = ""
-    """Folder of fully sampled scans, instead of simulated heads."""
-    prior: str = ""
-    """Run folder or weights, instead of the package's prior."""
     rival_minutes: NotNegative = 2.0
     """Minutes of training for deepinv's unrolled network; 0 leaves it out."""
     accelerations: tuple[Positive, ...] = (2.0, 4.0, 6.0, 8.0)

@@ -116,10 +116,10 @@ def run_whole(
     """
     trained = train_run(protocol, out, data, options, progress)
     device = resolve_device(options.device)
-    clean, law = _clean_and_measured(protocol, data)
+    clean, corrupted = _clean_and_measured(protocol, data)
     made = generate_sets(protocol, out, count, device, progress, batch)
     judged: dict[str, dict[str, SetMetrics]] = {}
-    for scale, (reference, sets) in _comparisons(made, clean, measured(law, min(count, len(law)))).items():
+    for scale, (reference, sets) in _comparisons(made, clean, measured(corrupted, min(count, len(corrupted)))).items():
         scaling: Scaling = magnitudes if scale == "unscaled" else to_bytes
         real = scaling(reference)
         extractor = find_extractor(features, real, device)

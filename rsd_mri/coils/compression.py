@@ -36,7 +36,7 @@ def compression_matrix(
     enough = int(np.searchsorted(shares, coil_energy * (1 - 1e-12))) + 1 if coil_energy < 1 else len(values)
     n_virtual = max(1, min(virtual_coils, len(values), enough))
     matrix = vectors[:, :n_virtual].conj().T
-    turn = np.sum([(seen * np.abs(seen)).sum(axis=1) for seen in (matrix @ s for s in slices)], axis=0)
+    turn = np.sum([(virtual * np.abs(virtual)).sum(axis=1) for virtual in (matrix @ s for s in slices)], axis=0)
     size = np.abs(turn)
     phase = np.where(size > 0, turn.conj() / np.where(size > 0, size, 1), 1)
     return matrix * phase[:, None], float(min(shares[n_virtual - 1], 1.0))

@@ -114,8 +114,8 @@ def principal_coil(calibration: Tensor) -> Tensor:
     samples = calibration.flatten(2)
     covariance = (samples @ samples.mH).to(torch.complex128)
     vector = torch.linalg.eigh(covariance).eigenvectors[..., -1].to(calibration.dtype)
-    seen = torch.einsum("bc,bcn->bn", vector.conj(), samples)
-    turn = (seen * seen.abs()).sum(-1)
+    combined = torch.einsum("bc,bcn->bn", vector.conj(), samples)
+    turn = (combined * combined.abs()).sum(-1)
     turn = torch.where(turn.abs() > 0, turn / turn.abs().clamp_min(1e-30), torch.ones_like(turn))
     found: Tensor = vector * turn[:, None]
     return found

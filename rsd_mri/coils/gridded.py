@@ -36,7 +36,8 @@ def gridded_centre(
     acs
         (readout, phase_encode): the centre in which every cell of the grid holds a sample.
     """
-    assert scan.trajectory is not None  # noqa: S101 - for the type checker
+    if scan.trajectory is None:
+        raise ValueError(f"{scan.source} has no trajectory; its centre is cut out of the grid")
     acs = fully_sampled_centre(scan.cells, scan.matrix)
     window = (min(width, acs[0]), min(width, acs[1]))
     small = (min(window[0] + 2 * MARGIN, scan.matrix[0]), min(window[1] + 2 * MARGIN, scan.matrix[1]))

@@ -91,9 +91,9 @@ class Derivative(LinearOperator):
     def _coil_images(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.image * _ifft(self.weight * x[:, 1:]), x[:, :1], self.current)
 
-    def _back(self, seen: Tensor) -> Tensor:
-        image = (self.current.conj() * seen).sum(1, keepdim=True)
-        return torch.cat([image, self.weight * _fft(self.image.conj() * seen)], 1)
+    def _back(self, coil_images: Tensor) -> Tensor:
+        image = (self.current.conj() * coil_images).sum(1, keepdim=True)
+        return torch.cat([image, self.weight * _fft(self.image.conj() * coil_images)], 1)
 
 
 class DerivativeGram(LinearOperator):
@@ -137,7 +137,7 @@ def nlinv(
     reduction: float = 0.5,
     iterations: int = 60,
     tolerance: float = 0.05,
-    smoothness: float = SMOOTHNESS,
+    smoothness: float | None = None,
     order: float = ORDER,
 ) -> Joint:
     """Find image and coils together.
@@ -161,12 +161,12 @@ def nlinv(
     iterations, tolerance
         Of the conjugate gradients in each.
     smoothness, order
-        As `JointModel` takes them.
+        As `JointModel` takes them; `SMOOTHNESS` where not given.
     """
     require_rank(kspace, 4, "batch, coil, readout, phase_encode", "nlinv")
     require_complex(kspace, "nlinv")
     size = (kspace.shape[-2], kspace.shape[-1])
-    model = JointModel(mask, size, smoothness, order)
+    model = JointModel(mask, size, SMOOTHNESS if smoothness is None else smoothness, order)
     rms = kspace.abs().square().sum((1, 2, 3), keepdim=True).div(size[0] * size[1]).sqrt()
     scale = LEVEL / torch.where(rms > 0, rms, torch.ones_like(rms))
     data = torch.fft.ifftshift(kspace * scale, dim=AXES)

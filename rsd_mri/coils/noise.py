@@ -78,8 +78,8 @@ def data_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
         if _power(background) < _power(covariance):
             covariance, source = background, "lines"
     middle = scan.size[0] // 2 if scan.trajectory is None else int(_distance(scan).min(axis=1).argmin())
-    seen = scan.kspace[:, :, middle][..., np.broadcast_to(scan.mask, scan.size)[middle]]
-    signal = float(np.mean(np.abs(seen) ** 2, dtype=np.float64))
+    acquired = scan.kspace[:, :, middle][..., np.broadcast_to(scan.mask, scan.size)[middle]]
+    signal = float(np.mean(np.abs(acquired) ** 2, dtype=np.float64))
     if _power(covariance) <= 1e-12 * signal:
         return None, "none"
     if scan.trajectory is not None:

@@ -225,7 +225,7 @@ def inspect(
     Example: rsd-mri inspect scan.h5
     """
     with refusing():
-        from rsd_mri.scan.inspection import inspect as look
+        from rsd_mri.scan.reading import inspect as look
 
         found = look(existing(file, "file"), user.answers())
         result(found.lines(), found.as_dict(), json)

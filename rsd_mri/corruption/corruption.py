@@ -116,8 +116,8 @@ class Corruption(ABC):
         total = _energy(white)
         kept, kept_further = _energy(data.operator.gram(white)), _energy(further.gram(white))
         noise = float((data.sigma**2).mean()) * kept
-        seen = max(_energy(data.operator.adjoint(data.y)) - noise, 0.0)
-        power = seen / max(kept, 1.0) * total / white.numel()
+        signal = max(_energy(data.operator.adjoint(data.y)) - noise, 0.0)
+        power = signal / max(kept, 1.0) * total / white.numel()
         return Magnitudes(power**0.5, (power * max(1 - kept_further / total, 0.0)) ** 0.5)
 
     def measure(self, images: Tensor, keys: Sequence[Key]) -> Measurements:
@@ -142,14 +142,14 @@ class Corruption(ABC):
         grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 
-    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
+    def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
         """A of one picture that is there, and its data y.
 
         Parameters
         ----------
         picture
             [channel, y, x].
-        seen
+        mask
             [y, x]: where something is hidden, true where nothing is; to be found in the picture where not given.
 
         Returns

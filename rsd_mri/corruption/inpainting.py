@@ -64,18 +64,18 @@ class Inpainting(Corruption):
         data = super().observe(images, keys)
         return replace(data, y=data.operator.forward(data.y))
 
-    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
+    def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
         """The mask of what is seen: the pixels that are not black, where it is not given."""
-        seen = (picture > -1).any(0) if seen is None else seen
-        if seen.shape != picture.shape[1:]:
+        mask = (picture > -1).any(0) if mask is None else mask
+        if mask.shape != picture.shape[1:]:
             height, width = picture.shape[1:]
             raise InputError(
-                f"the mask has {seen.shape[0]}x{seen.shape[1]} pixels, the picture {height}x{width}; give one of its "
+                f"the mask has {mask.shape[0]}x{mask.shape[1]} pixels, the picture {height}x{width}; give one of its "
                 "size"
             )
-        if not bool(seen.any()):
+        if not bool(mask.any()):
             raise InputError("the mask hides every pixel; white is what is seen")
-        operator = PixelMask(seen[None, None]).to(picture.device)
+        operator = PixelMask(mask[None, None]).to(picture.device)
         return operator, operator.forward(picture[None])
 
 
@@ -165,9 +165,9 @@ class BoxInpainting(Inpainting):
         height, width = self.image_shape[1:]
         top = int(torch.randint(height - side + 1, (), generator=rng))
         left = int(torch.randint(width - side + 1, (), generator=rng))
-        seen = torch.ones(height, width, dtype=torch.bool)
-        seen[top : top + side, left : left + side] = False
-        return seen
+        mask = torch.ones(height, width, dtype=torch.bool)
+        mask[top : top + side, left : left + side] = False
+        return mask
 
 
 def _mask_of(operator: LinearOperator) -> Tensor:

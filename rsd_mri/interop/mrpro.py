@@ -9,9 +9,9 @@ from mrpro.data import KData
 from mrpro.data.traj_calculators import KTrajectoryCartesian
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.fastmri import header_of
 from rsd_mri.scan.reading import read_scans
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.writing import header_of
 
 DWELL = 5.0
 """Written where a scan does not say it [us]: mrpro takes none of it for an image."""

@@ -3,7 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -74,8 +74,7 @@ class NonUniformFFT(Transform):
 
     def to(self, *args: Any, **kwargs: Any) -> "NonUniformFFT":
         """Return a copy with every constant moved as by `Tensor.to`."""
-        moved = super().to(*args, **kwargs)
-        assert isinstance(moved, NonUniformFFT)  # noqa: S101 - for the type checker
+        moved = cast(NonUniformFFT, super().to(*args, **kwargs))
         moved._plans = {}
         return moved
 
@@ -92,7 +91,8 @@ class NonUniformFFT(Transform):
 
     def bound(self, normal: LinearOperator) -> float:
         """The largest eigenvalue of the convolution."""
-        assert isinstance(normal, Toeplitz)  # noqa: S101 - for the type checker
+        if not isinstance(normal, Toeplitz):
+            raise TypeError(f"expected the Toeplitz of this transform, got {type(normal).__name__}")
         return normal.bound()
 
     def balanced(self) -> "tuple[Transform, Tensor | None]":

@@ -167,17 +167,17 @@ class SenseGram(LinearOperator):
         conjugate = self.conjugate[:, None] if one_set else self.conjugate
         images = x[:, None] if one_set else x
         if x.device.type != "cpu":
-            seen = self.between.forward((maps * images[:, :, None]).sum(1))
-            out: Tensor = (conjugate * seen[:, None]).sum(2)
+            measured = self.between.forward((maps * images[:, :, None]).sum(1))
+            out: Tensor = (conjugate * measured[:, None]).sum(2)
             return out[:, 0] if one_set else out
         out = x.new_zeros(max(x.shape[0], self.items), *images.shape[1:])
         for c in range(maps.shape[2]):
             coil_image = maps[:, 0, c] * images[:, 0]
             for m in range(1, maps.shape[1]):
                 coil_image = coil_image + maps[:, m, c] * images[:, m]
-            seen = self.between.forward(coil_image[:, None])[:, 0]
+            measured = self.between.forward(coil_image[:, None])[:, 0]
             for m in range(maps.shape[1]):
-                out[:, m].addcmul_(conjugate[:, m, c], seen)
+                out[:, m].addcmul_(conjugate[:, m, c], measured)
         return out[:, 0] if one_set else out
 
     def __repr__(self) -> str:

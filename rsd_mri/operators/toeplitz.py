@@ -49,8 +49,8 @@ class Toeplitz(LinearOperator):
         rows, columns = x.shape[-2:]
         wide = torch.fft.fft(torch.fft.fft(x, n=2 * columns, dim=-1), n=2 * rows, dim=-2)
         wide.mul_(self.spectrum[:, None])
-        seen = torch.fft.ifft(wide, dim=-2)[..., :rows, :]
-        found: Tensor = torch.fft.ifft(seen, dim=-1)[..., :columns]
+        cropped = torch.fft.ifft(wide, dim=-2)[..., :rows, :]
+        found: Tensor = torch.fft.ifft(cropped, dim=-1)[..., :columns]
         return found
 
     def bound(self) -> float:

@@ -152,9 +152,9 @@ def density_of(scan: Scan) -> NDArray[np.float32] | None:
     if scan.trajectory is None:
         return None
     # Shots that were not acquired stand for nothing, and take nothing from the others.
-    points, seen = torch.from_numpy(scan.trajectory), np.broadcast_to(scan.mask, scan.size)
+    points, acquired = torch.from_numpy(scan.trajectory), np.broadcast_to(scan.mask, scan.size)
     found = np.zeros(scan.size, np.float32)
-    found[seen] = pipe_menon(points[torch.from_numpy(seen.copy())][:, None], scan.matrix)[:, 0].numpy()
+    found[acquired] = pipe_menon(points[torch.from_numpy(acquired.copy())][:, None], scan.matrix)[:, 0].numpy()
     return found
 
 

@@ -47,9 +47,21 @@ def checked(cls: C) -> C:
     fit is an `InputError`, one sentence.
     """
     config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    cls.__annotations__ = cls.__dict__.get("__annotations__", {}) | _described_above(cls)
     made: Any = pydantic.dataclasses.dataclass(cls, frozen=True, config=config)
     made.__init__ = _refusing(made.__init__, made)
     return made  # type: ignore[no-any-return]
+
+
+def _described_above(cls: type) -> dict[str, Any]:
+    """Inherited fields with what is said of them: pydantic reads the text below a field in its own class alone."""
+    own: dict[str, Any] = cls.__dict__.get("__annotations__", {})
+    found: dict[str, Any] = {}
+    for base in cls.__mro__[1:]:
+        for name, one in getattr(base, "__pydantic_fields__", {}).items():
+            if one.description and name in base.__annotations__ and name in vars(base) and name not in {*own, *found}:
+                found[name] = Annotated[base.__annotations__[name], Field(description=one.description)]
+    return found
 
 
 def _refusing(init: Callable[..., None], cls: type) -> Callable[..., None]:

@@ -78,8 +78,8 @@ def worst_case(
     clean = reconstruct(kspace)
     noise = operator.sampling(normal(kspace.shape, generator(*seed), kspace.dtype).to(kspace.device)) * sigma
     size = float(energy(noise).sum()) ** 0.5
-    seen = (operator.csm != 0).any(-3).expand(clean.shape)
-    power = float(clean[seen].abs().square().mean()) if bool(seen.any()) else 0.0
+    support = (operator.csm != 0).any(-3).expand(clean.shape)
+    power = float(clean[support].abs().square().mean()) if bool(support.any()) else 0.0
     weight, gram = sigma**2 / max(power, 1e-12), operator.gram
 
     def change(perturbation: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TILE = 288
 """Least width of a tile [pixels]: the warning has to be readable in each."""
+QUICK = 1
+"""Compression of a sheet: the usual one makes noise only a little smaller, in several times the time."""
 
 
 def upper_window(volume: NDArray[np.generic], percentile: float = 99.8) -> float:
@@ -73,7 +75,7 @@ def write_contact_sheet(
     """Write `contact_sheet` of `images` [image, y, x] or [image, y, x, 3] as PNG."""
     path = Path(path)
     with written_whole(path) as partial:
-        contact_sheet(images, columns, white).save(partial, format="PNG")
+        contact_sheet(images, columns, white).save(partial, format="PNG", compress_level=QUICK)
     return path
 
 

@@ -13,7 +13,7 @@ from rsd_mri.results.formats import Beside
 from rsd_mri.results.planes import affine_ras, is_known, voxel_size
 from rsd_mri.results.timing import moments_of, step_of
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.geometry import Geometry
 
 
 def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:  # noqa: ARG001

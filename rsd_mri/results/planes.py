@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.geometry import Geometry
 
 LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
 """Patient directions along -x, +x, -y, +y, -z, +z of LPS coordinates, as printed on film."""

@@ -12,7 +12,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.results.files import ARRAYS, PER_SLICE, PLAIN, WHERE_LEARNED
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.facts import Facts
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.geometry import Geometry
 
 
 def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:

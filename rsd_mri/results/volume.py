@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.files.slices import Slices
 from rsd_mri.scan.facts import Facts
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.geometry import Geometry
 
 
 @dataclass(frozen=True)

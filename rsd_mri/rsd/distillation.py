@@ -125,7 +125,7 @@ class DistillationStage(Stage):
         return generate(self._student, self.corruption, further, noise, self.settings.sigma_init)
 
     def _fake_step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> ItemLosses:
-        s, law, corruption = self.settings, self.protocol.teacher, self.corruption
+        s, levels, corruption = self.settings, self.protocol.teacher, self.corruption
         module, optimizer = self._fake_module, self.optimizers["fake"]
         module.train()
         self._student.eval()
@@ -136,7 +136,7 @@ class DistillationStage(Stage):
                 # Every adjoint masks, so noise outside the mask is never seen.
                 data = corruption.measure(self._generate(fabric, part), keys)
             uniform = uniform_items([(*k, "level") for k in keys])
-            t = log_normal(uniform, law.log_mean, law.log_std, data.sigma.cpu(), law.noise_law == "clamped")
+            t = log_normal(uniform, levels.log_mean, levels.log_std, data.sigma.cpu(), levels.noise_law == "clamped")
             hidden = corruption.further(data.operator, keys).to(fabric.device)
             t, noise = t.to(fabric.device), part.diffusion.to(fabric.device)
             loss = restoration_loss(module, corruption, data.to(fabric.device), hidden, t, noise, s.fake_mask)

@@ -102,12 +102,12 @@ class LinearModel:
         sum_t t^2 E |score difference|^2. Differentiable in U; the gradient is the generator's in training.
         """
         z, grain, _ = self._points
-        seen = self.matrices @ u
-        images = z @ seen.mT
+        made = self.matrices @ u
+        images = z @ made.mT
         if self.student_variance:
             images = images + self.student_variance**0.5 * grain
         images = images[:, None].expand(-1, len(self.levels), -1, -1).reshape(len(self._t), -1)
-        fake = GaussianDenoiser(seen, self.student_variance, self.levels)
+        fake = GaussianDenoiser(made, self.student_variance, self.levels)
         # Plain functions stand in for the two networks.
         pair = compare(self.teacher, fake, self._corruption, images, [], self._t, self._noise)  # type: ignore[arg-type]
         # sid_loss is a mean over the m numbers of a measurement; the divergence is a sum.

@@ -1,6 +1,5 @@
 """Train a run: teacher, then generator, in one folder."""
 
-import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +19,11 @@ from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
-from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, TeacherSettings
+from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
-from rsd_mri.training.checkpoint import load_weights
+from rsd_mri.training.checkpoint import load_weights, start_over
 from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
@@ -92,7 +91,7 @@ def train(
         corruptions["generator"] = distilled_in(protocol, data.corruption)
     if fabric.is_global_zero:
         if options.fresh:
-            _start_over(folder, stages)
+            start_over(folder, stages)
         folder.mkdir(parents=True, exist_ok=True)
         text = folder / "protocol.yaml"
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
@@ -110,11 +109,11 @@ def train(
         if stage == "teacher":
             new = new_network(protocol, Inputs.of(corruption), "teacher", options)
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.teacher, timed, fabric)
+            loop = LoopSettings.of(protocol.teacher, timed, fabric)
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
             built = DistillationStage(teacher, corruption, protocol, fabric, finish, monitor, options.compile)
-            loop = loop_settings(protocol.distillation, timed, fabric)
+            loop = LoopSettings.of(protocol.distillation, timed, fabric)
         images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return Trained(images, files, fabric.is_global_zero)
@@ -157,7 +156,7 @@ def train_denoiser(
     fabric = fabric or make_fabric(options)
     if fabric.is_global_zero:
         if options.fresh:
-            _start_over(folder, ("denoiser",))
+            start_over(folder, ("denoiser",))
         folder.mkdir(parents=True, exist_ok=True)
     fabric.barrier()
     s = protocol.denoiser
@@ -184,8 +183,8 @@ def train_denoiser(
         ).hash,
         "data": data.identity,
     }
-    seen = run_stage(stage, fabric, folder, loop_settings(s, options, fabric), identity, progress, picture)
-    return Trained({"denoiser": seen}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
+    trained = run_stage(stage, fabric, folder, LoopSettings.of(s, options, fabric), identity, progress, picture)
+    return Trained({"denoiser": trained}, [str(folder / "denoiser.safetensors")], fabric.is_global_zero)
 
 
 def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOptions) -> Denoiser:
@@ -210,22 +209,6 @@ def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
     return denoiser
 
 
-def loop_settings(
-    stage: TeacherSettings | DistillationSettings | DenoiserSettings, options: TrainOptions, fabric: Fabric
-) -> LoopSettings:
-    """Length and averaging from the protocol, the rest from the options."""
-    return LoopSettings(
-        stage.images,
-        options.checkpoint_seconds,
-        max(stage.images // 50, 1),
-        ema_halflife=stage.ema_halflife,
-        accumulate=options.accumulate,
-        tensorboard=options.tensorboard,
-        ahead=fabric.device.type != "cpu",
-        seconds=options.seconds,
-    )
-
-
 def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
     """What must be the same for a checkpoint to be continued; the training length may grow, and end in another way."""
     teacher = replace(protocol.teacher, images=0, cooldown=0)
@@ -246,12 +229,3 @@ def _finish(
     found: dict[str, float],
 ) -> None:
     save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, card.with_found(found))
-
-
-def _start_over(folder: Path, stages: tuple[str, ...]) -> None:
-    for stage in stages:
-        (folder / f"{stage}.safetensors").unlink(missing_ok=True)
-        (folder / "checkpoint" / f"{stage}.safetensors").unlink(missing_ok=True)
-    if len(stages) > 1:
-        (folder / "metrics.csv").unlink(missing_ok=True)
-        shutil.rmtree(folder / "samples", ignore_errors=True)

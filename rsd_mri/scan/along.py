@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.assembly import MOST_COILS, check_values, usual_findings
+from rsd_mri.scan.assembly import MOST_COILS, check_values
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.moments import with_moments
@@ -19,8 +20,9 @@ from rsd_mri.scan.noise_records import noise_of
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import COUNTERS, Records
 from rsd_mri.scan.roles import settle_roles
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import SLACK, in_cycles, matrix_of
+from rsd_mri.scan.usual_answers import usual_findings
 
 ALIKE = 1e-3
 """Difference of two slices' trajectories up to which they are the same [cycles per field of view]."""
@@ -191,7 +193,8 @@ def _shots(
     records: Records, chosen: NDArray[np.intp], stack: Stack, budget: int | None
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Samples [slice, coil, sample, shot] and points [sample, shot, dimension] of one frame, in the order measured."""
-    assert records.points is not None  # noqa: S101 - asked by the caller
+    if records.points is None:
+        raise ValueError(f"{records.source} has no trajectory")
     head, path = records.head, records.source
     counters = head["idx"]["slice"][chosen]
     each = [chosen[counters == c] for c in stack.slices]
@@ -226,11 +229,11 @@ def _of_the_image(points: NDArray[np.float32], header: Header, matrix: tuple[int
     farthest, encoded = float(np.abs(points[..., :2]).max()), header.encoded
     if encoded is None or not max(matrix) / 2 * (1 + SLACK) < farthest <= max(encoded[:2]) / 2 * (1 + SLACK):
         return points
-    known = header.recon_fov is not None and header.encoded_fov is not None and min(header.encoded_fov[:2]) > 0
-    wanted, whole = (header.recon_fov, header.encoded_fov) if known else (header.recon, encoded)
-    assert wanted is not None and whole is not None  # noqa: S101 - asked above
+    pair: tuple[Sequence[float], Sequence[float]] = (header.recon or matrix, encoded)
+    if header.recon_fov is not None and header.encoded_fov is not None and min(header.encoded_fov[:2]) > 0:
+        pair = (header.recon_fov, header.encoded_fov)
     scaled: NDArray[np.float32] = points.copy()
-    ratio: NDArray[np.float32] = np.array([a / b for a, b in zip(wanted[:2], whole[:2], strict=True)], np.float32)
+    ratio: NDArray[np.float32] = np.array([a / b for a, b in zip(pair[0][:2], pair[1][:2], strict=True)], np.float32)
     scaled[..., :2] *= ratio
     return scaled
 

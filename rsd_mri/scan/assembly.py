@@ -13,11 +13,13 @@ from rsd_mri.scan.centre import find_peak, rolled
 from rsd_mri.scan.edges import without_foreign_samples
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes
+from rsd_mri.scan.usual_answers import finding_of_acceleration, usual_findings
 from rsd_mri.scan.windows import Window, settle_window
 
 MOST_COILS = 256
@@ -221,40 +223,6 @@ def assemble(
         finding_of_acceleration(scan, finding.evidence),
     ]  # fmt: skip
     return replace(scan, findings=merged(usual_findings(scan), sizes.findings, settled, findings))
-
-
-def finding_of_acceleration(scan: Scan, evidence: str) -> Finding:
-    """How many points of k-space there are for each acquired."""
-    window = [list(w) if w else None for w in (scan.readout_at, scan.acquired_at)]
-    outside = "" if window == [None, None] else ", zero padding left out"
-    return Finding("acceleration", f"{scan.realised_acceleration:.2f}{outside}", evidence, scan.realised_acceleration)
-
-
-def usual_findings(scan: Scan) -> list[Finding]:
-    """Answers of every scan, where its reader has nothing better to say."""
-    voxel = scan.geometry.voxel_size
-    oriented = scan.geometry.slice_direction is not None
-    known = f"{len(scan.geometry.positions)} positions" if scan.geometry.positions else "not known"
-    noise, calibration = scan.noise, scan.calibration
-    return [
-        Finding("format", scan.format, "content of the file"),
-        Finding("frames", "one", "no counter or axis beyond the slices", 1),
-        Finding("slices", str(scan.n_slices), "", scan.n_slices),
-        Finding("axes", "slice, coil, readout, phase encode", "layout of the format"),
-        Finding("coils", str(scan.n_coils), "", scan.n_coils),
-        Finding("matrix", f"{scan.size[0]} x {scan.size[1]}", "size of k-space"),
-        Finding("voxel", "not known" if voxel is None else " x ".join(f"{v:.3g}" for v in voxel) + " mm"),
-        Finding("sampling", "lines" if scan.mask.ndim == 1 else "2-D pattern", scan.mask_source),
-        finding_of_acceleration(scan, "points over points acquired"),
-        Finding("sign", "plain transform", "arrays are taken as they are", "plain"),
-        Finding("noise", "no noise scan", "" if noise is None else "in the file") if noise is None else
-        Finding("noise", f"{noise.shape[1]} samples a coil", "in the file", {"samples": int(noise.shape[1])}),
-        Finding("calibration", "the scan's own centre", "no separate calibration scan") if calibration is None else
-        Finding("calibration", f"{calibration.shape[-2]} x {calibration.shape[-1]}, separate", "in the file",
-                {"readout": int(calibration.shape[-2]), "phase_encode": int(calibration.shape[-1])}),
-        Finding("geometry", known if oriented else "orientation not known", "directions and positions of the file"
-                if oriented else "the file has no directions"),
-    ]  # fmt: skip
 
 
 def swapped(header: Header, shape: tuple[int, ...]) -> bool:

@@ -157,13 +157,13 @@ def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
     moved = set(wanted) != {first, second}
     order = [name for name in usual if name in ("readout", "phase")]
     flat = np.moveaxis(array, (first, second), (-2, -1))
-    seen = _power(flat[:: -(-len(flat) // MOST_LOOKED_AT)])
+    powers = _power(flat[:: -(-len(flat) // MOST_LOOKED_AT)])
     others = [axis for axis in range(array.ndim) if axis not in (first, second)]
     rest = [name for name in usual if name not in ("readout", "phase")]
     evidence = ["energy of k-space is concentrated along both axes"] if moved else []
-    given, said, doubt = _settle_others(middle_of(flat, seen), [array.shape[axis] for axis in others], rest, moved)
+    given, said, doubt = _settle_others(middle_of(flat, powers), [array.shape[axis] for axis in others], rest, moved)
     names = dict(zip(others, given, strict=True))
-    lines = _lines_along(seen)
+    lines = _lines_along(powers)
     if lines is not None and order[lines] != "phase":
         order = order[::-1]
         evidence.append("lines are missing along the phase encode")
@@ -220,9 +220,9 @@ def _settle_others(
     return given, said, doubt
 
 
-def _lines_along(seen: NDArray[Any]) -> int | None:
+def _lines_along(power: NDArray[Any]) -> int | None:
     """Which of the last two axes (of energy) misses lines between others (0 or 1); None where neither or both do."""
-    points = (seen != 0).any(axis=tuple(range(seen.ndim - 2)))
+    points = (power != 0).any(axis=tuple(range(power.ndim - 2)))
     gaps = []
     for axis in (0, 1):
         filled = np.flatnonzero(points.any(axis=1 - axis))

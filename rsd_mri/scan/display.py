@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsd_mri.about.panel import panel
+from rsd_mri.scan.acquisition import Acquisition
 from rsd_mri.scan.inspection import inspect_scan
-from rsd_mri.scan.scan import Scan
 
 
 def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
@@ -15,6 +15,6 @@ def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
     return Image.fromarray((two_dimensional * 255).astype(np.uint8))
 
 
-def scan_panel(scan: Scan) -> str:
+def scan_panel(scan: Acquisition) -> str:
     """HTML of what was understood of a scan, beside its sampling pattern."""
     return panel(repr(scan), inspect_scan(scan).rows(), mask_picture(scan.cells))

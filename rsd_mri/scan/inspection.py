@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rsd_mri.scan.answers import NONE, Answers
-from rsd_mri.scan.assembly import usual_findings
+from rsd_mri.scan.acquisition import Acquisition
 from rsd_mri.scan.findings import merged
-from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.sampling import fully_sampled_centre
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.usual_answers import usual_findings
 
 FEWEST_CENTRE_LINES = 8
 """Coil maps cannot be estimated from a narrower fully sampled centre alone."""
@@ -24,7 +23,7 @@ SHOWN = 3
 class Inspection:
     """What a file holds, in words and numbers: of its first volume where not said otherwise."""
 
-    scans: tuple[Scan, ...]
+    scans: tuple[Acquisition, ...]
     """Every frame of every stack of slices."""
     centre: tuple[int, int]
     """Fully sampled centre (readout, phase_encode)."""
@@ -34,7 +33,7 @@ class Inspection:
     """Conflicts, repairs and what is missing, one sentence each."""
 
     @property
-    def scan(self) -> Scan:
+    def scan(self) -> Acquisition:
         """The first volume."""
         return self.scans[0]
 
@@ -76,7 +75,7 @@ class Inspection:
         return float(np.mean([scan.realised_acceleration for scan in self.scans]))
 
     @property
-    def stacks(self) -> tuple[tuple[Scan, ...], ...]:
+    def stacks(self) -> tuple[tuple[Acquisition, ...], ...]:
         """The frames of each stack of slices."""
         numbers = dict.fromkeys(scan.stack for scan in self.scans)
         return tuple(tuple(scan for scan in self.scans if scan.stack == number) for number in numbers)
@@ -198,7 +197,7 @@ class Inspection:
         }
 
 
-def _places(scan: Scan) -> list[dict[str, Any]]:
+def _places(scan: Acquisition) -> list[dict[str, Any]]:
     """Where each slice of a stack lies."""
     g = scan.geometry
     return [
@@ -233,23 +232,12 @@ def _directions(geometry: Geometry) -> str:
     return ", ".join(f"{name} {_rounded(d)}" for name, d in names if d is not None) + " (LPS)"
 
 
-def inspect(path: str | Path, answers: Answers = NONE) -> Inspection:
-    """Read a scan and say what was understood, with what the user says of it.
-
-    Raises
-    ------
-    InputError
-        If the file is not a usable scan; the sentence says why.
-    """
-    return inspect_scans(read_scans(path, answers=answers))
-
-
-def inspect_scan(scan: Scan) -> Inspection:
+def inspect_scan(scan: Acquisition) -> Inspection:
     """Say what is in a scan that was read already."""
     return inspect_scans([scan])
 
 
-def inspect_scans(scans: Sequence[Scan]) -> Inspection:
+def inspect_scans(scans: Sequence[Acquisition]) -> Inspection:
     """Say what is in the frames and stacks of one file."""
     scan = scans[0]
     centre = fully_sampled_centre(scan.cells, scan.matrix)

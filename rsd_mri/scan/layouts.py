@@ -14,10 +14,11 @@ from rsd_mri.scan.assembly import LARGEST, assemble
 from rsd_mri.scan.axes import ASKED, OWN_ORDER, PARTITION, SMALLEST, Axes, arranged, is_partitioned, named, settle_axes
 from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
 from rsd_mri.scan.partitions import to_slices
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.scan import Scan
 
 LAYOUTS = {
     3: ("coil", "readout", "phase"),

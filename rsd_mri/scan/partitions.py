@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
-from rsd_mri.scan.scan import Geometry
 from rsd_mri.scan.sizes import in_millimetres, settle_sizes
 from rsd_mri.scan.spooled_lines import SpooledLines
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.geometry import Geometry
 
 Triple = tuple[float, float, float]
 PARALLEL = 0.9995

@@ -14,6 +14,7 @@ from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
 from rsd_mri.scan.hdf5_arrays import foreign_kspace, kspace_names, read_hdf5_array
+from rsd_mri.scan.inspection import Inspection, inspect_scans
 from rsd_mri.scan.matlab import read_matlab
 from rsd_mri.scan.mrd import mrd_noise, read_ismrmrd
 from rsd_mri.scan.records import Records, noisiest
@@ -29,6 +30,8 @@ READERS: dict[str, Callable[[Path, int | None, str | None], tuple[Scan, ...]]] =
     "cfl": read_cfl,
 }
 """Of formats of arrays: path, budget and the names of the axes, where they were asked for."""
+SIGNATURES = {b"\x93NUMPY": "npy", b"MATLAB 5.0": "matlab"}
+"""First bytes of a file to its format; HDF5, cfl and Siemens raw data are looked into."""
 ALONG = ("npy", "cfl")
 """Formats that take a trajectory from another file."""
 STREAMED = {"fastmri": read_fastmri}
@@ -69,14 +72,13 @@ def recognise(path: str | Path) -> str:
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as file:
         start = file.read(1 << 16)
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
     if not start:
         raise InputError(f"{path}: the file is empty; copy or download it again")
     if start.startswith(b"\x89HDF\r\n\x1a\n") or h5py.is_hdf5(path):
         return _recognise_hdf5(path)
-    if start.startswith(b"MATLAB 5.0"):
-        return "matlab"
+    for signature, form in SIGNATURES.items():
+        if start.startswith(signature):
+            return form
     if looks_like_twix(path):
         return "twix"
     raise InputError(f"{path}: {_foreign(start, path)}")
@@ -226,6 +228,17 @@ def read_scan(path: str | Path, budget: int | None = None, answers: Answers = NO
         f"frames by {names}); read_scans gives all"
     )
     return replace(first, notes=(*first.notes, note))
+
+
+def inspect(path: str | Path, answers: Answers = NONE) -> Inspection:
+    """Read a scan and say what was understood, with what the user says of it.
+
+    Raises
+    ------
+    InputError
+        If the file is not a usable scan; the sentence says why.
+    """
+    return inspect_scans(read_scans(path, answers=answers))
 
 
 def find_scans(folder: str | Path) -> list[Path]:

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from rsd_mri.scan.echo_planar import fill
 from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.placement import Filled, Grid, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.records import CALIBRATION_AND_IMAGING, COUNTERS, Records
 from rsd_mri.scan.roles import Roles
 from rsd_mri.scan.sampling import contiguous_centre, fully_sampled_centre
-from rsd_mri.scan.scan import Geometry
 from rsd_mri.scan.sizes import in_millimetres
 
 FEWEST = 4

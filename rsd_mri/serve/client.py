@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.fastmri import header_of
 from rsd_mri.scan.hdf5 import opened
 from rsd_mri.scan.mrd import measurements
 from rsd_mri.scan.reading import read_scan, recognise
 from rsd_mri.scan.records import HEAD_TYPE, NOISE
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.writing import header_of
 from rsd_mri.serve import wire
 from rsd_mri.serve.image_message import COMPLEX64, FLOAT32, HEAD, INT16
 

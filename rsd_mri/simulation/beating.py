@@ -12,7 +12,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
 from rsd_mri.scan.facts import Facts
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.geometry import Geometry
+from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 
 FIELD = 260.0

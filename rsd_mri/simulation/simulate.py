@@ -15,8 +15,9 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import NonUniformFFT, fft2c
 from rsd_mri.protocol import DataSettings
+from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.patterns import SamplingPattern
-from rsd_mri.scan.scan import Geometry, Scan
+from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint
 from rsd_mri.simulation.atlas import Volume
 from rsd_mri.simulation.contrast import Contrast, draw_signals
@@ -203,8 +204,8 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
     )
     raw = head.coils.sensitivities(corners, wide)
     shading = raw.abs().square().sum(0).sqrt()
-    seen = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
-    return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., seen], (shading * obj)[..., seen]
+    window = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
+    return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., window], (shading * obj)[..., window]
 
 
 def simulate_scan(

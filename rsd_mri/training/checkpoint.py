@@ -1,6 +1,7 @@
 """Checkpoints: tensors and JSON in one safetensors file, written whole or not at all; nothing is unpickled."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,13 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
                 "the network settings differ from those it was trained with"
             )
     module.load_state_dict(dict(tensors))
+
+
+def start_over(folder: Path, stages: tuple[str, ...]) -> None:
+    """Remove the weights of stages, finished or not; of several also the log and pictures of their run."""
+    for stage in stages:
+        (folder / f"{stage}.safetensors").unlink(missing_ok=True)
+        (folder / "checkpoint" / f"{stage}.safetensors").unlink(missing_ok=True)
+    if len(stages) > 1:
+        (folder / "metrics.csv").unlink(missing_ok=True)
+        shutil.rmtree(folder / "samples", ignore_errors=True)

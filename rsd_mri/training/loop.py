@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -16,6 +16,7 @@ from rsd_mri.files import remove_partial
 from rsd_mri.machine.progress import Progress
 from rsd_mri.machine.randomness import key
 from rsd_mri.training.ema import update_average
+from rsd_mri.training.fabric import TrainOptions
 from rsd_mri.training.log import MetricsLog, require_tensorboard
 from rsd_mri.training.stage import Stage
 from rsd_mri.training.state import Best, resume_state, save_state
@@ -27,6 +28,18 @@ Picture = Callable[[Path, Any], object]
 
 AHEAD = 4
 """Batches drawn at a time where a device waits for them: keyed random numbers come from a processor."""
+
+
+class Length(Protocol):
+    """What the settings of every stage have."""
+
+    @property
+    def images(self) -> int:
+        """Training length [images]."""
+
+    @property
+    def ema_halflife(self) -> int:
+        """Of the averaged weights [images]."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,20 @@ class LoopSettings:
     seconds: float = 0.0
     """Longest time of this call, 0 for as long as it takes. Falling learning rates fall by the time then, where it is
     ahead of the images; the result is written, and a later call goes on from the checkpoint."""
+
+    @classmethod
+    def of(cls, stage: Length, options: TrainOptions, fabric: Fabric, logs: int = 50) -> "LoopSettings":
+        """Length and averaging from the protocol, the rest from the options; losses are written `logs` times."""
+        return cls(
+            stage.images,
+            options.checkpoint_seconds,
+            max(stage.images // logs, 1),
+            ema_halflife=stage.ema_halflife,
+            accumulate=options.accumulate,
+            tensorboard=options.tensorboard,
+            ahead=fabric.device.type != "cpu",
+            seconds=options.seconds,
+        )
 
 
 def run_stage(

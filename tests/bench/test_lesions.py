@@ -172,6 +172,7 @@ def test_what_cannot_be_done_is_refused(values, said, tmp_path):
         bench.run(bench.settings(**values), "mini", tmp_path, None)
 
 
+@pytest.mark.long
 def test_the_bench_runs_and_goes_on(monkeypatch, tmp_path):
     monkeypatch.setitem(lesions_bench.HEADS, "mini", (1, (80, 72)))
     monkeypatch.setattr("rsd_mri.bench.lesion_card.FEWEST", 4)

@@ -99,12 +99,13 @@ def test_deepinv_is_given_our_operator(small):
     assert torch.allclose(torch.view_as_complex(theirs.moveaxis(1, -1).contiguous()), ours, atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
     pytest.importorskip("deepinv")
     told = []
-    args = tmp_path, (64, 40), 0.1, 0, Progress(lambda share, name, detail: told.append(detail)), (2.0,), 1
+    args = tmp_path, (64, 40), 0.02, 0, Progress(lambda share, name, detail: told.append(detail)), (2.0,), 1
     peer, said = rival_for(*args)
-    assert told[-1] == "training the rival" and "0.1 minutes" in said
+    assert told[-1] == "training the rival" and "0.02 minutes" in said
     one = prepared(small[0][0])
     first = peer.run(one, 0.0)[0]
     assert first.shape == one.kspace.shape[-2:] and np.isfinite(first).all()

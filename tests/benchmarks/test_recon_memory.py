@@ -14,8 +14,8 @@ import pytest
 
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.intervals import undersampled
-from rsd_mri.scan.fastmri import write_fastmri
 from rsd_mri.scan.scan import Geometry
+from rsd_mri.scan.writing import write_fastmri
 from rsd_mri.simulation import simulate_scan
 
 SIZE, COILS = (640, 368), 20

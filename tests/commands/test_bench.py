@@ -128,3 +128,9 @@ def test_listing_does_not_import_torch():
         "CliRunner().invoke(bench, ['list']); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_settings_that_benches_share_are_described_too():
+    for name in ("recon", "lesions"):
+        said = CliRunner().invoke(bench, ["show", name]).stdout
+        assert "--set data=  Folder of fully sampled scans" in said

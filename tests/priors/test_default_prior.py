@@ -48,13 +48,13 @@ def test_generate_without_a_run_uses_it(tmp_path, monkeypatch):
 
 
 def test_recon_without_options_uses_it(tmp_path):
-    scan = Path(simulate_folder(tmp_path, 1, 1, 64, 4, 0.01, 2.0, 5)[0])
+    scan = Path(simulate_folder(tmp_path, 1, 1, 48, 4, 0.01, 2.0, 5)[0])
     result = CliRunner().invoke(app, ["recon", str(scan), "--samples", "2"])
     assert result.exit_code == 0, (result.output, result.exception)
     with h5py.File(tmp_path / f"{scan.stem}_recon.h5") as file:
         assert file.attrs["method"] == "posterior"
         assert file.attrs["prior_hash"] == load_prior(RECONSTRUCTION).sha256
-        assert file["samples"].shape == (2, 1, 64, 64)
+        assert file["samples"].shape == (2, 1, 48, 48)
 
 
 def test_one_sample_alone_has_the_deviation_of_the_network_it_began_from():

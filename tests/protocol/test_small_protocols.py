@@ -24,6 +24,8 @@ SHORT = {
     "distillation.batch": "2",
     "monitor.cost": "0",
 }
+FITTING = set()
+"""Networks with data that were found to fit: many protocols differ in neither."""
 SMALL = [name for name in protocol_names() if name.startswith(MINI)]
 
 
@@ -61,6 +63,8 @@ def test_networks_take_the_data_of_their_protocol(bench):
             inputs, shape, dtype = Inputs.of(corruption), (2, *corruption.image_shape), torch.float32
             larger = tuple(corruption.generator_shape) != tuple(corruption.image_shape)
             assert larger == (protocol.corruption.kind == "super-resolution")
+        if (case := (protocol.network, inputs, shape)) in FITTING:
+            continue
         with torch.device("meta"):
             denoiser = build_denoiser(protocol, inputs)
         mask = torch.ones(2, inputs.condition_channels, *shape[-2:], device="meta")
@@ -70,6 +74,7 @@ def test_networks_take_the_data_of_their_protocol(bench):
         )
         out = denoiser(torch.zeros(shape, dtype=dtype, device="meta"), torch.ones(2, device="meta"), condition)
         assert out.shape == shape and out.dtype == dtype
+        FITTING.add(case)
 
 
 @pytest.mark.long

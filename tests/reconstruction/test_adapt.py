@@ -24,7 +24,7 @@ from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 
 CPU = torch.device("cpu")
-SIZE = (48, 64)
+SIZE = (40, 48)
 SHORT = DiffPIR(levels=4, start="tv")
 
 
@@ -91,7 +91,7 @@ def test_weights_that_gain_nothing_are_not_kept(scan_and_truth, monkeypatch):
 def test_too_few_lines_are_said(scan_and_truth):
     scan, _ = scan_and_truth
     mask = scan.mask.copy()
-    mask[:], mask[32 - 8 : 32 + 8], mask[[2, 60]] = False, True, True
+    mask[:], mask[24 - 8 : 24 + 8], mask[[2, 44]] = False, True, True
     few = replace(scan, kspace=scan.kspace * mask, mask=mask)
     found = adapt(method_of("posterior", None, SHORT, 1), PreparedScan.of(few)[0], "few", 0, CPU)
     assert math.isnan(found.before) and found.checks() == {"adapted_steps": 0.0} and "too few lines" in found.note()

@@ -68,21 +68,19 @@ def test_a_folder_is_done_once_and_goes_on_where_it_was(folder, tmp_path, monkey
 
 
 def test_workers_and_shards_give_what_one_process_gives(folder, tmp_path):
-    task = like(tmp_path / "one", "one-step")
-    reconstruct_many([folder], task, Scale())
-    workers = reconstruct_many([folder], replace(task, delivery=Delivery(tmp_path / "two")), Scale(workers=2))
+    """A shard is one process over its part of the scans: together they are the images of one process."""
+    task = replace(like(tmp_path / "two", "one-step"), held_out=False)
+    workers = reconstruct_many([folder], task, Scale(workers=2))
     assert len(workers.written) == 3 and len(workers.failures) == 1
     names = []
     for i in (1, 2):
         shard = reconstruct_many([folder], replace(task, delivery=Delivery(tmp_path / "sh")), Scale(shard=(i, 2)))
         names += [one.scan for one in shard.written]
     assert len(names) == len(set(names)) == 3
-    expected = images(tmp_path / "one")
-    for out in ("two", "sh"):
-        found = images(tmp_path / out)
-        assert list(found) == list(expected)
-        for name, image in found.items():
-            np.testing.assert_allclose(image, expected[name], rtol=1e-4, atol=1e-6 * expected[name].max())
+    expected, found = images(tmp_path / "sh"), images(tmp_path / "two")
+    assert list(found) == list(expected) and len(found) == 3
+    for name, image in found.items():
+        np.testing.assert_allclose(image, expected[name], rtol=1e-4, atol=1e-6 * expected[name].max())
 
 
 def test_two_scans_of_one_name_are_refused_before_anything_is_written(folder, tmp_path):

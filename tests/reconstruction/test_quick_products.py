@@ -55,9 +55,9 @@ def test_flags_of_the_processor_decide(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", ["one-step", "posterior"])
 def test_a_wrapped_head_loses_less_than_a_tenth_of_a_decibel(method, forced):
-    ((scan, truth),) = simulated_heads(1, (128, 80), 0)
+    ((scan, truth),) = simulated_heads(1, (96, 60), 0)
     prepared = PreparedScan.of(undersampled(scan, 2.0, 0), replace(PrepSettings(), sets="2"))
-    how = method_of(method, sampler=DiffPIR(levels=6, start="tv"), samples=1)
+    how = method_of(method, sampler=DiffPIR(levels=4, start="tv"), samples=1)
     found = {}
     for quick in (False, True):
         forced(quick)

@@ -16,8 +16,8 @@ from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.scan import fastmri
-from rsd_mri.scan.fastmri import write_fastmri
 from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.writing import write_fastmri
 from rsd_mri.simulation import simulate_scan
 
 SLICES = 12

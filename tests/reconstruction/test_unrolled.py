@@ -178,6 +178,7 @@ def test_scans_are_keyed_by_number_and_obey_their_operator():
     assert {(3, False), (4, False)} <= seen
 
 
+@pytest.mark.long
 def test_a_tiny_training_learns_resumes_and_becomes_a_method(tmp_path):
     images = blobs()
     protocol = Protocol(

@@ -29,7 +29,7 @@ from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import simulate_scan
 
-SIZE = (128, 80)
+SIZE = (96, 64)
 
 
 class Smoothing(Denoiser):

@@ -6,11 +6,10 @@ import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import Answers
-from rsd_mri.scan.fastmri import header_of, write_fastmri
-from rsd_mri.scan.inspection import inspect
-from rsd_mri.scan.reading import read_scan, read_scans
+from rsd_mri.scan.reading import inspect, read_scan, read_scans
 from rsd_mri.scan.records import NOISE
 from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial
+from rsd_mri.scan.writing import header_of, write_fastmri
 
 pytest.importorskip("mrinufft")
 pytest.importorskip("finufft")

@@ -248,7 +248,7 @@ def test_silence_ends_a_connection_and_dripping_bytes_do_not(server, small_scan)
     dripping.raw(struct.pack("<HI", 3, len(text)))
     begun, sent = time.monotonic(), 0
     silent.socket.setblocking(False)
-    while time.monotonic() - begun < 5.5:  # patience is 4 s
+    while time.monotonic() - begun < 4.5:  # patience is 4 s
         dripping.raw(text[sent : sent + 1])
         sent += 1
         time.sleep(0.25)

@@ -68,11 +68,18 @@ def test_the_learning_rate_at_known_places():
     assert [ramps(i, 100, 10, 20) for i in (0, 4, 9, 50, 80, 90, 95)] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25])
 
 
-def test_accumulation_trains_the_same_networks(slices, tmp_path):
-    run(slices, tmp_path / "one")
+@pytest.fixture(scope="module")
+def plain(slices, tmp_path_factory):
+    """A run with nothing special about it."""
+    folder = tmp_path_factory.mktemp("plain")
+    run(slices, folder)
+    return folder
+
+
+def test_accumulation_trains_the_same_networks(slices, plain, tmp_path):
     run(slices, tmp_path / "two", accumulate=2)
     for name in ("teacher", "generator"):
-        a, b = weights(tmp_path / "one", name), weights(tmp_path / "two", name)
+        a, b = weights(plain, name), weights(tmp_path / "two", name)
         assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
     with pytest.raises(InputError, match="a batch of 4 cannot be shared by 1 devices in 3 parts"):
         run(slices, tmp_path / "three", accumulate=3)
@@ -94,7 +101,7 @@ def test_drawing_ahead_changes_nothing(slices, tmp_path):
 
             stage = make(data, fabric)
             folder = tmp_path / f"{stage.name}-{ahead}"
-            run_stage(stage, fabric, folder, LoopSettings(12, ahead=ahead), {}, SILENT)
+            run_stage(stage, fabric, folder, LoopSettings(8, ahead=ahead), {}, SILENT)
         found.append(kept)
     assert all(torch.equal(a, b) for i in (0, 1) for a, b in zip(found[0][i], found[1][i], strict=True))
 
@@ -215,11 +222,10 @@ def test_tensorboard_gets_what_the_csv_gets(slices, tmp_path, monkeypatch):
     assert [(name, images) for name, _, images in written[1:]] == rows
 
 
-def test_computing_activations_twice_changes_nothing(slices, tmp_path):
-    run(slices, tmp_path / "plain")
+def test_computing_activations_twice_changes_nothing(slices, plain, tmp_path):
     run(slices, tmp_path / "twice", checkpoint_activations=True)
     for name in ("teacher", "generator"):
-        a, b = weights(tmp_path / "plain", name), weights(tmp_path / "twice", name)
+        a, b = weights(plain, name), weights(tmp_path / "twice", name)
         assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
 
 

@@ -31,11 +31,11 @@ def run(protocol, folder, data=None, stage="all"):
     "corruption",
     [
         {"kind": "noise", "sigma": 0.2},
-        {"kind": "random-inpainting", "p": 0.6},
-        {"kind": "box-inpainting", "box": 6, "sigma": 0.1},
-        {"kind": "gaussian-blur"},
-        {"kind": "motion-blur", "sigma": 0.1},
         {"kind": "super-resolution", "factor": 2},
+        pytest.param({"kind": "random-inpainting", "p": 0.6}, marks=pytest.mark.long),
+        pytest.param({"kind": "box-inpainting", "box": 6, "sigma": 0.1}, marks=pytest.mark.long),
+        pytest.param({"kind": "gaussian-blur"}, marks=pytest.mark.long),
+        pytest.param({"kind": "motion-blur", "sigma": 0.1}, marks=pytest.mark.long),
     ],
     ids=lambda c: c["kind"],
 )

@@ -27,16 +27,22 @@ def with_lengths(teacher, generator):
     return PROTOCOL.with_values({"teacher.images": str(teacher), "distillation.images": str(generator)})
 
 
-def test_stopped_and_continued_equals_uninterrupted(slices, tmp_path):
-    whole = run(slices, tmp_path / "whole")
-    assert whole.images == {"teacher": 16, "generator": 8}
+@pytest.fixture(scope="module")
+def whole(slices, tmp_path_factory):
+    """A run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert run(slices, folder).images == {"teacher": 16, "generator": 8}
+    return folder
+
+
+def test_stopped_and_continued_equals_uninterrupted(slices, whole, tmp_path):
     run(slices, tmp_path / "parts", with_lengths(8, 8), stage="teacher")
     seen = run(slices, tmp_path / "parts", stage="teacher")
     assert seen.images == {"teacher": 8}
     run(slices, tmp_path / "parts", with_lengths(16, 4), stage="generator")
     run(slices, tmp_path / "parts", stage="generator")
     for name in ("teacher", "generator"):
-        a = load_file(tmp_path / "whole" / f"{name}.safetensors")
+        a = load_file(whole / f"{name}.safetensors")
         b = load_file(tmp_path / "parts" / f"{name}.safetensors")
         assert all(torch.equal(a[k], b[k]) for k in a), name
         assert any(not torch.equal(a[k], torch.zeros_like(a[k])) for k in a)
@@ -108,9 +114,8 @@ def test_damaged_checkpoint_is_one_sentence(slices, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", ["half of the file", "before the rename"])
-def test_kill_minus_nine_in_the_middle_of_a_checkpoint(slices, tmp_path, moment, monkeypatch):
+def test_kill_minus_nine_in_the_middle_of_a_checkpoint(slices, whole, tmp_path, moment, monkeypatch):
     """The old checkpoint stays usable, the partial file goes, and the weights are those of an uninterrupted run."""
-    run(slices, tmp_path / "whole", stage="teacher")
     saved = []
 
     def save_half(tensors, path, metadata):
@@ -137,7 +142,7 @@ def test_kill_minus_nine_in_the_middle_of_a_checkpoint(slices, tmp_path, moment,
     assert metadata["images"] == 8
     assert run(slices, tmp_path / "killed", stage="teacher").images == {"teacher": 8}
     assert [p.name for p in folder.iterdir()] == ["teacher.safetensors"]
-    a, b = (load_file(tmp_path / n / "teacher.safetensors") for n in ("whole", "killed"))
+    a, b = (load_file(folder / "teacher.safetensors") for folder in (whole, tmp_path / "killed"))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 

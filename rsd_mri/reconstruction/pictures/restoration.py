@@ -146,14 +146,14 @@ def _restore_file(
     channels = (prior.inputs.image_shape or (3,))[0]
     picture = read_picture(path, channels)
     truth = None if reference is None else read_picture(_reference_of(path, reference), channels)
-    seen = None if mask is None else read_picture(mask, 1)[0] > 0
+    known = None if mask is None else read_picture(mask, 1)[0] > 0
     device = next(prior.denoiser.parameters()).device
     keys = [(seed, "restore", path.stem, i) for i in range(samples)]
     made = restore(
         prior,
         torch.from_numpy(picture).to(device),
         corruption,
-        None if seen is None else torch.from_numpy(seen),
+        None if known is None else torch.from_numpy(known),
         keys,
         sampler,
         progress,

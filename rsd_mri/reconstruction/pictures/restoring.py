@@ -29,7 +29,7 @@ def restore(
     prior: Prior,
     picture: Tensor,
     corruption: OfImages,
-    seen: Tensor | None,
+    mask: Tensor | None,
     keys: Sequence[Key],
     sampler: Sampler,
     progress: Progress = SILENT,
@@ -48,7 +48,7 @@ def restore(
         [channel, y, x] in [-1, 1], on the prior's device.
     corruption
         What to undo.
-    seen
+    mask
         As for `Corruption.of_picture`.
     keys
         One per sample.
@@ -69,7 +69,7 @@ def restore(
     """
     channels, height, width = picture.shape
     shape = corruption.image_shape((channels, height, width))
-    operator, y = corruption_from(corruption, shape).of_picture(picture, seen)
+    operator, y = corruption_from(corruption, shape).of_picture(picture, mask)
     of_training = corruption_of(prior, shape)
     operator = operator.to(picture.device)
     gram, right = operator.gram, operator.adjoint(y)

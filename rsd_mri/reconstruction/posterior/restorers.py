@@ -25,6 +25,10 @@ CG_SENSE_ERROR = 0.07
 """Noise level at which the one-step path denoises CG-SENSE, prepared units; measured in docs/choices.md."""
 
 
+WAYS = 8
+"""Ways in which the image is turned and flipped at the steps in turn; 1 is as it is. Measured in docs/choices.md."""
+
+
 class Restorer(Protocol):
     """A prior bound to the operator of a scan."""
 
@@ -92,7 +96,7 @@ class WholeImages(_Bound):
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Denoise the image turned another way at each step."""
-        return self.by_sets(x, t, None, step)
+        return self.by_sets(x, t, None, step % WAYS)
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
         """Denoise CG-SENSE, then a data step."""
@@ -133,7 +137,7 @@ class ShownImages(_Bound):
         return self.prior.card.floor
 
     @cached_property
-    def law(self) -> Undersampling:
+    def corruption(self) -> Undersampling:
         """What it was trained with, for the maps of the scan."""
         csm, protocol = self.operator.csm, self.prior.protocol
         return Undersampling(
@@ -143,15 +147,15 @@ class ShownImages(_Bound):
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Denoise what a further-corrupted operator shows of the image."""
         keys = [(*k, "denoise", step) for k in self.keys]
-        masks = self.law.draw_masks(keys)
-        further = self.law.further(sense_operator(self.operator.csm, masks.to(x.device)), keys)
-        return self.by_sets(self.law.view(further)(x), t, sampling_features(further.mask))
+        masks = self.corruption.draw_masks(keys)
+        further = self.corruption.further(sense_operator(self.operator.csm, masks.to(x.device)), keys)
+        return self.by_sets(self.corruption.view(further)(x), t, sampling_features(further.mask))
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
         """Restore what the scan's own mask shows at the noise level of the data, as in training; then a data step."""
         sigma = max(sigma, SMALLEST_LEVEL)
         adjoint_kspace = self.operator.adjoint(kspace)
-        shown = self.law.preconditioner(self.operator)(adjoint_kspace)
+        shown = self.corruption.preconditioner(self.operator)(adjoint_kspace)
         estimate = self.by_sets(shown, _levels(sigma, adjoint_kspace), sampling_features(self.operator.mask))
         return self.data_step(adjoint_kspace, estimate, max(self.floor, sigma), sigma)
 

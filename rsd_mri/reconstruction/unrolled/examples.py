@@ -103,10 +103,10 @@ class RestoredScans:
             support = supported(image, rng)
             known.append(mistaken(true, rng, s.map_error) * support)
         sigma = log_uniform(rng, *s.noise)
-        seen = torch.stack([true * image for true, image in zip(maps, images, strict=True)]).sum(0)
+        coil_images = torch.stack([true * image for true, image in zip(maps, images, strict=True)]).sum(0)
         noise = normal((coils, *size), rng)
         mask = self._mask(size, points, rng)
-        kspace = torch.where(mask, fft2c(seen) + sigma * noise, torch.zeros((), dtype=torch.complex64))
+        kspace = torch.where(mask, fft2c(coil_images) + sigma * noise, torch.zeros((), dtype=torch.complex64))
         one_set = sets == 1
         return (
             known[0] if one_set else torch.stack(known),

@@ -10,12 +10,12 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Prior
-from rsd_mri.protocol import Protocol, ReconstructorSettings
+from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.unrolled.examples import RestoredScans
 from rsd_mri.reconstruction.unrolled.network import start_weights
 from rsd_mri.reconstruction.unrolled.stage import ReconstructorStage
-from rsd_mri.reconstruction.unrolled.weights import FILE, build_model, load_reconstructor, save_reconstructor
-from rsd_mri.training.checkpoint import load_weights
+from rsd_mri.reconstruction.unrolled.weights import FILE, KIND, build_model, load_reconstructor, save_reconstructor
+from rsd_mri.training.checkpoint import load_weights, start_over
 from rsd_mri.training.fabric import TrainOptions, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
@@ -65,8 +65,7 @@ def train_reconstructor(
     s = protocol.reconstructor
     if fabric.is_global_zero:
         if options.fresh:
-            for file in (folder / FILE, folder / "checkpoint" / FILE):
-                file.unlink(missing_ok=True)
+            start_over(folder, (KIND,))
         folder.mkdir(parents=True, exist_ok=True)
     fabric.barrier()
     model = build_model(protocol)
@@ -87,17 +86,4 @@ def train_reconstructor(
         "data": scans.identity,
         "prior": prior.sha256,
     }
-    return run_stage(stage, fabric, folder, _loop(s, options, fabric), identity, progress, picture)
-
-
-def _loop(s: ReconstructorSettings, options: TrainOptions, fabric: Fabric) -> LoopSettings:
-    return LoopSettings(
-        s.images,
-        options.checkpoint_seconds,
-        max(s.images // 200, 1),
-        ema_halflife=s.ema_halflife,
-        accumulate=options.accumulate,
-        tensorboard=options.tensorboard,
-        ahead=fabric.device.type != "cpu",
-        seconds=options.seconds,
-    )
+    return run_stage(stage, fabric, folder, LoopSettings.of(s, options, fabric, 200), identity, progress, picture)

@@ -1,0 +1,95 @@
+"""Small trials for `vary.py`: scans are simulated, reconstructed, and the result is judged by what was simulated.
+
+python docs/trials.py beating
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from rsd_mri.commands.app import app
+from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.movies import methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.scan.scan import Scan
+from rsd_mri.simulation import simulate_scan
+from rsd_mri.simulation.beating import simulate_beating
+
+HEADS = range(6)
+"""Seeds of the heads of every trial."""
+
+
+def posterior(more: Sequence[str]) -> None:
+    """The recon bench with the posterior alone: one head of 160 x 168, one sample."""
+    app(
+        ["bench", "run", "recon", "--set", "rival_minutes=0", "--set", "methods=[posterior]", *more],
+        standalone_mode=False,
+    )
+
+
+def partial_fourier(_: Sequence[str]) -> None:
+    """Total variation of heads of which only 6/8 or 5/8 of k-space were acquired."""
+    for share in (6, 5):
+        lines = np.arange(128) < share * 16
+        _say(f"{share}/8", [_judged(*_head(seed, 4, lines), "tv") for seed in HEADS])
+
+
+def no_centre(_: Sequence[str]) -> None:
+    """CG-SENSE of heads of which every second line was acquired, and no centre."""
+    lines = np.arange(128) % 2 == 0
+    _say("every second line", [_judged(*_head(seed, 4, lines), "cg-sense") for seed in HEADS])
+
+
+def beating(_: Sequence[str]) -> None:
+    """Temporal total variation of the beating phantom."""
+    method = CLASSICAL["temporal-tv"]
+    for acceleration in (4, 8):
+        scans, truth = simulate_beating(acceleration=acceleration)
+        prepared = prepare_frames(scans, None, method)
+        hows = methods_of_frames(prepared, method, torch.device("cpu"))
+        recs = [reconstruct_scan(one, how) for one, how in zip(prepared, hows, strict=True)]
+        _say(f"R = {acceleration}", [psnr(np.abs(truth), np.concatenate([rec.magnitude for rec in recs]))])
+
+
+def held_out(_: Sequence[str]) -> None:
+    """What a quick sample predicts of lines left out at R = 8, as `recon` says it."""
+    for seed in HEADS:
+        full, _ = simulate_scan(DataSettings(slices=1, coils=8, noise=0.01), seed, "trial", size=(128, 128))
+        checks = reconstruct_scan(undersampled(full, 8.0, seed), method_of("posterior", samples=1)).checks
+        errors = {name: value for name, value in checks.items() if name.startswith("held_out_error")}
+        sys.stdout.write(", ".join(f"{name} {100 * value:.2f} %" for name, value in errors.items()) + "\n")
+
+
+TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
+    "posterior": posterior,
+    "partial-fourier": partial_fourier,
+    "no-centre": no_centre,
+    "beating": beating,
+    "held-out": held_out,
+}
+
+
+def _head(seed: int, coils: int, lines: np.ndarray) -> tuple[Scan, np.ndarray]:
+    scan, truth = simulate_scan(DataSettings(slices=1, coils=coils, noise=0.01), seed, "trial", size=(128, len(lines)))
+    return replace(scan, kspace=scan.kspace * lines, mask=lines, mask_source="file"), np.abs(truth)
+
+
+def _judged(scan: Scan, truth: np.ndarray, method: str) -> float:
+    return psnr(truth, reconstruct_scan(scan, CLASSICAL[method]).magnitude)
+
+
+def _say(what: str, values: Sequence[float]) -> None:
+    sys.stdout.write(f"{what}: {', '.join(f'{value:.2f}' for value in values)} dB\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in TRIALS:
+        sys.exit(f"usage: python docs/trials.py {' | '.join(TRIALS)}")
+    TRIALS[sys.argv[1]](sys.argv[2:])
