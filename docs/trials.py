@@ -16,7 +16,7 @@ from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.movies import methods_of_frames, prepare_frames
+from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
@@ -52,9 +52,7 @@ def beating(_: Sequence[str]) -> None:
     method = CLASSICAL["temporal-tv"]
     for acceleration in (4, 8):
         scans, truth = simulate_beating(acceleration=acceleration)
-        prepared = prepare_frames(scans, None, method)
-        hows = methods_of_frames(prepared, method, torch.device("cpu"))
-        recs = [reconstruct_scan(one, how) for one, how in zip(prepared, hows, strict=True)]
+        recs = [reconstruct_frame(frame) for frame in frames_in_turn(scans, None, method, torch.device("cpu"))]
         _say(f"R = {acceleration}", [psnr(np.abs(truth), np.concatenate([rec.magnitude for rec in recs]))])
 
 

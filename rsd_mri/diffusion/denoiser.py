@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from rsd_mri.networks import UNet, to_channels, to_complex
 
+USUAL_MAGNITUDE = 0.35
+"""Of prepared images, root mean square: for a network that is built before its data are known."""
+
 
 @dataclass(frozen=True)
 class Condition:

@@ -6,16 +6,15 @@ Nothing is downloaded, and nothing is unpickled: weights are safetensors, or wha
 import hashlib
 import pickle
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rsd_mri.diffusion.denoiser import Condition, Denoiser
+from rsd_mri.diffusion.denoiser import USUAL_MAGNITUDE, Condition, Denoiser
 from rsd_mri.errors import InputError, alike
 from rsd_mri.files import read_whole
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import USUAL_MAGNITUDE, WHOLE_IMAGES, Prior
-from rsd_mri.protocol import Protocol
 from rsd_mri.training.checkpoint import parse_tensors
 
 PREFIX = "deepinv:"
@@ -69,7 +68,17 @@ def is_foreign(source: str | Path) -> bool:
     return str(source).startswith(PREFIX)
 
 
-def load_foreign(source: str | Path) -> Prior:
+class Foreign(NamedTuple):
+    """What makes a prior of it."""
+
+    denoiser: ForeignDenoiser
+    name: str
+    card: Card
+    digest: str
+    """SHA-256 of its weights; of a classical one, of what it is called."""
+
+
+def load_foreign(source: str | Path) -> Foreign:
     """Load `deepinv:NAME=WEIGHTS` or, of a classical denoiser, `deepinv:NAME`.
 
     Raises
@@ -103,7 +112,7 @@ def load_foreign(source: str | Path) -> Prior:
     denoiser = ForeignDenoiser(network, channels)
     denoiser.requires_grad_(False).eval()
     card = Card(data=f"{name} of deepinv {deepinv.__version__}" + (f", weights {Path(file).name}" if file else ""))
-    return Prior(denoiser, "denoiser", WHOLE_IMAGES, Protocol(name=f"deepinv {name}"), card, Path(source), digest)
+    return Foreign(denoiser, f"deepinv {name}", card, digest)
 
 
 def _weights(path: Path) -> tuple[bytes, dict[str, Tensor]]:

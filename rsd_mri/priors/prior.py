@@ -15,17 +15,16 @@ from rsd_mri.corruption.build import image_corruption
 from rsd_mri.corruption.corruption import Corruption
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.corruption.undersampling import SAMPLING_FEATURES, Undersampling
-from rsd_mri.diffusion.denoiser import Denoiser
+from rsd_mri.diffusion.denoiser import USUAL_MAGNITUDE, Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
 from rsd_mri.priors.card import Card
+from rsd_mri.priors.foreign import is_foreign, load_foreign
 from rsd_mri.protocol import Protocol, build, checked
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
-USUAL_MAGNITUDE = 0.35
-"""Of prepared images, root mean square: for a network that is built before its data are known."""
 
 
 @checked
@@ -150,12 +149,12 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
     InputError
         If there is none, or the file is of another kind than was asked for.
     """
-    from rsd_mri.priors.foreign import is_foreign, load_foreign
-
     if is_foreign(source):
         if kind not in (None, "denoiser"):
             raise InputError(f"--prior {source}: is a denoiser, but a {kind} is needed here; give the run folder")
-        return load_foreign(source)
+        foreign = load_foreign(source)
+        own = Protocol(name=foreign.name)
+        return Prior(foreign.denoiser, "denoiser", WHOLE_IMAGES, own, foreign.card, Path(source), foreign.digest)
     path = Path(source)
     teacher = None
     if path.is_dir():

@@ -21,6 +21,7 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
+from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
@@ -255,6 +256,17 @@ class Started(Posterior):
         if first is None and all(isinstance(key[2], int) for key in keys):
             first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
         return super().run(operator, kspace, sigma, keys, progress, first)
+
+    def estimate(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: "Sequence[Key]",
+        progress: Progress = SILENT,
+    ) -> Made:
+        """As `run`: no network says how far its one image is to be trusted."""
+        return Made(self.run(operator, kspace, sigma, keys, progress))
 
     def candidates(self) -> "Sequence[Started]":
         """The start is settled."""

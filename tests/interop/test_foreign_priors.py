@@ -12,7 +12,7 @@ import rsd_mri as rsd
 from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator, normal
-from rsd_mri.priors.foreign import load_foreign
+from rsd_mri.priors.prior import load_prior
 from rsd_mri.training.checkpoint import save_tensors
 
 models = pytest.importorskip("deepinv").models
@@ -36,7 +36,7 @@ def network(channels=1):
 def test_weights_by_file_give_what_deepinv_gives(tmp_path):
     theirs = network(2)
     torch.save(theirs.state_dict(), tmp_path / "w.pth")
-    ours = load_foreign(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
+    ours = load_prior(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
     parts = torch.view_as_real(image()).movedim(-1, 1)
     with torch.no_grad():
         wanted = torch.view_as_complex(theirs(parts).movedim(1, -1).contiguous())
@@ -46,7 +46,7 @@ def test_weights_by_file_give_what_deepinv_gives(tmp_path):
 
 def test_a_grey_network_is_shown_each_part_between_black_and_white(tmp_path):
     save_tensors(tmp_path / "w.safetensors", network().state_dict(), {})
-    ours = load_foreign(f"deepinv:DnCNN={tmp_path / 'w.safetensors'}")
+    ours = load_prior(f"deepinv:DnCNN={tmp_path / 'w.safetensors'}")
     seen = []
     ours.denoiser.network.register_forward_hook(lambda module, given, out: seen.append(given))
     ours.denoiser(image(), SIGMA)
@@ -63,7 +63,7 @@ def test_a_network_that_changes_nothing_gives_the_image(tmp_path):
         same.out_conv.weight.zero_()
         same.out_conv.bias.zero_()
     torch.save(same.state_dict(), tmp_path / "w.pth")
-    ours = load_foreign(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
+    ours = load_prior(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
     assert_close(ours.denoiser(image(), SIGMA), image())
 
 
@@ -71,7 +71,7 @@ def test_a_classical_denoiser_needs_no_weights_and_removes_noise():
     clean = torch.zeros(1, 32, 32, dtype=torch.complex64)
     clean[:, 8:24, 8:20] = 1 - 0.5j
     noisy = clean + 0.2 * normal((1, 32, 32), generator("noise"))
-    found = load_foreign("deepinv:WaveletDenoiser").denoiser(noisy, torch.tensor([0.2]))
+    found = load_prior("deepinv:WaveletDenoiser").denoiser(noisy, torch.tensor([0.2]))
     assert (found - clean).norm() < 0.8 * (noisy - clean).norm()
 
 
@@ -90,7 +90,7 @@ def test_the_command_takes_them(tmp_path):
 
 def test_another_process_has_the_same(tmp_path):
     torch.save(network().state_dict(), tmp_path / "w.pth")
-    ours = load_foreign(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
+    ours = load_prior(f"deepinv:DnCNN={tmp_path / 'w.pth'}")
     again = pickle.loads(pickle.dumps(ours))
     assert again.sha256 == ours.sha256
     assert_close(again.denoiser(image(), SIGMA), ours.denoiser(image(), SIGMA))
