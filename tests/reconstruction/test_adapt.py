@@ -18,14 +18,14 @@ from rsd_mri.reconstruction import adapt as module
 from rsd_mri.reconstruction.adapt import adapt, adaptable, movable
 from rsd_mri.reconstruction.intervals import full_image
 from rsd_mri.reconstruction.methods import find_prior, method_of
-from rsd_mri.reconstruction.posterior.samplers import DiffPIR
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 
 CPU = torch.device("cpu")
 SIZE = (40, 48)
-SHORT = DiffPIR(levels=4, start="tv")
+SHORT = replace(SAMPLERS["varied"], levels=4, start="tv")
 
 
 @pytest.fixture(scope="module")
