@@ -15,7 +15,7 @@ from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.posterior.samplers.sampler import sampler_of
+from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling, sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.movie import Movie
 from rsd_mri.results.reading import read_frames, read_reconstruction
@@ -197,7 +197,7 @@ def calibrate(
     chosen = sampler_of(sampler, levels, SAMPLERS)
     if not isinstance(prior, Prior):
         prior = find_prior(None if prior is None else Path(prior), "posterior", chosen)
-    method = Posterior(prior.to(on), chosen, samples, consistency)
+    method = Posterior.of(prior.to(on), Sampling(chosen, samples, consistency))
     read = (one if isinstance(one, Scan) else read_scan(one) for one in scans)
     return intervals.calibrate(
         intervals.undersampled_pairs(read, acceleration, seed),

@@ -170,6 +170,7 @@ def calibrate(
         from rsd_mri.reconstruction.intervals import write_calibration
         from rsd_mri.reconstruction.many import listed
         from rsd_mri.reconstruction.posterior.methods import Posterior
+        from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)
@@ -177,7 +178,7 @@ def calibrate(
         on = resolve_device(device.value)
         chosen = sampling.chosen()
         known = find_prior(sampling.prior, "posterior", chosen).to(on)
-        how = Posterior(known, chosen, samples, sampling.consistency)
+        how = Posterior.of(known, Sampling(chosen, samples, sampling.consistency))
         with Bar("calibrating") as bar:
             found = calibrate_files(
                 files,

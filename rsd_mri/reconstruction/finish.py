@@ -100,12 +100,18 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
     whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
     image = crop((whole if one_set else whole[0]) * unit, prepared.image_size)
     csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
+    samples, std = np.stack([magnitude(sample) for sample in images]), None
+    if made.std is not None:
+        std = crop(magnitude_std(mean[0], made.std[0]) * unit, prepared.image_size).cpu().numpy()
+        if len(samples) > 1:
+            # Two measures of one thing, each known up to a factor: the mean of their logarithms.
+            std = np.sqrt(std * pooled_std(samples))
     return FinishedSlice(
         magnitude=magnitude(mean[0]),
         image=image.cpu().numpy(),
         csm=csm.cpu().numpy(),
-        samples=np.stack([magnitude(sample) for sample in images]),
-        std=None if made.std is None else crop(magnitude_std(mean[0], made.std[0]) * unit, prepared.image_size).numpy(),
+        samples=samples,
+        std=std,
         measured=magnitude((mean - filled)[0]),
         prior=magnitude(filled[0]),
         prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,

@@ -20,7 +20,8 @@ class PosteriorPart:
     """[sample, slice, readout, phase_encode]: magnitudes; None where a network gave mean and standard deviation."""
     std: NDArray[np.float32]
     """[slice, readout, phase_encode]: standard deviation over the samples, its square averaged over neighbours; or what
-    a network says, where there are no samples or one."""
+    a network says, where there are no samples or one; or the root of both's product, where the samples are drawn with
+    little noise."""
     half_width: NDArray[np.float32] | None = None
     """[slice, readout, phase_encode]: half width of the calibrated interval, where there is a calibration."""
 

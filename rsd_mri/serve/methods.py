@@ -169,7 +169,7 @@ class Learned:
 
 def _posterior(done: FinishedSlice, sampled: bool) -> PosteriorPart | None:
     if done.std is not None:
-        return PosteriorPart(None, done.std[None])
+        return PosteriorPart(done.samples[:, None] if sampled else None, done.std[None])
     return PosteriorPart(done.samples[:, None], pooled_std(done.samples)[None]) if sampled else None
 
 

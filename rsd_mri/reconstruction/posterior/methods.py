@@ -148,12 +148,18 @@ class Posterior:
         keys: Sequence[Key],
         progress: Progress = SILENT,
     ) -> Made:
-        """As `run`; the samples say how far they are to be trusted, of one alone the network it started from."""
-        first = self.first()
-        if self.samples > 1 or not isinstance(first, OneStep):
+        """As `run`, with the standard deviation that the reconstructor sees, where the samples do not say it.
+
+        One sample says nothing, and samples drawn with little noise too little where everything was measured and only
+        noise is left.
+        """
+        little = isinstance(self.sampler, DiffPIR) and self.sampler.noise < 1
+        if self.reconstructor is None or (self.samples > 1 and not little):
             return Made(self.run(operator, kspace, sigma, keys, progress))
-        begun = first.estimate(operator, kspace, sigma)
-        return Made(self.run(operator, kspace, sigma, keys, progress, begun.images), begun.std)
+        quick = OneStep(self.prior, self.reconstructor).estimate(operator, kspace, sigma)
+        first = quick.images if self.start == OneStep.name else None
+        images = self.run(operator, kspace, sigma, keys, progress, first)
+        return Made(images, None if quick.std is None else quick.std.repeat_interleave(len(images) // len(kspace), 0))
 
     def candidates(self) -> "Sequence[Posterior]":
         """From the reconstructor's or the teacher's image, or from total variation, where the sampler leaves that open.
