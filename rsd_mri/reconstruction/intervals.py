@@ -40,6 +40,9 @@ On 14 scans with known images (protocols/trust.md) 0.5 fitted best, on its own a
 OWN_ALONE, OWN_COVERAGE = 1.9, 0.9
 """Half width over standard deviation where the lines speak alone and the error is the spread, and what it covers; for
 Gaussian errors that are known 1.64 would be enough."""
+OWN_MIXED = 1.5
+"""The same over the root of error over spread, where the standard deviation is the root of spread times the
+reconstructor's: that of the package's calibrations at R = 2 to 4."""
 
 CENTRE_LINES = 20
 """Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
@@ -380,6 +383,8 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
+        if "reconstructor_hash" in rec.parameters and float(rec.parameters.get("noise", 1.0)) < 1:
+            return _with_half_width(rec, rec.posterior, OWN_MIXED * own**0.5, note)
         return _with_half_width(rec, rec.posterior, OWN_ALONE * typical * (own / typical) ** OWN_WEIGHT, note)
     if nearest is None:
         return rec
