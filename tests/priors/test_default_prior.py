@@ -11,6 +11,7 @@ from rsd_mri.commands.app import app
 from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
@@ -57,7 +58,7 @@ def test_recon_without_options_uses_it(tmp_path):
         assert file["samples"].shape == (2, 1, 48, 48)
 
 
-def test_one_sample_alone_has_the_deviation_of_the_network_it_began_from():
+def test_where_samples_say_too_little_the_reconstructor_says_the_deviation():
     scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 5, 0, size=(64, 48))
     short = undersampled(scan, 3.0, 0)
     sampler = DiffPIR(levels=2, start="one-step")
@@ -66,5 +67,12 @@ def test_one_sample_alone_has_the_deviation_of_the_network_it_began_from():
     assert rec.samples.shape == (1, 1, 64, 48) and rec.std.any()
     # The first-order deviation of a magnitude, of one set the same whatever the image; of two by their shares.
     assert np.allclose(rec.std, alone.std, rtol=0.2, atol=1e-3 * alone.std.max())
+    # Whatever it began from; samples that are drawn with full noise say it themselves.
     by_tv = reconstruct_scan(short, method_of("posterior", sampler=replace(sampler, start="tv"), samples=1))
-    assert not by_tv.std.any() and by_tv.half_width is None
+    assert np.allclose(by_tv.std, alone.std, rtol=0.2, atol=1e-3 * alone.std.max())
+    several = {noise: replace(sampler, noise=noise, extrapolation=0.0) for noise in (0.5, 1.0)}
+    mixed, spread = (
+        reconstruct_scan(short, method_of("posterior", sampler=one, samples=3)) for one in several.values()
+    )
+    assert np.allclose(spread.std[0], pooled_std(spread.samples[:, 0]))
+    assert np.allclose(mixed.std[0] ** 2, pooled_std(mixed.samples[:, 0]) * alone.std[0], rtol=0.3, atol=1e-7)

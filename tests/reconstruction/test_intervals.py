@@ -120,6 +120,10 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     for other, times in ((points, 4.0), *((one, 8.0) for one in unknown)):
         half_width = with_own_interval(replace(other, checks=told)).half_width
         assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
+    # Half of it is the reconstructor's: it grows with the root of what is wrong with the spread.
+    mixed = {**sampled.parameters, "sampler": "diffpir", "noise": 0.2, "reconstructor_hash": "x"}
+    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
+    assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():
