@@ -40,9 +40,11 @@ On 14 scans with known images (protocols/trust.md) 0.5 fitted best, on its own a
 OWN_ALONE, OWN_COVERAGE = 1.9, 0.9
 """Half width over standard deviation where the lines speak alone and the error is the spread, and what it covers; for
 Gaussian errors that are known 1.64 would be enough."""
-OWN_MIXED = 1.5
-"""The same over the root of error over spread, where the standard deviation is the root of spread times the
-reconstructor's: that of the package's calibrations at R = 2 to 4."""
+OWN_MIXED, OWN_SHIFT = 1.7, 1.2
+"""Where the standard deviation is the root of spread times the reconstructor's: half width over standard deviation and
+the root of error over spread, where the lines speak alone; and what the package's half width is taken times beside
+error over spread on this scan's lines over what is usual there, which the reconstructor does not know to widen with.
+Of 12 scans with known images (protocols/trust.md)."""
 
 CENTRE_LINES = 20
 """Fully sampled centre of the masks drawn here, where the acceleration leaves so many lines."""
@@ -376,6 +378,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     # The deviation of one sample is a network's, that of several their spread.
     fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and (c.samples == 1) == single]
     own = rec.checks.get("own_lines_factor")
+    mixed = "reconstructor_hash" in rec.parameters and float(rec.parameters.get("noise", 1.0)) < 1
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)), default=None)
     typical = own if nearest is None or nearest.own_lines is None else nearest.own_lines
     if own is not None and typical is not None and (nearest is None or rec.mask.ndim == 2):
@@ -383,7 +386,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
-        if "reconstructor_hash" in rec.parameters and float(rec.parameters.get("noise", 1.0)) < 1:
+        if mixed:
             return _with_half_width(rec, rec.posterior, OWN_MIXED * own**0.5, note)
         return _with_half_width(rec, rec.posterior, OWN_ALONE * typical * (own / typical) ** OWN_WEIGHT, note)
     if nearest is None:
@@ -392,7 +395,7 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
         note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
         done = with_interval(rec, nearest)
         return replace(done, notes=(*done.notes, note))
-    scale = (own / typical) ** OWN_WEIGHT
+    scale = OWN_SHIFT * own / typical if mixed else (own / typical) ** OWN_WEIGHT
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"

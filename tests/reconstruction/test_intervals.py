@@ -124,6 +124,9 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     mixed = {**sampled.parameters, "sampler": "diffpir", "noise": 0.2, "reconstructor_hash": "x"}
     half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
     assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
+    mixed["sampler"] = "annealing"
+    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
+    assert np.allclose(half_width, 2.5 * calibration.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():
