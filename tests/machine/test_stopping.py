@@ -62,13 +62,17 @@ def stopped(arguments, number, after):
 
 
 def computing(process):
-    """Whether a process has torch and has been at work with it for a while."""
-    try:
-        maps = Path(f"/proc/{process}/maps").read_text()
-        used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return "libtorch_cpu" in maps and sum(map(int, used[11:13])) / os.sysconf("SC_CLK_TCK") > 6
+    """Whether a process, or those below it, have torch and have been at work with it for a while."""
+    with_torch, seconds = False, 0.0
+    for one in {process} | descendants(process):
+        try:
+            maps = Path(f"/proc/{one}/maps").read_text()
+            used = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        with_torch |= "libtorch_cpu" in maps
+        seconds += sum(map(int, used[11:13])) / os.sysconf("SC_CLK_TCK")
+    return with_torch and seconds > 6
 
 
 def unfinished(folder):
