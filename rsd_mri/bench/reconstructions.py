@@ -27,13 +27,12 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.methods import default_regularisation
-from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.intervals import full_image, undersampled
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
-from rsd_mri.reconstruction.methods import METHODS, Method, method_of
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME, Method, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import run_method
 from rsd_mri.scan.reading import read_scan
@@ -175,9 +174,7 @@ def run_recon_bench(
     InputError
         If one of the names is that of no row.
     """
-    # Every scan here has one frame.
-    of_one_frame = [name for name in reversed(METHODS) if not isinstance(CLASSICAL.get(name), Movie)]
-    ours = {name: method_of(name, prior, samples=1) for name in of_one_frame}
+    ours = {name: method_of(name, prior, samples=1) for name in reversed(OF_ONE_FRAME)}
     ours[f"posterior, mean of {samples}"] = method_of("posterior", prior, samples=samples)
     ours["posterior, few-step"] = method_of("posterior", prior, SAMPLERS["few-step"], 1)
     rows: dict[tuple[float, str], list[Result]] = {}

@@ -17,7 +17,7 @@ from rsd_mri.metrics.image_quality import psnr, ssim
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import Protocol, load_protocol
-from rsd_mri.reconstruction.methods import METHODS, method_of
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME, method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.delivery import Delivery, deliver
 from rsd_mri.results.figures import write_contact_sheet
@@ -165,7 +165,7 @@ def run_demo(
     on = resolve_device(device)
     prior = load_prior(run, "teacher").to(on)
     recs = {}
-    for method in reversed(METHODS):
+    for method in reversed(OF_ONE_FRAME):
         chosen = method_of(method, prior, samples=2 if fast else 4)
         recs[method] = step(f"reconstruct: {method}", partial(reconstruct_scan, scan, chosen, seed=seed, device=on))
         done.figures[method] = {
@@ -174,7 +174,7 @@ def run_demo(
             "seconds": float(recs[method].seconds.mean()),
         }
     delivery = Delivery(out / "reconstruction", ("h5", "png", "page"))
-    others = [recs[m] for m in reversed(METHODS) if m != "posterior"]
+    others = [recs[m] for m in reversed(OF_ONE_FRAME) if m != "posterior"]
     files = step("write files and page", partial(deliver, recs["posterior"], delivery, Beside(others, reference)))
     done.files += [str(f) for f in files]
     return done

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
-from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
@@ -58,6 +58,8 @@ METHODS: dict[str, str] = {
     **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)},
 }
 """Every method by its name, the best first, and a few words for `--help`."""
+OF_ONE_FRAME = tuple(name for name in METHODS if not isinstance(CLASSICAL.get(name), Movie))
+"""Those that one frame is enough for."""
 
 
 class Method(Protocol):

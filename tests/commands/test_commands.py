@@ -226,3 +226,10 @@ def test_one_bad_file_among_good_ones(folder):
 def test_protocols_lists_and_prints():
     assert "mri-r4" in call("protocols").stdout
     assert "acceleration: 4.0" in call("protocols", "mri-r4").stdout
+
+
+@pytest.mark.long
+def test_the_demonstration_runs_to_its_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call("demo", "--fast")
+    assert list((tmp_path / "rsd-mri-demo" / "reconstruction").glob("*.html"))
