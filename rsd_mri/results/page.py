@@ -33,8 +33,15 @@ SCRIPTS = ("volumes", "planes", "panel", "viewer")
 
 def write(path: Path, frames: Sequence[ReconstructedVolume], beside: Beside) -> list[Path]:
     """Write the page of all frames as `write_page` does; see `Format.write`."""
-    methods = dict.fromkeys(one.method for one in beside.comparisons)
-    compared = [[one for one in beside.comparisons if one.method == method] for method in methods]
+    compared: list[list[ReconstructedVolume]] = []
+    for one in beside.comparisons:
+        of_method = (movie for movie in compared if movie[0].method == one.method)
+        # A second one of the same frame is another comparison: two names may come to one method.
+        same = next((movie for movie in of_method if all(f.frame != one.frame for f in movie)), None)
+        if same is None:
+            compared.append([one])
+        else:
+            same.append(one)
     return [write_page(path, [frames, *compared], beside.reference)]
 
 
