@@ -74,6 +74,8 @@ class Calibration:
     prior_hash: str
     own_lines: float | None = None
     """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
+    deviation: str = "spread"
+    """What `std` is, as `Posterior.deviation` says it."""
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -228,6 +230,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         method.samples,
         *_made_by(method.name, method.parameters(), method.prior),
         float(np.median(own)) if own else None,
+        _deviation(method.parameters()),
     )
 
 
@@ -322,8 +325,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Calibrations of before know nothing of the lines left out.
-        known = {"own_lines": None, **values}
+        # Calibrations of before know nothing of lines left out, and their deviation was the spread.
+        known = {"own_lines": None, "deviation": "spread", **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None
@@ -373,12 +376,9 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     if rec.posterior is None or rec.prior is None or not rec.posterior.std.any():
         return rec
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
-    made = _made_by(rec.method, rec.parameters, rec.prior)
-    single = rec.parameters.get("samples", 1) == 1
-    # The deviation of one sample is a network's, that of several their spread.
-    fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and (c.samples == 1) == single]
-    own = rec.checks.get("own_lines_factor")
-    mixed = "reconstructor_hash" in rec.parameters and float(rec.parameters.get("noise", 1.0)) < 1
+    made, deviation = _made_by(rec.method, rec.parameters, rec.prior), _deviation(rec.parameters)
+    fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and c.deviation == deviation]
+    own, mixed = rec.checks.get("own_lines_factor"), deviation == "both"
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)), default=None)
     typical = own if nearest is None or nearest.own_lines is None else nearest.own_lines
     if own is not None and typical is not None and (nearest is None or rec.mask.ndim == 2):
@@ -407,6 +407,10 @@ def _made_by(method: str, parameters: Mapping[str, Any], prior: "PriorUse | Prio
     """Sampler, its levels and the hash of the network; of a method without a sampler its name, and no levels."""
     hashed = parameters.get("network_hash") or (None if prior is None else prior.sha256)
     return str(parameters.get("sampler", method)), int(parameters.get("levels", 0)), str(hashed)
+
+
+def _deviation(parameters: Mapping[str, Any]) -> str:
+    return str(parameters.get("deviation", "spread"))
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

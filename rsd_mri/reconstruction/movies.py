@@ -21,7 +21,6 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
@@ -257,16 +256,10 @@ class Started(Posterior):
             first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
         return super().run(operator, kspace, sigma, keys, progress, first)
 
-    def estimate(
-        self,
-        operator: Sense,
-        kspace: Tensor,
-        sigma: float | Tensor,
-        keys: "Sequence[Key]",
-        progress: Progress = SILENT,
-    ) -> Made:
-        """As `run`: no network says how far its one image is to be trusted."""
-        return Made(self.run(operator, kspace, sigma, keys, progress))
+    @property
+    def deviation(self) -> str:
+        """The reconstructor knows its own frame alone, and does not say how far the image of all is to be trusted."""
+        return "spread"
 
     def candidates(self) -> "Sequence[Started]":
         """The start is settled."""

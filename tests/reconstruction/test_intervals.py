@@ -106,6 +106,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     assert np.allclose(with_own_interval(sampled).half_width, 2.5 * sampled.std)
     wrong = (("diffpir", 24, 3), ("annealing", 12, 3), ("annealing", 24, 1))
     settings = [dict(zip(("sampler", "levels", "samples"), values, strict=True)) for values in wrong]
+    settings[-1]["deviation"] = "reconstructor"
     another = replace(sampled, prior=PriorUse("x", "another"))
     unknown = (another, *(replace(sampled, parameters=s) for s in settings))
     for other in unknown:
@@ -121,10 +122,13 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         half_width = with_own_interval(replace(other, checks=told)).half_width
         assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
     # Half of it is the reconstructor's: it grows with the root of what is wrong with the spread.
-    mixed = {**sampled.parameters, "sampler": "diffpir", "noise": 0.2, "reconstructor_hash": "x"}
+    mixed = {**sampled.parameters, "sampler": "diffpir", "deviation": "both"}
     half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
     assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
     mixed["sampler"] = "annealing"
+    assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).std, sampled.std)
+    assert with_own_interval(replace(sampled, parameters=mixed)).half_width is None
+    write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=2.5, own_lines=2.0, deviation="both"))
     half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
     assert np.allclose(half_width, 2.5 * calibration.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
 

@@ -132,6 +132,19 @@ class Posterior:
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
+    @property
+    def deviation(self) -> str:
+        """What the standard deviation is: the samples' `spread`, what the `reconstructor` says, or the root of `both`.
+
+        One sample says nothing, and samples drawn with little noise too little where everything was measured and only
+        noise is left.
+        """
+        if self.reconstructor is None:
+            return "spread"
+        if self.samples == 1:
+            return "reconstructor"
+        return "both" if isinstance(self.sampler, DiffPIR) and self.sampler.noise < 1 else "spread"
+
     def begin(self, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
         """What the sampler starts from, [slice, (set,) readout, phase_encode]."""
         return _starts(self.first(), operator, kspace, sigma)
@@ -148,13 +161,8 @@ class Posterior:
         keys: Sequence[Key],
         progress: Progress = SILENT,
     ) -> Made:
-        """As `run`, with the standard deviation that the reconstructor sees, where the samples do not say it.
-
-        One sample says nothing, and samples drawn with little noise too little where everything was measured and only
-        noise is left.
-        """
-        little = isinstance(self.sampler, DiffPIR) and self.sampler.noise < 1
-        if self.reconstructor is None or (self.samples > 1 and not little):
+        """As `run`, with the standard deviation that the reconstructor sees, where the samples do not say it."""
+        if self.reconstructor is None or self.deviation == "spread":
             return Made(self.run(operator, kspace, sigma, keys, progress))
         quick = OneStep(self.prior, self.reconstructor).estimate(operator, kspace, sigma)
         first = quick.images if self.start == OneStep.name else None
@@ -196,6 +204,7 @@ class Posterior:
             **self.sampler.parameters(),
             "start": self.start,
             "consistency": self.consistency,
+            "deviation": self.deviation,
             **({"volume": True} if self.volume else {}),
             **teacher_hash(self.prior),
             **({} if self.reconstructor is None else {"reconstructor_hash": self.reconstructor.sha256}),
