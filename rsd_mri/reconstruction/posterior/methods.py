@@ -18,7 +18,7 @@ from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
@@ -26,6 +26,8 @@ from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
+QUICK = DiffPIR(name="quick", levels=4)
+"""Draws that sample."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Posterior:
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
+        return replace(self, sampler=replace(QUICK, start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level, or of one sample."""
