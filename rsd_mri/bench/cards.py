@@ -1,12 +1,12 @@
 """Cards of experiments: what a run found, read back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import CARD
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.judging import CLEAN, SEEN, Judged, table_of
@@ -48,7 +48,7 @@ class ComparisonCard:
     note: str = ""
     not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A set in a space a row."""
         return [asdict(one) for one in self.sets]
 
@@ -63,7 +63,7 @@ class ComparisonCard:
             lines.append(f"{self.ratio_seen:.2f} of the teacher's distance to {SEEN}")
         return [*lines, f"one step is {self.speed_up:.0f} times faster per image"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values; what is empty is left out."""
         values = {k: v for k, v in asdict(self).items() if k != "sets" and v not in ("", {})}
         return {"rows": self.rows(), **values}
@@ -108,7 +108,7 @@ class RestoredCard:
     note: str = ""
     not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A task a row."""
         return [asdict(one) for one in self.restored]
 
@@ -116,7 +116,7 @@ class RestoredCard:
         """For a person."""
         return [HEADER, *(row.line() for row in self.restored)]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values; what is empty is left out."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != ""}
 

@@ -1,10 +1,11 @@
 """What methods have in common that make one image of a slice, at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Self
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.reconstruction.made import Made
 
@@ -66,6 +67,6 @@ class Direct:
     def pair(self) -> None:
         """There is no spread."""
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Parameters:
         """None are set."""
         return {}

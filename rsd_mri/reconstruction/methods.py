@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
@@ -129,7 +130,7 @@ class Method(Protocol):
     def pair(self) -> "Method | None":
         """Two samples in the time of one, by which the spread is judged; None where it means nothing."""
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """The settings as they are stored."""
 
 

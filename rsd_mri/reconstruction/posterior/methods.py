@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
@@ -20,7 +21,7 @@ from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, prior_along_trajectory, teacher_hash
+from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 

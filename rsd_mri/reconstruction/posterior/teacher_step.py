@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
@@ -15,8 +16,6 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.posterior.restorers import restorer_of
 from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-
-Parameters: TypeAlias = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.device import quick_products
 from rsd_mri.machine.progress import SILENT, Progress
@@ -71,7 +72,7 @@ class OneStep(Direct):
         """Itself alone: lines left out then judge it."""
         return [self]
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """As they are stored."""
         s = self.reconstructor.protocol.reconstructor
         return {
