@@ -29,9 +29,9 @@ from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import leave_out
-from rsd_mri.reconstruction.posterior.methods import Posterior, keyed_noise, width_of
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
+from rsd_mri.reconstruction.posterior_method import Posterior, keyed_noise, width_of
 
 LEVELS = (0.15, 0.09, 0.055, 0.033, 0.02, 0.012)
 """Noise levels of a short way from the start to an image, at which is trained."""

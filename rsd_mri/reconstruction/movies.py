@@ -19,11 +19,11 @@ from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
-from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre

@@ -13,9 +13,9 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.posterior.restorers import restorer_of
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.posterior.sampler import Sampling
 
 
 @dataclass(frozen=True)

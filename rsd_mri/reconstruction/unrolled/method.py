@@ -13,9 +13,9 @@ from rsd_mri.machine.device import quick_products
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.direct import Direct
-from rsd_mri.reconstruction.made import Made
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.classical.direct import Direct
+from rsd_mri.reconstruction.classical.made import Made
+from rsd_mri.reconstruction.posterior.sampler import Sampling
 from rsd_mri.reconstruction.posterior.support import windows_of
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside

@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from rsd_mri.about.plain import Parameters
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 if TYPE_CHECKING:
     from torch import Tensor

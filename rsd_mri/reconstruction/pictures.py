@@ -20,7 +20,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.reconstruction.pictures.restoring import restore
+from rsd_mri.reconstruction.one_picture import restore
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 
