@@ -12,12 +12,6 @@ from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
 
-SCALES = {
-    "mini": "minutes on two cores, without data",
-    "gpu": "ten minutes of a data-centre GPU, without data",
-    "paper": "the whole experiment",
-}
-"""How much of an experiment to run, and what that takes."""
 CARD = "card.json"
 LABELS = {
     "fid": "FID {:g}",
@@ -105,7 +99,7 @@ class Bench(Protocol):
 
     @property
     def scales(self) -> Sequence[str]:
-        """Those of `SCALES` that it has."""
+        """Those of `rsd_mri.bench.scales` that it has."""
 
     @property
     def settings(self) -> type[Any]:

@@ -8,7 +8,7 @@ import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
-from rsd_mri.bench.bench import SCALES
+from rsd_mri.bench.scales import SCALES
 from rsd_mri.commands.console import Bar, refusing, result
 from rsd_mri.commands.options import Device, JsonOption, SeedOption, pairs_of
 from rsd_mri.errors import InputError

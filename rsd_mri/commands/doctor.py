@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
@@ -156,6 +156,8 @@ def _all_there(modules: Iterable[str]) -> bool:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
