@@ -14,7 +14,7 @@ from rsd_mri.commands.app import app
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

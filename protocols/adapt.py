@@ -17,7 +17,7 @@ from trust import Pair, heads, images, tell
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

@@ -19,7 +19,8 @@ from rsd_mri.coils.acs import centre
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.reconstruction.intervals import body_of, full_image, with_own_interval
+from rsd_mri.reconstruction.full_scans import body_of, full_image
+from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask

@@ -9,8 +9,10 @@ from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction import intervals
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction import calibration as calibrations
+from rsd_mri.reconstruction import full_scans
+from rsd_mri.reconstruction.calibration import Calibration, read_calibration
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.methods import Posterior
@@ -201,8 +203,8 @@ def calibrate(
         prior = find_prior(None if prior is None else Path(prior), "posterior", chosen)
     method = Posterior.of(prior.to(on), Sampling(chosen, samples, consistency))
     read = (one if isinstance(one, Scan) else read_scan(one) for one in scans)
-    return intervals.calibrate(
-        intervals.undersampled_pairs(read, acceleration, seed),
+    return calibrations.calibrate(
+        full_scans.undersampled_pairs(read, acceleration, seed),
         len(scans),
         coverage,
         method,

@@ -28,8 +28,8 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.intervals import full_image, undersampled
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import OF_ONE_FRAME, Method, method_of

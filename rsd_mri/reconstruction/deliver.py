@@ -16,8 +16,9 @@ from rsd_mri.files import claimed, require_writable
 from rsd_mri.files.slices import Spool
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.calibration import Calibration
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame

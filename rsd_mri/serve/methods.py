@@ -18,10 +18,11 @@ from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
+from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of

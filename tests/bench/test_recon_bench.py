@@ -17,7 +17,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.simulation import draw_head, simulate_slice
 
 

@@ -10,22 +10,20 @@ from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction import intervals as calibration
-from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.finish import pooled_std
-from rsd_mri.reconstruction.intervals import (
+from rsd_mri.reconstruction import intervals
+from rsd_mri.reconstruction.calibration import (
     Calibration,
     conformal_factor,
-    full_image,
     image_score,
     rank_correlation,
     rank_limit,
     read_calibration,
-    undersampled,
-    with_interval,
-    with_own_interval,
     write_calibration,
 )
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.finish import pooled_std
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
@@ -91,7 +89,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
         known = replace(KNOWN, acceleration=acceleration, factor=factor, own_lines=2.0)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
-    monkeypatch.setattr(calibration, "PRIORS", tmp_path)
+    monkeypatch.setattr(intervals, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
     rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
     assert with_own_interval(rec) is rec
@@ -120,17 +118,17 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     # Of a sampler that nothing is known of, the error is what the lines say; of points, half way from what is usual.
     for other, times in ((points, 4.0), *((one, 8.0) for one in unknown)):
         half_width = with_own_interval(replace(other, checks=told)).half_width
-        assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
+        assert np.allclose(half_width, times * intervals.OWN_ALONE * sampled.std)
     # Half of it is the reconstructor's: it grows with the root of what is wrong with the spread.
     mixed = {**sampled.parameters, "sampler": "diffpir", "deviation": "both"}
     half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
+    assert np.allclose(half_width, 8**0.5 * intervals.OWN_MIXED * sampled.std)
     mixed["sampler"] = "annealing"
     assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).std, sampled.std)
     assert with_own_interval(replace(sampled, parameters=mixed)).half_width is None
     write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=2.5, own_lines=2.0, deviation="both"))
     half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 2.5 * calibration.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
+    assert np.allclose(half_width, 2.5 * intervals.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

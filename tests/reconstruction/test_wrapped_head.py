@@ -19,7 +19,7 @@ from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSe
 from rsd_mri.reconstruction import reconstruct
 from rsd_mri.reconstruction.classical.methods import total_variation
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.methods import Posterior
