@@ -24,7 +24,8 @@ from rsd_mri.machine.randomness import generator
 from rsd_mri.priors import PRIORS
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.reconstruction.finish import pooled
+from rsd_mri.reconstruction.finish import crop, pooled
+from rsd_mri.reconstruction.full_shots import image_of_all_shots, with_fewer_shots
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
@@ -76,6 +77,8 @@ class Calibration:
     """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
     deviation: str = "spread"
     """What `std` is, as `Posterior.deviation` says it."""
+    along_lines: bool = True
+    """Whether lines were left out; else points, or shots of a trajectory."""
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -109,6 +112,8 @@ class Compared:
     """Realised acceleration."""
     own_lines: float | None = None
     """Error over spread on acquired lines that were left out."""
+    along_lines: bool = True
+    """Whether the scan left out lines."""
 
 
 def body_of(target: NDArray[Any]) -> NDArray[np.bool_]:
@@ -200,7 +205,9 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"))
+    return Compared(
+        target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"), rec.mask.ndim == 1
+    )
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -231,6 +238,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         *_made_by(method.name, method.parameters(), method.prior),
         float(np.median(own)) if own else None,
         _deviation(method.parameters()),
+        all(one.along_lines for one in scans),
     )
 
 
@@ -263,6 +271,8 @@ def rank_limit(target: NDArray[Any], mean: NDArray[Any]) -> float:
 def full_image(scan: Scan) -> NDArray[np.float32]:
     """Root sum of squares of a fully sampled scan, [slice, readout, phase_encode], as its reconstruction is cropped.
 
+    Along a trajectory of weighted least squares, coil by coil.
+
     Raises
     ------
     InputError
@@ -270,13 +280,9 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
     """
     from rsd_mri.coils.acs import without_oversampling
     from rsd_mri.operators import ifft2c
-    from rsd_mri.reconstruction.finish import crop
 
     if scan.trajectory is not None:
-        raise InputError(
-            f"{scan.source}: is along a trajectory; calibration needs fully sampled Cartesian scans; "
-            "'rsd-mri recon' takes the interval of such a scan from its own shots"
-        )
+        return image_of_all_shots(scan)
     if not scan.mask.all():
         raise InputError(
             f"{scan.source}: calibration needs fully sampled scans, this one has R={scan.realised_acceleration:.2f}"
@@ -291,7 +297,9 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
-    """Keep only the lines of a mask drawn for this scan."""
+    """Keep only the lines of a mask drawn for this scan; of a trajectory fewer of its shots."""
+    if scan.trajectory is not None:
+        return with_fewer_shots(scan, acceleration)
     # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
     asked = MaskSettings(acceleration=acceleration, acs_lines=centre)
@@ -325,8 +333,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Calibrations of before know nothing of lines left out, and their deviation was the spread.
-        known = {"own_lines": None, "deviation": "spread", **values}
+        # Calibrations of before know nothing of lines left out, and their deviation was the spread, of lines.
+        known = {"own_lines": None, "deviation": "spread", "along_lines": True, **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None
@@ -355,6 +363,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
         "sampler": sampler != calibration.sampler,
         "number of levels": levels != calibration.levels,
         "number of samples": rec.parameters.get("samples", 1) != calibration.samples,
+        "kind of sampling": (rec.mask.ndim == 1) != calibration.along_lines,
         "acceleration": abs(rec.acceleration / calibration.acceleration - 1) > 0.2,
     }
     if any(differs.values()):
