@@ -188,10 +188,13 @@ def test_full_image_and_undersampling_along_trajectories():
         # No shot reaches the corners of k-space.
         inside = replace(grid, kspace=grid.kspace * within_reach(scan.trajectory, (64, 64)))
         assert psnr(full_image(inside), full_image(scan)) > 40
-        short = undersampled(scan, 3.0, 0)
-        assert short.mask.sum() == round(scan.size[1] / 3) and short.realised_acceleration > 1.5
-        assert np.array_equal(short.kspace, scan.kspace * short.mask)
-        with pytest.raises(InputError, match="miss nothing"):
-            full_image(short)
-        with pytest.raises(InputError, match="lower --accel"):
-            undersampled(scan, 16.0, 0)
+        if made is golden_radial:
+            short = undersampled(scan, 3.0, 0)
+            assert short.mask.sum() == round(scan.size[1] / 3) and short.realised_acceleration > 1.5
+            assert np.array_equal(short.kspace, scan.kspace * short.mask)
+            with pytest.raises(InputError, match="miss nothing"):
+                full_image(short)
+        else:
+            # A third of these arms leaves gaps in the centre.
+            with pytest.raises(InputError, match="lower --accel"):
+                undersampled(scan, 3.0, 0)
