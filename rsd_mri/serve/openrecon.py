@@ -13,7 +13,7 @@ from typing import Any
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.reconstruction.methods import METHODS
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 from rsd_mri.serve.openrecon_texts import BUILD, DOCKERFILE, MANUAL
 from rsd_mri.serve.settings import AS_CONFIGURED, MOST_SAMPLES, PIXELS
 
@@ -96,7 +96,7 @@ def _parameters(method: str) -> list[dict[str, Any]]:
     def values(ids: dict[str, str]) -> list[dict[str, Any]]:
         return [{"id": name, "name": {"en": shown}} for name, shown in ids.items()]
 
-    methods = {name: f"{name}: {about}" for name, about in METHODS.items()}
+    methods = {name: f"{name}: {about}" for name, about in OF_ONE_FRAME.items()}
     return [
         one("choice", "config", "Reconstruction", "What is sent beside the classical image", default=method,
             values=values({**methods, "null": "nothing: no images"})),
