@@ -2,7 +2,7 @@
 
 Run with: python protocols/adapt.py FIRST COUNT [SCAN.dat or IMAGES.npz ...]
 
-Simulated heads and the images of archives seen by simulated coils (see trust.py), at R = 4 with 12 centre lines, and
+Simulated heads and the images of archives seen by simulated coils (see trust_scans.py), at R = 4 with 12 centre lines, and
 full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples of 18 levels.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from trust import Pair, heads, images, tell
+from trust import tell
+from trust_scans import Pair, heads, images
 
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
