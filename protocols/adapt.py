@@ -2,8 +2,8 @@
 
 Run with: python protocols/adapt.py FIRST COUNT [SCAN.dat or IMAGES.npz ...]
 
-Simulated heads and the images of archives seen by simulated coils (see trust_scans.py), at R = 4 with 12 centre lines, and
-full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples of 18 levels.
+Simulated heads and the images of archives seen by simulated coils (see trust_scans.py), at R = 4 with 12 centre lines,
+and full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples of 18 levels.
 """
 
 import sys
