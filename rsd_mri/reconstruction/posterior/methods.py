@@ -105,6 +105,23 @@ class Posterior:
         Tensor
             [slice times sample, (set,) readout, phase_encode], prepared units.
         """
+        problem = self.problem(operator, kspace, sigma, keys, progress, first)
+        with torch.no_grad():
+            samples = self.sampler.sample(problem)
+            if not self.consistency:
+                return samples
+            return measured_consistency(problem.operator, samples, problem.adjoint_kspace)
+
+    def problem(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+        first: Tensor | None = None,
+    ) -> Problem:
+        """What the sampler is given, one item per key; all as for `run`."""
         sigma = at_least(sigma)
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
@@ -113,7 +130,7 @@ class Posterior:
             operator = _repeated(operator, n)
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
-        problem = Problem(
+        return Problem(
             operator,
             kspace,
             sigma,
@@ -127,9 +144,6 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
-        with torch.no_grad():
-            samples = self.sampler.sample(problem)
-            return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
     @property
     def deviation(self) -> str:
