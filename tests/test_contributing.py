@@ -27,8 +27,8 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
 from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
 from rsd_mri.reconstruction.methods import LEARNED
 from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.sampler import named, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, diffpir
-from rsd_mri.reconstruction.posterior.samplers.sampler import named, sampler_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results import formats
 from rsd_mri.results.delivery import Delivery, deliver

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import result
 from rsd_mri.commands.options import JsonOption
 
@@ -92,7 +92,7 @@ class Examination:
     """The package's."""
     missing: list[Missing]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         parts = [{"part": one.part, "for": one.use, "install": one.install} for one in self.missing]
         return {**asdict(self), "missing": parts, "not_for_diagnostic_use": True}

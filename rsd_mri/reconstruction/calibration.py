@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
@@ -66,7 +67,7 @@ class Calibration:
             f"{self.rank_correlation:.2f}, of {self.rank_limit:.2f} in reach of a smooth map. {NOT_FOR_DIAGNOSTIC_USE}",
         ]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return asdict(self)
 

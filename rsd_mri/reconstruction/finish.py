@@ -11,7 +11,7 @@ from torch import Tensor
 from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""

@@ -15,15 +15,15 @@ from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.adapt import adapt as adapt_to
 from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.moved import look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.posterior.together import together
+from rsd_mri.reconstruction.together import together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 

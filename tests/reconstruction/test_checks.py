@@ -21,10 +21,10 @@ from rsd_mri.reconstruction.checks import (
     reasons,
     residual_ratio,
 )
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.held_out import Trial, hold_out
-from rsd_mri.reconstruction.made import Made
 
 SIZE = (16, 24)
 CARD = Card(acceleration=4.0, matrix=(224, 224), sigma_range=(0.01, 0.02))

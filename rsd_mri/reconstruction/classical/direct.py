@@ -1,12 +1,13 @@
 """What methods have in common that make one image of a slice, at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Self
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +67,6 @@ class Direct:
     def pair(self) -> None:
         """There is no spread."""
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Parameters:
         """None are set."""
         return {}
