@@ -55,6 +55,8 @@ class Calibration:
     """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
     deviation: str = "spread"
     """What `std` is, as `Posterior.deviation` says it."""
+    along_lines: bool = True
+    """Whether lines were left out; else points, or shots of a trajectory."""
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -81,6 +83,8 @@ class Compared:
     """Realised acceleration."""
     own_lines: float | None = None
     """Error over spread on acquired lines that were left out."""
+    along_lines: bool = True
+    """Whether the scan left out lines."""
 
 
 def calibrate(
@@ -133,7 +137,9 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"))
+    return Compared(
+        target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"), rec.mask.ndim == 1
+    )
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -164,6 +170,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         *made_by(method.name, method.parameters(), method.prior),
         float(np.median(own)) if own else None,
         deviation_of(method.parameters()),
+        all(one.along_lines for one in scans),
     )
 
 
@@ -250,8 +257,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Calibrations of before know nothing of lines left out, and their deviation was the spread.
-        known = {"own_lines": None, "deviation": "spread", **values}
+        # Calibrations of before know nothing of lines left out, and their deviation was the spread, of lines.
+        known = {"own_lines": None, "deviation": "spread", "along_lines": True, **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None

@@ -59,7 +59,7 @@ METHODS: dict[str, str] = {
     **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)},
 }
 """Every method by its name, the best first, and a few words for `--help`."""
-OF_ONE_FRAME = tuple(name for name in METHODS if not isinstance(CLASSICAL.get(name), Movie))
+OF_ONE_FRAME = {name: about for name, about in METHODS.items() if not isinstance(CLASSICAL.get(name), Movie)}
 """Those that one frame is enough for."""
 
 

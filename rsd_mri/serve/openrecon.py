@@ -14,7 +14,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.reconstruction.methods import METHODS
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 from rsd_mri.serve.openrecon_texts import BUILD, DOCKERFILE, MANUAL
 from rsd_mri.serve.settings import AS_CONFIGURED, MOST_SAMPLES, PIXELS
 
@@ -123,7 +123,7 @@ class Parameter:
 
 def parameters(method: str) -> list[Parameter]:
     """All of them; the first chooses the method."""
-    methods = {name: f"{name}: {about}" for name, about in METHODS.items()}
+    methods = {name: f"{name}: {about}" for name, about in OF_ONE_FRAME.items()}
     return [
         Parameter("choice", "config", "Reconstruction", "What is sent beside the classical image", method,
             {**methods, "null": "nothing: no images"}),
