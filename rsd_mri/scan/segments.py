@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.moments import DAY, TICK
-from rsd_mri.scan.placement import Grid, turn
+from rsd_mri.scan.placement import Grid
 from rsd_mri.scan.records import Records
+from rsd_mri.scan.sign import turn
 
 CLOCK = "acquisition_time_stamp"
 PAUSE = 5.0

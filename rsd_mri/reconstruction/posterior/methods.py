@@ -127,9 +127,14 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
+        problem = self.completed(problem, keys)
         with torch.no_grad():
             samples = self.sampler.sample(problem)
             return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
+
+    def completed(self, problem: Problem, keys: Sequence[Key]) -> Problem:  # noqa: ARG002
+        """The problem with all that is known beside data and prior: here nothing."""
+        return problem
 
     @property
     def deviation(self) -> str:
