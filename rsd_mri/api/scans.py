@@ -60,7 +60,7 @@ def simulate(
     plane: Plane | None = None,
     fov: float = 1.0,
     trajectory: str | None = None,
-    slab: bool = False,
+    slab: bool | float = False,
     motion: float | None = None,
     seed: int = 0,
 ) -> tuple[Scan, NDArray[np.complex64]]:
@@ -83,8 +83,8 @@ def simulate(
     trajectory
         `radial` or `spiral`: spokes at the golden angle or interleaved spirals, as many fewer as `acceleration` says.
     slab
-        A 3-D acquisition of cubic voxels: slices are positions of its readout, side by side, undersampled by points of
-        an ellipse; `acs_lines` is then the side of their centre.
+        A 3-D acquisition of cubic voxels, or of such as are so many times as long as wide along the readout: slices are
+        its positions, side by side, undersampled by points of an ellipse; `acs_lines` is then the side of their centre.
     motion
         Lines in eight segments, between which the head moves in the plane by up to so many millimetres and degrees;
         the image is that of the pose in which the centre was measured.
