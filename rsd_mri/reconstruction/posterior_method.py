@@ -108,7 +108,7 @@ class Posterior:
         """
         problem = self.problem(operator, kspace, sigma, keys, progress, first)
         with torch.no_grad():
-            samples = self.sampler.sample(problem)
+            samples = self.sampler.sample(self.completed(problem, keys))
             if not self.consistency:
                 return samples
             return measured_consistency(problem.operator, samples, problem.adjoint_kspace)
@@ -145,6 +145,10 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
+
+    def completed(self, problem: Problem, keys: Sequence[Key]) -> Problem:  # noqa: ARG002
+        """The problem with all that is known beside data and prior: here nothing."""
+        return problem
 
     @property
     def deviation(self) -> str:
