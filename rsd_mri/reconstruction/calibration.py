@@ -50,8 +50,6 @@ class Calibration:
     sampler: str
     levels: int
     prior_hash: str
-    own_lines: float | None = None
-    """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
     deviation: str = "spread"
     """What `std` is, as `Posterior.deviation` says it."""
 
@@ -78,8 +76,6 @@ class Compared:
     std: NDArray[np.float32]
     acceleration: float
     """Realised acceleration."""
-    own_lines: float | None = None
-    """Error over spread on acquired lines that were left out."""
 
 
 def calibrate(
@@ -132,7 +128,7 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"))
+    return Compared(target, rec.magnitude, std, rec.acceleration)
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -149,7 +145,6 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
     realised = [one.acceleration for one in scans]
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
-    own = [one.own_lines for one in scans if one.own_lines is not None]
     return Calibration(
         factor,
         coverage,
@@ -161,7 +156,6 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         float(np.mean(realised)),
         method.samples,
         *made_by(method.name, method.parameters(), method.prior),
-        float(np.median(own)) if own else None,
         deviation_of(method.parameters()),
     )
 
@@ -249,8 +243,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Calibrations of before know nothing of lines left out, and their deviation was the spread.
-        known = {"own_lines": None, "deviation": "spread", **values}
+        # The deviation of calibrations of before was the spread.
+        known = {"deviation": "spread", **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None
