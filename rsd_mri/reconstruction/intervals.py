@@ -14,11 +14,11 @@ from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
 
 OWN_COVERAGE, OWN_LONGER = 0.9, 1.15
 """What an interval from the scan's own lines is to cover; and by how much it is longer than that of a Gaussian error of
-the size that the lines say: the samples do not know of the noise where something was measured, and the shape of the
-standard deviation is not quite the error's. Of scans with known images, and tested on others: protocols/trust.md."""
-OWN_WEIGHT = 0.7
-"""How far to follow a scan's own lines, as a power, where the package's calibration knows scans undersampled alike: the
-lines are few, and those never acquired are not quite like them."""
+the size that the lines say: the shape of the standard deviation is not quite the error's. Tested on scans on which
+neither was chosen: protocols/trust.md."""
+OWN_SCATTER, PACKAGE_SCATTER = 0.2, 0.4
+"""By how much the logarithm of the width misses, whole scans apart: by a scan's own lines beyond what their differences
+say (lines never acquired are not quite like them), and by the package's calibration."""
 
 
 def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstruction:
@@ -58,7 +58,8 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
 
     The package's calibration, where it has one of this prior, sampler and number of levels (of several that with the
     nearest acceleration), says how wide the interval is on simulated heads; acquired lines left out of this scan, how
-    large the error is here (`own_factor`). Of both the weighted mean of logarithms is taken. For patterns in two
+    large the error is here (`own_factor`). Both are taken for what they are worth: the mean of their logarithms,
+    weighted by how well each is known. For patterns in two
     directions, which the package was not calibrated on, and for other samplers the lines speak alone. Without either,
     or without a standard deviation, nothing is added.
     """
@@ -81,7 +82,8 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
             "this scan"
         )
         return _with_half_width(rec, rec.posterior, own, note)
-    scale = (own / nearest.factor) ** OWN_WEIGHT
+    lines = OWN_SCATTER**2 + rec.checks.get("own_lines_error", 0.0) ** 2
+    scale = (own / nearest.factor) ** (PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines))
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"
@@ -93,20 +95,21 @@ def own_factor(rec: Reconstruction) -> float | None:
     """Half width over standard deviation by the scan's own lines; None where they are too few, or there is no spread.
 
     Error over spread on lines left out, times the samples' spread in the body, is the size of the image's error there:
-    over frequencies the spread falls off as the error does, however much too small it is. The standard deviation gives
-    the shape alone, wherever it is from: twice as large everywhere, it makes the same interval.
+    over frequencies the spread falls off as the error does, however much too small it is. To it comes the noise of
+    what was acquired, which the samples do not have. The standard deviation gives the shape alone, wherever it is from:
+    twice as large everywhere, it makes the same interval.
     """
     ratio = rec.checks.get("own_lines_factor")
     if ratio is None or rec.posterior is None or rec.samples is None or len(rec.samples) < 2:
         return None
-    spread, shape = 0.0, 0.0
+    size, shape, noise = 0.0, 0.0, rec.checks.get("noise", 0.0)
     for image, samples, std in zip(rec.magnitude, rec.samples.swapaxes(0, 1), rec.posterior.std, strict=True):
         body = body_of(image)
-        spread += float(samples[:, body].var(axis=0, ddof=1).sum())
+        size += float((ratio**2 * samples[:, body].var(axis=0, ddof=1) + noise**2).sum())
         shape += float(np.square(std[body]).sum())
-    if not spread or not shape:
+    if not size or not shape:
         return None
-    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * ratio * (spread / shape) ** 0.5
+    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * (size / shape) ** 0.5
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

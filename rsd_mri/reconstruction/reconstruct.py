@@ -214,6 +214,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     """Means over the slices."""
     values = {"prior_share": float(np.mean([p.prior_share for p in parts]))}
     values["centre_residual"] = float(np.mean([p.centre_residual for p in parts]))
+    values["noise"] = float(np.mean([p.noise for p in parts]))
     spreads = [p.dispersion for p in parts if p.dispersion is not None]
     if spreads:
         msd, usd = np.mean(spreads, axis=0)

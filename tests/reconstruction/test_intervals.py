@@ -113,7 +113,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
     alone = own_factor(replace(sampled, checks=told))
     wide = with_own_interval(replace(sampled, checks=told))
-    weight = intervals.OWN_WEIGHT
+    weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + intervals.OWN_SCATTER**2 + 0.1**2)
     assert np.allclose(wide.half_width, 2.5 ** (1 - weight) * alone**weight * sampled.std)
     assert any("left out of this scan" in note for note in wide.notes)
     points = replace(sampled, mask=np.ones((48, 40), bool))
@@ -138,7 +138,10 @@ def gaussian(seed, wrong=1.0, samples=400):
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), wrong=st.floats(0.05, 20), unit=st.floats(0.1, 10))
 def test_an_interval_by_own_lines_is_exact_where_the_error_is_gaussian(seed, wrong, unit):
-    """Whatever the spread is wrong by, once the lines say so, and whatever the unit of the standard deviation."""
+    """Whatever the spread is wrong by, once the lines say so, and whatever the unit of the standard deviation.
+
+    Noise that the samples do not have is a part of the error.
+    """
     target, drawn, sizes = gaussian(seed, wrong, 8)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(16, 16))
     rec = replace(
@@ -151,6 +154,8 @@ def test_an_interval_by_own_lines_is_exact_where_the_error_is_gaussian(seed, wro
     )
     half_width = with_own_interval(rec).half_width / intervals.OWN_LONGER
     assert np.mean(np.abs(target - rec.magnitude) <= half_width) == pytest.approx(0.9, abs=0.015)
+    noisy = replace(rec, checks={"own_lines_factor": 0.8 / wrong, "noise": 0.6 * float(np.mean(sizes**2)) ** 0.5})
+    assert np.allclose(with_own_interval(noisy).half_width / intervals.OWN_LONGER, half_width, rtol=0.02)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():
