@@ -112,7 +112,7 @@ def reconstruct_scan(
         part(1.0)
     if gathered is None:
         raise InputError(f"{scan.source}: there are no slices to reconstruct")
-    notes = [*scan.notes, *volume.notes]
+    notes = [*scan.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
     notes += [] if adapted is None else [adapted.note()]
@@ -123,6 +123,7 @@ def reconstruct_scan(
         differences = _distance(used, prepared, parts)
         checks |= _costs(differences)
         notes += [one.sentence for one in differences] + reasons(checks)
+    notes += volume.notes
     return Reconstruction(
         magnitude=gathered.magnitude,
         image=gathered.image,

@@ -85,18 +85,18 @@ def _own_lines(rec: ReconstructedVolume) -> Answer | None:
         return None
     best = min(linear, rec.checks.get("held_out_error_tv", linear))
     if ours > best:
-        verdict = "worse than without the prior: do not believe detail that only this image shows"
+        verdict = "worse than without learning: do not believe detail that only this image shows"
     elif ours > 0.8 * best:
-        verdict = "hardly better than without the prior: believe detail only where other methods show it too"
+        verdict = "hardly better than without learning: believe detail only where other methods show it too"
     else:
-        verdict = "better than without the prior: it helps on this scan"
+        verdict = "better than without learning: it helps on this scan"
     part = rec.prior_part
     return Answer(
-        "Does it foretell data that it was not shown?",
-        f"{ours:.1%} error, {best:.1%} without the prior",
-        f"Lines of this scan that were left out are predicted {verdict}.",
+        "Does what was learned fit this scan?",
+        f"{ours:.1%} wrong, {best:.1%} without learning",
+        f"Measured data that were hidden from it are foretold {verdict}.",
         None if part is None else _middle(part),
-        "what the prior filled in",
+        "filled in by what was learned, not measured",
         upper_window(rec.magnitude),
     )
 
@@ -112,18 +112,18 @@ def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
         number = f"{count:.0f} difference{'s' if count > 1 else ''}"
         sentence = "How much that costs was not measured; the notes say what differs."
     else:
-        number = f"{loss:.1f} dB worse" if loss > 0 else "no loss"
+        number = f"errors {10 ** (loss / 20):.1f} times as large" if loss > 0 else "errors no larger"
         sentence = (
-            f"The scan differs in {count:.0f} way{'s' if count > 1 else ''} from those the prior learned from; this is "
-            "what images of such scans lost in the benches. The notes say what differs."
+            f"The scan differs in {count:.0f} way{'s' if count > 1 else ''} from those that were learned from; in tests "
+            f"this cost {loss:.1f} dB. The notes say what differs."
         )
     part = rec.measured_part
     return Answer(
-        "Is the scan like those the prior knows?",
+        "Is the scan like those that were learned from?",
         number,
         sentence,
         None if part is None else _middle(part),
-        "what the data alone determine",
+        "what the measured data alone show",
         upper_window(rec.magnitude),
     )
 
