@@ -114,7 +114,7 @@ def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
     else:
         number = f"errors {10 ** (loss / 20):.1f} times as large" if loss > 0 else "errors no larger"
         sentence = (
-            f"The scan differs in {count:.0f} way{'s' if count > 1 else ''} from those that were learned from; in tests "
+            f"It differs in {count:.0f} way{'s' if count > 1 else ''} from those that were learned from; in tests "
             f"this cost {loss:.1f} dB. The notes say what differs."
         )
     part = rec.measured_part
