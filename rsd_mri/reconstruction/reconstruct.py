@@ -12,6 +12,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.elsewhere import elsewhere_of
+from rsd_mri.priors.lesions import lesion_checks, lesions_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.adapt import adapt as adapt_to
 from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
@@ -121,7 +122,7 @@ def reconstruct_scan(
     if used is not None:
         checks = {**_averages(parts), **checks}
         differences = _distance(used, prepared, parts)
-        checks |= _costs(differences)
+        checks |= _costs(differences) | lesion_checks(lesions_of(used.path), method.name, scan.realised_acceleration)
         notes += [one.sentence for one in differences] + reasons(checks)
     notes += volume.notes
     return Reconstruction(

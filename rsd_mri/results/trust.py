@@ -37,7 +37,9 @@ def trust_of(rec: ReconstructedVolume) -> list[Answer]:
     """
     if rec.prior is None:
         return []
-    return [one for one in (_how_far_off(rec), _own_lines(rec), _like_the_card(rec)) if one is not None]
+    return [
+        one for one in (_how_far_off(rec), _small_lesion(rec), _own_lines(rec), _like_the_card(rec)) if one is not None
+    ]
 
 
 def lines(rec: ReconstructedVolume) -> list[str]:
@@ -77,6 +79,29 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
         "half width of the interval, x 5",
         white / 5,
     )
+
+
+def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
+    lost, least = rec.checks.get("lesion_lost"), rec.checks.get("lesion_least")
+    if lost is None:
+        return None
+    where = f"In tests at R={rec.checks['lesion_acceleration']:g}"
+    if not lost:
+        number = "none that was tried"
+        sentence = f"{where}, spots of {least:g} pixel{'s' if least != 1 else ''} and more kept most of their contrast."
+    else:
+        number = f"below {_pixels(rec, least)}" if least else f"even of {_pixels(rec, lost)}"
+        sentence = (
+            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {lost:g} pixel{'s' if lost != 1 else ''}, "
+            f"{rec.checks['lesion_contrast']:.0%} brighter or darker than the tissue, lost more than half of that."
+        )
+    return Answer("How small a spot may be lost?", number, sentence, None)
+
+
+def _pixels(rec: ReconstructedVolume, count: float) -> str:
+    """A diameter in pixels, and in millimetres where their size is known."""
+    size = rec.geometry.voxel_size
+    return f"{count:g} pixels" + (f" ({count * max(size[:2]):.2g} mm)" if size else "")
 
 
 def _own_lines(rec: ReconstructedVolume) -> Answer | None:

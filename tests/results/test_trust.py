@@ -61,3 +61,18 @@ def test_the_page_has_a_card_for_each_question(rec, tmp_path):
     assert len(lines(rec)) == 3
     plain = write_page(tmp_path / "plain.html", dataclasses.replace(rec, prior=None), three_planes=False).read_text()
     assert 'id="trust"' not in plain
+
+
+def test_how_small_a_spot_may_be_lost(rec):
+    told = {"lesion_acceleration": 6.0, "lesion_lost": 2.0, "lesion_hidden": 0.5, "lesion_contrast": 0.35}
+    known = rec.checks | told
+
+    def answer(**more):
+        return next(one for one in trust_of(dataclasses.replace(rec, checks=known | more)) if "spot" in one.question)
+
+    assert answer(lesion_least=4.0).number == "below 4 pixels"
+    assert answer().number == "even of 2 pixels" and "50% of round spots of 2 pixels, 35%" in answer().sentence
+    assert answer(lesion_lost=0.0, lesion_least=1.0).number == "none that was tried"
+    sized = dataclasses.replace(rec.geometry, voxel_size=(0.9, 1.2, 4.0))
+    rec = dataclasses.replace(rec, geometry=sized)
+    assert answer(lesion_least=4.0).number == "below 4 pixels (4.8 mm)"
