@@ -24,11 +24,11 @@ from trust_scans import SEED, Case, Law, head, image_cases, simulated_cases
 from rsd_mri.bench.peers import BARTORCH_ABSENT, all_peers
 from rsd_mri.machine.randomness import generator
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.reconstruction.intervals import with_own_interval
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction

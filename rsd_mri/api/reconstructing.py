@@ -15,9 +15,9 @@ from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.sampler import Sampling, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling, sampler_of
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.movie import Movie
 from rsd_mri.results.reading import read_frames, read_reconstruction

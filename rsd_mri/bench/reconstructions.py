@@ -4,7 +4,7 @@ Peers get the coil maps, the whitened k-space and the noise level that ours get,
 three for each slice, judged against the truth: an advantage that ours does not have.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.measuring import measured
 from rsd_mri.bench.peers import Peer, all_peers
 from rsd_mri.bench.rival import rival_of
@@ -28,11 +29,11 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.protocol.settings import Pattern
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.full_scans import full_image, undersampled
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import OF_ONE_FRAME, Method, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -329,7 +330,7 @@ class ReconCard:
     rival: str = ""
     """How the rival was trained."""
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A method at an acceleration a row."""
         return [asdict(one) for one in self.results]
 
@@ -337,7 +338,7 @@ class ReconCard:
         """For a person."""
         return [*table(self.results), f"card and figures in {self.path.parent}"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "rows": self.rows(),

@@ -169,8 +169,8 @@ def calibrate(
         from rsd_mri.reconstruction.calibrating import calibrate_files
         from rsd_mri.reconstruction.calibration import write_calibration
         from rsd_mri.reconstruction.many import listed
-        from rsd_mri.reconstruction.posterior.methods import Posterior
-        from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+        from rsd_mri.reconstruction.posterior.sampler import Sampling
+        from rsd_mri.reconstruction.posterior_method import Posterior
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)

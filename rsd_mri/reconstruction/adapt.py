@@ -29,8 +29,8 @@ from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import leave_out
-from rsd_mri.reconstruction.posterior.methods import Posterior, width_of
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
+from rsd_mri.reconstruction.posterior_method import Posterior, width_of
 
 Shown = tuple[Tensor, float, int]
 """A noisy image, its noise level, and the step at which it was shown."""

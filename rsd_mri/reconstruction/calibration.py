@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
@@ -52,6 +53,8 @@ class Calibration:
     prior_hash: str
     deviation: str = "spread"
     """What `std` is, as `Posterior.deviation` says it."""
+    along_lines: bool = True
+    """Whether lines were left out; else points, or shots of a trajectory."""
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -62,7 +65,7 @@ class Calibration:
             f"{self.rank_correlation:.2f}, of {self.rank_limit:.2f} in reach of a smooth map. {NOT_FOR_DIAGNOSTIC_USE}",
         ]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return asdict(self)
 
@@ -76,6 +79,8 @@ class Compared:
     std: NDArray[np.float32]
     acceleration: float
     """Realised acceleration."""
+    along_lines: bool = True
+    """Whether the scan left out lines."""
 
 
 def calibrate(
@@ -128,7 +133,7 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(target, rec.magnitude, std, rec.acceleration)
+    return Compared(target, rec.magnitude, std, rec.acceleration, rec.mask.ndim == 1)
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -157,6 +162,7 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         method.samples,
         *made_by(method.name, method.parameters(), method.prior),
         deviation_of(method.parameters()),
+        all(one.along_lines for one in scans),
     )
 
 
@@ -243,8 +249,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # The deviation of calibrations of before was the spread.
-        known = {"deviation": "spread", **values}
+        # The deviation of calibrations of before was the spread, of lines.
+        known = {"deviation": "spread", "along_lines": True, **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.operators import ConjugateSense, Sense, sense_operator, with_conjugates
+from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
@@ -52,10 +52,17 @@ def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tupl
     """The operator of prepared slices of one scan and their k-space, [slice, ...].
 
     Where the image is real but for a smooth phase, the maps carry that, and virtual conjugate coils join the coils.
+    Where the object moved, the operator moves it: one slice at a time.
     """
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
     mask = _mask_of(prepared).to(device)
+    first = prepared[0]
+    if first.poses is not None and first.segments is not None:
+        if len(prepared) > 1:
+            raise ValueError("slices that moved are computed one by one")
+        segments, poses = (torch.from_numpy(one).to(device) for one in (first.segments.astype(np.int64), first.poses))
+        return MovingSense(csm, mask, segments, poses, first.aspect), kspace
     phases = [one.phase for one in prepared if one.phase is not None]
     if not phases:
         return sense_operator(csm, mask, prepared[0].transform(device)), kspace

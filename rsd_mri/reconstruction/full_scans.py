@@ -14,6 +14,7 @@ from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import ifft2c
 from rsd_mri.protocol import MaskSettings
 from rsd_mri.reconstruction.finish import crop
+from rsd_mri.reconstruction.full_shots import image_of_all_shots, with_fewer_shots
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
 
@@ -32,16 +33,15 @@ def body_of(target: NDArray[Any]) -> NDArray[np.bool_]:
 def full_image(scan: Scan) -> NDArray[np.float32]:
     """Root sum of squares of a fully sampled scan, [slice, readout, phase_encode], as its reconstruction is cropped.
 
+    Along a trajectory of weighted least squares, coil by coil.
+
     Raises
     ------
     InputError
         If the scan is undersampled.
     """
     if scan.trajectory is not None:
-        raise InputError(
-            f"{scan.source}: is along a trajectory; calibration needs fully sampled Cartesian scans; "
-            "'rsd-mri recon' takes the interval of such a scan from its own shots"
-        )
+        return image_of_all_shots(scan)
     if not scan.mask.all():
         raise InputError(
             f"{scan.source}: calibration needs fully sampled scans, this one has R={scan.realised_acceleration:.2f}"
@@ -56,7 +56,9 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
-    """Keep only the lines of a mask drawn for this scan."""
+    """Keep only the lines of a mask drawn for this scan; of a trajectory fewer of its shots."""
+    if scan.trajectory is not None:
+        return with_fewer_shots(scan, acceleration)
     # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).
     centre = CENTRE_LINES if scan.size[1] / acceleration > CENTRE_LINES else None
     asked = MaskSettings(acceleration=acceleration, acs_lines=centre)

@@ -44,6 +44,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
         "sampler": sampler != calibration.sampler,
         "number of levels": levels != calibration.levels,
         "number of samples": rec.parameters.get("samples", 1) != calibration.samples,
+        "kind of sampling": (rec.mask.ndim == 1) != calibration.along_lines,
         "acceleration": abs(rec.acceleration / calibration.acceleration - 1) > 0.2,
     }
     if any(differs.values()):

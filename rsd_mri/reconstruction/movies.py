@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.coils.noise import scan_noise
 from rsd_mri.errors import InputError
@@ -18,11 +19,11 @@ from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
-from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
@@ -181,7 +182,7 @@ def _methods_of(
         return [Found(method.name, method.title, of_frame, seconds) for of_frame in images]
     if isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
         images, _ = _together(frames, CLASSICAL[START], device, progress)
-        return [Started(**_settings(method), images=tuple(of_frame)) for of_frame in images]
+        return [_as(Started, method, images=tuple(of_frame)) for of_frame in images]
     return [method] * len(frames)
 
 
@@ -240,7 +241,7 @@ class Started(Posterior):
     @property
     def plain(self) -> Posterior:
         """The same without the start: for lines that are left out."""
-        return Posterior(**_settings(self))
+        return _as(Posterior, self)
 
     def run(
         self,
@@ -273,13 +274,17 @@ class Started(Posterior):
         """Two samples without the start."""
         return self.plain.pair()
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """As they are stored."""
         return {**super().parameters(), "start": START}
 
 
-def _settings(method: Posterior) -> dict[str, Any]:
-    return {field.name: getattr(method, field.name) for field in fields(Posterior)}
+P = TypeVar("P", bound=Posterior)
+
+
+def _as(kind: type[P], method: Posterior, **more: Any) -> P:
+    """The settings of a method in another class of its kind."""
+    return kind(**{field.name: getattr(method, field.name) for field in fields(Posterior)}, **more)
 
 
 def _slices(keys: "Sequence[Key]") -> list[int]:

@@ -16,18 +16,21 @@ from rsd_mri.priors.lesions import lesion_checks, lesions_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.adapt import adapt as adapt_to
 from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.moved import look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.posterior.together import together
+from rsd_mri.reconstruction.together import together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
 CPU = torch.device("cpu")
+MOTION = 0.02
+"""Share of the work that looking for motion is."""
 TOGETHER = 0.95
 """Share of the work that is done once the samples of a volume are drawn."""
 
@@ -79,10 +82,13 @@ def reconstruct_scan(
     batches = plan_for(prepared, method, device)
     drawn = method.samples if method.sampled else 0
     require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
-    checks: dict[str, float] = {}
+    moved = look_for_motion(prepared, method, progress.part(0.0, MOTION))
+    prepared, checks, progress = moved.prepared, dict(moved.checks), progress.part(MOTION, 1.0)
+    if prepared.poses:
+        batches = replace(batches, slices=1)
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
-        method, checks = settled.method, settled.checks
+        method, checks = settled.method, checks | settled.checks
     adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
     if adapted is not None:
         method, checks = adapted.method, checks | adapted.checks()
@@ -116,6 +122,7 @@ def reconstruct_scan(
     notes = [*scan.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    notes.append(moved.note)
     notes += [] if adapted is None else [adapted.note()]
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}

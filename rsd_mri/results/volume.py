@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.files.slices import Slices
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.geometry import Geometry
@@ -94,7 +95,7 @@ class ReconstructedVolume:
     """Number of its stack of slices."""
     notes: tuple[str, ...] = ()
     """What a reader has to know: number of sets of maps and why, repairs, warnings."""
-    parameters: dict[str, str | int | float] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
     """The method's settings as used."""
 
     @property

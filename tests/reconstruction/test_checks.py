@@ -22,11 +22,11 @@ from rsd_mri.reconstruction.checks import (
     reasons,
     residual_ratio,
 )
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator, finish
 from rsd_mri.reconstruction.full_scans import body_of, full_image
 from rsd_mri.reconstruction.held_out import Trial, hold_out
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.simulation.simulate import simulate_scan
 
 SIZE = (16, 24)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
+from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.calibration import (
@@ -28,6 +29,7 @@ from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
+from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial, within_reach
 from rsd_mri.simulation.simulate import simulate_scan
 
 KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 0.6, 12, 4.1, 8, "annealing", 24, "abc")
@@ -79,6 +81,9 @@ def test_a_reconstruction_gets_its_half_width(tmp_path):
     assert np.allclose(out.half_width, KNOWN.factor * pooled_std(samples[:, 0]))
     # Neither the sampler nor the number of samples is the calibration's.
     assert any("another sampler, number of levels, number of samples" in note for note in out.notes)
+    assert "kind of sampling" not in " ".join(out.notes)
+    points = with_interval(replace(sampled, mask=np.ones(sampled.magnitude.shape[1:], bool)), KNOWN)
+    assert "kind of sampling" in " ".join(points.notes)
     again = read_reconstruction(write_reconstruction(tmp_path / "x.h5", out))
     assert np.array_equal(again.half_width, out.half_width)
 
@@ -197,3 +202,24 @@ def test_full_image_and_undersampling():
     assert np.array_equal(short.kspace, scan.kspace * short.mask)
     with pytest.raises(InputError, match="needs fully sampled scans"):
         full_image(short)
+
+
+def test_full_image_and_undersampling_along_trajectories():
+    pytest.importorskip("finufft")
+    data = replace(DataSettings(), slices=1, coils=4, noise=0.0)
+    grid, _ = simulate_scan(data, 3, 0, size=(64, 64))
+    for made in (golden_radial, archimedean_spiral):
+        scan, _ = simulate_scan(data, 3, 0, size=(64, 64), trajectory=made((64, 64)))
+        # No shot reaches the corners of k-space.
+        inside = replace(grid, kspace=grid.kspace * within_reach(scan.trajectory, (64, 64)))
+        assert psnr(full_image(inside), full_image(scan)) > 40
+        if made is golden_radial:
+            short = undersampled(scan, 3.0, 0)
+            assert short.mask.sum() == round(scan.size[1] / 3) and short.realised_acceleration > 1.5
+            assert np.array_equal(short.kspace, scan.kspace * short.mask)
+            with pytest.raises(InputError, match="miss nothing"):
+                full_image(short)
+        else:
+            # A third of these arms leaves gaps in the centre.
+            with pytest.raises(InputError, match="lower --accel"):
+                undersampled(scan, 3.0, 0)
