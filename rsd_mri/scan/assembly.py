@@ -195,11 +195,11 @@ def assemble(
     def fills(axis: int, share: float) -> bool:
         return reaches_beyond(kspace, axis, share)
 
-    header, said = with_oversampling(header, kspace.shape[2], fills)
+    header, mended = with_oversampling(header, kspace.shape[2], fills)
     sizes = settle_sizes(
         header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target, fills=fills
     )
-    found += (*said, *sizes.notes)
+    found += (*mended, *sizes.notes)
     scan = Scan(
         kspace=kspace,
         mask=mask,
