@@ -51,8 +51,6 @@ class Calibration:
     sampler: str
     levels: int
     prior_hash: str
-    own_lines: float | None = None
-    """Error over spread on lines left out of the calibration scans, the median; None where none were left out."""
     deviation: str = "spread"
     """What `std` is, as `Posterior.deviation` says it."""
     along_lines: bool = True
@@ -81,8 +79,6 @@ class Compared:
     std: NDArray[np.float32]
     acceleration: float
     """Realised acceleration."""
-    own_lines: float | None = None
-    """Error over spread on acquired lines that were left out."""
     along_lines: bool = True
     """Whether the scan left out lines."""
 
@@ -137,9 +133,7 @@ def compared(
     """Reconstruct one scan whose magnitude [slice, readout, phase_encode] is known; options as for `calibrate`."""
     rec = reconstruct_scan(scan, method, seed=seed, device=device, held_out=held_out, progress=progress)
     std = np.zeros_like(rec.magnitude) if rec.std is None else rec.std
-    return Compared(
-        target, rec.magnitude, std, rec.acceleration, rec.checks.get("own_lines_factor"), rec.mask.ndim == 1
-    )
+    return Compared(target, rec.magnitude, std, rec.acceleration, rec.mask.ndim == 1)
 
 
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
@@ -156,7 +150,6 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
     realised = [one.acceleration for one in scans]
     scores = np.array([image_score(*pair, coverage) for pair in pairs])
     factor = conformal_factor(scores, confidence)
-    own = [one.own_lines for one in scans if one.own_lines is not None]
     return Calibration(
         factor,
         coverage,
@@ -168,7 +161,6 @@ def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, c
         float(np.mean(realised)),
         method.samples,
         *made_by(method.name, method.parameters(), method.prior),
-        float(np.median(own)) if own else None,
         deviation_of(method.parameters()),
         all(one.along_lines for one in scans),
     )
@@ -257,8 +249,8 @@ def read_calibration(path: Path) -> Calibration:
         raise wrong
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Calibrations of before know nothing of lines left out, and their deviation was the spread, of lines.
-        known = {"own_lines": None, "deviation": "spread", "along_lines": True, **values}
+        # The deviation of calibrations of before was the spread, of lines.
+        known = {"deviation": "spread", "along_lines": True, **values}
         return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
     except (ValueError, KeyError, TypeError):
         raise wrong from None

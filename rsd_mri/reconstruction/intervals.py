@@ -2,25 +2,23 @@
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 
 from rsd_mri.errors import InputError
 from rsd_mri.priors import PRIORS
 from rsd_mri.reconstruction.calibration import Calibration, deviation_of, made_by, read_calibration
+from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
 
-OWN_WEIGHT = 0.5
-"""How far to follow a scan's own lines, as a power: they are few, and the lines never acquired are not quite like them.
-On 14 scans with known images (protocols/trust.md) 0.5 fitted best, on its own and beside the package's calibration."""
-OWN_ALONE, OWN_COVERAGE = 1.9, 0.9
-"""Half width over standard deviation where the lines speak alone and the error is the spread, and what it covers; for
-Gaussian errors that are known 1.64 would be enough."""
-OWN_MIXED, OWN_SHIFT = 1.7, 1.2
-"""Where the standard deviation is the root of spread times the reconstructor's: half width over standard deviation and
-the root of error over spread, where the lines speak alone; and what the package's half width is taken times beside
-error over spread on this scan's lines over what is usual there, which the reconstructor does not know to widen with.
-Of 12 scans with known images (protocols/trust.md)."""
+OWN_COVERAGE, OWN_LONGER = 0.9, 1.2
+"""What an interval from the scan's own lines is to cover; and by how much it is longer than that of a Gaussian error of
+the size that the lines say: the shape of the standard deviation is not quite the error's. Tested on scans on which
+neither was chosen: protocols/trust.md."""
+OWN_SCATTER, PACKAGE_SCATTER = 0.2, 0.5
+"""By how much the logarithm of the width misses, whole scans apart: by a scan's own lines beyond what their differences
+say (lines never acquired are not quite like them), and by the package's calibration."""
 
 
 def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstruction:
@@ -60,8 +58,9 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     """Add the half width that the package's calibration and the scan's own lines together give.
 
     The package's calibration, where it has one of this prior, sampler and number of levels (of several that with the
-    nearest acceleration), says how wide the interval is on average; how the error compares with the spread on lines
-    left out of this scan, by the power `OWN_WEIGHT`, how much wider here than on the calibration's. For patterns in two
+    nearest acceleration), says how wide the interval is on simulated heads; acquired lines left out of this scan, how
+    large the error is here (`own_factor`). Both are taken for what they are worth: the mean of their logarithms,
+    weighted by how well each is known. For patterns in two
     directions, which the package was not calibrated on, and for other samplers the lines speak alone. Without either,
     or without a standard deviation, nothing is added.
     """
@@ -70,29 +69,48 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     known = [read_calibration(path) for path in sorted(PRIORS.glob("*/calibration-*.json"))]
     made, deviation = made_by(rec.method, rec.parameters, rec.prior), deviation_of(rec.parameters)
     fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and c.deviation == deviation]
-    own, mixed = rec.checks.get("own_lines_factor"), deviation == "both"
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)), default=None)
-    typical = own if nearest is None or nearest.own_lines is None else nearest.own_lines
-    if own is not None and typical is not None and (nearest is None or rec.mask.ndim == 2):
+    own = own_factor(rec)
+    if own is None:
+        if nearest is None:
+            return rec
+        note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
+        done = with_interval(rec, nearest)
+        return replace(done, notes=(*done.notes, note))
+    if nearest is None or rec.mask.ndim == 2:
         note = (
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
-        if mixed:
-            return _with_half_width(rec, rec.posterior, OWN_MIXED * own**0.5, note)
-        return _with_half_width(rec, rec.posterior, OWN_ALONE * typical * (own / typical) ** OWN_WEIGHT, note)
-    if nearest is None:
-        return rec
-    if own is None or typical is None:
-        note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
-        done = with_interval(rec, nearest)
-        return replace(done, notes=(*done.notes, note))
-    scale = OWN_SHIFT * own / typical if mixed else (own / typical) ** OWN_WEIGHT
+        return _with_half_width(rec, rec.posterior, own, note)
+    lines = OWN_SCATTER**2 + rec.checks.get("own_lines_error", 0.0) ** 2
+    scale = (own / nearest.factor) ** (PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines))
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"
     )
     return _with_half_width(rec, rec.posterior, nearest.factor * scale, note)
+
+
+def own_factor(rec: Reconstruction) -> float | None:
+    """Half width over standard deviation by the scan's own lines; None where they are too few, or there is no spread.
+
+    Error over spread on lines left out, times the samples' spread in the body, is the size of the image's error there:
+    over frequencies the spread falls off as the error does, however much too small it is. To it comes the noise of
+    what was acquired, which the samples do not have. The standard deviation gives the shape alone, wherever it is from:
+    twice as large everywhere, it makes the same interval.
+    """
+    ratio = rec.checks.get("own_lines_factor")
+    if ratio is None or rec.posterior is None or rec.samples is None or len(rec.samples) < 2:
+        return None
+    size, shape, noise = 0.0, 0.0, rec.checks.get("noise", 0.0)
+    for image, samples, std in zip(rec.magnitude, rec.samples.swapaxes(0, 1), rec.posterior.std, strict=True):
+        body = body_of(image)
+        size += float((ratio**2 * samples[:, body].var(axis=0, ddof=1) + noise**2).sum())
+        shape += float(np.square(std[body]).sum())
+    if not size or not shape:
+        return None
+    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * math.sqrt(size / shape)
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

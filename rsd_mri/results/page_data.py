@@ -70,7 +70,7 @@ def page_data(movies: Sequence[Movie], reference: NDArray[np.floating] | None) -
     rec = main[0]
     shown = volumes(movies, reference)
     names = [v.name for v in shown]
-    by_name = {v.name: v.values for v in shown}
+    by_kind = {v.kind: v.values for v in reversed(shown)}
 
     def white(values: NDArray[np.floating] | None, percentile: float = 99.8) -> float:
         return 1.0 if values is None else upper_window(values, percentile)
@@ -84,8 +84,8 @@ def page_data(movies: Sequence[Movie], reference: NDArray[np.floating] | None) -
         windows=Windows(
             image=(0, bright),
             part=(0, bright),
-            std=(0, white(by_name.get("Uncertainty (standard deviation)"), 99.5)),
-            prior=(0, white(by_name.get("Prior part"))),
+            std=(0, white(by_kind.get("std"), 99.5)),
+            prior=(0, white(by_kind.get("prior"))),
             difference=(-bright / 5, bright / 5),
         ),
         frames=[words_of(frame) for frame in main] if len(main) > 1 else [""],

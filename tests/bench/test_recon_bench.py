@@ -59,6 +59,22 @@ def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     assert done.exit_code == 2 and "leave data out" in done.output
 
 
+def test_points_and_one_coil_beside_another_library(monkeypatch, tmp_path):
+    monkeypatch.setattr("rsd_mri.bench.recon.HEADS", {"mini": (3, (64, 60))})
+    monkeypatch.setattr(peers.shutil, "which", lambda name: None)
+    asked = ["run", "recon", "--out", str(tmp_path), "--set", "pattern=poisson", "--set", "coils=1", "--json"]
+    asked += ["--set", "heads=1", "--set", "accelerations=[3]"]
+    done = CliRunner().invoke(bench, [*asked, "--set", "methods=[zero-filled, tv, BART TV]"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    rows = {row["method"]: row for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+    assert list(rows) == ["zero-filled", "tv", "BART TV"] and rows["BART TV"]["note"] == "BART is not installed"
+    assert rows["zero-filled"]["psnr"] < rows["tv"]["psnr"] < 60
+    done = CliRunner().invoke(bench, [*asked, "--set", "along=radial"])
+    assert done.exit_code == 2 and "leave one of the two out" in done.output
+    done = CliRunner().invoke(bench, [*asked, "--set", "methods=[BART T]"])
+    assert done.exit_code == 2 and "near it: BART TV" in done.output
+
+
 def test_absent_peers_say_so(monkeypatch):
     monkeypatch.setattr(peers.shutil, "which", lambda name: None)
     monkeypatch.setattr(peers, "DEEPINV_ABSENT", "deepinv is not installed")
