@@ -5,7 +5,9 @@ M_s its lines (Batchelor et al. 2005, doi:10.1002/mrm.20656). T_s is made of thr
 doi:10.1109/83.465102), each a phase in the Fourier transform of one axis: it is unitary, and its adjoint turns back.
 """
 
+import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +50,14 @@ class Rigid:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    def to(self, *args: Any, **kwargs: Any) -> "Rigid":
+        """A copy with its constants moved as by `Tensor.to`."""
+        moved = copy.copy(self)
+        moved.first, moved.second, moved.third = (
+            one.to(*args, **kwargs) for one in (self.first, self.second, self.third)
+        )
+        return moved
 
     def move(self, image: Tensor, pose: int | slice = slice(None)) -> Tensor:
         """[..., row, column] moved by one pose, or [pose, row, column] each by its own."""
@@ -99,13 +109,22 @@ class MovingSense(Sense):
         """Return the operator of the same motion with other maps and another mask."""
         return MovingSense(csm, mask, self.segments, self.poses, self.aspect)
 
+    def to(self, *args: Any, **kwargs: Any) -> "MovingSense":
+        """Return a copy with every constant moved."""
+        moved: MovingSense = super().to(*args, **kwargs)  # type: ignore[assignment]
+        moved.motion = self.motion.to(*args, **kwargs)
+        moved.still = [(number, one.to(*args, **kwargs)) for number, one in self.still]  # type: ignore[misc]
+        return moved
+
     def forward(self, x: Tensor) -> Tensor:
         """Image to acquired k-space."""
-        return torch.stack([one.forward(self.motion.move(x, number)) for number, one in self.still]).sum(0)
+        parts = (one.forward(self.motion.move(x, number)) for number, one in self.still)
+        return sum(parts, x.new_zeros(()))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Acquired k-space to coil-combined image."""
-        return torch.stack([self.motion.back(one.adjoint(y), number) for number, one in self.still]).sum(0)
+        parts = (self.motion.back(one.adjoint(y), number) for number, one in self.still)
+        return sum(parts, y.new_zeros(()))
 
     @property
     def norm_bound(self) -> float:
@@ -137,10 +156,9 @@ class MovingGram(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A."""
-        out = torch.zeros_like(x)
-        for number, gram in self.grams:
-            out = out + self.motion.back(gram.forward(self.motion.move(x, number)), number)
-        return out
+        parts = (self.motion.back(gram.forward(self.motion.move(x, number)), number) for number, gram in self.grams)
+        # One at a time: all at once would hold as many images as there are segments.
+        return sum(parts, x.new_zeros(()))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply A^H A, which is its own adjoint."""

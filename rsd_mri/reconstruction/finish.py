@@ -1,5 +1,6 @@
 """From images in prepared units to what is stored of a slice, in the unit of its scan."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -136,7 +137,7 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
 def _noise(operator: Sense, unit: Tensor, sigma: float) -> float:
     """In phase with the image lies half of the power of complex noise; only what is acquired brings it in."""
     acquired = float(operator.cells.float().mean())
-    return sigma * (acquired / 2) ** 0.5 * float(unit.mean())
+    return sigma * math.sqrt(acquired / 2) * float(unit.mean())
 
 
 def magnitude_std(image: Tensor, std: Tensor) -> Tensor:

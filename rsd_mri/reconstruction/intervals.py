@@ -110,7 +110,7 @@ def own_factor(rec: Reconstruction) -> float | None:
         shape += float(np.square(std[body]).sum())
     if not size or not shape:
         return None
-    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * (size / shape) ** 0.5
+    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * math.sqrt(size / shape)
 
 
 def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:

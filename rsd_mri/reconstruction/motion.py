@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.coils.acs import centre_slice, without_oversampling
-from rsd_mri.operators import MovingSense, Rigid
+from rsd_mri.operators import MovingSense, Rigid, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import maps_of
 from rsd_mri.preparation.prepared_scan import PreparedScan
 
 WINDOW = 48
 """Points of k-space around its centre that are looked at, along both axes."""
-STEPS, CONVERGED = 8, 0.02
+ROUNDS = 3
+"""Of poses, and of the coil maps that they give: lines that moved spoil the centre the maps are from."""
+STEPS, CONVERGED = 10, 0.01
 """Gauss-Newton steps at most, and the largest change of a pose after which there are no more [pixels]."""
 SOLVES, TOLERANCE = 20, 1e-3
 """Iterations of conjugate gradients for the image, and for the derivative."""
+FLOOR = 1e-2
+"""Weight of the coil images themselves where the calibration region is moved back."""
 DIFFERENCE = 0.02
 """Step of the derivative by differences [pixels]."""
 HEAD = 80.0
@@ -43,6 +47,8 @@ class Motion:
     """[segment]: as `Rigid` takes them [rad]."""
     misfit: float
     """Of the low-resolution image without motion, over that with it, both to the data; 1 where nothing is explained."""
+    calibration: NDArray[np.complex64] | None = None
+    """[coil, readout, phase_encode]: the calibration region with its lines moved back, where it is of moved lines."""
 
     @property
     def found(self) -> bool:
@@ -75,28 +81,82 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
     scan, volume = prepared.scan, prepared.volume
     if scan.segments is None:
         raise ValueError(f"{scan.source}: its segments are not known")
-    size = (min(WINDOW, volume.n_readout), min(WINDOW, scan.size[1]))
-    rows, columns = (centre_slice(n, w) for n, w in zip((volume.n_readout, scan.size[1]), size, strict=True))
     acquired = np.where(scan.mask, scan.kspace[index], 0)
     whole = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
-    kspace = torch.from_numpy(np.ascontiguousarray(without_oversampling(whole, volume.n_readout)[:, rows, columns]))
-    mask, segments = scan.mask[columns], scan.segments[columns].astype(np.int64)
-    low = low_resolution_maps(prepared, index, size)
-    voxel = voxel_of(prepared)
-    pixel = tuple(v * n / w for v, n, w in zip(voxel, (volume.n_readout, scan.size[1]), size, strict=True))
-    fit = _Fit(
-        kspace[None],
-        low,
-        torch.from_numpy(mask),
-        torch.from_numpy(segments),
-        int(scan.segments.max()) + 1,
-        reference_of(scan.segments),
-        pixel[0] / pixel[1],
-        max(volume.sigma, 1e-3),
-    )
-    poses, misfit = fit.solve()
+    narrow = without_oversampling(whole, volume.n_readout)
+    lines = _Lines.of(prepared, narrow, WINDOW)
+    found, calibration = None, volume.calibration[index]
+    for _ in range(ROUNDS):
+        csm = low_resolution_maps(prepared, calibration, lines.size)
+        poses, misfit = _Fit(lines, csm, max(volume.sigma, 1e-3)).solve(None if found is None else found[0])
+        found = poses, misfit if found is None else found[1]
+        motion = _motion(lines, *found, None)
+        if not motion.found or scan.calibration is not None:
+            return motion
+        calibration = _moved_back(prepared, whole if volume.map_readout > volume.n_readout else narrow, motion, index)
+    return replace(motion, calibration=calibration)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The centre of k-space, and which of its lines were measured together."""
+
+    kspace: Tensor
+    """[1, coil, readout, phase_encode]."""
+    mask: Tensor
+    segments: Tensor
+    count: int
+    reference: int
+    pixel: NDArray[np.float64]
+    """Pixel size of the grid (readout, phase_encode) [mm]."""
+
+    @classmethod
+    def of(cls, prepared: PreparedScan, kspace: NDArray[np.complex64], window: int) -> "_Lines":
+        """Cut the centre out of k-space [coil, readout, phase_encode], oversampled along the readout or not."""
+        scan = prepared.scan
+        if scan.segments is None:
+            raise ValueError(f"{scan.source}: its segments are not known")
+        whole = kspace.shape[-2:]
+        over = whole[0] / prepared.volume.n_readout
+        size = (min(whole[0], round(window * over)), min(whole[1], window))
+        rows, columns = (centre_slice(n, w) for n, w in zip(whole, size, strict=True))
+        return cls(
+            torch.from_numpy(np.ascontiguousarray(kspace[:, rows, columns]))[None],
+            torch.from_numpy(np.ascontiguousarray(scan.mask[columns])),
+            torch.from_numpy(scan.segments[columns].astype(np.int64)),
+            int(scan.segments.max()) + 1,
+            reference_of(scan.segments),
+            np.asarray(voxel_of(prepared)) * whole / np.asarray(size),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.kspace.shape[-2], self.kspace.shape[-1]
+
+    @property
+    def aspect(self) -> float:
+        return float(self.pixel[0] / self.pixel[1])
+
+
+def _motion(lines: _Lines, poses: Tensor, misfit: float, calibration: NDArray[np.complex64] | None) -> Motion:
     found = poses.numpy()
-    return Motion(found[:, :2] * pixel, found[:, 2], misfit)
+    return Motion(found[:, :2] * lines.pixel, found[:, 2], misfit, calibration)
+
+
+def _moved_back(
+    prepared: PreparedScan, kspace: NDArray[np.complex64], motion: Motion, index: int
+) -> NDArray[np.complex64]:
+    """The calibration region as it would be without motion, coil by coil: maps are smooth, and are moved little."""
+    lines = _Lines.of(prepared, kspace, WINDOW)
+    poses = torch.from_numpy(np.column_stack([motion.shifts / lines.pixel, motion.angles])).float()
+    one = torch.ones(1, 1, *lines.size, dtype=torch.complex64)
+    operator = MovingSense(one, lines.mask, lines.segments, poses, lines.aspect)
+    coils = lines.kspace[0][:, None]
+    gram, weight = operator.gram, FLOOR
+    images = conjugate_gradient(lambda v: gram(v) + weight * v, operator.adjoint(coils), None, SOLVES, TOLERANCE)
+    shape = prepared.volume.calibration.shape[-2:]
+    rows, columns = (centre_slice(n, w) for n, w in zip(lines.size, shape, strict=True))
+    return np.ascontiguousarray(fft2c(images)[:, rows, columns].numpy())
 
 
 def voxel_of(prepared: PreparedScan) -> tuple[float, float]:
@@ -105,36 +165,30 @@ def voxel_of(prepared: PreparedScan) -> tuple[float, float]:
     return (1.0, 1.0) if voxel is None else (voxel[0], voxel[1])
 
 
-def low_resolution_maps(prepared: PreparedScan, index: int, size: tuple[int, int]) -> Tensor:
-    """Coil maps of a slice on a coarse grid, everywhere: [1, coil, readout, phase_encode]."""
-    settings = replace(prepared.settings, crop=0.0)
-    volume = replace(prepared.volume, map_readout=size[0], n_readout=size[0], n_sets=1)
-    return maps_of(volume, index, size[1], settings).csm
+def low_resolution_maps(prepared: PreparedScan, calibration: NDArray[np.complex64], size: tuple[int, int]) -> Tensor:
+    """Coil maps of a calibration region on a coarse grid, everywhere: [1, coil, readout, phase_encode]."""
+    volume = prepared.volume
+    over = volume.map_readout / volume.n_readout
+    # On the whole field of view along the readout, and cut as maps are.
+    shared = replace(
+        volume, calibration=calibration[None], map_readout=round(size[0] * over), n_readout=size[0], n_sets=1
+    )
+    return maps_of(shared, 0, size[1], replace(prepared.settings, crop=0.0)).csm
 
 
 class _Fit:
     """Variable projection: misfit, image and step of one slice."""
 
-    def __init__(
-        self,
-        kspace: Tensor,
-        csm: Tensor,
-        mask: Tensor,
-        segments: Tensor,
-        count: int,
-        reference: int,
-        aspect: float,
-        sigma: float,
-    ) -> None:
-        self.kspace, self.csm, self.mask, self.segments = kspace, csm, mask, segments
-        self.count, self.aspect = count, aspect
-        seen = torch.zeros(count, dtype=torch.bool)
-        seen[segments[mask]] = True
-        seen[reference] = False
+    def __init__(self, lines: _Lines, csm: Tensor, sigma: float) -> None:
+        self.kspace, self.csm, self.mask, self.segments = lines.kspace, csm, lines.mask, lines.segments
+        self.count, self.aspect = lines.count, lines.aspect
+        seen = torch.zeros(lines.count, dtype=torch.bool)
+        seen[self.segments[self.mask]] = True
+        seen[lines.reference] = False
         self.free = seen.nonzero().flatten()
         # An angle as the shift that it is a quarter of the window away from the centre.
         self.units = torch.tensor([1.0, 1.0, 4 / max(csm.shape[-2:])])
-        power = float(kspace.abs().square().sum() / mask.float().mean() / kspace[0, 0].numel())
+        power = float(self.kspace.abs().square().sum() / self.mask.float().mean() / self.kspace[0, 0].numel())
         self.weight = sigma**2 / max(power, 1e-12)
 
     def operator(self, poses: Tensor) -> MovingSense:
@@ -146,9 +200,9 @@ class _Fit:
             lambda v: gram(v) + self.weight * v, operator.adjoint(self.kspace), start, SOLVES, TOLERANCE
         )
 
-    def solve(self) -> tuple[Tensor, float]:
-        """Poses [segment, 3] in pixels of the grid and radians, and how much more misfit there is without them."""
-        poses = torch.zeros(self.count, POSES)
+    def solve(self, start: Tensor | None) -> tuple[Tensor, float]:
+        """Poses [segment, 3] in pixels of the grid and radians, and how much more misfit there is at the start."""
+        poses = torch.zeros(self.count, POSES) if start is None else start.float()
         operator = self.operator(poses)
         image = self.image(operator, None)
         first = best = self.misfit(operator, image)

@@ -64,7 +64,12 @@ def look_for_motion(prepared: PreparedScan, method: Method, progress: Progress =
         f"{figures['motion_degrees']:.1f} degrees in {len(poses)} of {count} slices, and was moved back; motion within "
         "a segment and out of the plane stays"
     )
-    return Moved(replace(prepared, poses=poses, _kept={}), f"{note}.", figures)
+    calibration = prepared.volume.calibration.copy()
+    for index in poses:
+        own = found[index].calibration
+        calibration[index] = calibration[index] if own is None else own
+    volume = replace(prepared.volume, calibration=calibration)
+    return Moved(replace(prepared, volume=volume, poses=poses, shared_maps=None, _kept={}), f"{note}.", figures)
 
 
 def _why_not(prepared: PreparedScan, method: Method) -> str:

@@ -20,13 +20,15 @@ from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior.sampler import Sampling
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR, Sampler
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
+QUICK = DiffPIR(name="quick", levels=4)
+"""Draws that sample."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Posterior:
         """
         problem = self.problem(operator, kspace, sigma, keys, progress, first)
         with torch.no_grad():
-            samples = self.sampler.sample(problem)
+            samples = self.sampler.sample(self.completed(problem, keys))
             if not self.consistency:
                 return samples
             return measured_consistency(problem.operator, samples, problem.adjoint_kspace)
@@ -145,6 +147,10 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
+
+    def completed(self, problem: Problem, keys: Sequence[Key]) -> Problem:  # noqa: ARG002
+        """The problem with all that is known beside data and prior: here nothing."""
+        return problem
 
     @property
     def deviation(self) -> str:
@@ -211,7 +217,7 @@ class Posterior:
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
+        return replace(self, sampler=replace(QUICK, start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level, or of one sample."""

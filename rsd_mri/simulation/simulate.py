@@ -228,7 +228,7 @@ def simulate_scan(
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
     trajectory: NDArray[np.float32] | None = None,
-    slab: bool = False,
+    slab: bool | float = False,
     moving: Moving | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Scan, NDArray[np.complex64]]:
@@ -256,8 +256,8 @@ def simulate_scan(
     trajectory
         [sample, shot, 2] in cycles per field of view, in place of a pattern and of the whole grid.
     slab
-        A 3-D acquisition of cubic voxels, transformed along its readout: the slices are the readout's positions, their
-        axes two phase encodes.
+        A 3-D acquisition, transformed along its readout: the slices are the readout's positions, their axes two phase
+        encodes. Of cubic voxels; a number is how many times as long as wide they are along the readout.
     moving
         The head lies otherwise in each segment of the lines; the image is that of the pose without motion.
     progress
@@ -296,7 +296,7 @@ def simulate_scan(
         contrast=contrast, plane=plane, noise_correlation=noise_correlation,
     )  # fmt: skip
     if slab:
-        head = in_one_slab(head, voxel_size(head, size)[0])
+        head = in_one_slab(head, float(slab) * voxel_size(head, size)[0])
     measured = size if trajectory is None else (trajectory.shape[0], trajectory.shape[1])
     mask = torch.ones(measured[1], dtype=torch.bool) if pattern is None else pattern.mask
     segments = None if moving is None else moving.segments(mask.numpy())

@@ -16,6 +16,7 @@ from rsd_mri.files.slices import SpooledSlices
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import method_of
@@ -155,6 +156,25 @@ def test_slices_of_a_volume_agree_and_are_better(slab):
         assert rec.parameters.get("volume", False) is whole and rec.magnitude.shape == truth.shape
         assert 0.5 < rec.residual.mean() < 1.6
     assert found[True][0] < found[False][0] and found[True][1] < found[False][1]
+
+
+@pytest.mark.parametrize("kind", ["two sets", "partial Fourier"])
+def test_volumes_of_two_sets_and_of_partial_fourier(kind):
+    scan, image = simulate(3, slab=True, slices=16, matrix=32, acs_lines=10, coils=6, plane="axial", seed=1)
+    settings = PrepSettings(sets="2") if kind == "two sets" else PrepSettings()
+    if kind == "partial Fourier":
+        mask = scan.mask & (np.arange(32) < 22)
+        scan = replace(scan, mask=mask, kspace=scan.kspace * mask)
+    prepared = PreparedScan.of(scan, settings)
+    assert prepared.volume.n_sets == (2 if kind == "two sets" else 1)
+    assert (prepared.volume.partial is not None) is (kind == "partial Fourier")
+    error = {}
+    for whole in (False, True):
+        method = method_of("posterior", sampler=replace(SAMPLERS["diffpir"], levels=3), samples=1, volume=whole)
+        rec = reconstruct_scan(prepared, method, held_out=False)
+        error[whole] = np.square(rec.magnitude - np.abs(image)).mean()
+        assert np.isfinite(rec.magnitude).all() and rec.residual.mean() < 2
+    assert error[True] < 1.1 * error[False]
 
 
 def test_what_is_no_volume_is_refused(slab):

@@ -13,7 +13,14 @@ from rsd_mri.reconstruction.posterior.sampler import named
 
 SAMPLERS: dict[str, Sampler] = named(
     DiffPIR(),
-    DiffPIR(name="few-step", about="four levels of DiffPIR, fast", levels=4),
+    DiffPIR(
+        name="few-step",
+        about="five levels of DiffPIR near the start, fast",
+        levels=5,
+        sigma_max=0.05,
+        sigma_min=0.015,
+        extrapolation=0.8,
+    ),
     DiffPIR(
         name="varied",
         about="DiffPIR with full noise: images that differ more, in three times the time",
