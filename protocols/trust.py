@@ -13,13 +13,14 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from trust_scans import SEED, Case, Law, head, image_cases, simulated_cases
+from trust_scans import SEED, SIZE, Case, Law, head, image_cases, simulated_cases
 
 from rsd_mri.bench.peers import BARTORCH_ABSENT, all_peers
 from rsd_mri.machine.randomness import generator
@@ -154,8 +155,12 @@ def main(folder: Path, count: int, paths: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tell(f"| scan | law | error over spread on own lines | {' | '.join(WAYS.values())} |")
     tell("| --- | --- | --- | --- | --- | --- |")
-    cases = [*simulated_cases(count=count), *(case for path in paths for case in image_cases(path))]
-    found = rows(cases, folder, not BARTORCH_ABSENT)
+    simulated = list(simulated_cases(count=count))
+    real = [case for path in paths for case in image_cases(path)]
+    small = [[one for one in simulated if one.size == SIZE and one.law.kind == kind] for kind in ("uniform", "poisson")]
+    # One of each in turn: a run that is stopped has tried a little of everything.
+    turns = [one for turn in zip_longest(*small, real) for one in turn if one is not None]
+    found = rows([*turns, *(one for one in simulated if one not in turns)], folder, not BARTORCH_ABSENT)
     tell("")
     for line in summary(found):
         tell(line)

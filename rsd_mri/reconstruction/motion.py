@@ -17,6 +17,7 @@ from rsd_mri.operators import MovingSense, Rigid, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import maps_of
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.scan.segments import reference_of
 
 WINDOW = 48
 """Points of k-space around its centre that are looked at, along both axes."""
@@ -60,12 +61,6 @@ class Motion:
         """Largest displacement of a point at `HEAD` millimetres between two segments [mm]."""
         span = np.ptp(np.column_stack([self.shifts, HEAD * self.angles]), axis=0)
         return float(np.sqrt(np.square(span).sum()))
-
-
-def reference_of(segments: NDArray[np.int16]) -> int:
-    """Segment of the measured line nearest to the centre: the image is that of its pose."""
-    lines = np.flatnonzero(segments >= 0)
-    return int(segments[lines[np.argmin(np.abs(lines - len(segments) // 2))]])
 
 
 def find_motion(prepared: PreparedScan, index: int) -> Motion:
