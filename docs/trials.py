@@ -10,12 +10,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from rsd_mri.api.scans import simulate
 from rsd_mri.commands.app import app
 from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import undersampled
 from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.motion import find_motion
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan
@@ -65,12 +68,27 @@ def held_out(_: Sequence[str]) -> None:
         sys.stdout.write(", ".join(f"{name} {100 * value:.2f} %" for name, value in errors.items()) + "\n")
 
 
+def motion(_: Sequence[str]) -> None:
+    """What is found of heads that lay still, and of heads that moved by up to 2 mm and degrees; CG-SENSE of these."""
+    for reach in (0.0, 2.0):
+        for seed in range(20) if reach == 0 else HEADS:
+            scan, truth = simulate(2.0, matrix=96, coils=8, motion=reach, seed=seed)
+            found = find_motion(PreparedScan.of(scan), 0)
+            line = f"up to {reach:g} mm: misfit {found.misfit:.3f}, reach {found.reach:.2f} mm"
+            if reach:
+                values = [_judged(one, np.abs(truth), "cg-sense") for one in (replace(scan, segments=None), scan)]
+                line += f", {values[0]:.1f} dB, moved back {values[1]:.1f}"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
 TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "posterior": posterior,
     "partial-fourier": partial_fourier,
     "no-centre": no_centre,
     "beating": beating,
     "held-out": held_out,
+    "motion": motion,
 }
 
 
