@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import debugging, refusing, result
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, PriorOption, SeedOption, existing, one_of
 from rsd_mri.errors import InputError
@@ -154,8 +155,8 @@ def openrecon(
         result([line, NOT_FOR_DIAGNOSTIC_USE], values, json)
 
 
-def _parameters(assignments: list[str] | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _parameters(assignments: list[str] | None) -> dict[str, Json]:
+    found: dict[str, Json] = {}
     for text in assignments or []:
         name, equals, value = text.partition("=")
         if not equals:

@@ -1,33 +1,35 @@
 """The frames of a scan together: maps from their average, methods that see all at once, a start for samplers."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.coils.noise import scan_noise
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import LinearOperator, Sense
+from rsd_mri.operators import Sense
 from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
-from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import hold_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.near import NearProblem
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampler
+from rsd_mri.reconstruction.posterior.sampler import Sampler
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
@@ -190,7 +192,7 @@ def _methods_of(
         images, _ = _together(frames, CLASSICAL[START], device, progress)
         error = start_error(frames, device)
         lower = replace(method, sampler=near_start(method.sampler, error))
-        return [Started(**_settings(lower), images=tuple(of_frame), error=error) for of_frame in images]
+        return [_as(Started, lower, images=tuple(of_frame), error=error) for of_frame in images]
     return [method] * len(frames)
 
 
@@ -216,7 +218,7 @@ def start_error(frames: Sequence[PreparedScan], device: torch.device) -> float:
     points = float(left.expand(-1, kspace.shape[-2], -1).sum())
     wrong = float((tested.forward(image) - tested.sampling(acquired)).abs().square().sum())
     noise = points * acquired.shape[1] * some[0].sigma ** 2
-    return max((wrong - noise) / max(points, 1.0), 0.0) ** 0.5
+    return math.sqrt(max((wrong - noise) / max(points, 1.0), 0.0))
 
 
 def near_start(sampler: Sampler, error: float) -> Sampler:
@@ -295,7 +297,7 @@ class Started(Posterior):
     @property
     def plain(self) -> Posterior:
         """The same without the start: for lines that are left out."""
-        return Posterior(**_settings(self))
+        return _as(Posterior, self)
 
     def run(
         self,
@@ -327,58 +329,17 @@ class Started(Posterior):
     def pair(self) -> None:
         """None: with lines left out, samples of a single frame would say nothing of these."""
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """As they are stored."""
         return {**super().parameters(), "start": START, "start_error": self.error}
 
 
-@dataclass(frozen=True, kw_only=True)
-class NearProblem(Problem):
-    """A problem whose image is known from elsewhere too, within Gaussian errors: one more measurement of it."""
-
-    near: Tensor
-    """[item, ...]: the image as it is known."""
-    error: float
-    """Root mean square of its error."""
-
-    @property
-    def _weight(self) -> float | Tensor:
-        """sigma^2 / error^2."""
-        return 1 / (self.precision * self.error**2)
-
-    @cached_property
-    def gram(self) -> LinearOperator:
-        """A^H A of both."""
-        return _Heavier(self.operator.gram, self._weight)
-
-    @cached_property
-    def adjoint_kspace(self) -> Tensor:
-        """A^H y of both."""
-        return self.operator.adjoint(self.kspace) + self._weight * self.near
-
-    def data_noise(self, step: int, what: str) -> Tensor:
-        """A^H w of both."""
-        own = self.noise(step, f"{what} near", self.near)
-        return super().data_noise(step, what) + self._weight**0.5 * own
+P = TypeVar("P", bound=Posterior)
 
 
-class _Heavier(LinearOperator):
-    """G + w."""
-
-    def __init__(self, gram: LinearOperator, weight: float | Tensor) -> None:
-        self.gram_alone, self.weight = gram, weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it."""
-        return self.gram_alone.forward(x) + self.weight * x
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Apply it: it is its own adjoint."""
-        return self.forward(y)
-
-
-def _settings(method: Posterior) -> dict[str, Any]:
-    return {field.name: getattr(method, field.name) for field in fields(Posterior)}
+def _as(kind: type[P], method: Posterior, **more: Any) -> P:
+    """The settings of a method in another class of its kind."""
+    return kind(**{field.name: getattr(method, field.name) for field in fields(Posterior)}, **more)
 
 
 def _slices(keys: "Sequence[Key]") -> list[int]:

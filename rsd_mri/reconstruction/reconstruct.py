@@ -12,18 +12,19 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.elsewhere import elsewhere_of
+from rsd_mri.priors.lesions import lesion_checks, lesions_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.adapt import adapt as adapt_to
 from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.moved import look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.posterior.together import together
+from rsd_mri.reconstruction.together import together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
@@ -118,7 +119,7 @@ def reconstruct_scan(
         part(1.0)
     if gathered is None:
         raise InputError(f"{scan.source}: there are no slices to reconstruct")
-    notes = [*scan.notes, *volume.notes]
+    notes = [*scan.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
     notes.append(moved.note)
@@ -128,8 +129,9 @@ def reconstruct_scan(
     if used is not None:
         checks = {**_averages(parts), **checks}
         differences = _distance(used, prepared, parts)
-        checks |= _costs(differences)
+        checks |= _costs(differences) | lesion_checks(lesions_of(used.path), method.name, scan.realised_acceleration)
         notes += [one.sentence for one in differences] + reasons(checks)
+    notes += volume.notes
     return Reconstruction(
         magnitude=gathered.magnitude,
         image=gathered.image,
@@ -221,6 +223,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     """Means over the slices."""
     values = {"prior_share": float(np.mean([p.prior_share for p in parts]))}
     values["centre_residual"] = float(np.mean([p.centre_residual for p in parts]))
+    values["noise"] = float(np.mean([p.noise for p in parts]))
     spreads = [p.dispersion for p in parts if p.dispersion is not None]
     if spreads:
         msd, usd = np.mean(spreads, axis=0)

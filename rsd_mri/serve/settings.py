@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from rsd_mri.about.plain import Json
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import LEARNED, OF_ONE_FRAME
 
@@ -49,7 +50,7 @@ class Settings:
         """The method of series 2; None where it is not sent."""
         return self.method if self.method in LEARNED else None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 

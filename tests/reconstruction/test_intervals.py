@@ -11,22 +11,20 @@ from hypothesis import strategies as st
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction import intervals as calibration
-from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.finish import pooled_std
-from rsd_mri.reconstruction.intervals import (
+from rsd_mri.reconstruction import intervals
+from rsd_mri.reconstruction.calibration import (
     Calibration,
     conformal_factor,
-    full_image,
     image_score,
     rank_correlation,
     rank_limit,
     read_calibration,
-    undersampled,
-    with_interval,
-    with_own_interval,
     write_calibration,
 )
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.finish import pooled_std
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
+from rsd_mri.reconstruction.intervals import own_factor, with_interval, with_own_interval
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
@@ -94,9 +92,9 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     folder = tmp_path / "brain"
     folder.mkdir()
     for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
-        known = replace(KNOWN, acceleration=acceleration, factor=factor, own_lines=2.0)
+        known = replace(KNOWN, acceleration=acceleration, factor=factor)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
-    monkeypatch.setattr(calibration, "PRIORS", tmp_path)
+    monkeypatch.setattr(intervals, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
     rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
     assert with_own_interval(rec) is rec
@@ -118,24 +116,51 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         assert with_own_interval(other) is other
     # The scan's own lines widen the interval, and stand alone where nothing is known or the pattern is of points.
     told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
+    alone = own_factor(replace(sampled, checks=told))
     wide = with_own_interval(replace(sampled, checks=told))
-    assert np.allclose(wide.half_width, 2 * 2.5 * sampled.std)
+    weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + intervals.OWN_SCATTER**2 + 0.1**2)
+    assert np.allclose(wide.half_width, 2.5 ** (1 - weight) * alone**weight * sampled.std)
     assert any("left out of this scan" in note for note in wide.notes)
     points = replace(sampled, mask=np.ones((48, 40), bool))
-    # Of a sampler that nothing is known of, the error is what the lines say; of points, half way from what is usual.
-    for other, times in ((points, 4.0), *((one, 8.0) for one in unknown)):
-        half_width = with_own_interval(replace(other, checks=told)).half_width
-        assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
-    # Half of it is the reconstructor's: it grows with the root of what is wrong with the spread.
-    mixed = {**sampled.parameters, "sampler": "diffpir", "deviation": "both"}
-    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
-    mixed["sampler"] = "annealing"
-    assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).std, sampled.std)
+    for other in (points, *unknown):
+        assert np.allclose(with_own_interval(replace(other, checks=told)).half_width, alone * sampled.std)
+    # Another deviation needs a calibration of its own.
+    mixed = {**sampled.parameters, "deviation": "both"}
     assert with_own_interval(replace(sampled, parameters=mixed)).half_width is None
-    write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=2.5, own_lines=2.0, deviation="both"))
-    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 2.5 * calibration.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
+    write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=3.0, deviation="both"))
+    assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).half_width, 3.0 * sampled.std)
+
+
+def gaussian(seed, wrong=1.0, samples=400):
+    """Error and samples of one known law, the latter `wrong` times as wide: magnitudes far from zero."""
+    rng = np.random.default_rng(seed)
+    sizes = np.where(np.arange(96) < 48, 0.5, 2.0) * np.ones((1, 96, 96))
+    target = 60 + sizes * rng.standard_normal(sizes.shape)
+    drawn = 60 + wrong * sizes * rng.standard_normal((samples, *sizes.shape))
+    return target, drawn.astype(np.float32), sizes
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), wrong=st.floats(0.05, 20), unit=st.floats(0.1, 10))
+def test_an_interval_by_own_lines_is_exact_where_the_error_is_gaussian(seed, wrong, unit):
+    """Whatever the spread is wrong by, once the lines say so, and whatever the unit of the standard deviation.
+
+    Noise that the samples do not have is a part of the error.
+    """
+    target, drawn, sizes = gaussian(seed, wrong, 8)
+    scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(16, 16))
+    rec = replace(
+        reconstruct_scan(scan, CLASSICAL["zero-filled"]),
+        magnitude=np.full(sizes.shape, 60.0, np.float32),
+        posterior=PosteriorPart(drawn, (unit * sizes).astype(np.float32)),
+        prior=PriorUse("x", "abc"),
+        parameters={"sampler": "unheard of", "levels": 1, "samples": 8},
+        checks={"own_lines_factor": 1 / wrong},
+    )
+    half_width = with_own_interval(rec).half_width / intervals.OWN_LONGER
+    assert np.mean(np.abs(target - rec.magnitude) <= half_width) == pytest.approx(0.9, abs=0.015)
+    noisy = replace(rec, checks={"own_lines_factor": 0.8 / wrong, "noise": 0.6 * float(np.mean(sizes**2)) ** 0.5})
+    assert np.allclose(with_own_interval(noisy).half_width / intervals.OWN_LONGER, half_width, rtol=0.02)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

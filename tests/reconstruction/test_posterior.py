@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction.posterior.annealing import denoised_variance
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import Annealing, DiffPIR, Guided, Langevin
-from rsd_mri.reconstruction.posterior.samplers.annealing import denoised_variance
 
 C, SIGMA = 0.8, 0.15
 SHAPE = (3, 8)

@@ -21,10 +21,10 @@ from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior import volume
-from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Annealing, DiffPIR, Langevin
 from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.posterior_method import keyed_noise
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 
 CPU = torch.device("cpu")

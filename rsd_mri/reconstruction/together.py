@@ -14,13 +14,13 @@ from rsd_mri.files.slices import SPOOLED_BYTES, SpooledSlices
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import require_room_for_volume
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior, keyed_noise, width_of
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.posterior_method import Posterior, keyed_noise, width_of
 from rsd_mri.scan.scan import Scan
 
 LEAST_SLICES = 16

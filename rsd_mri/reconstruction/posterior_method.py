@@ -7,25 +7,28 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, prior_along_trajectory, teacher_hash
+from rsd_mri.reconstruction.posterior.sampler import Sampling
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR, Sampler
+from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
+QUICK = DiffPIR(name="quick", levels=4)
+"""Draws that sample."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,23 @@ class Posterior:
         Tensor
             [slice times sample, (set,) readout, phase_encode], prepared units.
         """
+        problem = self.problem(operator, kspace, sigma, keys, progress, first)
+        with torch.no_grad():
+            samples = self.sampler.sample(self.completed(problem, keys))
+            if not self.consistency:
+                return samples
+            return measured_consistency(problem.operator, samples, problem.adjoint_kspace)
+
+    def problem(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+        first: Tensor | None = None,
+    ) -> Problem:
+        """What the sampler is given, one item per key; all as for `run`."""
         sigma = at_least(sigma)
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
@@ -113,7 +133,7 @@ class Posterior:
             operator = _repeated(operator, n)
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
-        problem = Problem(
+        return Problem(
             operator,
             kspace,
             sigma,
@@ -127,10 +147,6 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
-        problem = self.completed(problem, keys)
-        with torch.no_grad():
-            samples = self.sampler.sample(problem)
-            return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
 
     def completed(self, problem: Problem, keys: Sequence[Key]) -> Problem:  # noqa: ARG002
         """The problem with all that is known beside data and prior: here nothing."""
@@ -201,7 +217,7 @@ class Posterior:
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
+        return replace(self, sampler=replace(QUICK, start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level, or of one sample."""
