@@ -14,7 +14,7 @@ import torch
 from rsd_mri.bench.reconstructions import all_peers, simulated_heads
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines

@@ -3,13 +3,13 @@
 Nothing here loads torch before a sampler is run: the command line knows them all at once.
 """
 
-from rsd_mri.reconstruction.posterior.samplers.annealing import Annealing as Annealing
-from rsd_mri.reconstruction.posterior.samplers.diffpir import DiffPIR as DiffPIR
-from rsd_mri.reconstruction.posterior.samplers.guided import Guided as Guided
-from rsd_mri.reconstruction.posterior.samplers.langevin import Langevin as Langevin
-from rsd_mri.reconstruction.posterior.samplers.noise_space import NoiseSpace as NoiseSpace
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampler as Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import named
+from rsd_mri.reconstruction.posterior.annealing import Annealing as Annealing
+from rsd_mri.reconstruction.posterior.diffpir import DiffPIR as DiffPIR
+from rsd_mri.reconstruction.posterior.guided import Guided as Guided
+from rsd_mri.reconstruction.posterior.langevin import Langevin as Langevin
+from rsd_mri.reconstruction.posterior.noise_space import NoiseSpace as NoiseSpace
+from rsd_mri.reconstruction.posterior.sampler import Sampler as Sampler
+from rsd_mri.reconstruction.posterior.sampler import named
 
 SAMPLERS: dict[str, Sampler] = named(
     DiffPIR(),
