@@ -43,7 +43,7 @@ def every_scan() -> Iterator[Pair]:
         for number, (name, case) in enumerate(colin.SLICES.items()):
             scan, truth = colin.scan_of(case, 940 + number)
             yield f"Colin {name}", scan, truth
-    seen = _module("protocols/trust.py")
+    seen = _module("protocols/trust_scans.py")
     for path in sorted(REAL.glob("*/*.npz")):
         for name, full, truth in seen.images(path):
             yield f"{path.stem} {name}, R=3", undersampled(full, 3.0, 0), truth

@@ -4,6 +4,7 @@ Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3
 Pruessmann et al. 2001, doi:10.1002/mrm.1241.
 """
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -23,8 +24,6 @@ PART_BYTES = 2**18
 """Coil images that are worked on at once, on a processor."""
 SMALL = 2**17
 """Values of them below which a second thread costs more than it brings."""
-PATIENCE = 40
-"""Applications of one operator after which compiled loops are worth loading their compiler, half a second."""
 
 
 def sense_operator(csm: Tensor, mask: Tensor, transform: Transform | None = None) -> "Sense":
@@ -148,24 +147,26 @@ class Sense(LinearOperator):
 
 
 def compiled(gram: LinearOperator) -> LinearOperator:
-    """The same; a `SenseGram` by compiled loops from the start, as beside a network, which needs the compiler too."""
-    if isinstance(gram, SenseGram):
-        gram.applied = PATIENCE
-    return gram
+    """The same; a `SenseGram` by compiled loops, for who has loaded their compiler (half a second) for a network."""
+    if not isinstance(gram, SenseGram):
+        return gram
+    quick = copy.copy(gram)
+    quick.by_loops = True
+    return quick
 
 
 class SenseGram(LinearOperator):
     """A^H A of `Sense`: maps, F^H M F, maps again.
 
     On a processor the coils are taken in turn, or, where rows do not mix, a few rows of all coils: the working set then
-    stays in the cache. Who applies it often does so by compiled loops.
+    stays in the cache. `compiled` gives the same by compiled loops.
     """
 
     def __init__(self, sense: Sense) -> None:
         self.coils = sense.coils
         self.between = sense.between
         self.items = max(sense.csm.shape[0], sense.mask.shape[0])
-        self.applied = 0
+        self.by_loops = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -186,11 +187,10 @@ class SenseGram(LinearOperator):
         """Apply A^H A outside autograd."""
         one_set = self.coils.csm.ndim == 4
         images = x[:, None] if one_set else x
-        self.applied += 1
         if x.device.type != "cpu":
             out = self._at_once(images)
         else:
-            out = self._in_turn(images) if self.applied <= PATIENCE else self._compiled(images)
+            out = self._compiled(images) if self.by_loops else self._in_turn(images)
         return out[:, 0] if one_set else out
 
     def _at_once(self, images: Tensor) -> Tensor:
