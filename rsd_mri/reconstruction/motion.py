@@ -86,7 +86,9 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
         poses, misfit = _Fit(lines, csm, max(volume.sigma, 1e-3)).solve(None if found is None else found[0])
         found = poses, misfit if found is None else found[1]
         motion = _motion(lines, *found, None)
-        if not motion.found or scan.calibration is not None:
+        # What the maps are from is moved back where it is a centre of these lines.
+        own = scan.calibration is None and volume.acs[1] >= calibration.shape[-1]
+        if not motion.found or not own:
             return motion
         calibration = _moved_back(prepared, whole if volume.map_readout > volume.n_readout else narrow, motion, index)
     return replace(motion, calibration=calibration)
