@@ -9,14 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from every_scan import every_scan
 
 from rsd_mri.commands.app import app
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
@@ -65,12 +67,27 @@ def held_out(_: Sequence[str]) -> None:
         sys.stdout.write(", ".join(f"{name} {100 * value:.2f} %" for name, value in errors.items()) + "\n")
 
 
+def every(more: Sequence[str]) -> None:
+    """Methods or samplers, one sample each, on every scan that there is."""
+    names = more or ("one-step", "few-step", "diffpir")
+    methods = [
+        method_of("posterior", sampler=SAMPLERS[name], samples=1) if name in SAMPLERS else method_of(name)
+        for name in names
+    ]
+    found = []
+    for name, scan, truth in every_scan():
+        found.append([psnr(truth, reconstruct_scan(scan, method, held_out=False).magnitude) for method in methods])
+        _say(f"{name}: {', '.join(names)}", found[-1])
+    _say(f"mean of {len(found)} scans: {', '.join(names)}", list(np.mean(found, 0)))
+
+
 TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "posterior": posterior,
     "partial-fourier": partial_fourier,
     "no-centre": no_centre,
     "beating": beating,
     "held-out": held_out,
+    "every-scan": every,
 }
 
 
@@ -85,6 +102,7 @@ def _judged(scan: Scan, truth: np.ndarray, method: str) -> float:
 
 def _say(what: str, values: Sequence[float]) -> None:
     sys.stdout.write(f"{what}: {', '.join(f'{value:.2f}' for value in values)} dB\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, MaskSettings
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
-from rsd_mri.reconstruction.intervals import CENTRE_LINES, full_image, with_own_interval
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.full_scans import CENTRE_LINES, full_image
+from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

@@ -12,8 +12,8 @@ from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import Protocol
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
 PIXELS = {"cpu": 2**16, "cuda": 2**21}

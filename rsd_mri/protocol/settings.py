@@ -27,13 +27,14 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+Pattern = Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"]
+
+
 @checked
 class MaskSettings:
     """How k-space is undersampled."""
 
-    kind: Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"] = (
-        "uniform"
-    )
+    kind: Pattern = "uniform"
     """`uniform`: a fixed number of outer lines without replacement (the published law); `random`,
     `equispaced`, `magic`: fastMRI's; `variable-density`: lines denser near the centre; points of two phase encodes:
     `poisson`, the same within an ellipse `elliptical`, a sheared lattice `caipi`."""

@@ -18,7 +18,7 @@ from rsd_mri.scan.header import Header
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import in_words as silent_in_words
-from rsd_mri.scan.sizes import settle_sizes
+from rsd_mri.scan.sizes import settle_sizes, with_oversampling
 from rsd_mri.scan.usual_answers import finding_of_acceleration, usual_findings
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -191,11 +191,15 @@ def assemble(
         inside = inside[slice(*readout_at)]
     source = "full" if stored_mask is None and inside.all() else source
     geometry = geometry or Geometry()
+
+    def fills(axis: int, share: float) -> bool:
+        return reaches_beyond(kspace, axis, share)
+
+    header, mended = with_oversampling(header, kspace.shape[2], fills)
     sizes = settle_sizes(
-        header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target,
-        fills=lambda axis, share: reaches_beyond(kspace, axis, share),
-    )  # fmt: skip
-    found += sizes.notes
+        header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target, fills=fills
+    )
+    found += (*mended, *sizes.notes)
     scan = Scan(
         kspace=kspace,
         mask=mask,

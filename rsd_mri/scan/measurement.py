@@ -12,6 +12,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.along import scans_along
 from rsd_mri.scan.assembly import assemble, check_values
 from rsd_mri.scan.echo_planar import fill, on_even_steps
+from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, settle_frames
 from rsd_mri.scan.hdf5 import check_size
@@ -26,7 +27,9 @@ from rsd_mri.scan.reference import calibration_of
 from rsd_mri.scan.roles import Roles, settle_roles
 from rsd_mri.scan.sampling import contiguous_centre
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.segments import segments_of
 from rsd_mri.scan.sign import settle_sign
+from rsd_mri.scan.sizes import with_oversampling
 from rsd_mri.scan.windows import Window
 
 MOST_EMPTY = 200
@@ -196,8 +199,13 @@ def _scan(
         findings = tuple(one for one in findings if one.question != "slices")
         notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
         check_values(kspace, records.source)
+        partitions = kspace
+        header, said = with_oversampling(
+            header, kspace.shape[2], lambda axis, share: reaches_beyond(partitions, axis, share)
+        )
+        notes = (*notes, *said)
         kspace, header, geometry = to_slices(kspace, header, geometry)
-    return assemble(
+    scan = assemble(
         records.source,
         records.format,
         kspace,
@@ -215,6 +223,10 @@ def _scan(
         stack=number,
         centred=True,
     )
+    segments = None if volume else segments_of(records, frame.chosen, grid, settled.turned)
+    if segments is None or segments.shape != scan.mask.shape:
+        return scan
+    return replace(scan, segments=np.where(scan.mask, segments, -1).astype(np.int16))
 
 
 def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:

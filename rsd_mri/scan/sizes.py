@@ -1,7 +1,7 @@
 """Field of view, size of a voxel and of the image wanted: in millimetres first, by matrices where these fail."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.header import Header
@@ -14,6 +14,8 @@ SAME = 0.05
 """Relative difference up to which two fields of view are one."""
 NEAR = 0.01
 """Relative difference up to which the recon matrix is what the field of view asks for, rounding aside."""
+LEAST_OVERSAMPLING = 1.25
+"""Samples over pixels of the readout from which oversampling is looked for where the fields of view are one."""
 NAMES = ("readout", "phase encode")
 
 
@@ -49,6 +51,46 @@ def in_millimetres(header: Header) -> tuple[Triple | None, Triple | None, list[s
         return None
 
     return plausible(header.encoded_fov, "encoded"), plausible(header.recon_fov, "recon"), notes
+
+
+def with_oversampling(
+    header: Header, n_readout: int, fills: Callable[[int, float], bool]
+) -> tuple[Header, tuple[str, ...]]:
+    """Mend a header that gives an oversampled readout the field of view of the image, as `raw2ismrmrd` writes it.
+
+    Encoded and recon space then have one field of view, and recon space alone fewer points along the readout. Taken by
+    the letter, that is an image of lower resolution than what was measured, squeezed along the readout.
+
+    Parameters
+    ----------
+    header
+        Of the encoding.
+    n_readout
+        Samples of a line.
+    fills
+        As in `settle_sizes`: an image that reaches beyond the middle was not oversampled.
+
+    Returns
+    -------
+    header
+        With the encoded field of view that the samples cover.
+    notes
+        What was mended.
+    """
+    encoded, recon, _ = in_millimetres(header)
+    if encoded is None or recon is None or header.encoded is None or header.recon is None:
+        return header, ()
+    times, across = (header.encoded[axis] / max(header.recon[axis], 1) for axis in (0, 1))
+    alone = times >= LEAST_OVERSAMPLING and abs(across / times - 1) > SAME
+    same = abs(encoded[0] - recon[0]) <= SAME * recon[0]
+    if not (alone and same and n_readout == header.encoded[0]) or fills(0, 1 / times):
+        return header, ()
+    side = times * recon[0]
+    note = (
+        f"the header gives {header.encoded[0]} samples and an image of {header.recon[0]} the same {recon[0]:g} mm "
+        f"along the readout, and the image lies in the middle: the readout is taken as oversampled, over {side:g} mm"
+    )
+    return replace(header, encoded_fov=(side, *encoded[1:]), recon_fov=recon), (note,)
 
 
 def settle_sizes(

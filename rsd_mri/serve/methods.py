@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,17 +18,19 @@ from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
+from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
+from rsd_mri.serve.worker_options import WorkerOptions
 
 KEPT_BYTES = 2**28
 """Memory that the prepared slices of a volume may take between its classical and its learned images."""
@@ -182,7 +184,7 @@ class Loaded:
     interval: Calibration | None
 
 
-def load(options: dict[str, Any]) -> Loaded:
+def load(options: WorkerOptions) -> Loaded:
     """Load prior and calibration.
 
     A package without weights serves classical methods; a prior that was named has to be readable.
@@ -192,10 +194,10 @@ def load(options: dict[str, Any]) -> Loaded:
     InputError
         If what was named cannot be used.
     """
-    device = resolve_device(options["device"])
-    prior = Path(options["prior"]) if options["prior"] else None
-    interval = read_calibration(Path(options["calibration"])) if options["calibration"] else None
-    if prior is None and options["method"] not in LEARNED:
+    device = resolve_device(options.device)
+    prior = Path(options.prior) if options.prior else None
+    interval = read_calibration(Path(options.calibration)) if options.calibration else None
+    if prior is None and options.method not in LEARNED:
         try:
             return Loaded(device, find_prior(None, "posterior").to(device), interval)
         except ValueError:

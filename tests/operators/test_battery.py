@@ -121,7 +121,7 @@ def test_adjoint_of_adjoint_is_itself(case: Case):
 def test_says_what_it_is(case: Case):
     """The repr names the class, or the classes it is made of."""
     made_of = "Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram|NonUniformFFT"
-    names = f"{made_of}|PixelMask|Convolution|Downsampling|RegularisedInverse|ConjugateSense"
+    names = f"{made_of}|PixelMask|Convolution|Downsampling|RegularisedInverse|ConjugateSense|MovingSense"
     assert re.search(rf"<({names}) .*>", repr(case.make(DOUBLE)))
 
 

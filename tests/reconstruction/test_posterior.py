@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction import posterior_method
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.posterior import methods
+from rsd_mri.reconstruction.posterior.annealing import denoised_variance
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import Annealing, DiffPIR, Guided, Langevin
-from rsd_mri.reconstruction.posterior.samplers.annealing import denoised_variance
 
 C, SIGMA = 0.8, 0.15
 SHAPE = (3, 8)
@@ -204,6 +204,6 @@ def test_small_slices_begin_together_as_each_would_alone(monkeypatch):
     images[0, 4:12, 3:9], images[1, 5:8, 2:14], images[2] = 1.0, 1j, 0.3
     kspace = operator.forward(images)
     sigma = torch.tensor([0.01, 0.03, 0.002])
-    together = methods._starts(CLASSICAL["tv"], operator, kspace, sigma)
-    monkeypatch.setattr(methods, "SMALL", 0)
-    assert torch.allclose(together, methods._starts(CLASSICAL["tv"], operator, kspace, sigma), atol=1e-5)
+    together = posterior_method._starts(CLASSICAL["tv"], operator, kspace, sigma)
+    monkeypatch.setattr(posterior_method, "SMALL", 0)
+    assert torch.allclose(together, posterior_method._starts(CLASSICAL["tv"], operator, kspace, sigma), atol=1e-5)

@@ -176,6 +176,36 @@ def test_coarse_lines_keep_their_oversampling():
     np.testing.assert_allclose(found_at(scan), patient((9.0, -9.0)), atol=0.3)
 
 
+def test_oversampling_that_the_header_forgot_is_found():
+    # As raw2ismrmrd writes it: samples over twice the field of view, of which both spaces name the image's.
+    lines = acquire(SPOT, (128, 48), (256, 96))
+    scan = only(scans(lines, xml((128, 48, 1), (64, 48, 1), (128, 96, 4), (128, 96, 4))))
+    assert scan.image_size == (64, 48) and scan.geometry.voxel_size == pytest.approx((2.0, 2.0, 4.0))
+    assert any("taken as oversampled, over 256 mm" in note for note in scan.notes)
+    np.testing.assert_allclose(found_at(scan), patient(SPOT), atol=0.15)
+
+
+def test_oversampling_that_the_header_forgot_is_found_in_a_volume():
+    n, fov, place = (96, 32, 20), (192.0, 128.0, 80.0), (10.0, -8.0, 13.0)
+    kspace = signal([(np.arange(m) - m // 2) / f for m, f in zip(n, fov, strict=True)], place)
+    acqs = [
+        record(kspace[:, :, i, j], i, centre=n[0] // 2, kspace_encode_step_2=j)
+        for i in range(n[1])
+        for j in range(n[2])
+    ]
+    wrong = (96, 128, 80)
+    scan = only(scans(acqs, xml(n, (48, *n[1:]), wrong, wrong, partitions=(0, n[2] - 1, n[2] // 2))))
+    assert scan.n_slices == 48 and scan.geometry.voxel_size == pytest.approx((4.0, 4.0, 2.0))
+    assert any("taken as oversampled" in note for note in scan.notes)
+
+
+def test_an_image_that_fills_its_field_of_view_was_not_oversampled():
+    place = (-50.0, -9.0)
+    scan = only(scans(acquire(place, (128, 48), (128, 96)), xml((128, 48, 1), (64, 48, 1), (128, 96, 4), (128, 96, 4))))
+    assert scan.geometry.voxel_size == pytest.approx((1.0, 2.0, 4.0))
+    np.testing.assert_allclose(found_at(scan), patient(place), atol=0.15)
+
+
 @pytest.mark.parametrize(("factor", "known"), [(1e-3, True), (1e-6, False), (0.0, False)])
 def test_a_field_of_view_no_scanner_has(factor, known):
     fov = tuple(factor * f for f in (128, 96, 4))
