@@ -72,6 +72,10 @@ def test_nothing_is_unpickled():
     assert [p.name for p in SOURCES if forbidden.search(p.read_text())] == []
 
 
+def test_a_package_that_carries_data_is_not_loaded_for_it():
+    assert [p.name for p in SOURCES if re.search(r"^\s*(from|import) nilearn", p.read_text(), re.M)] == []
+
+
 def test_nothing_is_asserted_for_the_type_checker():
     assert [p.name for p in SOURCES if re.search(r"^\s+assert ", p.read_text(), re.M)] == []
 

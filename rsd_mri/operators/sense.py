@@ -23,6 +23,8 @@ PART_BYTES = 2**18
 """Coil images that are worked on at once, on a processor."""
 SMALL = 2**17
 """Values of them below which a second thread costs more than it brings."""
+PATIENCE = 40
+"""Applications of one operator after which compiled loops are worth loading their compiler, half a second."""
 
 
 def sense_operator(csm: Tensor, mask: Tensor, transform: Transform | None = None) -> "Sense":
@@ -145,17 +147,25 @@ class Sense(LinearOperator):
         return f"<Sense csm={list(self.csm.shape)} mask={list(self.mask.shape)}>"
 
 
+def compiled(gram: LinearOperator) -> LinearOperator:
+    """The same; a `SenseGram` by compiled loops from the start, as beside a network, which needs the compiler too."""
+    if isinstance(gram, SenseGram):
+        gram.applied = PATIENCE
+    return gram
+
+
 class SenseGram(LinearOperator):
     """A^H A of `Sense`: maps, F^H M F, maps again.
 
     On a processor the coils are taken in turn, or, where rows do not mix, a few rows of all coils: the working set then
-    stays in the cache.
+    stays in the cache. Who applies it often does so by compiled loops.
     """
 
     def __init__(self, sense: Sense) -> None:
         self.coils = sense.coils
         self.between = sense.between
         self.items = max(sense.csm.shape[0], sense.mask.shape[0])
+        self.applied = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -176,7 +186,11 @@ class SenseGram(LinearOperator):
         """Apply A^H A outside autograd."""
         one_set = self.coils.csm.ndim == 4
         images = x[:, None] if one_set else x
-        out = self._on_processor(images) if x.device.type == "cpu" else self._at_once(images)
+        self.applied += 1
+        if x.device.type != "cpu":
+            out = self._at_once(images)
+        else:
+            out = self._in_turn(images) if self.applied <= PATIENCE else self._compiled(images)
         return out[:, 0] if one_set else out
 
     def _at_once(self, images: Tensor) -> Tensor:
@@ -184,8 +198,16 @@ class SenseGram(LinearOperator):
         out: Tensor = (self.maps.conj() * measured[:, None]).sum(2)
         return out
 
-    def _on_processor(self, images: Tensor) -> Tensor:
-        from rsd_mri.operators.coil_kernels import combine, expand  # loads a compiler: with the first use
+    def _in_turn(self, images: Tensor) -> Tensor:
+        out = images.new_zeros(max(len(images), self.items), *images.shape[1:])
+        for coil in range(self.maps.shape[2]):
+            maps = self.maps[:, :, coil]
+            seen = self.between.forward((maps * images).sum(1, keepdim=True))
+            out = out.addcmul(maps.conj(), seen)
+        return out
+
+    def _compiled(self, images: Tensor) -> Tensor:
+        from rsd_mri.operators.coil_kernels import combine, expand  # loads a compiler
 
         n_coils, rows, columns = self.maps.shape[-3:]
         images = images.resolve_conj().to(torch.promote_types(images.dtype, self.maps.dtype)).contiguous()

@@ -17,6 +17,7 @@ from rsd_mri.operators import MovingSense, Rigid, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import maps_of
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.scan.segments import reference_of
 
 WINDOW = 48
 """Points of k-space around its centre that are looked at, along both axes."""
@@ -62,12 +63,6 @@ class Motion:
         return float(np.sqrt(np.square(span).sum()))
 
 
-def reference_of(segments: NDArray[np.int16]) -> int:
-    """Segment of the measured line nearest to the centre: the image is that of its pose."""
-    lines = np.flatnonzero(segments >= 0)
-    return int(segments[lines[np.argmin(np.abs(lines - len(segments) // 2))]])
-
-
 def find_motion(prepared: PreparedScan, index: int) -> Motion:
     """Estimate the pose of each segment of a slice.
 
@@ -85,13 +80,16 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
     whole = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
     narrow = without_oversampling(whole, volume.n_readout)
     lines = _Lines.of(prepared, narrow, WINDOW)
-    found, calibration = None, volume.calibration[index]
+    found: tuple[Tensor, float] | None = None
+    calibration = volume.calibration[index]
     for _ in range(ROUNDS):
         csm = low_resolution_maps(prepared, calibration, lines.size)
         poses, misfit = _Fit(lines, csm, max(volume.sigma, 1e-3)).solve(None if found is None else found[0])
         found = poses, misfit if found is None else found[1]
         motion = _motion(lines, *found, None)
-        if not motion.found or scan.calibration is not None:
+        # What the maps are from is moved back where it is a centre of these lines.
+        own = scan.calibration is None and volume.acs[1] >= calibration.shape[-1]
+        if not motion.found or not own:
             return motion
         calibration = _moved_back(prepared, whole if volume.map_readout > volume.n_readout else narrow, motion, index)
     return replace(motion, calibration=calibration)
@@ -206,7 +204,8 @@ class _Fit:
         operator = self.operator(poses)
         image = self.image(operator, None)
         first = best = self.misfit(operator, image)
-        damping, curvature = 1e-2, None
+        damping = 1e-2
+        curvature: Tensor | None = None
         for _ in range(STEPS if len(self.free) else 0):
             derivative = self.derivative(operator, image)
             residual = self.kspace - operator.forward(image)

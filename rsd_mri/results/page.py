@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.panel import data_uri
+from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.files.carried import carried
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet
 from rsd_mri.results.formats import Beside
@@ -161,5 +163,7 @@ def _part(name: str) -> str:
 
 def _niivue() -> str:
     """Read the viewer's bundle from nilearn's package; empty where another release does not carry it."""
-    bundle = resources.files("nilearn") / "_assets" / "js" / "niivue.umd.js"
-    return bundle.read_text(encoding="utf-8") if bundle.is_file() else ""
+    try:
+        return carried("nilearn", "_assets", "js", "niivue.umd.js").read_text(encoding="utf-8")
+    except InputError:
+        return ""

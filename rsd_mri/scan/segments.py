@@ -15,6 +15,12 @@ FEWEST_LINES = 2
 """Lines of a segment, on average."""
 
 
+def reference_of(segments: NDArray[np.int16]) -> int:
+    """Segment of the measured line nearest to the centre: how the object lay there is where it is said to lie."""
+    lines = np.flatnonzero(segments >= 0)
+    return int(segments[lines[np.argmin(np.abs(lines - len(segments) // 2))]])
+
+
 def segments_of(records: Records, chosen: NDArray[np.intp], grid: Grid, turned: bool) -> NDArray[np.int16] | None:
     """Segment of each line of a stack of slices, [phase_encode], -1 where none was measured.
 

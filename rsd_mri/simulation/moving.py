@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.machine.randomness import generator
+from rsd_mri.scan.segments import reference_of
 
 
 class Pose(NamedTuple):
@@ -60,9 +61,3 @@ class Moving:
         farthest = np.abs(walk).max(axis=0)
         walk *= self.reach / np.where(farthest > 0, farthest, 1)
         return [Pose(float(a), float(b), float(np.deg2rad(c))) for a, b, c in walk]
-
-
-def reference_of(segments: NDArray[np.int16]) -> int:
-    """Segment of the measured line nearest to the centre."""
-    lines = np.flatnonzero(segments >= 0)
-    return int(segments[lines[np.argmin(np.abs(lines - len(segments) // 2))]])
