@@ -4,8 +4,8 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 
@@ -83,7 +83,7 @@ class Manifest:
             lines += [f"{entry.source}: slice {s.index}: {s.reason}" for s in entry.slices if s.status == "failed"]
         return lines
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values, as they are written to `manifest.json`."""
         entries = [dataclasses.asdict(e) for e in self.entries]
         for entry in entries:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
 
 NEEDED = ("scale", "sigma", "source_hash", "split", "not_for_diagnostic_use")
@@ -77,7 +78,7 @@ class PreparedDataset:
         """Shape of each slice's maps; only equal ones fit into one batch."""
         return list(self._shapes)
 
-    def __getitem__(self, i: int) -> dict[str, Any]:
+    def __getitem__(self, i: int) -> PreparedArrays:
         """Read a slice.
 
         Returns

@@ -151,7 +151,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
         file.create_dataset("back", data=last.back)
         kept = asdict(entry)
         del kept["made_now"]
-        file.attrs.update(_attributes(scan, last, protocol, answers))
+        _write_attributes(file, scan, last, protocol, answers)
         file.attrs.update(
             entry=json.dumps(kept),
             source=source.name,
@@ -214,28 +214,28 @@ def _append(file: h5py.File, row: int, index: int, one: PreparedSlice, n_slices:
         file[name][row] = array
 
 
-def _attributes(scan: Scan, one: PreparedSlice, protocol: Protocol, answers: Answers) -> dict[str, object]:
-    """Return what is the same for all slices of a volume."""
-    return {
-        "scale": one.scale,
-        "sigma": one.sigma,
-        "energy_kept": one.energy_kept,
-        "image_size": one.image_size,
-        "acs": one.acs,
-        "calib_width": one.calib_width,
-        "noise_source": one.noise_source,
-        "sets_reason": one.sets_reason,
-        "mask_source": scan.mask_source,
-        "realised_acceleration": scan.realised_acceleration,
-        "format": scan.format,
-        "mode": protocol.prep.mode,
-        "seed": protocol.seed,
-        "protocol": protocol.to_yaml(),
-        "protocol_hash": protocol.hash,
-        "prep_hash": prep_hash(protocol, answers),
-        "version": __version__,
-        "not_for_diagnostic_use": True,
-    }
+def _write_attributes(file: h5py.File, scan: Scan, one: PreparedSlice, protocol: Protocol, answers: Answers) -> None:
+    """Write what is the same for all slices of a volume."""
+    file.attrs.update(
+        scale=one.scale,
+        sigma=one.sigma,
+        energy_kept=one.energy_kept,
+        image_size=one.image_size,
+        acs=one.acs,
+        calib_width=one.calib_width,
+        noise_source=one.noise_source,
+        sets_reason=one.sets_reason,
+        mask_source=scan.mask_source,
+        realised_acceleration=scan.realised_acceleration,
+        format=scan.format,
+        mode=protocol.prep.mode,
+        seed=protocol.seed,
+        protocol=protocol.to_yaml(),
+        protocol_hash=protocol.hash,
+        prep_hash=prep_hash(protocol, answers),
+        version=__version__,
+        not_for_diagnostic_use=True,
+    )
 
 
 def _hash(source: Path) -> str:

@@ -2,8 +2,8 @@
 
 Run with: python protocols/adapt.py FIRST COUNT [SCAN.dat or IMAGES.npz ...]
 
-Simulated heads and the images of archives seen by simulated coils (see trust.py), at R = 4 with 12 centre lines, and
-full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples of 18 levels.
+Simulated heads and the images of archives seen by simulated coils (see trust_scans.py), at R = 4 with 12 centre lines,
+and full raw scans at R = 2: of all these COUNT, from the FIRST-th on. PSNR of the mean of two samples.
 """
 
 import sys
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from trust import Pair, heads, images, tell
+from trust import tell
+from trust_scans import Pair, heads, images
 
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan
@@ -33,7 +33,7 @@ def raw(path: Path) -> Iterator[Pair]:
 
 def main(first: int, count: int, paths: list[Path]) -> None:
     """Print the table."""
-    how = method_of("posterior", sampler=SAMPLERS["diffpir"].with_levels(18), samples=2)
+    how = method_of("posterior", samples=2)
     tell("| scan | R | error on unseen lines before, after | steps | PSNR before | after | time, adapted over not |")
     tell("| --- | --- | --- | --- | --- | --- | --- |")
     pairs = [*heads(), *(pair for path in paths for pair in (images(path) if path.suffix == ".npz" else raw(path)))]

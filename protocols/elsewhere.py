@@ -17,14 +17,13 @@ import numpy as np
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.reconstruction.intervals import CENTRE_LINES, full_image
+from rsd_mri.reconstruction.full_scans import CENTRE_LINES, full_image
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation import simulate_scan
 
-SEED, LEVELS, SAMPLES, CONTRASTS = 8300, 18, 4, ("T2", "T1", "FLAIR")
+SEED, SAMPLES, CONTRASTS = 8300, 4, ("T2", "T1", "FLAIR")
 LIKE = {"acceleration": 4.0, "noise": 0.015, "matrix": 160.0}
 UNLIKE = (("acceleration", 6.0), ("acceleration", 8.0), ("noise", 0.06), ("matrix", 96.0))
 
@@ -32,7 +31,7 @@ UNLIKE = (("acceleration", 6.0), ("acceleration", 8.0), ("noise", 0.06), ("matri
 def measure(law: dict[str, float]) -> tuple[float, float]:
     """PSNR of posterior and of total variation, means over the heads [dB]."""
     size = (int(law["matrix"]), int(law["matrix"] * 0.9))
-    posterior = method_of("posterior", sampler=SAMPLERS["diffpir"].with_levels(LEVELS), samples=SAMPLES)
+    posterior = method_of("posterior", samples=SAMPLES)
     found = []
     for number, contrast in enumerate(CONTRASTS):
         data = DataSettings(slices=1, coils=8, noise=law["noise"])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rsd_mri.commands.console import result
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction.intervals import calibrate, full_image, undersampled, write_calibration
+from rsd_mri.reconstruction.calibration import calibrate, write_calibration
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan

@@ -1,78 +1,47 @@
-"""Does the interval hold on the scan in hand? The package's calibration beside the scan's own lines.
+"""Does the interval hold on the scan in hand? Three ways to make one, on scans that none of them has seen.
 
-Run with: python protocols/trust.py [IMAGES.npz ...]
+Run with: python protocols/trust.py FOLDER [COUNT [IMAGES.npz ...]]
 
-Simulated heads, and every image of the given archives (complex, or magnitudes that get a smooth phase; of stacks the
-middle one) seen by simulated coils, each undersampled; the share of the body that the 90 % interval covers.
+The nominal 90 % interval of the posterior's mean by the package's calibration (split conformal, on simulated heads) and
+with the scan's own lines; and that of a rival: BART's L1-wavelet image, the spread of its repeated reconstructions from
+parts of the acquired samples, and split conformal calibration of that spread on heads undersampled alike, as bartorch
+does it. Covered: share of the body. Width: mean half width over the 90th percentile of the error of the same image. A
+run that was stopped goes on where it was; what is there is printed.
 """
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from trust_scans import SEED, SIZE, Case, Law, head, image_cases, simulated_cases
 
-from rsd_mri.coils.acs import centre
+from rsd_mri.bench.peers import BARTORCH_ABSENT, all_peers
 from rsd_mri.machine.randomness import generator
-from rsd_mri.operators import fft2c, ifft2c
-from rsd_mri.protocol import DataSettings, MaskSettings
-from rsd_mri.reconstruction.intervals import body_of, full_image, with_own_interval
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.classical.made import Made
+from rsd_mri.reconstruction.classical.methods import default_regularisation
+from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.full_scans import body_of
+from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
-from rsd_mri.scan.patterns import draw_mask
+from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
-from rsd_mri.simulation import simulate_scan
-from rsd_mri.simulation.receive import draw_coils
 
-SEED, NOISE, COILS, SIZE = 8200, 0.015, 8, (112, 96)
-ACCELERATIONS = ((4.0, 12), (3.0, 16), (2.0, 20))
-"""With the lines of the centre."""
-Pair = tuple[str, Scan, NDArray[np.float32]]
-
-
-def heads() -> Iterator[Pair]:
-    """Simulated heads of four contrasts, with their noiseless images."""
-    for number, contrast in enumerate(("T2", "T1", "FLAIR", "PD")):
-        data = DataSettings(slices=1, coils=COILS, noise=NOISE)
-        law = {"size": SIZE, "plane": "axial", "contrast": contrast, "fov": 0.8, "noise_correlation": 0.2}
-        scan, _ = simulate_scan(data, SEED, number, **law)
-        yield f"simulated {contrast}", scan, full_image(simulate_scan(replace(data, noise=0.0), SEED, number, **law)[0])
-
-
-def images(path: Path) -> Iterator[Pair]:
-    """The images of an archive, made small and seen by simulated coils."""
-    with np.load(path, allow_pickle=False) as archive:
-        for number, name in enumerate(archive):
-            array = archive[name]
-            if array.ndim == 3 and np.iscomplexobj(array):
-                continue  # k-space of one coil
-            image = torch.from_numpy(np.asarray(array[len(array) // 2] if array.ndim == 3 else array, np.complex64))
-            size = (112, 112) if image.shape[1] > image.shape[0] else SIZE
-            small = ifft2c(torch.from_numpy(centre(fft2c(image).numpy(), size).copy()))
-            y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in size), indexing="ij")
-            if not np.iscomplexobj(array):
-                small = torch.polar(small.abs(), 1 + 1.2 * x - 0.8 * y + 0.5 * x * y)
-            small = small / torch.quantile(small.abs().flatten(), 0.99)
-            coils = draw_coils(COILS, 0.2, generator(SEED, path.name, number, "coils"))
-            places = torch.stack(
-                [torch.stack([torch.tensor([-c, -r - 12, 5.0]) for c in (-105.0, 105.0)]) for r in (-110.0, 110.0)]
-            )
-            seen = coils.sensitivities(places, size) * small
-            noise = NOISE * coils.noise(size, generator(SEED, path.name, number, "noise"))
-            silent = NOISE * coils.noise((4096,), generator(SEED, path.name, number, "noise scan"))
-            scan = Scan(
-                (fft2c(seen) + noise)[None].numpy(),
-                np.ones(size[1], bool),
-                "full",
-                Path(f"{name}.h5"),
-                "simulated",
-                noise=silent.numpy(),
-                image_size=size,
-            )
-            yield name, scan, seen.abs().square().sum(0).sqrt().numpy()[None]
+COVERAGE, NEAR = 0.9, 0.005
+"""Wanted; and by how much beyond 85 to 95 % still counts as inside."""
+PARTS, CALIBRATED_ON = 8, 3
+"""Of the rival: repeated reconstructions, and heads for its factor."""
+CPU = torch.device("cpu")
+WAYS = {"package": "package's calibration", "own": "own lines", "rival": "bartorch's, of BART L1-wavelet"}
+Image = NDArray[np.float32]
 
 
 def tell(line: str) -> None:
@@ -81,27 +50,121 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(paths: list[Path]) -> None:
+def row_of(truth: Image, image: Image, half_width: Image | None) -> dict[str, float]:
+    """Coverage and width; nothing where there is no interval."""
+    if half_width is None:
+        return {}
+    body, error = body_of(truth), np.abs(image - truth)
+    width = float(half_width[body].mean() / np.quantile(error[body], COVERAGE))
+    return {"covers": float(np.mean(error[body] <= half_width[body])), "width": width}
+
+
+def half_width_of(rec: Reconstruction) -> Image | None:
+    """Of the first slice."""
+    return None if rec.posterior is None or rec.posterior.half_width is None else rec.posterior.half_width[0]
+
+
+def repeated(scan: Scan, key: tuple[str | int, ...]) -> tuple[Image, Image]:
+    """BART's L1-wavelet from parts of the samples, again and again: mean and spread, in the scan's unit."""
+    from bartorch.learning import moments, split
+
+    one = PreparedScan.of(scan)[0]
+    peer = next(peer for peer in all_peers() if peer.name == "BART L1-wavelet")
+    operator, kspace = as_operator([one], CPU)
+    weight = float(default_regularisation(peer.penalty, operator, kspace, one.sigma))
+    rng, pattern = generator(*key, "parts"), torch.from_numpy(one.mask).float()
+
+    def reconstruct() -> torch.Tensor:
+        kept, _ = split(pattern, keep=one.acs[-pattern.ndim :], generator=rng)
+        part = replace(one, kspace=one.kspace * kept.numpy(), mask=kept.numpy() > 0)
+        return torch.from_numpy(np.ascontiguousarray(peer.run(part, weight)[0]))
+
+    mean, variance = moments(reconstruct, PARTS)
+    made = finish(one, Made(mean[None], variance.sqrt()[None]), 0.0)
+    return made.magnitude, made.std if made.std is not None else np.zeros_like(made.magnitude)
+
+
+def rival_factor(folder: Path, law: Law, size: tuple[int, int]) -> float:
+    """Its split conformal factor on heads undersampled alike; kept in the folder."""
+    from bartorch.learning import calibrate
+
+    path = folder / f"rival-{law.kind}-{law.acceleration:g}-{size[0]}.json"
+    if not path.is_file():
+        errors, spreads = [], []
+        for number in range(CALIBRATED_ON):
+            scan, truth = head(law, size, SEED + 900, number, ("T2", "T1", "FLAIR")[number % 3])
+            mean, spread = repeated(scan, (SEED, "rival", number))
+            body = body_of(truth[0])
+            errors.append(torch.from_numpy(mean - truth[0])[body])
+            spreads.append(torch.from_numpy(spread)[body])
+        path.write_text(json.dumps(calibrate(torch.cat(errors), torch.cat(spreads), COVERAGE)), encoding="utf-8")
+    return float(json.loads(path.read_text(encoding="utf-8")))
+
+
+def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
+    """Reconstruct one scan, and try each interval on it."""
+    scan, truth = case.make()
+    rec = reconstruct_scan(scan, method_of("posterior"))
+    found: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor")}
+    for name, one in (("own", with_own_interval(rec)), ("package", with_own_interval(replace(rec, checks={})))):
+        found[name] = row_of(truth[0], rec.magnitude[0], half_width_of(one))
+    if rival and scan.trajectory is None:
+        mean, spread = repeated(scan, (SEED, case.name))
+        found["rival"] = row_of(truth[0], mean, rival_factor(folder, case.law, case.size) * spread)
+    return found
+
+
+def rows(cases: Iterable[Case], folder: Path, rival: bool) -> list[tuple[Case, dict[str, Any]]]:
+    """Each measured once, and kept."""
+    found = []
+    for case in cases:
+        path = folder / f"{case.name} {case.law.name}.json".replace(" ", "-")
+        if not path.is_file():
+            values = measure(case, folder, rival)
+            path.write_text(json.dumps(values), encoding="utf-8")
+        found.append((case, json.loads(path.read_text(encoding="utf-8"))))
+        tell(line_of(*found[-1]))
+    return found
+
+
+def line_of(case: Case, values: dict[str, Any]) -> str:
+    """A row of the table."""
+    cells = ["too few" if values["factor"] is None else f"{values['factor']:.1f}"]
+    for way in WAYS:
+        one = values.get(way)
+        cells.append(f"{one['covers']:.0%}, {one['width']:.2f}" if one else "")
+    name = f"{case.name}, {case.size[0]}x{case.size[1]}"
+    return f"| {name} | {case.law.name} | {' | '.join(cells)} |"
+
+
+def summary(found: list[tuple[Case, dict[str, Any]]]) -> list[str]:
+    """How often each way is within 85 to 95 %, and how wide on average."""
+    said = []
+    for way, title in WAYS.items():
+        there = [values[way] for _, values in found if values.get(way)]
+        inside = sum(0.85 - NEAR <= one["covers"] <= 0.95 + NEAR for one in there)
+        if there:
+            width = np.median([one["width"] for one in there])
+            below = sum(one["covers"] < 0.85 - NEAR for one in there)
+            said.append(f"{title}: {inside} of {len(there)} within 85 to 95 %, {below} below; median width {width:.2f}")
+    return said
+
+
+def main(folder: Path, count: int, paths: list[Path]) -> None:
     """Print the table."""
-    how = method_of("posterior")
-    tell("| scan | R | factor on own lines | package covers | own covers | width over 90th percentile of error |")
+    folder.mkdir(parents=True, exist_ok=True)
+    tell(f"| scan | law | error over spread on own lines | {' | '.join(WAYS.values())} |")
     tell("| --- | --- | --- | --- | --- | --- |")
-    pairs = [*heads(), *(pair for path in paths for pair in images(path))]
-    for number, (name, full, truth) in enumerate(pairs):
-        acceleration, centre = ACCELERATIONS[number % 3]
-        law = MaskSettings(acceleration=acceleration, acs_lines=centre)
-        mask = draw_mask(law, full.size, generator(SEED, number, "mask")).mask.numpy()
-        rec = reconstruct_scan(replace(full, kspace=full.kspace * mask, mask=mask, mask_source="file"), how)
-        body, error = body_of(truth), np.abs(rec.magnitude - truth)
-        alone = with_own_interval(replace(rec, checks={}))
-        own = with_own_interval(rec)
-        widths = [one.posterior.half_width[body] for one in (alone, own)]
-        covered = [float(np.mean(error[body] <= width)) for width in widths]
-        factor = rec.checks.get("own_lines_factor")
-        said = "too few lines" if factor is None else f"{factor:.2f}"
-        width = float(widths[1].mean() / np.quantile(error[body], 0.9))
-        tell(f"| {name} | {acceleration:g} | {said} | {covered[0]:.1%} | {covered[1]:.1%} | {width:.2f} |")
+    simulated = list(simulated_cases(count=count))
+    real = [case for path in paths for case in image_cases(path)]
+    small = [[one for one in simulated if one.size == SIZE and one.law.kind == kind] for kind in ("uniform", "poisson")]
+    # One of each in turn: a run that is stopped has tried a little of everything.
+    turns = [one for turn in zip_longest(*small, real) for one in turn if one is not None]
+    found = rows([*turns, *(one for one in simulated if one not in turns)], folder, not BARTORCH_ABSENT)
+    tell("")
+    for line in summary(found):
+        tell(line)
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20, [Path(one) for one in sys.argv[3:]])

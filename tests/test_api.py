@@ -23,7 +23,7 @@ from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, Prior, build_denoiser, save_corruption, save_prior
 from rsd_mri.protocol import DistillationSettings, NetworkSettings, Protocol, SamplerSettings
-from rsd_mri.reconstruction import intervals
+from rsd_mri.reconstruction import full_scans
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.figures import write_contact_sheet
@@ -221,7 +221,7 @@ def test_calibrated_half_widths_cover_what_they_say(run, tmp_path):
     found = rsd.calibrate(scans, 2, run, samples=2, levels=1, coverage=0.9, held_out=False)
     assert found.images == 4 and found.samples == 2
     rec = rsd.reconstruct(
-        intervals.undersampled(scans[0], 2, 0), 2, prior=run, levels=1, calibration=found, held_out=False
+        full_scans.undersampled(scans[0], 2, 0), 2, prior=run, levels=1, calibration=found, held_out=False
     )
     assert rsd.evaluate(rec, scans[0]).covered > 0.8
 

@@ -29,7 +29,7 @@ from rsd_mri.api.views import TrainingView as TrainingView
 from rsd_mri.api.views import training_views as training_views
 from rsd_mri.preparation.prepared_scan import PreparedScan as PreparedScan
 from rsd_mri.priors.prior import Prior as Prior
-from rsd_mri.reconstruction.intervals import Calibration as Calibration
+from rsd_mri.reconstruction.calibration import Calibration as Calibration
 from rsd_mri.results.movie import Movie as Movie
 from rsd_mri.results.reconstruction import Reconstruction as Reconstruction
 from rsd_mri.scan.scan import Scan as Scan

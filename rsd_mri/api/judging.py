@@ -13,7 +13,8 @@ from rsd_mri.machine.device import resolve_device
 from rsd_mri.metrics.features import PRINCIPAL, find_extractor
 from rsd_mri.metrics.image_quality import nmse, psnr, ssim
 from rsd_mri.metrics.set_metrics import SetMetrics, compare_sets
-from rsd_mri.reconstruction.intervals import body_of, full_image, rank_correlation
+from rsd_mri.reconstruction.calibration import rank_correlation
+from rsd_mri.reconstruction.full_scans import body_of, full_image
 from rsd_mri.results.figures import comparison_figure
 from rsd_mri.results.movie import Movie
 from rsd_mri.results.reconstruction import Reconstruction

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from rsd_mri.api.scans import protocol_of
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.image_sets import combined_images
-from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
@@ -24,8 +24,9 @@ from rsd_mri.protocol import Protocol, protocol_for_acceleration
 from rsd_mri.reconstruction.methods import find_prior
 from rsd_mri.results.figures import contact_sheet
 from rsd_mri.rsd.sampling import sample_prior
-from rsd_mri.rsd.train import Trained
-from rsd_mri.training.fabric import TrainOptions
+
+if TYPE_CHECKING:
+    from rsd_mri.rsd.train import Trained
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def train(
     fresh: bool = False,
     device: str = "auto",
     progress: Callable[[float], object] | None = None,
-) -> Trained:
+) -> "Trained":
     """Train a teacher from undersampled data only, and distil the one-step generator; continues what was stopped.
 
     Parameters
@@ -119,6 +120,9 @@ def train(
     if stage not in stages:
         raise InputError(f"stage {stage}: expected one of {', '.join(stages)}")
     base = protocol_for_acceleration(protocol) if isinstance(protocol, int | float) else protocol
+    from rsd_mri.experiment.runs import train_run  # what trains takes four seconds to load
+    from rsd_mri.training.fabric import TrainOptions
+
     options = TrainOptions(stage, fresh, device, start=None if start is None else Path(start))
     folder = None if data is None else Path(data)
     return train_run(protocol_of(base, settings), Path(out), folder, options, Progress.of(progress))

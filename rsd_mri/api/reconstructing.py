@@ -9,13 +9,15 @@ from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction import intervals
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction import calibration as calibrations
+from rsd_mri.reconstruction import full_scans
+from rsd_mri.reconstruction.calibration import Calibration, read_calibration
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.sampler import Sampling, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling, sampler_of
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.movie import Movie
 from rsd_mri.results.reading import read_frames, read_reconstruction
@@ -201,8 +203,8 @@ def calibrate(
         prior = find_prior(None if prior is None else Path(prior), "posterior", chosen)
     method = Posterior.of(prior.to(on), Sampling(chosen, samples, consistency))
     read = (one if isinstance(one, Scan) else read_scan(one) for one in scans)
-    return intervals.calibrate(
-        intervals.undersampled_pairs(read, acceleration, seed),
+    return calibrations.calibrate(
+        full_scans.undersampled_pairs(read, acceleration, seed),
         len(scans),
         coverage,
         method,

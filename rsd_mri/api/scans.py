@@ -22,6 +22,7 @@ from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import TRAJECTORIES
 from rsd_mri.simulation import beating, simulate_scan
 from rsd_mri.simulation.contrast import Contrast
+from rsd_mri.simulation.moving import Moving
 from rsd_mri.simulation.simulate import Plane
 
 
@@ -59,7 +60,8 @@ def simulate(
     plane: Plane | None = None,
     fov: float = 1.0,
     trajectory: str | None = None,
-    slab: bool = False,
+    slab: bool | float = False,
+    motion: float | None = None,
     seed: int = 0,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a multi-coil scan of a brain, and the image behind it.
@@ -81,8 +83,11 @@ def simulate(
     trajectory
         `radial` or `spiral`: spokes at the golden angle or interleaved spirals, as many fewer as `acceleration` says.
     slab
-        A 3-D acquisition of cubic voxels: slices are positions of its readout, side by side, undersampled by points of
-        an ellipse; `acs_lines` is then the side of their centre.
+        A 3-D acquisition of cubic voxels, or of such as are so many times as long as wide along the readout: slices are
+        its positions, side by side, undersampled by points of an ellipse; `acs_lines` is then the side of their centre.
+    motion
+        Lines in eight segments, between which the head moves in the plane by up to so many millimetres and degrees;
+        the image is that of the pose in which the centre was measured.
     seed
         Gives the head, the coils, the sampling and the noise: with another acceleration the head stays the same.
 
@@ -111,6 +116,7 @@ def simulate(
     return simulate_scan(
         settings, seed, 0,
         contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points, slab=slab,
+        moving=None if motion is None else Moving(motion),
     )  # fmt: skip
 
 

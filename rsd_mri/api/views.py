@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from rsd_mri.api.scans import protocol_of
 from rsd_mri.corruption.corruption import Key
-from rsd_mri.experiment.runs import measured_slices
 from rsd_mri.protocol import Protocol
 
 
@@ -46,6 +45,8 @@ def training_views(
     seed
         Of what is shown.
     """
+    from rsd_mri.experiment.runs import measured_slices
+
     slices = measured_slices(protocol_of(protocol, settings), PreparedDataset(data))
     views = []
     for i in range(min(count, len(slices))):

@@ -6,17 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
 
-SCALES = {
-    "mini": "minutes on two cores, without data",
-    "gpu": "ten minutes of a data-centre GPU, without data",
-    "paper": "the whole experiment",
-}
-"""How much of an experiment to run, and what that takes."""
 CARD = "card.json"
 LABELS = {
     "fid": "FID {:g}",
@@ -66,7 +61,7 @@ class About:
         rest = [LABELS[k].format(v) for k, v in self.figures.items() if "teacher" not in k]
         return ", ".join([rest[0] + (f" ({', '.join(fids)})" if fids else ""), *rest[1:]])
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "name": self.name,
@@ -81,13 +76,13 @@ class About:
 class BenchCard(Protocol):
     """What a run found."""
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """What was measured, one thing a row."""
 
     def lines(self) -> list[str]:
         """For a person."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values, for a program."""
 
 
@@ -104,7 +99,7 @@ class Bench(Protocol):
 
     @property
     def scales(self) -> Sequence[str]:
-        """Those of `SCALES` that it has."""
+        """Those of `rsd_mri.bench.scales` that it has."""
 
     @property
     def settings(self) -> type[Any]:

@@ -11,7 +11,14 @@ from rsd_mri.errors import InputError, alike
 
 BENCHES: dict[str, Bench] = {
     one.about.name: one
-    for one in (LinearBench(), ReconBench(), LesionsBench(), RestoreBench(), ThroughputBench(), *EXPERIMENTS)
+    for one in (
+        LinearBench(),
+        ReconBench(),
+        LesionsBench(),
+        RestoreBench(),
+        ThroughputBench(),
+        *EXPERIMENTS,
+    )
 }
 """In the order in which they are listed."""
 

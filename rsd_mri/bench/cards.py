@@ -1,15 +1,16 @@
 """Cards of experiments: what a run found, read back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import CARD
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.judging import CLEAN, SEEN, Judged, table_of
+from rsd_mri.metrics.likeness import Likeness
 from rsd_mri.protocol import build, checked
 
 HEADER = f"{'PSNR [dB] / SSIM':<32}{'pictures':>5}{'as given':>14}{'baseline':>17}{'restored':>32}"
@@ -39,6 +40,8 @@ class ComparisonCard:
     """Noise level."""
     data: str
     seed: int
+    likeness: Likeness | None = None
+    """Of the student's images: told apart, copied, never shown."""
     trained_images: dict[str, int] = field(default_factory=dict)
     """Length of the training [images]."""
     trained_now: dict[str, int] = field(default_factory=dict)
@@ -48,9 +51,12 @@ class ComparisonCard:
     note: str = ""
     not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
-        """A set in a space a row."""
-        return [asdict(one) for one in self.sets]
+    def rows(self) -> Sequence[Row]:
+        """A set in a space a row; parts of a distance that an earlier version did not find are left out."""
+        return [
+            {k: v for k, v in asdict(one).items() if v is not None or k not in ("structure", "detail")}
+            for one in self.sets
+        ]
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -61,11 +67,15 @@ class ComparisonCard:
             lines.append(f"{self.ratio_truncated:.2f} of that of the teacher stopped at {self.truncated_at:.3g}")
         if self.ratio_seen is not None:
             lines.append(f"{self.ratio_seen:.2f} of the teacher's distance to {SEEN}")
+        if self.likeness is not None:
+            lines += [f"student: {line}" for line in self.likeness.lines()]
         return [*lines, f"one step is {self.speed_up:.0f} times faster per image"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values; what is empty is left out."""
         values = {k: v for k, v in asdict(self).items() if k != "sets" and v not in ("", {})}
+        if self.likeness is None:
+            del values["likeness"]
         return {"rows": self.rows(), **values}
 
 
@@ -108,7 +118,7 @@ class RestoredCard:
     note: str = ""
     not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A task a row."""
         return [asdict(one) for one in self.restored]
 
@@ -116,7 +126,7 @@ class RestoredCard:
         """For a person."""
         return [HEADER, *(row.line() for row in self.restored)]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values; what is empty is left out."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != ""}
 

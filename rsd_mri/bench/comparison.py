@@ -19,6 +19,7 @@ from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
+from rsd_mri.metrics.likeness import FEWEST, likeness
 from rsd_mri.metrics.picture_features import PictureFeatures
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
@@ -26,6 +27,8 @@ from rsd_mri.training.fabric import TrainOptions
 
 FIRST_HELD_OUT = 100_000
 """Number of the first simulated case that no training uses."""
+TRAINING = "training images"
+"""Name of the set of clean images behind the training."""
 HELD_OUT_NOISE = 1e-3
 """Noise of the held-out scans over the brightest tissue: small, but a scale can be found from it."""
 
@@ -35,6 +38,7 @@ def compare_networks(
     run: Path,
     data: Data,
     real: NDArray[Any],
+    known: NDArray[Any],
     count: int,
     device: torch.device,
     progress: Progress,
@@ -44,7 +48,8 @@ def compare_networks(
 
     Against clean images, as in the published figures: a teacher that models measurements is shown to make such, which
     are enlarged where they are smaller. Such a teacher is judged among its own kind too, and all against the
-    measurements.
+    measurements. The clean images behind the training are judged beside them: as near as a set of so many can come. Of
+    the student's it is said, too, whether they are told apart from clean ones, are copies, and what they never show.
 
     Truncated samples come from the same trajectories. Times count network and sampler only.
 
@@ -58,6 +63,8 @@ def compare_networks(
         What they were trained on.
     real
         Clean images that were not.
+    known
+        The clean images behind the training, which no network saw.
     count
         Images per set; at most as many as there are real ones.
     device
@@ -81,7 +88,9 @@ def compare_networks(
         "student": (made.student_seconds, 1),
     }
     large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
-    rows = judge(real, {**large, "student": made.student}, speed, CLEAN)
+    others = known[np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)]
+    rows = judge(real, {**large, "student": made.student, TRAINING: others}, speed, CLEAN)
+    alike = likeness(made.student, real, known, protocol.seed) if min(count, len(made.student)) >= FEWEST else None
     if made.corruption.models_measurements:
         rows += judge(
             in_teacher_space(made.corruption, real), {**taught, "student": made.in_teacher_space()}, space=SEEN
@@ -107,6 +116,7 @@ def compare_networks(
         made.truncated_at,
         f"{protocol.data.source} {'x'.join(map(str, real.shape[-2:]))}",
         protocol.seed,
+        alike,
     )
 
 
@@ -133,6 +143,14 @@ def held_out_images(protocol: Protocol, folder: Path, count: int, progress: Prog
         name="held-out",
     )
     return combined_images(PreparedDataset(prepared), count)
+
+
+def training_images(protocol: Protocol, run: Path, progress: Progress) -> NDArray[Any]:
+    """The clean images behind the training of a protocol's run where no data are given; shapes of `held_out_images`."""
+    s = protocol.data
+    if protocol.corruption.kind != "undersampling":
+        return scaled(np.unique(SOURCES[s.source](s.volumes * s.slices, s.matrix, protocol.seed, "train"), axis=0))
+    return combined_images(PreparedDataset(simulated_data(protocol, run, protocol.seed, progress.step("simulating"))))
 
 
 def training_data(protocol: Protocol, run: Path, progress: Progress) -> Data:
@@ -168,8 +186,8 @@ def run_comparison(
     """
     trained = train_run(protocol, out, None, options, progress)
     real = held_out_images(protocol, out, count, progress)
-    data = training_data(protocol, out, progress)
-    found = compare_networks(protocol, out, data, real, count, resolve_device(options.device), progress)
+    data, known = training_data(protocol, out, progress), training_images(protocol, out, progress)
+    found = compare_networks(protocol, out, data, real, known, count, resolve_device(options.device), progress)
     card = replace(
         found,
         out=str(out),

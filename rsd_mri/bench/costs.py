@@ -1,9 +1,9 @@
 """What an experiment would cost, as a card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.experiment.cost import Plan, plan
 from rsd_mri.protocol import Protocol
 
@@ -20,7 +20,7 @@ class CostCard:
         """Measure the networks of a protocol on one image."""
         return cls(recipe, plan(recipe))
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """One stage a row."""
         return [
             {"stage": stage, "gpu_hours": hours, "memory_bytes": self.plan.memory(stage)}
@@ -31,6 +31,6 @@ class CostCard:
         """For a person."""
         return [f"{self.recipe.name}: {self.recipe.description}", *self.plan.lines()]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {"protocol": self.recipe.name, **self.plan.as_dict()}

@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.lesion_readings import FULL, PEERS, Reading
 from rsd_mri.bench.lesion_sites import LESIONS, disc
 from rsd_mri.files import written_whole
@@ -194,7 +194,7 @@ class LesionsCard:
     prior: str
     notes: tuple[str, ...] = ()
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A method, acceleration and size a row."""
         return [asdict(one) for one in self.results]
 
@@ -237,7 +237,7 @@ class LesionsCard:
                 lines.append(f"| {method} | {self.psnr[acceleration, method]:.1f} | " + " | ".join(cells) + " |")
         return lines[1:]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "rows": self.rows(),

@@ -17,10 +17,11 @@ from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, MaskSettings
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
-from rsd_mri.reconstruction.intervals import CENTRE_LINES, full_image, with_own_interval
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.full_scans import CENTRE_LINES, full_image
+from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
@@ -186,7 +187,7 @@ def methods_for(prior: Prior, levels: int | None, seed: int, first: PreparedScan
 def _by_peer(peer: Peer, scan: PreparedScan, weight: float) -> Image:
     one = scan[0]
     images = torch.from_numpy(np.ascontiguousarray(peer.run(one, weight)[0]))[None]
-    return finish(one, Made(images), 0.0).magnitude
+    return finish(one, Made(images), 0.0, parted=False).magnitude
 
 
 def _reading(

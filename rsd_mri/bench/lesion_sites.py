@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
-from rsd_mri.reconstruction.intervals import body_of
+from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.scan.scan import Scan
 
 LESIONS = {1.0: 0.7, 2.0: 0.35, 4.0: 0.2, 6.0: 0.15}

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import About
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
@@ -29,7 +30,7 @@ class LinearCard:
 
     found: "DistilledCases"
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """One case a row."""
         return [one.as_dict() for one in self.found.cases]
 
@@ -53,7 +54,7 @@ class LinearCard:
         worst, count = self.found.max_error, len(self.found.errors)
         return [*lines, f"largest difference from the closed forms: {worst:.1e} ({count} cases)"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "max_error": self.found.max_error,

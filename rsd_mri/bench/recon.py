@@ -8,7 +8,8 @@ from rsd_mri.bench.bench import About, OnScans, write_json
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
-from rsd_mri.protocol.checked import NotNegative, Positive
+from rsd_mri.protocol.checked import Count, NotNegative, Positive, Whole
+from rsd_mri.protocol.settings import Pattern
 
 if TYPE_CHECKING:
     from rsd_mri.bench.reconstructions import ReconCard
@@ -33,8 +34,15 @@ class ReconSettings(OnScans):
     """How much the scans are undersampled."""
     along: Literal["", "radial", "spiral"] = ""
     """Spokes or spirals in place of lines, of simulated heads that do not wrap; then only our rows."""
+    pattern: Pattern | None = None
+    """Law of the masks, with the centre that suits it, of heads that do not wrap: poisson takes points in two
+    directions. Lines with a centre of 20 where not given."""
+    heads: Whole = 0
+    """Simulated heads; 0 takes as many as the scale says."""
+    coils: Count = 8
+    """Of simulated heads."""
     methods: tuple[str, ...] = ()
-    """Only these rows of ours, and no other libraries: [posterior, tv]. All where empty."""
+    """Only these rows, ours and other libraries': [posterior, BART TV]. All where empty."""
 
 
 class ReconBench:
@@ -58,15 +66,21 @@ class ReconBench:
 
         if settings.along and settings.data:
             raise InputError("along: spokes and spirals are simulated; leave data out")
+        if settings.along and settings.pattern is not None:
+            raise InputError("along: spokes and spirals take no pattern; leave one of the two out")
         count, size = HEADS[scale]
         shorten = reconstructions.shorten_by_lines(settings.seed)
         if settings.data:
             scans = reconstructions.full_scans(Path(settings.data))
         else:
-            fov = 1.0 if settings.along else 0.6
-            scans = reconstructions.simulated_heads(count, size, settings.seed, fov=fov)
+            fov = 1.0 if settings.along or settings.pattern else 0.6
+            scans = reconstructions.simulated_heads(
+                settings.heads or count, size, settings.seed, fov=fov, coils=settings.coils
+            )
         if settings.along:
-            shorten = reconstructions.shorten_along(settings.along, size, settings.seed)
+            shorten = reconstructions.shorten_along(settings.along, size, settings.seed, settings.coils)
+        elif settings.pattern is not None:
+            shorten = reconstructions.shorten_by(settings.pattern, settings.seed)
         prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
         rivals, said = [], ""
         if settings.rival_minutes > 0 and not settings.methods and not settings.along:

@@ -4,7 +4,7 @@ Peers get the coil maps, the whitened k-space and the noise level that ours get,
 three for each slice, judged against the truth: an advantage that ours does not have.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,26 +15,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.measuring import measured
 from rsd_mri.bench.peers import Peer, all_peers
 from rsd_mri.bench.rival import rival_of
 from rsd_mri.errors import InputError, alike
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import nmse, psnr, ssim
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.prior import Prior
-from rsd_mri.protocol import DataSettings
+from rsd_mri.protocol import DataSettings, MaskSettings
+from rsd_mri.protocol.settings import Pattern
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import default_regularisation
 from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.intervals import full_image, undersampled
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import OF_ONE_FRAME, Method, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import run_method
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import TRAJECTORIES
@@ -46,6 +50,8 @@ GRID = (0.25, 1.0, 4.0)
 """Peers' regularisation over our default."""
 RIVAL_HEADS = 24
 """Undersampled scans that the rival learns from."""
+COILS = 8
+"""Of simulated heads."""
 CPU = torch.device("cpu")
 
 
@@ -67,13 +73,13 @@ class Result:
 
 
 def simulated_heads(
-    count: int, size: tuple[int, int], seed: int, name: str = "recon bench", fov: float = 0.6
+    count: int, size: tuple[int, int], seed: int, name: str = "recon bench", fov: float = 0.6, coils: int = COILS
 ) -> list[tuple[Scan, NDArray[np.float32]]]:
     """Noisy full scans of heads, which wrap below a field of view of about 0.65, and their noiseless images."""
     pairs = []
     for case in range(count):
-        noisy = _head(case, size, seed, name, fov=fov)
-        clean = _head(case, size, seed, name, fov=fov, noise=0.0)
+        noisy = _head(case, size, seed, name, fov=fov, coils=coils)
+        clean = _head(case, size, seed, name, fov=fov, coils=coils, noise=0.0)
         pairs.append((noisy, full_image(clean)))
     return pairs
 
@@ -85,10 +91,11 @@ def _head(
     name: str = "recon bench",
     *,
     fov: float = 1.0,
+    coils: int = COILS,
     noise: float | None = None,
     trajectory: NDArray[np.float32] | None = None,
 ) -> Scan:
-    settings = replace(DataSettings(), slices=1, coils=8)
+    settings = replace(DataSettings(), slices=1, coils=coils)
     settings = settings if noise is None else replace(settings, noise=noise)
     contrasts: tuple[Contrast, ...] = ("T2", "T1", "FLAIR", "PD")
     return simulate_scan(
@@ -106,11 +113,22 @@ def shorten_by_lines(seed: int) -> Shorten:
     return lambda number, scan, acceleration: undersampled(scan, acceleration, seed)  # noqa: ARG005
 
 
-def shorten_along(kind: str, size: tuple[int, int], seed: int) -> Shorten:
+def shorten_by(kind: Pattern, seed: int) -> Shorten:
+    """Full scans of which a law of masks keeps some lines or points, with the centre that suits it."""
+
+    def shortened(number: int, scan: Scan, acceleration: float) -> Scan:
+        rng = generator(seed, number, "recon bench mask")
+        mask = draw_mask(MaskSettings(kind=kind, acceleration=acceleration), scan.size, rng).mask.numpy()
+        return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
+
+    return shortened
+
+
+def shorten_along(kind: str, size: tuple[int, int], seed: int, coils: int = COILS) -> Shorten:
     """The same heads measured along spokes or spirals, as many fewer as the acceleration says."""
 
     def measured_again(number: int, scan: Scan, acceleration: float) -> Scan:  # noqa: ARG001
-        return _head(number, size, seed, trajectory=TRAJECTORIES[kind](size, acceleration))
+        return _head(number, size, seed, coils=coils, trajectory=TRAJECTORIES[kind](size, acceleration))
 
     return measured_again
 
@@ -160,7 +178,7 @@ def run_recon_bench(
     rivals
         Learned methods of other libraries.
     only
-        Names of our rows, where not all are wanted; there are then none of other libraries.
+        Names of rows, ours and other libraries', where not all are wanted.
     shorten
         How scans are undersampled; by lines where not given. Other libraries take Cartesian scans only.
 
@@ -178,12 +196,14 @@ def run_recon_bench(
     ours[f"posterior, mean of {samples}"] = method_of("posterior", prior, samples=samples)
     ours["posterior, few-step"] = method_of("posterior", prior, SAMPLERS["few-step"], 1)
     rows: dict[tuple[float, str], list[Result]] = {}
-    unknown = next((name for name in only if name not in ours), None)
+    peers = [*all_peers(), *rivals]
+    names = [*ours, *(peer.name for peer in peers)]
+    unknown = next((name for name in only if name not in names), None)
     if unknown is not None:
-        raise InputError(f"methods {unknown}: expected some of {', '.join(ours)}{alike(unknown, list(ours))}")
+        raise InputError(f"methods {unknown}: expected some of {', '.join(names)}{alike(unknown, names)}")
     ours = {name: method for name, method in ours.items() if not only or name in only}
     shorten = shorten or shorten_by_lines(seed)
-    peers = [] if only else [*all_peers(), *rivals]
+    peers = [peer for peer in peers if not only or peer.name in only]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
         for number, (scan, target) in enumerate(scans):
@@ -268,7 +288,7 @@ def _judged(
     seconds: float,
     peak: float | None,
 ) -> Result:
-    pair = truth[None], finish(one, Made(images), seconds).magnitude[None]
+    pair = truth[None], finish(one, Made(images), seconds, parted=False).magnitude[None]
     return Result(acceleration, name, psnr(*pair), ssim(*pair), nmse(*pair), seconds, peak)
 
 
@@ -310,7 +330,7 @@ class ReconCard:
     rival: str = ""
     """How the rival was trained."""
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A method at an acceleration a row."""
         return [asdict(one) for one in self.results]
 
@@ -318,7 +338,7 @@ class ReconCard:
         """For a person."""
         return [*table(self.results), f"card and figures in {self.path.parent}"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "rows": self.rows(),

@@ -29,9 +29,9 @@ from rsd_mri.protocol import (
     load_protocol,
 )
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.reconstruction.pictures.restoration import quality
-from rsd_mri.reconstruction.pictures.restoring import restore
-from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.one_picture import restore
+from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.pictures import quality
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 from rsd_mri.training.fabric import TrainOptions
 

@@ -8,8 +8,8 @@ Gaussian weights, as there. One network for all accelerations; it knows one set 
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +29,16 @@ UNROLLED, DEPTH, WIDTH = 4, 5, 48
 INPUT_SHARE = 0.6
 """Of the acquired points that goes into the network; the published choice."""
 RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a rival was trained."""
+
+    minutes: float
+    steps: int
+    slices: int
+    seed: int
 
 
 def untrained(seed: int) -> nn.Module:
@@ -83,14 +93,14 @@ def train_rival(path: Path, slices: Sequence[PreparedSlice], minutes: float, see
         steps += 1
         done = min((time.perf_counter() - begun) / (60 * minutes), 1.0)
         progress(done)
-    about = {"kind": "rival", "minutes": minutes, "steps": steps, "slices": len(slices), "seed": seed}
+    about = {"kind": "rival", **asdict(Training(minutes, steps, len(slices), seed))}
     # The library names some parameters twice; a file of weights holds no two views of one tensor.
     save_tensors(path, {name: value.clone() for name, value in net.state_dict().items()}, about)
     return path
 
 
-def load_rival(path: Path) -> tuple[Peer, dict[str, Any]]:
-    """The trained network as a peer, and what is known of its training.
+def load_rival(path: Path) -> tuple[Peer, Training]:
+    """The trained network as a peer, and how it was trained.
 
     Raises
     ------
@@ -109,7 +119,7 @@ def load_rival(path: Path) -> tuple[Peer, dict[str, Any]]:
         made: Tensor = net(one_set(one), deepinv_physics(one))
         return torch.view_as_complex(made[0].moveaxis(0, -1).contiguous()).numpy(), None
 
-    return Peer(NAME, "", "", run), about
+    return Peer(NAME, "", "", run), Training(**{one.name: about[one.name] for one in fields(Training)})
 
 
 def rival_of(
@@ -144,8 +154,8 @@ def rival_of(
             train_rival(path, scans(), minutes, seed, progress)
     peer, about = load_rival(path)
     return peer, (
-        f"{NAME}: {UNROLLED} unrolled iterations, trained {about['minutes']:g} minutes ({about['steps']} steps) on "
-        f"{about['slices']} undersampled simulated slices, seed {about['seed']}."
+        f"{NAME}: {UNROLLED} unrolled iterations, trained {about.minutes:g} minutes ({about.steps} steps) on "
+        f"{about.slices} undersampled simulated slices, seed {about.seed}."
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rsd_mri.about.plain import Json
 from rsd_mri.diffusion.denoiser import Denoiser, per_item_mean, squared
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.networks import UNet
@@ -74,7 +75,7 @@ class Speed:
         """What a network of the other field shares with it."""
         return self.pixels, self.batch, self.precision, self.compiled
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return asdict(self)
 
@@ -91,7 +92,7 @@ class Limit:
         """For a person."""
         return f"{self.name} {self.value / 1e12:.3g} T{self.unit}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return asdict(self)
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import About, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
@@ -35,7 +36,7 @@ class ThroughputCard:
     limits: Sequence["Limit"]
     speeds: Sequence["Speed"]
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A network a row."""
         return [speed.as_dict() for speed in self.speeds]
 
@@ -55,7 +56,7 @@ class ThroughputCard:
             )
         return lines
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "device": self.device,

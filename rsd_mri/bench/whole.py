@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from data_prep.images import read_images
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import CARD, write_json
 from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets, measured
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
@@ -45,7 +46,7 @@ class WholeCard:
     seed: int
     out: str
 
-    def rows(self) -> Sequence[Mapping[str, Any]]:
+    def rows(self) -> Sequence[Row]:
         """A set on a scale a row."""
         return [
             {"scale": scale, "name": name, **found.as_dict()}
@@ -62,7 +63,7 @@ class WholeCard:
                 lines += [f"{name}, {scale}: {first}", *(f"  {line}" for line in rest)]
         return lines
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         judged = {scale: {name: found.as_dict() for name, found in sets.items()} for scale, sets in self.judged.items()}
         values = {one.name: getattr(self, one.name) for one in fields(self)}

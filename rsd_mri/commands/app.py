@@ -117,6 +117,10 @@ def simulate(
     slab: Annotated[
         bool, typer.Option("--slab", help="3-D: slices are positions of the readout, side by side, of cubic voxels.")
     ] = False,
+    motion: Annotated[
+        Optional[float],
+        typer.Option(min=0.0, help="Let heads move between eight segments of lines, by up to so many mm and degrees."),
+    ] = None,
     pattern: Annotated[
         Optional[Pattern],
         typer.Option(
@@ -140,11 +144,13 @@ def simulate(
             raise InputError(f"--pattern {pattern.value}: expected --accel beside it, and no --trajectory")
         if slab and along is not None:
             raise InputError("--slab: two phase encodes have no --trajectory; leave one of the two out")
+        if motion is not None and (slab or along is not None):
+            raise InputError("--motion: heads move between segments of lines; leave --slab and --trajectory out")
         law = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
         with Bar("simulating") as bar:
             made = simulate_folder(
                 out, volumes, slices, matrix, coils, noise, accel, seed,
-                mask=law, trajectory=along, slab=slab, progress=bar.progress,
+                mask=law, trajectory=along, slab=slab, motion=motion, progress=bar.progress,
             )  # fmt: skip
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.bench.bench import SCALES
+from rsd_mri.about.plain import Json
+from rsd_mri.bench.scales import SCALES
 from rsd_mri.commands.console import Bar, refusing, result
 from rsd_mri.commands.options import Device, JsonOption, SeedOption, pairs_of
 from rsd_mri.errors import InputError
@@ -110,7 +111,7 @@ def show(
         result(lines, {**_facts(chosen), "settings": schema}, as_json)
 
 
-def _facts(chosen: "Bench") -> dict[str, Any]:
+def _facts(chosen: "Bench") -> dict[str, Json]:
     return {**chosen.about.as_dict(), "protocols": dict(chosen.protocols), "scales": list(chosen.scales)}
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import unwritable
 from rsd_mri.machine import threads
 from rsd_mri.machine.progress import Progress as Told
 
@@ -48,6 +47,8 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError):
+        from rsd_mri.files import unwritable
+
         return unwritable(error)
     return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
 

@@ -6,11 +6,11 @@ import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import result
 from rsd_mri.commands.options import JsonOption
 
@@ -92,7 +92,7 @@ class Examination:
     """The package's."""
     missing: list[Missing]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         parts = [{"part": one.part, "for": one.use, "install": one.install} for one in self.missing]
         return {**asdict(self), "missing": parts, "not_for_diagnostic_use": True}
@@ -156,6 +156,8 @@ def _all_there(modules: Iterable[str]) -> bool:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

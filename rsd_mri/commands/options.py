@@ -10,8 +10,8 @@ import typer
 
 from rsd_mri.commands.groups import Group
 from rsd_mri.errors import InputError, alike
+from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol

@@ -92,8 +92,8 @@ def recon(
     """
     with refusing():
         from rsd_mri.machine.device import resolve_device
+        from rsd_mri.reconstruction.calibration import read_calibration
         from rsd_mri.reconstruction.deliver import Task, reconstruct_files
-        from rsd_mri.reconstruction.intervals import read_calibration
         from rsd_mri.results.delivery import Delivery
         from rsd_mri.results.store import Archive
 
@@ -167,10 +167,10 @@ def calibrate(
         from rsd_mri.files import require_writable
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.calibrating import calibrate_files
-        from rsd_mri.reconstruction.intervals import write_calibration
+        from rsd_mri.reconstruction.calibration import write_calibration
         from rsd_mri.reconstruction.many import listed
-        from rsd_mri.reconstruction.posterior.methods import Posterior
-        from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+        from rsd_mri.reconstruction.posterior.sampler import Sampling
+        from rsd_mri.reconstruction.posterior_method import Posterior
 
         folders = [existing(path, "scan or folder") for path in scans]
         require_writable(out.parent)

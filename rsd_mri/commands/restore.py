@@ -17,8 +17,8 @@ from rsd_mri.commands.options import (
     pairs_of,
 )
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
-from rsd_mri.reconstruction.posterior.samplers.sampler import described, sampler_of
+from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
 
 
 def restore(
@@ -75,7 +75,7 @@ def restore(
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.priors.prior import load_prior
         from rsd_mri.protocol import NoiseSettings
-        from rsd_mri.reconstruction.pictures.restoration import restore_files
+        from rsd_mri.reconstruction.pictures import restore_files
 
         given = {"sigma": sigma, "kernel_size": kernel_size, "kernel_std": kernel_std, "factor": factor}
         texts = {name: str(value) for name, value in given.items() if value is not None}

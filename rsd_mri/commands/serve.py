@@ -8,10 +8,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import debugging, refusing, result
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, PriorOption, SeedOption, existing, one_of
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.methods import METHODS
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME
+
+CHOICES = "|".join(OF_ONE_FRAME)
 
 
 class Flip(str, Enum):
@@ -26,7 +29,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; the protocol has no password.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 9002,
     method: Annotated[
-        str, typer.Option(parser=one_of(METHODS), metavar="|".join(METHODS), help="For clients that name none.")
+        str,
+        typer.Option(parser=one_of(OF_ONE_FRAME), metavar=CHOICES, help="For clients that name none."),
     ] = "posterior",
     samples: Annotated[int, typer.Option(min=1, max=16, help="Posterior samples.")] = 4,
     prior: PriorOption = None,
@@ -132,7 +136,8 @@ def openrecon(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
     vendor: Annotated[str, typer.Option(help="Who builds the package; part of its name.")] = "research",
     method: Annotated[
-        str, typer.Option(parser=one_of(METHODS), metavar="|".join(METHODS), help="What the console offers first.")
+        str,
+        typer.Option(parser=one_of(OF_ONE_FRAME), metavar=CHOICES, help="What the console offers first."),
     ] = "posterior",
     json: JsonOption = False,
 ) -> None:
@@ -150,8 +155,8 @@ def openrecon(
         result([line, NOT_FOR_DIAGNOSTIC_USE], values, json)
 
 
-def _parameters(assignments: list[str] | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _parameters(assignments: list[str] | None) -> dict[str, Json]:
+    found: dict[str, Json] = {}
     for text in assignments or []:
         name, equals, value = text.partition("=")
         if not equals:

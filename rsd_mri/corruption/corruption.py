@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.diffusion.denoiser import Condition, expand
+from rsd_mri.diffusion.noise_levels import LOWEST
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Identity, LinearOperator
 
@@ -35,11 +36,14 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Magnitudes:
-    """Root mean square magnitudes per pixel, in the unit of the images."""
+    """What measurements say of images, in their unit."""
 
     image: float
+    """Root mean square magnitude per pixel."""
     hidden: float
-    """Of what a further-corrupted operator hides."""
+    """That of what a further-corrupted operator hides."""
+    lowest: float = LOWEST
+    """Lowest noise level that a network trained on them is asked at."""
 
 
 class Corruption(ABC):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Corruption, Key, Magnitudes, Measurements
 from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.diffusion.noise_levels import LOWEST
 from rsd_mri.machine.randomness import generator, uniform_items
 from rsd_mri.operators import Identity, LinearOperator, RegularisedInverse, Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
@@ -146,7 +147,7 @@ class Undersampling(Corruption):
         profile = _interpolated((energy.sum(0) / count.clamp_min(1)).numpy(), (count > 0).numpy())
         kept = further.mask[:, 0].expand(len(data.y), *self.image_shape).double().mean(0).numpy()
         image, hidden = max(float(profile.mean()), 0.0), max(float((profile * (1 - kept)).mean()), 0.0)
-        return Magnitudes(image**0.5, hidden**0.5)
+        return Magnitudes(image**0.5, hidden**0.5, max(float(data.sigma.median()), LOWEST))
 
     def condition(self, operator: LinearOperator) -> Condition:
         """The sampling features of the mask."""

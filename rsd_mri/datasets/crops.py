@@ -1,10 +1,8 @@
 """Crops along the readout: each is a scan of its own where lines were measured."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
+from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.datasets.slices import PreparedSlices
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
@@ -52,7 +50,7 @@ class ReadoutCrops:
         shapes = self.slices.shapes
         return [(*shapes[i][:-2], cut.stop - cut.start, shapes[i][-1]) for i, _, cut in self._bands]
 
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
+    def __getitem__(self, index: int) -> PreparedArrays:
         """A band as a prepared slice.
 
         Raises

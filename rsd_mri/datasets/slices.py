@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 from typing import Protocol as Interface
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.undersampling import Undersampling
+from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense, sense_operator
@@ -34,7 +35,7 @@ class PreparedSlices(Interface):
         """Shape of each slice's maps, matrix size last."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
+    def __getitem__(self, index: int) -> PreparedArrays:
         """`kspace` [coil, readout, phase_encode], `csm`, `mask`, `sigma`, `item`; of a part its `slice` too."""
 
 

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+LOWEST = 0.002
+"""Karras et al. 2022 (arXiv 2206.00364), table 1."""
+
 
 def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
     """Return `steps` levels from sigma_max to sigma_min; Karras et al. 2022 (arXiv 2206.00364), eq. 5.
@@ -57,7 +60,7 @@ def log_normal_below(uniform: Tensor, mean: float, std: float, highest: Tensor) 
     return torch.minimum(levels, highest.double()).float()
 
 
-def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Tensor:
+def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = LOWEST, sigma_max: float = 80.0) -> Tensor:
     """Noise levels of the distillation: uniform over the lowest `t_max` of 1000 Karras steps (rho 7).
 
     Zhou et al. 2024 (arXiv 2404.04057), algorithm 1; t_max = 800 gives levels from 0.002 to 24.4.

@@ -1,12 +1,12 @@
 """What a protocol costs before it is run: parameters, memory, hours."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
+from rsd_mri.about.plain import Json
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.diffusion.denoiser import Condition, Denoiser
 from rsd_mri.priors.prior import Inputs, build_denoiser
@@ -50,7 +50,7 @@ class Plan:
             )
         return out
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             "parameters": self.parameters,

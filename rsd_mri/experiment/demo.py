@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json
 from rsd_mri.experiment.runs import simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
@@ -64,7 +65,7 @@ class DemoResult:
         ]
         return rows
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For a program."""
         return {
             "seconds": self.seconds,

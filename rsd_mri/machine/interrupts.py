@@ -6,7 +6,6 @@ Python run, a second thread, which the system wakes, cleans up in its place and 
 
 import contextlib
 import gc
-import multiprocessing
 import os
 import signal
 import sys
@@ -94,7 +93,7 @@ def leave(code: int) -> None:
     for ending in _endings:
         with contextlib.suppress(Exception):
             ending()
-    if multiprocessing.parent_process() is None:
+    if (loaded := _multiprocessing()) is None or loaded.parent_process() is None:
         with contextlib.suppress(Exception):
             # A progress bar hides the cursor.
             sys.stderr.write("\x1b[?25h\nstopped\n" if sys.stderr.isatty() else "stopped\n")
@@ -104,7 +103,7 @@ def leave(code: int) -> None:
 
 def end_children(number: int) -> None:
     """Send a signal to the processes that this one started."""
-    tracker = getattr(getattr(multiprocessing, "resource_tracker", None), "_resource_tracker", None)
+    tracker = getattr(getattr(_multiprocessing(), "resource_tracker", None), "_resource_tracker", None)
     spared = getattr(tracker, "_pid", None)  # it removes what the others leave in shared memory, and ends by itself
     for process in _children():
         if process != spared:
@@ -119,7 +118,14 @@ def _children() -> list[int]:
             # The name in brackets may hold anything; the state and the parent follow the last bracket.
             if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
                 found.append(int(stat.parent.name))
-    return found or [p.pid for p in multiprocessing.active_children() if p.pid is not None]
+    if not found and (loaded := _multiprocessing()) is not None:
+        return [p.pid for p in loaded.active_children() if p.pid is not None]
+    return found
+
+
+def _multiprocessing() -> Any:
+    """The module where a library has loaded it, as every worker has: `--help` need not wait for it."""
+    return sys.modules.get("multiprocessing")
 
 
 def _watch(grace: float) -> None:

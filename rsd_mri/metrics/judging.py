@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from rsd_mri.metrics.distribution import frechet_distance, frechet_interval, precision_recall
 from rsd_mri.metrics.picture_features import PictureFeatures
 
-HEADER = f"{'':<24}{'images':>7}{'Frechet':>10}{'':<10}{'precision':>9}{'recall':>9}{'ms/image':>10}"
+HEADER = (
+    f"{'':<24}{'images':>7}{'Frechet':>10}{'':<10}{'structure':>10}{'detail':>8}{'precision':>10}{'recall':>8}"
+    f"{'ms/image':>10}"
+)
 
 CLEAN = "clean images"
 """Images as they are, against clean images that no network has seen."""
@@ -36,13 +39,21 @@ class Judged:
     recall: float
     seconds_per_image: float | None = None
     network_calls: int | None = None
+    structure: float | None = None
+    """The distance by the pixels' components alone."""
+    detail: float | None = None
+    """The distance by the strength of detail alone."""
 
     def line(self) -> str:
         """One row of the table."""
         speed = "" if self.seconds_per_image is None else f"{1000 * self.seconds_per_image:>10.2f}"
+        parts = "".join(
+            f"{'' if part is None else f'{part:.3f}':>{width}}"
+            for part, width in ((self.structure, 10), (self.detail, 8))
+        )
         return (
-            f"{self.name:<24}{self.images:>7}{self.frechet:>10.3f} +-{self.interval:<7.3f}"
-            f"{self.precision:>9.3f}{self.recall:>9.3f}{speed}"
+            f"{self.name:<24}{self.images:>7}{self.frechet:>10.3f} +-{self.interval:<7.3f}{parts}"
+            f"{self.precision:>10.3f}{self.recall:>8.3f}{speed}"
         )
 
 
@@ -70,6 +81,9 @@ def judge(
     rows = []
     for name, images in sets.items():
         found = features(images)
+        structure, detail = (
+            frechet_distance(a, b) for a, b in zip(features.parts(expected), features.parts(found), strict=True)
+        )
         precision, recall = precision_recall(expected, found)
         seconds, calls = (speed or {}).get(name, (None, None))
         rows.append(
@@ -83,6 +97,8 @@ def judge(
                 recall,
                 seconds,
                 calls,
+                structure,
+                detail,
             )
         )
     return rows

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.distribution import Array, within_manifold
 from rsd_mri.metrics.picture_features import PictureFeatures
@@ -89,7 +90,7 @@ class Likeness:
             )
         return out
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return asdict(self)
 

@@ -48,6 +48,11 @@ class PictureFeatures:
         """Features [image, feature] of `images` of the size they were found on."""
         return np.concatenate([self.structure(images), self.detail(strengths(images, self.faintest)[:, None])], axis=1)
 
+    def parts(self, found: Array) -> tuple[Array, Array]:
+        """Features [image, feature] of structure, and of detail."""
+        count = len(self.structure.components)
+        return found[:, :count], found[:, count:]
+
     @property
     def name(self) -> str:
         """Which they are."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.distribution import frechet_distance, frechet_interval, kernel_distance, precision_recall
@@ -50,7 +51,7 @@ class SetMetrics:
             )
         return out
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {
             **{name: figure.value for name, figure in self.figures.items()},

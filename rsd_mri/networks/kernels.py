@@ -7,17 +7,15 @@ to `stop`, so that several threads can share a batch.
 """
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numba
 import numpy as np
 import torch
 from numba.extending import overload
+
+from rsd_mri.machine.pool import in_threads
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
@@ -344,21 +342,3 @@ def _share(kernel: Callable[..., None], arguments: list[Any], x: torch.Tensor) -
     """Call the kernel on the whole batch, shared between torch's number of threads."""
     threads = min(torch.get_num_threads(), max(1, x.numel() // SMALL))
     in_threads(lambda start, stop: kernel(*arguments, start, stop), x.shape[0], threads)
-
-
-def in_threads(work: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Do the work on `count` items in parts (from, to), one a thread; it must let the interpreter go on meanwhile."""
-    threads = min(threads, count)
-    if threads <= 1:
-        work(0, count)
-        return
-    bounds = [count * i // threads for i in range(threads + 1)]
-    rest = [_pool(os.getpid(), threads).submit(work, *ends) for ends in pairwise(bounds[1:])]
-    work(0, bounds[1])
-    for job in rest:
-        job.result()
-
-
-@lru_cache(maxsize=1)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process needs its own
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="rsd-mri-kernel")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.pool import in_threads
 from rsd_mri.networks.lanes import LANES
 
 Array = Any
@@ -110,8 +111,6 @@ def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:
 
 def _share(kernel: Any, maps: Array, values: Array, start: int, across: int, threads: int) -> None:
     """Transform the tiles of a chunk, shared between threads."""
-    from rsd_mri.networks.kernels import in_threads
-
     in_threads(lambda first, last: kernel(maps, values, start, first, last, across), values.shape[1], threads)
 
 

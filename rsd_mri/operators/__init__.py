@@ -14,6 +14,8 @@ from rsd_mri.operators.image import PixelMask as PixelMask
 from rsd_mri.operators.inverse import RegularisedInverse as RegularisedInverse
 from rsd_mri.operators.linear_operator import Identity as Identity
 from rsd_mri.operators.linear_operator import LinearOperator as LinearOperator
+from rsd_mri.operators.motion import MovingSense as MovingSense
+from rsd_mri.operators.motion import Rigid as Rigid
 from rsd_mri.operators.nonuniform import NonUniformFFT as NonUniformFFT
 from rsd_mri.operators.sampling import SamplingMask as SamplingMask
 from rsd_mri.operators.sense import Sense as Sense

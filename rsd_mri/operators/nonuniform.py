@@ -204,7 +204,7 @@ class Backend:
             warnings.filterwarnings("ignore", "Samples will be rescaled")
             return mrinufft().get_operator(self.name)(points, size, **options)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, int]:
         """What is asked of the library beyond the transform."""
         return {"nthreads": torch.get_num_threads()} if self.name == "finufft" else {}
 

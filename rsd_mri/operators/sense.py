@@ -4,17 +4,27 @@ Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3
 Pruessmann et al. 2001, doi:10.1002/mrm.1241.
 """
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.pool import in_threads
 from rsd_mri.operators.coils import CoilExpand
-from rsd_mri.operators.fourier import CenteredFFT
+from rsd_mri.operators.fourier import CenteredFFT, MaskedFFT
 from rsd_mri.operators.linear_operator import LinearOperator, require_rank
 from rsd_mri.operators.sampling import Masking, SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
 from rsd_mri.operators.transform import Transform
+
+PART_BYTES = 2**18
+"""Coil images that are worked on at once, on a processor."""
+SMALL = 2**17
+"""Values of them below which a second thread costs more than it brings."""
+PATIENCE = 40
+"""Applications of one operator after which compiled loops are worth loading their compiler, half a second."""
 
 
 def sense_operator(csm: Tensor, mask: Tensor, transform: Transform | None = None) -> "Sense":
@@ -137,18 +147,25 @@ class Sense(LinearOperator):
         return f"<Sense csm={list(self.csm.shape)} mask={list(self.mask.shape)}>"
 
 
+def compiled(gram: LinearOperator) -> LinearOperator:
+    """The same; a `SenseGram` by compiled loops from the start, as beside a network, which needs the compiler too."""
+    if isinstance(gram, SenseGram):
+        gram.applied = PATIENCE
+    return gram
+
+
 class SenseGram(LinearOperator):
     """A^H A of `Sense`: maps, F^H M F, maps again.
 
-    Coils are taken one at a time on the CPU, where the working set then stays in the cache.
+    On a processor the coils are taken in turn, or, where rows do not mix, a few rows of all coils: the working set then
+    stays in the cache. Who applies it often does so by compiled loops.
     """
 
     def __init__(self, sense: Sense) -> None:
         self.coils = sense.coils
-        # Conjugated once, for an iteration applies the operator many times.
-        self.conjugate = sense.csm.conj().resolve_conj()
         self.between = sense.between
         self.items = max(sense.csm.shape[0], sense.mask.shape[0])
+        self.applied = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -159,26 +176,62 @@ class SenseGram(LinearOperator):
         """Apply A^H A, which is its own adjoint."""
         return self.forward(y)
 
+    @cached_property
+    def maps(self) -> Tensor:
+        """[batch, set, coil, readout, phase_encode], in order; an iteration applies the operator many times."""
+        csm = self.coils.csm
+        return (csm[:, None] if csm.ndim == 4 else csm).resolve_conj().contiguous()
+
     def apply(self, x: Tensor) -> Tensor:
         """Apply A^H A outside autograd."""
-        csm = self.coils.csm
-        one_set = csm.ndim == 4
-        maps = csm[:, None] if one_set else csm
-        conjugate = self.conjugate[:, None] if one_set else self.conjugate
+        one_set = self.coils.csm.ndim == 4
         images = x[:, None] if one_set else x
+        self.applied += 1
         if x.device.type != "cpu":
-            measured = self.between.forward((maps * images[:, :, None]).sum(1))
-            out: Tensor = (conjugate * measured[:, None]).sum(2)
-            return out[:, 0] if one_set else out
-        out = x.new_zeros(max(x.shape[0], self.items), *images.shape[1:])
-        for c in range(maps.shape[2]):
-            coil_image = maps[:, 0, c] * images[:, 0]
-            for m in range(1, maps.shape[1]):
-                coil_image = coil_image + maps[:, m, c] * images[:, m]
-            measured = self.between.forward(coil_image[:, None])[:, 0]
-            for m in range(maps.shape[1]):
-                out[:, m].addcmul_(conjugate[:, m, c], measured)
+            out = self._at_once(images)
+        else:
+            out = self._in_turn(images) if self.applied <= PATIENCE else self._compiled(images)
         return out[:, 0] if one_set else out
+
+    def _at_once(self, images: Tensor) -> Tensor:
+        measured = self.between.forward((self.maps * images[:, :, None]).sum(1))
+        out: Tensor = (self.maps.conj() * measured[:, None]).sum(2)
+        return out
+
+    def _in_turn(self, images: Tensor) -> Tensor:
+        out = images.new_zeros(max(len(images), self.items), *images.shape[1:])
+        for coil in range(self.maps.shape[2]):
+            maps = self.maps[:, :, coil]
+            seen = self.between.forward((maps * images).sum(1, keepdim=True))
+            out = out.addcmul(maps.conj(), seen)
+        return out
+
+    def _compiled(self, images: Tensor) -> Tensor:
+        from rsd_mri.operators.coil_kernels import combine, expand  # loads a compiler
+
+        n_coils, rows, columns = self.maps.shape[-3:]
+        images = images.resolve_conj().to(torch.promote_types(images.dtype, self.maps.dtype)).contiguous()
+        items = max(len(images), self.items)
+        out = images.new_zeros(items, *images.shape[1:])
+        seen_by = max(len(images), len(self.maps))
+        by_rows = isinstance(self.between, MaskedFFT) and self.between.lines_only
+        row_bytes = items * n_coils * columns * images.element_size()
+        height = min(max(PART_BYTES // row_bytes, 1), rows) if by_rows else rows
+        coils = n_coils if by_rows else 1
+        threads = torch.get_num_threads() if items * height * coils * columns > SMALL else 1
+        maps, whole, total = self.maps.numpy(), images.numpy(), out.numpy()
+        for coil in range(0, n_coils, coils):
+            for row in range(0, rows, height):
+                count = min(height, rows - row)
+                part = images.new_empty(seen_by, coils, count, columns)
+                _in_rows(expand, (maps, whole, part.numpy(), coil, row), count, threads)
+                measured = self.between.forward(part).contiguous().numpy()
+                _in_rows(combine, (maps, measured, total, coil, row), count, threads)
+        return out
 
     def __repr__(self) -> str:
         return f"<SenseGram csm={list(self.coils.csm.shape)} of {type(self.between).__name__}>"
+
+
+def _in_rows(kernel: Callable[..., None], arguments: tuple[Any, ...], count: int, threads: int) -> None:
+    in_threads(lambda start, stop: kernel(*arguments, start, stop), count, threads)

@@ -57,6 +57,13 @@ class PreparedSlice:
     """[(set,) readout, phase_encode] of magnitude one: the smooth phase but for which the image is real; None
     where that is not assumed."""
 
+    segments: NDArray[np.int16] | None = None
+    """[phase_encode]: segment of each line, where they are known and the object moved between them."""
+    poses: NDArray[np.float32] | None = None
+    """[segment, 3]: how it lay in each, shift along readout and phase encoding [pixels] and angle [rad]."""
+    aspect: float = 1.0
+    """Voxel size along the readout over that along the phase encoding."""
+
     @property
     def size(self) -> tuple[int, int]:
         """(readout, phase_encode) of the maps."""

@@ -1,7 +1,10 @@
 """`PreparedScan`: a scan, what is decided once for all its slices, and the slices as they are asked for."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsd_mri.preparation.prepare import SliceMaps, VolumeCalibration, calibrate_volume, maps_of, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
@@ -24,6 +27,8 @@ class PreparedScan:
     """Slices beyond so much memory are made again whenever they are asked for."""
     shared_maps: dict[int, SliceMaps] | None = field(default=None, repr=False, compare=False)
     """Coil maps of slices, kept while there is room, for frames that share one calibration."""
+    poses: Mapping[int, NDArray[np.float32]] | None = field(default=None, repr=False, compare=False)
+    """Of slices that moved, [segment, 3] as `PreparedSlice.poses`."""
     _kept: dict[int, PreparedSlice] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -54,9 +59,17 @@ class PreparedScan:
         if index in self._kept:
             return self._kept[index]
         made = prepare_slice(self.scan, index, self.settings, self.volume, self._maps_at_hand(index))
+        if self.poses is not None and index in self.poses:
+            made = replace(made, segments=self.scan.segments, poses=self.poses[index], aspect=self.aspect)
         if sum(map(_bytes, self._kept.values())) + _bytes(made) <= self.kept_bytes:
             self._kept[index] = made
         return made
+
+    @property
+    def aspect(self) -> float:
+        """Voxel size along the readout over that along the phase encoding; 1 where they are not known."""
+        voxel = self.scan.geometry.voxel_size
+        return 1.0 if voxel is None else voxel[0] / voxel[1]
 
     def _maps_at_hand(self, index: int) -> SliceMaps | None:
         if self.shared_maps is None or not 0 <= index < len(self):

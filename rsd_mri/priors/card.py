@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from rsd_mri.about.plain import Json
+
 UNKNOWN_ERROR = 0.1
 """Error taken of a teacher whose card does not say it."""
 
@@ -52,7 +54,7 @@ class Card:
                 known[pair] = tuple(known[pair])
         return cls(**known)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values of what is known."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {

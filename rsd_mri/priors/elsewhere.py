@@ -4,8 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FILE = "elsewhere.json"
+Row = TypeVar("Row", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,30 @@ class Elsewhere:
 
 def elsewhere_of(prior: Path) -> tuple[Elsewhere, ...]:
     """The table beside a prior's file, or in its folder; empty where there is none or it is damaged."""
-    path = (prior if prior.is_dir() else prior.parent) / FILE
+    return table_beside(prior, FILE, Elsewhere)
+
+
+def table_beside(prior: Path, name: str, row: type[Row]) -> tuple[Row, ...]:
+    """Read the rows of a JSON table beside a prior's file, or in its folder.
+
+    Parameters
+    ----------
+    prior
+        The file, or its folder.
+    name
+        Of the table.
+    row
+        The dataclass of its rows.
+
+    Returns
+    -------
+    tuple
+        Empty where there is no such table, or it is damaged.
+    """
+    path = (prior if prior.is_dir() else prior.parent) / name
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(Elsewhere(**{f.name: row[f.name] for f in fields(Elsewhere)}) for row in rows)
+        return tuple(row(**{f.name: one[f.name] for f in fields(row)}) for one in rows)
     except (OSError, ValueError, KeyError, TypeError):
         return ()
 

@@ -55,6 +55,9 @@ class ForeignDenoiser(Denoiser):
         for index, level in enumerate(levels):
             shown = parts[index : index + 1]
             shown = shown.transpose(0, 1) if self.channels == 1 else shown
+            if hasattr(self.network, "restart"):
+                # Classical ones would go on from the image before: none is to depend on what came before it.
+                setattr(self.network, "restart", True)  # noqa: B010 - not a tensor, whatever torch's types say
             with torch.no_grad():
                 out = self.network(shown.contiguous(), float(level))
             made[index] = out[:, 0] if self.channels == 1 else out[0]

@@ -87,8 +87,8 @@ class Prior:
             ("File", str(self.path)),
             ("SHA-256", self.sha256),
             ("Protocol", f"{self.protocol.name}: {self.protocol.description}"),
-            ("Network", ", ".join(f"{name} {value}" for name, value in asdict(settings).items())),
-            *((name.replace("_", " "), str(value)) for name, value in self.card.as_dict().items()),
+            ("Network", ", ".join(f"{name} {_short(value)}" for name, value in asdict(settings).items() if value)),
+            *((name.replace("_", " "), _short(value)) for name, value in self.card.as_dict().items() if value),
         ]
         return panel(repr(self), rows)
 
@@ -98,6 +98,13 @@ class Prior:
         if self.teacher is not None:
             self.teacher.to(device)
         return self
+
+
+def _short(value: object) -> str:
+    """For a table: numbers to three digits, pairs without brackets."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_short(one) for one in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def build_denoiser(protocol: Protocol, inputs: Inputs) -> Denoiser:

@@ -13,6 +13,7 @@ import pydantic.dataclasses
 from pydantic import AfterValidator, AllowInfNan, ConfigDict, Field, Strict, ValidationError
 from typing_extensions import dataclass_transform
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.protocol.sentences import sentence
 
@@ -53,7 +54,7 @@ def checked(cls: C) -> C:
     return made  # type: ignore[no-any-return]
 
 
-def _described_above(cls: type) -> dict[str, Any]:
+def _described_above(cls: type) -> dict[str, Json]:
     """Inherited fields with what is said of them: pydantic reads the text below a field in its own class alone."""
     own: dict[str, Any] = cls.__dict__.get("__annotations__", {})
     found: dict[str, Any] = {}

@@ -92,6 +92,8 @@ class Protocol:
         values = _plain(self)
         if self.reconstructor == ReconstructorSettings():
             del values["reconstructor"]
+        if values["distillation"]["sigma_min"] is None:  # left to the data: settled before a network is distilled
+            values["distillation"]["sigma_min"] = 0.002
         values["corruption"] = {**EARLIER, **values["corruption"]}
         for part, settings in LATER.items():
             for name, before in settings.items():

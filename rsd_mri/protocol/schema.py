@@ -1,15 +1,14 @@
 """The JSON schema of protocols, by which editors complete and check YAML as it is written."""
 
-from typing import Any
-
 from pydantic import TypeAdapter
 
+from rsd_mri.about.plain import Json
 from rsd_mri.protocol.corruptions import ImageCorruptionSettings
 from rsd_mri.protocol.protocol import Protocol
 from rsd_mri.protocol.sentences import members
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, Json]:
     """The schema (JSON Schema 2020-12) of a protocol's YAML file."""
     made = TypeAdapter(Protocol).json_schema()
     # Only the kind of MRI need not be named: without this a text that names none would fit several classes.

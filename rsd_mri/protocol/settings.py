@@ -27,13 +27,14 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+Pattern = Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"]
+
+
 @checked
 class MaskSettings:
     """How k-space is undersampled."""
 
-    kind: Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"] = (
-        "uniform"
-    )
+    kind: Pattern = "uniform"
     """`uniform`: a fixed number of outer lines without replacement (the published law); `random`,
     `equispaced`, `magic`: fastMRI's; `variable-density`: lines denser near the centre; points of two phase encodes:
     `poisson`, the same within an ellipse `elliptical`, a sheared lattice `caipi`."""
@@ -133,9 +134,9 @@ class TeacherSettings:
     """Linear fall of the learning rate to zero over the last of them [images]."""
     sigma_data: Positive | None = None
     """Root mean square magnitude of the images; by default what the measurements say of it."""
-    sigma_hidden: NotNegative | None = 0.0
-    """Root mean square magnitude of what the further-corrupted operator hides of them; null for what the measurements
-    say of it."""
+    sigma_hidden: NotNegative | None = None
+    """Root mean square magnitude of what the further-corrupted operator hides of them; by default what the measurements
+    say of it. The published networks know 0."""
     log_mean: Number = -1.2
     log_std: Positive = 1.2
     """Training noise levels are log-normal with these parameters."""
@@ -172,9 +173,9 @@ class DistillationSettings:
     """Noise level of the generator's input."""
     t_max: Annotated[Integer, Field(ge=1, le=1000)] = 800
     """Noise levels are drawn from the first t_max of 1000 Karras levels, counted from the smallest."""
-    sigma_min: Positive = 0.002
-    """Smallest of those levels. Below the noise of its data the teacher extrapolates: on images it does so well
-    enough (arXiv 2505.13377), on MRI it does not."""
+    sigma_min: Positive | None = None
+    """Smallest of those levels; by default what suits the data. Below their noise the teacher extrapolates: on images
+    it does so well enough, and 0.002 is taken (arXiv 2505.13377); on MRI it does not, and it is the scans' noise."""
     student_noise: Literal["none", "matched"] = "none"
     """Whether data noise is added to the generator's images before the teacher sees them."""
     fake_mask: Literal["acquired", "further"] = "acquired"

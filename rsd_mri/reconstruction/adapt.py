@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.machine.randomness import generator, normal
+from rsd_mri.machine.randomness import generator
 from rsd_mri.networks.unet import Block
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.preparation.prepared import PreparedSlice
@@ -29,12 +29,11 @@ from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.own_lines import leave_out
-from rsd_mri.reconstruction.posterior.methods import Posterior, keyed_noise, width_of
-from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
+from rsd_mri.reconstruction.posterior_method import Posterior, width_of
 
-LEVELS = (0.15, 0.09, 0.055, 0.033, 0.02, 0.012)
-"""Noise levels of a short way from the start to an image, at which is trained."""
+Shown = tuple[Tensor, float, int]
+"""A noisy image, its noise level, and the step at which it was shown."""
 SPLITS = 4
 """Ways of hiding lines."""
 STEPS, EVERY, PATIENCE = 60, 20, 2
@@ -183,8 +182,8 @@ class _Learner:
     original: Prior
     trials: Sequence[Trial]
     """The scan without unseen lines, some more hidden in each."""
-    ways: Sequence[Sequence[Tensor]]
-    """Of each trial the images before every level, by the prior as it was."""
+    shown: Sequence[Sequence[Shown]]
+    """Of each trial what the method's own sampler shows the denoiser, by the prior as it was."""
     key: tuple[int, str]
     weights: Sequence[nn.Parameter]
     optimizer: torch.optim.Optimizer
@@ -195,12 +194,9 @@ class _Learner:
         weights = movable(denoiser)
         for one in weights:
             one.requires_grad_(True)
-        ways = []
-        for number, trial in enumerate(trials):
-            start = method.first().run(trial.operator, trial.kspace, trial.sigma, [])
-            ways.append(_way(_problem(method.prior, trial, start, (*key, "way", number))))
+        shown = [shown_to_denoiser(method, trial, (*key, "way", number)) for number, trial in enumerate(trials)]
         prior = replace(method.prior, denoiser=denoiser)
-        return cls(prior, method.prior, trials, ways, key, weights, torch.optim.Adam(weights, RATE))
+        return cls(prior, method.prior, trials, shown, key, weights, torch.optim.Adam(weights, RATE))
 
     def step(self, number: int) -> None:
         """One step on one trial at one level.
@@ -208,12 +204,9 @@ class _Learner:
         The data step is linear and symmetric in the denoiser's estimate: its derivative is solved for as it is itself.
         """
         rng = generator(*self.key, "adapt", number)
-        trial = self.trials[number % len(self.trials)]
-        at = int(torch.randint(len(LEVELS), (1,), generator=rng))
-        turn = int(torch.randint(8, (1,), generator=rng))
-        level, image = LEVELS[at], self.ways[number % len(self.trials)][at]
-        noisy = image + level * normal(image.shape, rng, image.dtype).to(image.device)
-        levels = torch.full((1,), level, device=image.device)
+        trial, shown = self.trials[number % len(self.trials)], self.shown[number % len(self.trials)]
+        noisy, level, turn = shown[int(torch.randint(len(shown), (1,), generator=rng))]
+        levels = torch.full((1,), level, device=noisy.device)
         with torch.enable_grad():
             estimate = restorer_of(self.prior, trial.operator).denoise(noisy, levels, turn)
         with torch.no_grad():
@@ -236,20 +229,17 @@ def _solve(trial: Trial, right: Tensor, variance: float, start: Tensor | None) -
     return conjugate_gradient(lambda v: weight * gram(v) + v, variance * right, start, 10, 1e-3)
 
 
-def _problem(prior: Prior, trial: Trial, start: Tensor, key: tuple[int | str, ...]) -> Problem:
-    bound = restorer_of(prior, trial.operator, [key])
-    data, noise, size = prior.denoiser.sigma_data, keyed_noise([key]), width_of(trial.operator)
-    return Problem(trial.operator, trial.kspace, trial.sigma, bound.denoise, noise, start, data, width=size)
-
-
 @torch.no_grad()
-def _way(problem: Problem) -> list[Tensor]:
-    """The images of a short DiffPIR: before every level, and the last."""
-    images = [problem.start]
-    for step, level in enumerate(LEVELS):
-        image = images[-1]
-        estimate = problem.estimate(image + level * problem.noise(step, "diffusion", image), level, step)
-        variance = (problem.width * level) ** 2
-        right = problem.precision * problem.adjoint_kspace + estimate / variance
-        images.append(problem.solve(right, variance, estimate, 10, 1e-3))
-    return images
+def shown_to_denoiser(method: Posterior, trial: Trial, key: tuple[int | str, ...]) -> list[Shown]:
+    """What the method's own sampler shows its denoiser on the way to one image: that is what it has to learn.
+
+    Another way would teach it images, and noise in them, that it does not meet.
+    """
+    problem, found = method.problem(trial.operator, trial.kspace, trial.sigma, [key]), []
+
+    def watched(x: Tensor, t: Tensor, step: int) -> Tensor:
+        found.append((x, float(t[0]), step))
+        return problem.denoise(x, t, step)
+
+    method.sampler.sample(replace(problem, denoise=watched))
+    return found

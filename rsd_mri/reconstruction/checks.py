@@ -171,8 +171,9 @@ def reasons(checks: dict[str, float]) -> list[str]:
         )
     if checks.get("own_lines"):
         found.append(
-            f"On {checks['own_lines']:.0f} acquired lines (or groups of points) left out the error is "
-            f"{checks['own_lines_factor']:.1f} times the samples' spread, known to {checks['own_lines_error']:.0%}"
+            f"What was measured on {checks['own_lines']:.0f} lines (or groups of points) that were left out lies "
+            f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other, known to "
+            f"{checks['own_lines_error']:.0%}: by this the interval is scaled"
         )
     elif "own_lines" in checks:
         found.append("Too few acquired lines can be left out to tell whether the samples' spread is right on this scan")

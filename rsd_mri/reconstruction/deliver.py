@@ -5,19 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
 from rsd_mri.files.slices import Spool
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.calibration import Calibration
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.intervals import Calibration, with_interval, with_own_interval
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
@@ -115,7 +116,7 @@ class Delivered:
         there = [f"{self.kept} of {len(self.written)} were there already"] if self.kept else []
         return [*(line for one in self.written for line in one.lines()), *there, NOT_FOR_DIAGNOSTIC_USE]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For a program."""
         return {
             "reconstructions": [asdict(one) for one in self.written],

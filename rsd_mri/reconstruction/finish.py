@@ -1,5 +1,6 @@
 """From images in prepared units to what is stored of a slice, in the unit of its scan."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.operators import ConjugateSense, Sense, sense_operator, with_conjugates
+from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
@@ -31,9 +32,9 @@ class FinishedSlice:
     std: NDArray[np.float32] | None
     """Of the magnitude, where the method itself says it."""
     measured: NDArray[np.float32]
-    """Magnitude of what the data determine."""
+    """Magnitude of what the data determine; empty where that was not asked for."""
     prior: NDArray[np.float32]
-    """Magnitude of what comes from the prior."""
+    """Magnitude of what comes from the prior; empty where that was not asked for."""
     prior_share: float
     """Its energy over that of the image."""
     dispersion: tuple[float, float] | None
@@ -41,6 +42,8 @@ class FinishedSlice:
     residual: float
     centre_residual: float
     """The same of the fully sampled centre alone, where no line is missing: above 1 the maps are wrong."""
+    noise: float
+    """Standard deviation of the magnitude by the noise of what was acquired, were its k-space nothing else."""
     rms: float
     """Root mean square magnitude where the maps see anything, prepared units."""
     seconds: float
@@ -50,10 +53,17 @@ def as_operator(prepared: Sequence[PreparedSlice], device: torch.device) -> tupl
     """The operator of prepared slices of one scan and their k-space, [slice, ...].
 
     Where the image is real but for a smooth phase, the maps carry that, and virtual conjugate coils join the coils.
+    Where the object moved, the operator moves it: one slice at a time.
     """
     csm = torch.from_numpy(np.stack([one.csm for one in prepared])).to(device)
     kspace = torch.from_numpy(np.stack([one.kspace for one in prepared])).to(device)
     mask = _mask_of(prepared).to(device)
+    first = prepared[0]
+    if first.poses is not None and first.segments is not None:
+        if len(prepared) > 1:
+            raise ValueError("slices that moved are computed one by one")
+        segments, poses = (torch.from_numpy(one).to(device) for one in (first.segments.astype(np.int64), first.poses))
+        return MovingSense(csm, mask, segments, poses, first.aspect), kspace
     phases = [one.phase for one in prepared if one.phase is not None]
     if not phases:
         return sense_operator(csm, mask, prepared[0].transform(device)), kspace
@@ -69,7 +79,7 @@ def _mask_of(prepared: Sequence[PreparedSlice]) -> Tensor:
     return torch.from_numpy(np.stack([np.atleast_2d(one.mask) for one in prepared]))
 
 
-def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice:
+def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = True) -> FinishedSlice:
     """Summarise the samples of a slice.
 
     Parameters
@@ -80,6 +90,8 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
         Its images, [sample, (set,) readout, phase_encode], prepared units.
     seconds
         The method took.
+    parted
+        Whether to part what the data determine from what comes from a prior; that takes up to 30 iterations.
     """
     images = made.images
     operator, kspace = as_operator([prepared], images.device)
@@ -93,7 +105,13 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
 
     support = (operator.csm != 0).any(-3).expand(mean.shape)
     power = float(mean[support].abs().square().mean()) if bool(support.any()) else 0.0
-    filled = prior_part(operator, torch.where(support, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
+    measured = prior = np.zeros(0, np.float32)
+    prior_share = 0.0
+    if parted:
+        inside = torch.where(support, mean, 0)
+        filled = prior_part(operator, inside, max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
+        measured, prior = magnitude((mean - filled)[0]), magnitude(filled[0])
+        prior_share = float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     unit = _unit(operator, back, one_set)
@@ -112,15 +130,22 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
         csm=csm.cpu().numpy(),
         samples=samples,
         std=std,
-        measured=magnitude((mean - filled)[0]),
-        prior=magnitude(filled[0]),
-        prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,
+        measured=measured,
+        prior=prior,
+        prior_share=prior_share,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.sigma),
         centre_residual=_centre_residual(operator, kspace, mean, prepared),
+        noise=_noise(operator, unit, prepared.sigma),
         rms=power**0.5,
         seconds=seconds,
     )
+
+
+def _noise(operator: Sense, unit: Tensor, sigma: float) -> float:
+    """In phase with the image lies half of the power of complex noise; only what is acquired brings it in."""
+    acquired = float(operator.cells.float().mean())
+    return sigma * math.sqrt(acquired / 2) * float(unit.mean())
 
 
 def magnitude_std(image: Tensor, std: Tensor) -> Tensor:

@@ -99,10 +99,11 @@ def brightest_band(prepared: PreparedSlice, rows: int) -> PreparedSlice:
     """Neighbouring rows of a slice with the most signal, as a scan of its own; the slice itself where it has no more.
 
     A mask of lines acts on each row alone, so a band has its own rows of the maps, the same lines and the same noise.
-    A pattern of points does not part, nor does a trajectory: the slice stays whole.
+    A pattern of points does not part, nor does a trajectory or an object that turned: the slice stays whole.
     """
     readout = prepared.kspace.shape[-2]
-    if prepared.mask.ndim == 2 or prepared.trajectory is not None or rows >= readout:
+    together = prepared.mask.ndim == 2 or prepared.trajectory is not None or prepared.poses is not None
+    if together or rows >= readout:
         return prepared
     power = np.square(np.abs(prepared.image)).sum(-1).reshape(-1, readout).sum(0)
     start = int(np.convolve(power, np.ones(rows), "valid").argmax())

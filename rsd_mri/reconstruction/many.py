@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from rsd_mri.about import __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
@@ -117,7 +117,7 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
         for number, (task, outcome) in enumerate(results, start=1):
             said = f"{task.path}: {outcome.reason}" if isinstance(outcome, Lost) else outcome
             done.add(said)
-            entries[str(task.path)] = _entry(task, said)
+            entries[str(task.path)] = Entry(str(task.path), _identity(task), said)
             _write(manifest, entries)
             if not alone:
                 progress(number / len(waiting), task.path.name)
@@ -160,35 +160,49 @@ def _identity(task: Task) -> str:
     return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
 
 
-def _entry(task: Task, outcome: Written | str) -> dict[str, Any]:
-    entry: dict[str, Any] = {"source": str(task.path), "identity": _identity(task)}
-    if isinstance(outcome, str):
-        return {**entry, "status": "failed", "reason": outcome}
-    return {**entry, "status": "done", "written": asdict(outcome)}
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of a scan."""
+
+    source: str
+    identity: str
+    outcome: Written | str
+    """What was written, or why nothing was."""
+
+    @property
+    def status(self) -> str:
+        """`done` or `failed`."""
+        return "failed" if isinstance(self.outcome, str) else "done"
+
+    def as_dict(self) -> dict[str, Json]:
+        """As it is stored."""
+        said = {"reason": self.outcome} if isinstance(self.outcome, str) else {"written": asdict(self.outcome)}
+        return {"source": self.source, "identity": self.identity, "status": self.status, **said}
 
 
-def _kept(entry: dict[str, Any] | None, task: Task) -> Written | None:
+def _kept(entry: Entry | None, task: Task) -> Written | None:
     """What the manifest says of a scan that is done, if it is still true."""
-    if entry is None or entry.get("status") != "done" or entry.get("identity") != _identity(task):
+    if entry is None or isinstance(entry.outcome, str) or entry.identity != _identity(task):
         return None
-    try:
-        written = Written(**entry["written"])
-    except (TypeError, KeyError):
-        return None
-    return written if all(Path(file).is_file() for file in written.files) else None
+    return entry.outcome if all(Path(file).is_file() for file in entry.outcome.files) else None
 
 
-def _read(manifest: Path) -> dict[str, dict[str, Any]]:
+def _read(manifest: Path) -> dict[str, Entry]:
+    entries = {}
     try:
-        entries = json.loads(manifest.read_text(encoding="utf-8"))["scans"]
-        return {entry["source"]: entry for entry in entries}
+        for stored in json.loads(manifest.read_text(encoding="utf-8"))["scans"]:
+            # Another release may have written other figures: such a scan is done again.
+            with suppress(KeyError, TypeError):
+                outcome = Written(**stored["written"]) if stored["status"] == "done" else str(stored["reason"])
+                entries[str(stored["source"])] = Entry(str(stored["source"]), str(stored["identity"]), outcome)
     except (OSError, ValueError, KeyError, TypeError):
         return {}  # none, or damaged: everything is done again
+    return entries
 
 
-def _write(manifest: Path, entries: dict[str, dict[str, Any]]) -> None:
-    counts = Counter(entry["status"] for entry in entries.values())
-    scans = [entries[name] for name in sorted(entries)]
+def _write(manifest: Path, entries: Mapping[str, Entry]) -> None:
+    counts = Counter(entry.status for entry in entries.values())
+    scans = [entries[name].as_dict() for name in sorted(entries)]
     text = json.dumps({"counts": dict(counts), "scans": scans, "not_for_diagnostic_use": True}, indent=1)
     with written_whole(manifest) as partial:
         partial.write_text(text + "\n", encoding="utf-8")

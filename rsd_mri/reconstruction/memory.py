@@ -121,40 +121,36 @@ def require_room_for_images(
     InputError
         If they do not fit.
     """
-    free = free_bytes(torch.device("cpu")) if free is None else free
     values = 3 + 2 * learned + (2 * samples + 2 if samples else 0)  # samples are copied once when they are written
-    needed = size[0] * size[1] * n_slices * 4 * values
-    if needed > SHARE * free:
-        raise InputError(
-            f"the images of {n_slices} slices of {size[0]} x {size[1]} pixels need about {needed / 2**30:.1f} GiB and "
-            f"{free / 2**30:.1f} GiB of memory are free; close other programs, take fewer samples, or split the scan"
-        )
+    _require_room(
+        size[0] * size[1] * n_slices * 4 * values,
+        f"the images of {n_slices} slices of {size[0]} x {size[1]} pixels need",
+        "or split the scan",
+        free,
+    )
 
 
-def require_room_for_volume(voxels: int, samples: int, free: int | None = None) -> None:
-    """Refuse a volume whose slices could not be sampled together.
-
-    Parameters
-    ----------
-    voxels
-        Of the volume, over all sets of maps.
-    samples
-        Drawn of it; all are kept.
-    free
-        Free memory of the processor [bytes]; asked for where not given.
+def require_room_for_volume(voxels: int, samples: int) -> None:
+    """Refuse a volume of so many voxels, over all sets of maps, whose samples could not be drawn together.
 
     Raises
     ------
     InputError
-        If they do not fit.
+        If it does not fit.
     """
+    _require_room(
+        voxels * COMPLEX_BYTES * (VOLUMES + samples),
+        f"{voxels} voxels sampled together need",
+        "or leave --volume out",
+    )
+
+
+def _require_room(needed: int, what: str, way_out: str, free: int | None = None) -> None:
     free = free_bytes(torch.device("cpu")) if free is None else free
-    needed = voxels * COMPLEX_BYTES * (VOLUMES + samples)
     if needed > SHARE * free:
         raise InputError(
-            f"a volume of {voxels} voxels needs about {needed / 2**30:.1f} GiB to be sampled together and "
-            f"{free / 2**30:.1f} GiB of memory are free; close other programs, take fewer samples, or leave "
-            "--volume out"
+            f"{what} about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB of memory are free; "
+            f"close other programs, take fewer samples, {way_out}"
         )
 
 

@@ -9,13 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.posterior.sampler import Sampling
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,7 @@ class Learned:
 LEARNED: dict[str, Learned] = {
     method.name: method
     for method in (
-        Learned("posterior", "mean and spread of samples under a learned prior", "posterior.methods.Posterior", True),
+        Learned("posterior", "mean and spread of samples under a learned prior", "posterior_method.Posterior", True),
         Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False),
         Learned("teacher", "one call of what learned from measurements", "posterior.teacher_step.TeacherStep", False),
     )
@@ -58,7 +59,7 @@ METHODS: dict[str, str] = {
     **{name: CLASSICAL[name].about for name in reversed(CLASSICAL)},
 }
 """Every method by its name, the best first, and a few words for `--help`."""
-OF_ONE_FRAME = tuple(name for name in METHODS if not isinstance(CLASSICAL.get(name), Movie))
+OF_ONE_FRAME = {name: about for name, about in METHODS.items() if not isinstance(CLASSICAL.get(name), Movie)}
 """Those that one frame is enough for."""
 
 
@@ -129,7 +130,7 @@ class Method(Protocol):
     def pair(self) -> "Method | None":
         """Two samples in the time of one, by which the spread is judged; None where it means nothing."""
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """The settings as they are stored."""
 
 

@@ -1,14 +1,16 @@
 """The frames of a scan together: maps from their average, methods that see all at once, a start for samplers."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.coils.noise import scan_noise
 from rsd_mri.errors import InputError
@@ -18,11 +20,16 @@ from rsd_mri.preparation.partial_fourier import partial_fourier_of
 from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
-from rsd_mri.reconstruction.direct import Direct
 from rsd_mri.reconstruction.finish import as_operator
+from rsd_mri.reconstruction.held_out import hold_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior
+from rsd_mri.reconstruction.posterior.near import NearProblem
+from rsd_mri.reconstruction.posterior.problem import Problem
+from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
+from rsd_mri.reconstruction.posterior.sampler import Sampler
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
 
 START = "temporal-tv"
 """What the samplers of a movie start from."""
+LEVELS = 4
+"""Noise levels from there: many would forget what the other frames know."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +190,43 @@ def _methods_of(
         return [Found(method.name, method.title, of_frame, seconds) for of_frame in images]
     if isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
         images, _ = _together(frames, CLASSICAL[START], device, progress)
-        return [Started(**_settings(method), images=tuple(of_frame)) for of_frame in images]
+        error = start_error(frames, device)
+        lower = replace(method, sampler=near_start(method.sampler, error))
+        return [_as(Started, lower, images=tuple(of_frame), error=error) for of_frame in images]
     return [method] * len(frames)
+
+
+def start_error(frames: Sequence[PreparedScan], device: torch.device) -> float:
+    """Root mean square error of what all frames together give, prepared units, by lines of each that are left out.
+
+    Of the middle slice. Lines left out are like those never acquired; the error of what was acquired is less.
+    """
+    some = [frame.middle for frame in frames]
+    operator, kspace = as_operator(some, device)
+    whole, acquired = operator.acquired(kspace)
+    masks = whole.mask.expand(len(some), -1, -1, -1)[:, 0]
+    left = torch.stack(
+        [
+            hold_out(torch.from_numpy(one.mask), (number, frame.scan.key, "start"), one.acs)
+            for number, (frame, one) in enumerate(zip(frames, some, strict=True))
+        ]
+    ).to(device)
+    left = (left[:, None] if left.ndim == 2 else left) & masks
+    kept = operator.with_mask(masks & ~left)
+    image = CLASSICAL[START].run(kept, kept.sampling(kspace), some[0].sigma)
+    tested = whole.with_mask(left)
+    points = float(left.expand(-1, kspace.shape[-2], -1).sum())
+    wrong = float((tested.forward(image) - tested.sampling(acquired)).abs().square().sum())
+    noise = points * acquired.shape[1] * some[0].sigma ** 2
+    return math.sqrt(max((wrong - noise) / max(points, 1.0), 0.0))
+
+
+def near_start(sampler: Sampler, error: float) -> Sampler:
+    """A sampler that does not forget its start: a few levels, from the error of the start down."""
+    first = min(max(error, SMALLEST_LEVEL * 2), sampler.sigma_max)
+    return replace(
+        sampler, levels=min(sampler.levels, LEVELS), sigma_max=first, sigma_min=min(sampler.sigma_min, first / 2)
+    )
 
 
 def _interleaved(frames: Sequence[PreparedScan]) -> bool:
@@ -236,11 +280,24 @@ class Started(Posterior):
 
     images: tuple[Tensor, ...] = ()
     """Of each slice."""
+    error: float = 0.0
+    """Root mean square error of these images, prepared units."""
+
+    def completed(self, problem: Problem, keys: "Sequence[Key]") -> Problem:
+        """The image is known to lie near the start: what all frames say counts beside its own data and the prior."""
+        if not self._known(keys):
+            return problem
+        known = {field.name: getattr(problem, field.name) for field in fields(Problem)}
+        return NearProblem(**known, near=problem.start, error=max(self.error, SMALLEST_LEVEL))
+
+    def _known(self, keys: "Sequence[Key]") -> bool:
+        """Whether the start is that of these slices: where lines are left out it is not, for it has seen them."""
+        return all(isinstance(key[2], int) for key in keys)
 
     @property
     def plain(self) -> Posterior:
         """The same without the start: for lines that are left out."""
-        return Posterior(**_settings(self))
+        return _as(Posterior, self)
 
     def run(
         self,
@@ -251,8 +308,8 @@ class Started(Posterior):
         progress: Progress = SILENT,
         first: Tensor | None = None,
     ) -> Tensor:
-        """Draw from the start that is known; where lines are left out it is not, for it has seen them."""
-        if first is None and all(isinstance(key[2], int) for key in keys):
+        """Draw from the start that is known."""
+        if first is None and self._known(keys):
             first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
         return super().run(operator, kspace, sigma, keys, progress, first)
 
@@ -269,17 +326,20 @@ class Started(Posterior):
         """Without the start."""
         return self.plain.quick()
 
-    def pair(self) -> Posterior | None:
-        """Two samples without the start."""
-        return self.plain.pair()
+    def pair(self) -> None:
+        """None: with lines left out, samples of a single frame would say nothing of these."""
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """As they are stored."""
-        return {**super().parameters(), "start": START}
+        return {**super().parameters(), "start": START, "start_error": self.error}
 
 
-def _settings(method: Posterior) -> dict[str, Any]:
-    return {field.name: getattr(method, field.name) for field in fields(Posterior)}
+P = TypeVar("P", bound=Posterior)
+
+
+def _as(kind: type[P], method: Posterior, **more: Any) -> P:
+    """The settings of a method in another class of its kind."""
+    return kind(**{field.name: getattr(method, field.name) for field in fields(Posterior)}, **more)
 
 
 def _slices(keys: "Sequence[Key]") -> list[int]:

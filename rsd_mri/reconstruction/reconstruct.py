@@ -12,21 +12,25 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.elsewhere import elsewhere_of
+from rsd_mri.priors.lesions import lesion_checks, lesions_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.adapt import adapt as adapt_to
 from rsd_mri.reconstruction.checks import Difference, distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import FinishedSlice, as_operator, finish, pooled_std
 from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
+from rsd_mri.reconstruction.moved import look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.posterior.together import together
+from rsd_mri.reconstruction.together import together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
 CPU = torch.device("cpu")
+MOTION = 0.02
+"""Share of the work that looking for motion is."""
 TOGETHER = 0.95
 """Share of the work that is done once the samples of a volume are drawn."""
 
@@ -78,10 +82,13 @@ def reconstruct_scan(
     batches = plan_for(prepared, method, device)
     drawn = method.samples if method.sampled else 0
     require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
-    checks: dict[str, float] = {}
+    moved = look_for_motion(prepared, method, progress.part(0.0, MOTION))
+    prepared, checks, progress = moved.prepared, dict(moved.checks), progress.part(MOTION, 1.0)
+    if prepared.poses:
+        batches = replace(batches, slices=1)
     if held_out and method.candidates():
         settled = settle(method, prepared.middle, name, seed, device)
-        method, checks = settled.method, settled.checks
+        method, checks = settled.method, checks | settled.checks
     adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
     if adapted is not None:
         method, checks = adapted.method, checks | adapted.checks()
@@ -105,24 +112,26 @@ def reconstruct_scan(
             torch.cuda.synchronize(device)
         seconds = shared + (time.perf_counter() - begun) / len(chunk)
         for one, each in zip(chunk, made, strict=True):
-            finished = finish(one, each, seconds)
+            finished = finish(one, each, seconds, parted=method.prior is not None)
             gathered = gathered or Images.like(finished, len(prepared))
             parts.append(gathered.put(len(parts), finished))
         del chunk, made
         part(1.0)
     if gathered is None:
         raise InputError(f"{scan.source}: there are no slices to reconstruct")
-    notes = [*scan.notes, *volume.notes]
+    notes = [*scan.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
+    notes.append(moved.note)
     notes += [] if adapted is None else [adapted.note()]
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
         checks = {**_averages(parts), **checks}
         differences = _distance(used, prepared, parts)
-        checks |= _costs(differences)
+        checks |= _costs(differences) | lesion_checks(lesions_of(used.path), method.name, scan.realised_acceleration)
         notes += [one.sentence for one in differences] + reasons(checks)
+    notes += volume.notes
     return Reconstruction(
         magnitude=gathered.magnitude,
         image=gathered.image,
@@ -214,6 +223,7 @@ def _averages(parts: list[FinishedSlice]) -> dict[str, float]:
     """Means over the slices."""
     values = {"prior_share": float(np.mean([p.prior_share for p in parts]))}
     values["centre_residual"] = float(np.mean([p.centre_residual for p in parts]))
+    values["noise"] = float(np.mean([p.noise for p in parts]))
     spreads = [p.dispersion for p in parts if p.dispersion is not None]
     if spreads:
         msd, usd = np.mean(spreads, axis=0)

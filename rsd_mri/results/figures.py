@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TILE = 288
 """Least width of a tile [pixels]: the warning has to be readable in each."""
+TITLE = 0.3
+"""Height of a line of text in a figure [inches]."""
 QUICK = 1
 """Compression of a sheet: the usual one makes noise only a little smaller, in several times the time."""
 
@@ -107,7 +109,8 @@ def comparison_figure(
     rows = 1 if reference is None else 2
     white = white or upper_window(np.stack([np.abs(image) for image in shown.values()]))
     height, width = next(iter(shown.values())).shape
-    figure = Figure(figsize=(3 * len(shown), 3 * rows * height / width + 0.9), layout="constrained", facecolor="black")
+    size = (3 * len(shown), rows * (3 * height / width + TITLE) + TITLE)
+    figure = Figure(figsize=size, layout="constrained", facecolor="black")
     axes: Any = figure.subplots(rows, len(shown), squeeze=False)
     for column, (title, image) in enumerate(shown.items()):
         axes[0, column].imshow(np.abs(image), cmap="gray", vmin=0, vmax=white)

@@ -1,28 +1,27 @@
 """The report: one HTML file that opens anywhere, without a network."""
 
-import base64
-import gzip
 import html
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.panel import data_uri
+from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.files.carried import carried
 from rsd_mri.results import facts
-from rsd_mri.results.figures import contact_sheet, upper_window
+from rsd_mri.results.figures import contact_sheet
 from rsd_mri.results.formats import Beside
-from rsd_mri.results.nifti import nifti_image
-from rsd_mri.results.page_volumes import Movie, thinned, volumes
-from rsd_mri.results.planes import edge_letters, is_known, voxel_size
-from rsd_mri.results.timing import step_of, words_of
+from rsd_mri.results.page_data import page_data
+from rsd_mri.results.page_volumes import Movie, thinned
+from rsd_mri.results.planes import voxel_size
 from rsd_mri.results.trust import trust_of
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.display import mask_picture
@@ -107,63 +106,13 @@ def write_page(
         methods=_table(facts.methods(shown, reference), header=True),
         sheet=data_uri(contact_sheet(sheet, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,
-        data=_script_safe(json.dumps(_data(shown, reference))),
+        data=_script_safe(json.dumps(asdict(page_data(shown, reference)))),
         viewer="".join(_part(f"{name}.js") for name in SCRIPTS),
         niivue=_script_safe(_niivue()) if three_planes else "",
     )
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
-
-
-def _data(movies: Sequence[Movie], reference: NDArray[np.floating] | None) -> dict[str, Any]:
-    main = movies[0]
-    rec = main[0]
-    shown = volumes(movies, reference)
-    names = [v.name for v in shown]
-    by_name = {v.name: v.values for v in shown}
-
-    def white(values: NDArray[np.floating] | None, percentile: float = 99.8) -> float:
-        return 1.0 if values is None else upper_window(values, percentile)
-
-    bright = white(shown[0].values if reference is None else reference)
-    step = step_of(main)
-    return {
-        "size": rec.magnitude.shape,
-        "pixel": voxel_size(rec.geometry)[:2],
-        "letters": edge_letters(rec.geometry) if is_known(rec.geometry, rec.n_slices) else None,
-        "windows": {
-            "image": [0, bright],
-            "part": [0, bright],
-            "std": [0, white(by_name.get("Uncertainty (standard deviation)"), 99.5)],
-            "prior": [0, white(by_name.get("Prior part"))],
-            "difference": [-bright / 5, bright / 5],
-        },
-        "frames": [words_of(frame) for frame in main] if len(main) > 1 else [""],
-        "rate": None if step is None else 1e3 / step,
-        "residual": [[round(float(value), 3) for value in frame.residual] for frame in main],
-        "panels": [i for i, v in enumerate(shown) if v.sample is None][:4],
-        "volumes": [
-            {
-                "name": v.name,
-                "kind": v.kind,
-                "caption": v.caption,
-                "frames": 1 if v.values is None else len(v.values),
-                "nifti": None if v.values is None else _nifti(v.values, rec),
-                "subtracted": names.index(v.subtracted) if v.subtracted else None,
-                "sample": v.sample,
-            }
-            for v in shown
-        ],
-    }
-
-
-def _nifti(values: NDArray[np.floating], rec: ReconstructedVolume) -> str:
-    """A compressed NIfTI of 16-bit values with their scale, in base64: both viewers read it."""
-    last = values.astype(np.float32)
-    image = nifti_image(last[0] if len(last) == 1 else np.moveaxis(last, 0, 3), rec.geometry)
-    image.set_data_dtype(np.int16)
-    return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
 
 
 def _table(rows: Sequence[Sequence[str]], header: bool = False) -> str:
@@ -214,5 +163,7 @@ def _part(name: str) -> str:
 
 def _niivue() -> str:
     """Read the viewer's bundle from nilearn's package; empty where another release does not carry it."""
-    bundle = resources.files("nilearn") / "_assets" / "js" / "niivue.umd.js"
-    return bundle.read_text(encoding="utf-8") if bundle.is_file() else ""
+    try:
+        return carried("nilearn", "_assets", "js", "niivue.umd.js").read_text(encoding="utf-8")
+    except InputError:
+        return ""

@@ -79,17 +79,32 @@ def volumes(movies: Sequence[Movie], reference: NDArray[np.floating] | None = No
     differences.reverse() if reference is not None else None
     count = 0 if main[0].samples is None else len(main[0].samples)
     known = f" From {count} samples, averaged over neighbours." if count > 1 else ""
-    std_caption = f"Bright: the data do not decide here; read the image with care.{known}"
-    spread, measured, filled, half = (
-        [Volume(name, kind, caption, values)] if values is not None else []
-        for name, kind, caption, values in (
-            ("Uncertainty (standard deviation)", "std", std_caption, of(lambda r: r.std)),
-            ("Measured part", "part", "What the data determine of the image.", of(lambda r: r.measured_part)),
-            ("Prior part", "prior", "What the data leave open; it could be otherwise.", of(lambda r: r.prior_part)),
-            ("Calibrated half width", "std", "Of the interval around the image.", of(lambda r: r.half_width)),
+    half = of(lambda r: r.half_width)
+    # One is a multiple of the other: both would say two things of one.
+    unsure = (
+        Volume(
+            "Uncertainty (standard deviation)",
+            "std",
+            f"Bright: the data do not decide here; read the image with care.{known}",
+            of(lambda r: r.std),
+        )
+        if half is None
+        else Volume(
+            "How far a pixel may be off",
+            "std",
+            "Half width of the interval: nine pixels in ten are to lie nearer to the truth. Bright: read with care.",
+            half,
         )
     )
-    shown = first + compared[:1] + spread + differences[:1] + measured + filled + half + compared[1:] + differences[1:]
+    measured, filled = (
+        [Volume(name, kind, caption, values)] if values is not None else []
+        for name, kind, caption, values in (
+            ("Measured part", "part", "What the data determine of the image.", of(lambda r: r.measured_part)),
+            ("Prior part", "prior", "What the data leave open; it could be otherwise.", of(lambda r: r.prior_part)),
+        )
+    )
+    spread = [] if unsure.values is None else [unsure]
+    shown = first + compared[:1] + spread + differences[:1] + measured + filled + compared[1:] + differences[1:]
     return _fitting(shown + _film(main))
 
 

@@ -37,7 +37,9 @@ def trust_of(rec: ReconstructedVolume) -> list[Answer]:
     """
     if rec.prior is None:
         return []
-    return [one for one in (_how_far_off(rec), _own_lines(rec), _like_the_card(rec)) if one is not None]
+    return [
+        one for one in (_how_far_off(rec), _small_lesion(rec), _own_lines(rec), _like_the_card(rec)) if one is not None
+    ]
 
 
 def lines(rec: ReconstructedVolume) -> list[str]:
@@ -79,24 +81,47 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
     )
 
 
+def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
+    lost, least = rec.checks.get("lesion_lost"), rec.checks.get("lesion_least")
+    if lost is None:
+        return None
+    where = f"In tests at R={rec.checks['lesion_acceleration']:g}"
+    if not lost:
+        number = "none that was tried"
+        sentence = f"{where}, spots of {least:g} pixel{'s' if least != 1 else ''} and more kept most of their contrast."
+    else:
+        number = f"below {_pixels(rec, least)}" if least else f"even of {_pixels(rec, lost)}"
+        sentence = (
+            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {lost:g} pixel{'s' if lost != 1 else ''}, "
+            f"{rec.checks['lesion_contrast']:.0%} brighter or darker than the tissue, lost more than half of that."
+        )
+    return Answer("How small a spot may be lost?", number, sentence, None)
+
+
+def _pixels(rec: ReconstructedVolume, count: float) -> str:
+    """A diameter in pixels, and in millimetres where their size is known."""
+    size = rec.geometry.voxel_size
+    return f"{count:g} pixels" + (f" ({count * max(size[:2]):.2g} mm)" if size else "")
+
+
 def _own_lines(rec: ReconstructedVolume) -> Answer | None:
     ours, linear = rec.checks.get("held_out_error"), rec.checks.get("held_out_error_cg_sense")
     if ours is None or linear is None:
         return None
     best = min(linear, rec.checks.get("held_out_error_tv", linear))
     if ours > best:
-        verdict = "worse than without the prior: do not believe detail that only this image shows"
+        verdict = "worse than without learning: do not believe detail that only this image shows"
     elif ours > 0.8 * best:
-        verdict = "hardly better than without the prior: believe detail only where other methods show it too"
+        verdict = "hardly better than without learning: believe detail only where other methods show it too"
     else:
-        verdict = "better than without the prior: it helps on this scan"
+        verdict = "better than without learning: it helps on this scan"
     part = rec.prior_part
     return Answer(
-        "Does it foretell data that it was not shown?",
-        f"{ours:.1%} error, {best:.1%} without the prior",
-        f"Lines of this scan that were left out are predicted {verdict}.",
+        "Does what was learned fit this scan?",
+        f"{ours:.1%} wrong, {best:.1%} without learning",
+        f"Measured data that were hidden from it are foretold {verdict}.",
         None if part is None else _middle(part),
-        "what the prior filled in",
+        "filled in by what was learned, not measured",
         upper_window(rec.magnitude),
     )
 
@@ -112,18 +137,18 @@ def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
         number = f"{count:.0f} difference{'s' if count > 1 else ''}"
         sentence = "How much that costs was not measured; the notes say what differs."
     else:
-        number = f"{loss:.1f} dB worse" if loss > 0 else "no loss"
+        number = f"errors {10 ** (loss / 20):.1f} times as large" if loss > 0 else "errors no larger"
         sentence = (
-            f"The scan differs in {count:.0f} way{'s' if count > 1 else ''} from those the prior learned from; this is "
-            "what images of such scans lost in the benches. The notes say what differs."
+            f"It differs in {count:.0f} way{'s' if count > 1 else ''} from those that were learned from; in tests "
+            f"this cost {loss:.1f} dB. The notes say what differs."
         )
     part = rec.measured_part
     return Answer(
-        "Is the scan like those the prior knows?",
+        "Is the scan like those that were learned from?",
         number,
         sentence,
         None if part is None else _middle(part),
-        "what the data alone determine",
+        "what the measured data alone show",
         upper_window(rec.magnitude),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.files.slices import Slices
 from rsd_mri.scan.facts import Facts
 from rsd_mri.scan.geometry import Geometry
@@ -78,10 +79,12 @@ class ReconstructedVolume:
     error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
     samplers' start, `held_out_error_tv`, `_one_step` and `_teacher`; `measured_dispersion` and
     `unmeasured_dispersion` of the samples (prepared units); `centre_residual`, that of the fully sampled centre alone;
-    `own_lines` (how many), `own_lines_factor` and
-    `own_lines_error`; `card_differences` (ways in which the scan differs from the prior's card) and `card_loss` (the
-    largest loss measured of scans that differ so [dB]); `adapted_steps` (0: kept as it was), `adapted_error_before` and
-    `adapted_error` (on lines that no step has seen) where the prior was to adapt."""
+    `noise`, what the noise of the acquired samples gives the magnitude (standard deviation, unit of the scan);
+    `own_lines` (how many), `own_lines_factor` and `own_lines_error`; `card_differences` (ways in which the scan differs
+    from the prior's card) and `card_loss` (the largest loss measured of scans that differ so [dB]); `lesion_lost`,
+    `lesion_least` and more, as `priors.lesions.lesion_checks` says them; `adapted_steps` (0:
+    kept as it was), `adapted_error_before` and `adapted_error` (on lines that no step has seen) where the prior was to
+    adapt; `motion_mm`, `motion_degrees` and `motion_slices` (moved back) where motion was looked for."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)
@@ -92,7 +95,7 @@ class ReconstructedVolume:
     """Number of its stack of slices."""
     notes: tuple[str, ...] = ()
     """What a reader has to know: number of sets of maps and why, repairs, warnings."""
-    parameters: dict[str, str | int | float] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
     """The method's settings as used."""
 
     @property

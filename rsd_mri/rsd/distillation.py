@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Denoiser
-from rsd_mri.diffusion.noise_levels import distillation_levels, log_normal
+from rsd_mri.diffusion.noise_levels import LOWEST, distillation_levels, log_normal
 from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
@@ -155,7 +155,7 @@ class DistillationStage(Stage):
             keys = part.keys
             made = self._generate(fabric, part)
             uniform = uniform_items([(*k, "level") for k in keys])
-            t = distillation_levels(uniform, s.t_max, s.sigma_min).to(fabric.device)
+            t = distillation_levels(uniform, s.t_max, s.sigma_min or LOWEST).to(fabric.device)
             grain = None
             if s.student_noise == "matched":
                 grain = normal_items(corruption.image_shape, [(*k, "grain") for k in keys], corruption.dtype)

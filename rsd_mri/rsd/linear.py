@@ -12,13 +12,14 @@ enters the fake score, is the full gradient of that value; it can be minimised b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from rsd_mri.about.plain import Json
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.progress import SILENT, Progress
@@ -196,7 +197,7 @@ class LinearResult:
     error: float | None = None
     """Difference from the closed form, where there is one."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values of what applies."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
@@ -218,7 +219,7 @@ class Distilled:
     case: LinearCase
     result: LinearResult
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values in one row."""
         return {**vars(self.case), **self.result.as_dict()}
 

@@ -14,7 +14,7 @@ SMALLEST = 1e-3
 
 
 def settled(protocol: Protocol, data: Data) -> Protocol:
-    """Fill in `teacher.sigma_data` and `teacher.sigma_hidden` where the protocol leaves them to the data.
+    """Fill in what is left to the data: `teacher.sigma_data`, `teacher.sigma_hidden`, `distillation.sigma_min`.
 
     The same protocol and data give the same values, rounded to three digits, so that a run can be continued.
 
@@ -25,19 +25,22 @@ def settled(protocol: Protocol, data: Data) -> Protocol:
     data
         Measurements of any corruption; no clean image is looked at.
     """
-    teacher = protocol.teacher
-    if teacher.sigma_data is not None and teacher.sigma_hidden is not None:
+    teacher, distillation = protocol.teacher, protocol.distillation
+    if None not in (teacher.sigma_data, teacher.sigma_hidden, distillation.sigma_min):
         return protocol
     chosen = np.linspace(0, len(data) - 1, min(ITEMS, len(data))).round().astype(int).tolist()
     batch = data.batch(chosen)
     keys: list[Key] = [(protocol.seed, "magnitudes", i) for i in chosen]
     found = data.corruption.magnitudes(batch, data.corruption.further(batch.operator, keys))
-    image, hidden = (float(f"{value:.3g}") for value in (found.image, found.hidden))
+    image, hidden, lowest = (float(f"{value:.3g}") for value in (found.image, found.hidden, found.lowest))
     return replace(
         protocol,
         teacher=replace(
             teacher,
             sigma_data=max(image, SMALLEST) if teacher.sigma_data is None else teacher.sigma_data,
             sigma_hidden=hidden if teacher.sigma_hidden is None else teacher.sigma_hidden,
+        ),
+        distillation=replace(
+            distillation, sigma_min=lowest if distillation.sigma_min is None else distillation.sigma_min
         ),
     )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -209,7 +208,7 @@ def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
     return denoiser
 
 
-def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, Any]:
+def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, str]:
     """What must be the same for a checkpoint to be continued; the training length may grow, and end in another way."""
     teacher = replace(protocol.teacher, images=0, cooldown=0)
     distillation = replace(protocol.distillation, images=0, cooldown=0)

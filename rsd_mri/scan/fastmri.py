@@ -3,10 +3,12 @@
 `kspace` [slice, coil, readout, phase_encode], optional `mask`, `ismrmrd_header` (XML), attributes. Written
 files also keep what the layout has no place for: data sets `noise` and `calibration`, and the directions and
 positions of the slices as attributes. Beside a data set `trajectory` [sample, shot, 2], in cycles per field of
-view, `kspace` is [slice, coil, sample, shot].
+view, `kspace` is [slice, coil, sample, shot]. `segments` [phase_encode] says in which segment (echo train) each line
+was measured, -1 where none was.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,8 @@ def read_fastmri(
             for name in ("noise", "calibration_data", "calibration")
             if (item := dataset(file, name, path)) is not None
         }
+        segments_data = dataset(file, "segments", path)
+        segments = None if segments_data is None else read_array(segments_data, "segments", path, budget)
         attributes, unread = plain_attributes(file, ignore=(*DIRECTIONS, "positions", "slice_gap"))
         notes += unread
         geometry = _read_geometry(file, path)
@@ -126,13 +130,23 @@ def read_fastmri(
     n_slices, n_coils = (kspace.shape[settled.names.index(n)] if n in settled.names else 1 for n in ("slice", "coil"))
     if size is not None and settled.names.index("phase") < settled.names.index("readout"):
         size = (size[1], size[0])
-    return scans_of_array(
+    scans = scans_of_array(
         path, "fastmri", kspace, settled, bare=text is None,
         stored_mask=mask, header=header, header_text=text, geometry=geometry,
         noise=_fitting(extra, "noise", (n_coils, -1), notes),
         calibration=_fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
     )  # fmt: skip
+    return scans if segments is None else tuple(_with_segments(scan, segments) for scan in scans)
+
+
+def _with_segments(scan: Scan, segments: NDArray[Any]) -> Scan:
+    """The scan with the segment of each of its lines, where they fit it; else with a note."""
+    fits = segments.shape == scan.kspace.shape[-1:] and segments.dtype.kind in "iu" and scan.mask.ndim == 1
+    if not fits or segments.min() < -1 or segments.max() >= len(segments):
+        note = f"segments {list(segments.shape)} {segments.dtype} do not fit the lines of kspace and were not read"
+        return replace(scan, notes=(*scan.notes, note))
+    return replace(scan, segments=np.where(scan.mask, segments, -1).astype(np.int16))
 
 
 def _stays(data: h5py.Dataset, header: Header) -> bool:

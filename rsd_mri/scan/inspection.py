@@ -1,12 +1,13 @@
 """`inspect`: what was understood of a scan, by what evidence, and every conflict found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rsd_mri.about.plain import Json
 from rsd_mri.scan.acquisition import Acquisition
 from rsd_mri.scan.findings import merged
 from rsd_mri.scan.geometry import Geometry
@@ -137,7 +138,7 @@ class Inspection:
             return "no noise scan"
         return f"{self.noise[0]} samples a coil, standard deviation {self.noise[1]:.3g} to {self.noise[2]:.3g}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values for JSON."""
         scan, g = self.scan, self.scan.geometry
         by = {one.question: one for one in scan.findings}
@@ -188,7 +189,7 @@ class Inspection:
                 "phase_direction": g.phase_direction,
                 "slice_direction": g.slice_direction,
                 "positions": [list(p) for p in g.positions],
-                "per_slice": [place for stack in self.stacks for place in _places(stack[0])],
+                "per_slice": [asdict(place) for stack in self.stacks for place in _places(stack[0])],
             },
             "facts": {k: v for k, v in vars(scan.facts.without_names()).items() if v},
             "evidence": {one.question: str(one) for one in scan.findings},
@@ -197,17 +198,28 @@ class Inspection:
         }
 
 
-def _places(scan: Acquisition) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Place:
+    """Where a slice lies: its centre (mm) and the unit vectors of its axes, LPS."""
+
+    stack: int
+    position: tuple[float, float, float] | None
+    read: tuple[float, float, float] | None
+    phase: tuple[float, float, float] | None
+    normal: tuple[float, float, float] | None
+
+
+def _places(scan: Acquisition) -> list[Place]:
     """Where each slice of a stack lies."""
     g = scan.geometry
     return [
-        {
-            "stack": scan.stack,
-            "position": list(g.positions[i]) if i < len(g.positions) else None,
-            "read": g.read_direction,
-            "phase": g.phase_direction,
-            "normal": g.slice_direction,
-        }
+        Place(
+            scan.stack,
+            g.positions[i] if i < len(g.positions) else None,
+            g.read_direction,
+            g.phase_direction,
+            g.slice_direction,
+        )
         for i in range(scan.n_slices)
     ]
 

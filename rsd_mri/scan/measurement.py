@@ -27,6 +27,7 @@ from rsd_mri.scan.reference import calibration_of
 from rsd_mri.scan.roles import Roles, settle_roles
 from rsd_mri.scan.sampling import contiguous_centre
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.segments import segments_of
 from rsd_mri.scan.sign import settle_sign
 from rsd_mri.scan.sizes import with_oversampling
 from rsd_mri.scan.windows import Window
@@ -204,7 +205,7 @@ def _scan(
         )
         notes = (*notes, *said)
         kspace, header, geometry = to_slices(kspace, header, geometry)
-    return assemble(
+    scan = assemble(
         records.source,
         records.format,
         kspace,
@@ -222,6 +223,10 @@ def _scan(
         stack=number,
         centred=True,
     )
+    segments = None if volume else segments_of(records, frame.chosen, grid, settled.turned)
+    if segments is None or segments.shape != scan.mask.shape:
+        return scan
+    return replace(scan, segments=np.where(scan.mask, segments, -1).astype(np.int16))
 
 
 def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:

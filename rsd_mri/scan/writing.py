@@ -49,6 +49,7 @@ def write_fastmri(
         "calibration": scan.calibration,
         "reconstruction_rss": reconstruction_rss,
         "trajectory": scan.trajectory,
+        "segments": scan.segments,
         "mask": None if scan.mask_source == "full" or scan.trajectory is not None else scan.mask,
     }
     with written_hdf5(path) as file:

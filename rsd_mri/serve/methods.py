@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,17 +18,19 @@ from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import held_out
+from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.checks import distance_from_card, reasons
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
-from rsd_mri.reconstruction.intervals import Calibration, read_calibration, with_interval, with_own_interval
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
+from rsd_mri.serve.worker_options import WorkerOptions
 
 KEPT_BYTES = 2**28
 """Memory that the prepared slices of a volume may take between its classical and its learned images."""
@@ -97,7 +99,7 @@ class Classical:
         """Reconstruct a slice."""
         one = prepared[index]
         images = run_method(self.method, [one], prepared.scan.key, index, 0, Batches(1, 1, 0), self.device)
-        done = finish(one, images[0], 0.0)
+        done = finish(one, images[0], 0.0, parted=False)
         return SliceResult(done.magnitude, done.image)
 
 
@@ -156,7 +158,11 @@ class Learned:
         distrust = [difference.sentence for difference in differences]
         said = reasons(checks)
         distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
-        complexes = tuple(finish(one, Made(image[None]), 0.0).image for image in made.images) if complex_samples else ()
+        complexes = (
+            tuple(finish(one, Made(image[None]), 0.0, parted=False).image for image in made.images)
+            if complex_samples
+            else ()
+        )
         return SliceResult(
             magnitude=done.magnitude, image=done.image,
             std=rec.std[0] if rec.std is not None and spread else None,
@@ -182,7 +188,7 @@ class Loaded:
     interval: Calibration | None
 
 
-def load(options: dict[str, Any]) -> Loaded:
+def load(options: WorkerOptions) -> Loaded:
     """Load prior and calibration.
 
     A package without weights serves classical methods; a prior that was named has to be readable.
@@ -192,10 +198,10 @@ def load(options: dict[str, Any]) -> Loaded:
     InputError
         If what was named cannot be used.
     """
-    device = resolve_device(options["device"])
-    prior = Path(options["prior"]) if options["prior"] else None
-    interval = read_calibration(Path(options["calibration"])) if options["calibration"] else None
-    if prior is None and options["method"] not in LEARNED:
+    device = resolve_device(options.device)
+    prior = Path(options.prior) if options.prior else None
+    interval = read_calibration(Path(options.calibration)) if options.calibration else None
+    if prior is None and options.method not in LEARNED:
         try:
             return Loaded(device, find_prior(None, "posterior").to(device), interval)
         except ValueError:

@@ -6,14 +6,15 @@ Label: OpenRecon's schema 1.1.0. Nothing here needs docker; the build script doe
 import base64
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
-from rsd_mri.reconstruction.methods import METHODS
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 from rsd_mri.serve.openrecon_texts import BUILD, DOCKERFILE, MANUAL
 from rsd_mri.serve.settings import AS_CONFIGURED, MOST_SAMPLES, PIXELS
 
@@ -54,7 +55,7 @@ def semantic_version(version: str) -> str:
     return f"{int(major)}.{int(minor)}.{int(patch or 0)}{tail}"
 
 
-def label(package: Package) -> dict[str, Any]:
+def label(package: Package) -> dict[str, Json]:
     """The label: what the console shows, and what it needs to run the image."""
     version = semantic_version(__version__)
     return {
@@ -84,47 +85,71 @@ def label(package: Package) -> dict[str, Any]:
             "min_count_required_cpu_cores": CORES,
             "content_qualification_type": "RESEARCH",
         },
-        "parameters": _parameters(package.method),
+        "parameters": [one.as_dict() for one in parameters(package.method)],
     }  # fmt: skip
 
 
-def _parameters(method: str) -> list[dict[str, Any]]:
-    def one(kind: str, name: str, shown: str, information: str, **more: Any) -> dict[str, Any]:
-        texts = {"label": {"en": shown}, "information": {"en": information}}
-        return {"type": kind, "id": name, **texts, **more}
+@dataclass(frozen=True)
+class Parameter:
+    """What the console lets a user choose."""
 
-    def values(ids: dict[str, str]) -> list[dict[str, Any]]:
-        return [{"id": name, "name": {"en": shown}} for name, shown in ids.items()]
+    kind: str
+    name: str
+    label: str
+    information: str
+    default: str | int | bool
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Of a choice: each with what is shown of it."""
+    minimum: int = 0
+    maximum: int = 0
+    """Of a whole number."""
 
-    methods = {name: f"{name}: {about}" for name, about in METHODS.items()}
+    def as_dict(self) -> dict[str, Json]:
+        """As the label holds it."""
+        texts = {"label": {"en": self.label}, "information": {"en": self.information}}
+        limits = {"minimum": self.minimum, "maximum": self.maximum} if self.kind == "int" else {}
+        values: Json = [{"id": name, "name": {"en": shown}} for name, shown in self.values.items()]
+        choice: dict[str, Json] = {"values": values} if self.kind == "choice" else {}
+        return {"type": self.kind, "id": self.name, **texts, **limits, "default": self.default, **choice}
+
+    def range(self) -> str:
+        """For the manual."""
+        if self.kind == "int":
+            return f"{self.minimum} to {self.maximum}, {self.default}"
+        if self.kind == "choice":
+            return ", ".join(f"**{name}**" if name == self.default else name for name in self.values if name)
+        return str(self.default) if self.kind == "boolean" else "text"
+
+
+def parameters(method: str) -> list[Parameter]:
+    """All of them; the first chooses the method."""
+    methods = {name: f"{name}: {about}" for name, about in OF_ONE_FRAME.items()}
     return [
-        one("choice", "config", "Reconstruction", "What is sent beside the classical image", default=method,
-            values=values({**methods, "null": "nothing: no images"})),
-        one("string", "customconfig", "Other name", "A configuration by its name; wins over the choice", default=""),
-        one("choice", "method", "Method", "Wins over the reconstruction chosen above", default=AS_CONFIGURED,
-            values=values({AS_CONFIGURED: "as chosen above", **methods})),
-        one("int", "samples", "Samples", "Posterior samples; time grows with them", minimum=1, maximum=MOST_SAMPLES,
-            default=4),
-        one("int", "seed", "Seed", "Of the samples", minimum=0, maximum=2**31 - 1, default=0),
-        one("choice", "pixels", "Pixels", "How values are stored", default=PIXELS[0],
-            values=values({name: name for name in PIXELS})),
-        one("boolean", "preview", "Classical image", "Send it first", default=True),
-        one("boolean", "uncertainty", "Uncertainty", "Send standard deviation and interval", default=True),
-        one("boolean", "sendsamples", "Samples as images", "Send every sample as a series of its own", default=False),
+        Parameter("choice", "config", "Reconstruction", "What is sent beside the classical image", method,
+            {**methods, "null": "nothing: no images"}),
+        Parameter("string", "customconfig", "Other name", "A configuration by its name; wins over the choice", ""),
+        Parameter("choice", "method", "Method", "Wins over the reconstruction chosen above", AS_CONFIGURED,
+            {AS_CONFIGURED: "as chosen above", **methods}),
+        Parameter("int", "samples", "Samples", "Posterior samples; time grows with them", 4,
+            minimum=1, maximum=MOST_SAMPLES),
+        Parameter("int", "seed", "Seed", "Of the samples", 0, maximum=2**31 - 1),
+        Parameter("choice", "pixels", "Pixels", "How values are stored", PIXELS[0], {name: name for name in PIXELS}),
+        Parameter("boolean", "preview", "Classical image", "Send it first", True),
+        Parameter("boolean", "uncertainty", "Uncertainty", "Send standard deviation and interval", True),
+        Parameter("boolean", "sendsamples", "Samples as images", "Send every sample as a series of its own", False),
     ]  # fmt: skip
 
 
 def files_of(package: Package) -> dict[str, bytes]:
     """Name and content of each file."""
-    found = label(package)
-    text = (json.dumps(found, indent=2) + "\n").encode()
+    text = (json.dumps(label(package), indent=2) + "\n").encode()
     words = {
         "version": __version__, "semver": semantic_version(__version__), "vendor": package.vendor, "name": NAME,
         "label": LABEL, "encoded": base64.b64encode(text).decode(), "port": str(PORT), "memory": str(MEMORY_MB),
         "cores": str(CORES), "method": package.method, "archive": package.file_name, "use": NOT_FOR_DIAGNOSTIC_USE,
         "parameters": "\n".join(
-            f"| `{one['id']}` | {one['label']['en']} | {_range(one)} | {one['information']['en']} |"
-            for one in found["parameters"]
+            f"| `{one.name}` | {one.label} | {one.range()} | {one.information} |"
+            for one in parameters(package.method)
         ),
     }  # fmt: skip
 
@@ -137,15 +162,6 @@ def files_of(package: Package) -> dict[str, bytes]:
         "README.md": filled(MANUAL),
         "build.sh": filled(BUILD),
     }
-
-
-def _range(parameter: dict[str, Any]) -> str:
-    default = parameter["default"]
-    if parameter["type"] == "int":
-        return f"{parameter['minimum']} to {parameter['maximum']}, {default}"
-    if parameter["type"] == "choice":
-        return ", ".join(f"**{v['id']}**" if v["id"] == default else v["id"] for v in parameter["values"] if v["id"])
-    return str(default) if parameter["type"] == "boolean" else "text"
 
 
 def write_package(folder: Path, package: Package) -> list[Path]:

@@ -7,16 +7,18 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.serve.pipe import Reply
 from rsd_mri.serve.session import Ending, Limits, Session
 from rsd_mri.serve.settings import Settings
 from rsd_mri.serve.stream import LINGER, Stream
+from rsd_mri.serve.worker_options import WorkerOptions
 from rsd_mri.serve.workshop import Worker
 
 BACKLOG = 64
@@ -52,17 +54,13 @@ class ServeOptions:
         """Bytes of k-space that a connection may take."""
         return int(self.max_memory * 2**30) if self.max_memory is not None else available_memory() // 2
 
-    def for_worker(self) -> dict[str, Any]:
+    def for_worker(self) -> WorkerOptions:
         """What the worker has to know."""
-        paths = {name: getattr(self, name) for name in ("prior", "calibration", "save")}
-        return {
-            **{name: None if path is None else str(path.absolute()) for name, path in paths.items()},
-            "device": self.device,
-            "flip": self.flip,
-            "method": self.method,
-            "memory": self.memory,
-            "debug": self.debug,
-        }
+        paths = (self.prior, self.calibration, self.save)
+        prior, calibration, save = (None if path is None else str(path.absolute()) for path in paths)
+        return WorkerOptions(
+            self.device, self.flip, self.method, self.memory, prior, calibration, save, debug=self.debug
+        )
 
 
 def available_memory() -> int:
@@ -116,7 +114,7 @@ class Server:
         self._stop = asyncio.Event()
         self._default = Settings(method=options.method, samples=options.samples, seed=options.seed)
         self._limits = Limits(options.idle, options.memory)
-        self.worker = Worker(options.for_worker(), options.memory, self._receive)
+        self.worker = Worker(options.for_worker(), self._receive)
         self.worker.died = self._worker_died
 
     async def run(self) -> None:
@@ -201,13 +199,13 @@ class Server:
             self._sessions.pop(number, None)
             self.worker.give_back(number)
             slots.release()
-        facts = session.facts(ending)
+        facts = session.ended(ending)
         self._log(number, f"ended: {ending.end}" + (f", {ending.sentence}" if ending.sentence else ""))
-        first = "" if facts["first_image_s"] is None else f", the first {facts['first_image_s']:.2f} s after the data"
+        first = "" if facts.first_image_s is None else f", the first {facts.first_image_s:.2f} s after the data"
         self._tell(
-            facts,
-            f"connection {number}: {ending.end}, {facts['acquisitions']} acquisitions, {facts['images']} images of "
-            f"{facts['slices']} slices{first}, {facts['seconds']:.1f} s"
+            facts.as_dict(),
+            f"connection {number}: {ending.end}, {facts.acquisitions} acquisitions, {facts.images} images of "
+            f"{facts.slices} slices{first}, {facts.seconds:.1f} s"
             + (f"; {ending.sentence}" if ending.sentence else ""),
         )
         await session.close(LAST_WORDS if self._stop.is_set() else LINGER)
@@ -231,7 +229,7 @@ class Server:
             sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {who}{sentence}\n")
             sys.stderr.flush()
 
-    def _tell(self, values: dict[str, Any], line: str) -> None:
+    def _tell(self, values: Mapping[str, Json], line: str) -> None:
         """One line to stdout."""
         with contextlib.suppress(OSError):
             sys.stdout.write((json.dumps(values) if self.options.as_json else line) + "\n")

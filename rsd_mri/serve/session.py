@@ -6,9 +6,10 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from rsd_mri.about.plain import Json
 from rsd_mri.serve import wire
 from rsd_mri.serve.pipe import Order, Reply
 from rsd_mri.serve.settings import Settings, with_config, with_text
@@ -53,6 +54,30 @@ class Ending:
     """`close`, `gone`, `error` or `stopped`."""
     sentence: str | None = None
     """Why, where it was not as it should be."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is told of a connection that has ended."""
+
+    number: int
+    config: str
+    method: str | None
+    """None where nothing was to be reconstructed."""
+    acquisitions: int
+    slices: int
+    images: int
+    first_image_s: float | None
+    """Seconds from the last line to the first image."""
+    seconds: float
+    peak_mib: float
+    """The most memory that the worker took."""
+    end: str
+    error: str | None
+
+    def as_dict(self) -> dict[str, Json]:
+        """For a program."""
+        return {"event": "connection", **asdict(self)}
 
 
 class Session:
@@ -256,19 +281,18 @@ class Session:
         self._open()
         self.workshop.order(Order.LINE, self.number, head + samples)
 
-    def facts(self, ending: Ending) -> dict[str, Any]:
+    def ended(self, ending: Ending) -> Ended:
         """What is told of the connection when it has ended."""
-        return {
-            "event": "connection",
-            "number": self.number,
-            "config": self.settings.config,
-            "method": self.settings.method if self.settings.task == "reconstruct" else None,
-            "acquisitions": self.acquisitions,
-            "slices": max(self._of_series.values(), default=0),
-            "images": self.images,
-            "first_image_s": None if self._first is None else round(self._first, 3),
-            "seconds": round(time.monotonic() - self._begun, 3),
-            "peak_mib": round(self.workshop.peak_mib(), 1),
-            "end": ending.end,
-            "error": self._lost if ending.end == "close" else ending.sentence,
-        }
+        return Ended(
+            number=self.number,
+            config=self.settings.config,
+            method=self.settings.method if self.settings.task == "reconstruct" else None,
+            acquisitions=self.acquisitions,
+            slices=max(self._of_series.values(), default=0),
+            images=self.images,
+            first_image_s=None if self._first is None else round(self._first, 3),
+            seconds=round(time.monotonic() - self._begun, 3),
+            peak_mib=round(self.workshop.peak_mib(), 1),
+            end=ending.end,
+            error=self._lost if ending.end == "close" else ending.sentence,
+        )

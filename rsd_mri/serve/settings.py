@@ -6,8 +6,9 @@ from collections.abc import Container
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from rsd_mri.about.plain import Json
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.methods import LEARNED, METHODS
+from rsd_mri.reconstruction.methods import LEARNED, OF_ONE_FRAME
 
 DEFAULTS = ("rsd-mri", "rsdmri", "default", "")
 """Configurations that mean the server's own method."""
@@ -49,7 +50,7 @@ class Settings:
         """The method of series 2; None where it is not sent."""
         return self.method if self.method in LEARNED else None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Plain values."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
@@ -79,11 +80,11 @@ def with_config(settings: Settings, name: bytes, default: Settings) -> tuple[Set
     own = replace(settings, task="reconstruct", method=default.method)
     if text in DEFAULTS:
         return replace(own, config=text or "default"), []
-    if text in METHODS:
+    if text in OF_ONE_FRAME:
         return replace(own, config=text, method=text), []
     if text in WITHOUT_IMAGES:
         return replace(own, config=text, task=text), []  # type: ignore[arg-type]
-    known = ", ".join([*DEFAULTS[:-1], *METHODS, *WITHOUT_IMAGES])
+    known = ", ".join([*DEFAULTS[:-1], *OF_ONE_FRAME, *WITHOUT_IMAGES])
     return replace(own, config="unknown"), [
         f"the configuration is not known and {default.method} is used; known are {known}"
     ]
@@ -182,7 +183,7 @@ def _one_of(names: Container[str]) -> Any:
 
 
 READERS: dict[str, Any] = {
-    "method": _one_of(METHODS),
+    "method": _one_of(OF_ONE_FRAME),
     "samples": _samples,
     "seed": _seed,
     "pixels": _one_of(PIXELS),
@@ -191,7 +192,7 @@ READERS: dict[str, Any] = {
     "sendsamples": _boolean,
 }
 EXPECTED = {
-    "method": "one of " + ", ".join(METHODS),
+    "method": "one of " + ", ".join(OF_ONE_FRAME),
     "samples": f"1 to {MOST_SAMPLES}",
     "seed": "a whole number from 0",
     "pixels": "one of " + ", ".join(PIXELS),

@@ -11,11 +11,12 @@ import traceback
 import warnings
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine import threads
 from rsd_mri.serve.pipe import Order, Reply, frame, read_frame
+from rsd_mri.serve.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from rsd_mri.serve.methods import Loaded
@@ -40,7 +41,7 @@ class Out:
 class Later:
     """What is loaded in the background."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._loaded: Future[Loaded] = Future()
 
@@ -63,7 +64,7 @@ class Later:
 
 def main() -> None:
     """Load, then serve frames until there are none."""
-    options = json.loads(sys.argv[1])
+    options = WorkerOptions.of(sys.argv[1])
     threads.begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the server as well, which ends this process
     warnings.simplefilter("ignore")
@@ -77,7 +78,7 @@ def main() -> None:
         os._exit(2)
 
 
-def _run(options: dict[str, Any], out: Out) -> None:
+def _run(options: WorkerOptions, out: Out) -> None:
     # In the order in which the first connection needs them: classical images, then the prior.
     from rsd_mri.machine.device import resolve_device
     from rsd_mri.serve import faults
@@ -89,11 +90,11 @@ def _run(options: dict[str, Any], out: Out) -> None:
     from rsd_mri.serve.settings import Settings
     from rsd_mri.serve.work import Shop
 
-    if options["debug"]:
+    if options.debug:
         faults.on_fault = lambda error: traceback.print_exception(error)
-    later, device = Later(options), resolve_device(options["device"])
-    save = Path(options["save"]) if options["save"] else None
-    shop = Shop(later, device, NoiseStore(), options["flip"], save, options["memory"])
+    later, device = Later(options), resolve_device(options.device)
+    save = Path(options.save) if options.save else None
+    shop = Shop(later, device, NoiseStore(), options.flip, save, options.memory)
     desk = Desk()
 
     def failed(job: Job, sentence: str) -> None:

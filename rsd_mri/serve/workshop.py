@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rsd_mri.errors import InputError
 from rsd_mri.serve.pipe import FRAME, Order, Reply, frame
+from rsd_mri.serve.worker_options import WorkerOptions
 
 RESERVE = 1.5
 """All connections together may hold so many times what one may."""
@@ -18,8 +17,8 @@ RESERVE = 1.5
 class Worker:
     """Starts the worker, sends it frames and hands its replies on."""
 
-    def __init__(self, options: dict[str, Any], memory: int, receive: Callable[[int, Reply, bytes], None]) -> None:
-        self._options, self._memory, self._receive = options, memory, receive
+    def __init__(self, options: WorkerOptions, receive: Callable[[int, Reply, bytes], None]) -> None:
+        self._options, self._receive = options, receive
         self._process: asyncio.subprocess.Process | None = None
         self._early: list[bytes] = []
         self._held: dict[int, int] = {}
@@ -42,7 +41,7 @@ class Worker:
                 sys.executable,
                 "-m",
                 "rsd_mri.serve.worker",
-                json.dumps(self._options),
+                self._options.text(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**20,
@@ -87,7 +86,7 @@ class Worker:
     def take(self, number: int, count: int) -> bool:
         """Count bytes of k-space held for a connection; False where it, or all together, have too many."""
         total = self._held.get(number, 0) + count
-        if total > self._memory or sum(self._held.values()) + count > RESERVE * self._memory:
+        if total > self._options.memory or sum(self._held.values()) + count > RESERVE * self._options.memory:
             return False
         self._held[number] = total
         return True

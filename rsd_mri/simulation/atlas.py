@@ -5,11 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from rsd_mri.files.carried import carried
+
+MAP = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 # Box of the head model [mm], in MNI space: x to the right, y to the front, z up.
 BOX = ((-110.0, 110.0), (-150.0, 130.0), (-150.0, 115.0))
 
@@ -51,12 +53,15 @@ def load_atlas() -> Atlas:
 
     The maps come with nilearn. They hold the brain alone: skull, face and neck are modelled around it.
     """
-    grey, white = load_mni152_gm_template(resolution=1), load_mni152_wm_template(resolution=1)
-    maps = np.stack([np.asarray(image.dataobj, np.float32) for image in (grey, white)])
+    import nibabel
+
+    images = [nibabel.nifti1.load(carried("nilearn", "datasets", "data", MAP.format(kind))) for kind in ("gm", "wm")]
+    maps = np.stack([np.asarray(image.dataobj).astype(np.float32) for image in images])
+    maps /= maps.max((1, 2, 3), keepdims=True)
     maps /= maps.max()
     start, stop = (20, 20, 0), (177, 215, 162)  # the brain, and a margin that holds zeros
     tissue = torch.from_numpy(maps)[:, start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]].clone()
-    affine = np.asarray(grey.affine)
+    affine = np.asarray(images[0].affine)
     origin = affine[:3, :3] @ start + affine[:3, 3]
     x, y, z = (float(v) for v in origin)
     return Atlas(Volume(tissue, (x, y, z), 1.0), _head(maps.sum(0) > 0.5, affine[:3, 3]))

@@ -12,6 +12,7 @@ from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.scan import write_fastmri
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.trajectory import TRAJECTORIES
+from rsd_mri.simulation.moving import Moving
 from rsd_mri.simulation.simulate import Plane, simulate_scan
 
 
@@ -32,6 +33,7 @@ def simulate_folder(
     first: int = 0,
     trajectory: str | None = None,
     slab: bool = False,
+    motion: float | None = None,
     progress: Progress = SILENT,
 ) -> list[Path]:
     """Simulate scans and write them as HDF5 files in fastMRI's layout.
@@ -63,6 +65,9 @@ def simulate_folder(
         `radial` or `spiral`, in place of lines; `acceleration` then says how many fewer shots.
     slab
         As `simulate_scan` takes it; undersampled by `elliptical` points where no law is given.
+    motion
+        Lines in eight segments, between which the head moves in the plane by up to so many millimetres and degrees;
+        the image is that of the pose in which the centre was measured.
     progress
         Told the share done.
 
@@ -95,7 +100,7 @@ def simulate_folder(
         scan, image = simulate_scan(
             settings, seed, case,
             size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
-            trajectory=points, slab=slab,
+            trajectory=points, slab=slab, moving=None if motion is None else Moving(motion),
             progress=part,
         )  # fmt: skip
         path = Path(out) / f"brain_{seed}_{case:04d}.h5"

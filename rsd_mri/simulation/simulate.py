@@ -22,6 +22,7 @@ from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint
 from rsd_mri.simulation.atlas import Volume
 from rsd_mri.simulation.contrast import Contrast, draw_signals
 from rsd_mri.simulation.fields import smooth_fields, uniform
+from rsd_mri.simulation.moving import STILL, Moving, Pose
 from rsd_mri.simulation.receive import CoilArray, draw_coils
 
 Plane = Literal["axial", "sagittal", "coronal"]
@@ -131,7 +132,9 @@ def voxel_size(head: Head, size: tuple[int, int]) -> tuple[float, float]:
     return readout, max(readout, width / size[1])
 
 
-def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[float, float]) -> Tensor:
+def render_object(
+    head: Head, index: int, size: tuple[int, int], voxel: tuple[float, float], pose: Pose = STILL
+) -> Tensor:
     """Render the object of one slice, complex [readout, phase_encode]: mean signal and phase of each voxel.
 
     The anatomy is painted on a grid of 1.3 mm or finer and over the thickness of the slice, then averaged.
@@ -141,7 +144,8 @@ def render_object(head: Head, index: int, size: tuple[int, int], voxel: tuple[fl
     rows, columns = (
         ((torch.arange(n * f) + 0.5) / f - 0.5 - n // 2) * v for n, f, v in zip(size, fine, voxel, strict=True)
     )
-    plane = head.centres[index] + rows[:, None, None] * directions[0] + columns[:, None] * directions[1]
+    u, v = pose.origin(rows[:, None, None], columns[:, None])
+    plane = head.centres[index] + u * directions[0] + v * directions[1]
     total = torch.zeros(size)
     layers = max(1, round(head.thickness / 1.5))
     for layer in range(layers):
@@ -165,7 +169,9 @@ def fold(images: Tensor, phase_encode: int) -> Tensor:
     return folded.index_add_(-1, lines % phase_encode, images)
 
 
-def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+def simulate_slice(
+    head: Head, index: int, size: tuple[int, int], fov: float = 1.0, pose: Pose = STILL
+) -> tuple[Tensor, Tensor, Tensor]:
     """Simulate one slice without noise.
 
     Parameters
@@ -178,6 +184,8 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
         (readout, phase_encode).
     fov
         Share of the whole field of view along the phase encoding; below about 0.65 an axial head wraps.
+    pose
+        How the head lies; the coils stay.
 
     Returns
     -------
@@ -194,7 +202,7 @@ def simulate_slice(head: Head, index: int, size: tuple[int, int], fov: float = 1
     voxel = (voxel[0], voxel[1] * fov)
     # A wider grid of the same voxels holds the whole head; its centre stays at n // 2.
     wide = (readout, max(phase_encode, math.ceil(phase_encode / fov)))
-    obj = render_object(head, index, wide, voxel)
+    obj = render_object(head, index, wide, voxel, pose)
     directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
     rows, columns = (torch.tensor([0, n - 1]) - n // 2 for n in wide)
     corners = (
@@ -220,7 +228,8 @@ def simulate_scan(
     noise_correlation: float = 0.0,
     pattern: SamplingPattern | None = None,
     trajectory: NDArray[np.float32] | None = None,
-    slab: bool = False,
+    slab: bool | float = False,
+    moving: Moving | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Scan, NDArray[np.complex64]]:
     """Simulate a scan of a head that only this seed and case give.
@@ -247,8 +256,10 @@ def simulate_scan(
     trajectory
         [sample, shot, 2] in cycles per field of view, in place of a pattern and of the whole grid.
     slab
-        A 3-D acquisition of cubic voxels, transformed along its readout: the slices are the readout's positions, their
-        axes two phase encodes.
+        A 3-D acquisition, transformed along its readout: the slices are the readout's positions, their axes two phase
+        encodes. Of cubic voxels; a number is how many times as long as wide they are along the readout.
+    moving
+        The head lies otherwise in each segment of the lines; the image is that of the pose without motion.
     progress
         Told the share done.
 
@@ -278,20 +289,29 @@ def simulate_scan(
         )
     if trajectory is not None and (pattern is not None or fov != 1):
         raise InputError("data: a trajectory covers the whole field of view, and takes no pattern; leave fov at 1")
+    if moving is not None and (trajectory is not None or slab or (pattern is not None and pattern.mask.ndim == 2)):
+        raise InputError("data: the head moves between segments of lines; take slices, and a pattern of lines")
     head = draw_head(
         seed, case, settings.slices, settings.coils,
         contrast=contrast, plane=plane, noise_correlation=noise_correlation,
     )  # fmt: skip
     if slab:
-        head = in_one_slab(head, voxel_size(head, size)[0])
+        head = in_one_slab(head, float(slab) * voxel_size(head, size)[0])
     measured = size if trajectory is None else (trajectory.shape[0], trajectory.shape[1])
     mask = torch.ones(measured[1], dtype=torch.bool) if pattern is None else pattern.mask
+    segments = None if moving is None else moving.segments(mask.numpy())
+    poses = None if moving is None or segments is None else moving.poses(segments, seed, case)
     kspace, images = [], []
     for index, _ in progress.each(range(settings.slices)):
         clean, csm, image = simulate_slice(head, index, size, fov)
         if trajectory is not None:
             transform = NonUniformFFT(torch.from_numpy(trajectory), size)
             clean = transform.forward((csm * image)[None])[0]
+        if poses is not None and segments is not None:
+            for number, pose in enumerate(poses):
+                moved, _, _ = simulate_slice(head, index, size, fov, pose)
+                lines = torch.from_numpy(segments == number)
+                clean[..., lines] = moved[..., lines]
         noise = head.coils.noise(measured, generator(seed, case, index, "noise"))
         kspace.append((clean + settings.noise * noise) * mask)
         images.append(image)
@@ -307,6 +327,7 @@ def simulate_scan(
         image_size=size,
         acquired_at=(0, size[1]) if trajectory is None else None,
         trajectory=trajectory,
+        segments=segments,
         geometry=_geometry(head, size, fov),
         attributes={"acquisition": f"{prefix}{head.contrast}", "patient_id": f"simulated-{seed}-{case}"},
     ), torch.stack(images).numpy()

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from lightning_fabric import Fabric
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import remove_partial
 from rsd_mri.machine.progress import Progress
@@ -82,7 +83,7 @@ def run_stage(
     fabric: Fabric,
     folder: Path,
     settings: LoopSettings,
-    identity: dict[str, Any],
+    identity: Mapping[str, Json],
     progress: Progress,
     picture: Picture | None = None,
 ) -> int:

@@ -1,5 +1,6 @@
 """The state of a stage between two steps: to a checkpoint and back, exactly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import (
     load_optimizer,
@@ -62,7 +64,7 @@ class Best:
 
 
 def save_state(
-    stage: Stage, fabric: Fabric, path: Path, images: int, identity: dict[str, Any], best: Best | None
+    stage: Stage, fabric: Fabric, path: Path, images: int, identity: Mapping[str, Json], best: Best | None
 ) -> None:
     """Write a checkpoint."""
     tensors: dict[str, Tensor] = {}
@@ -80,7 +82,7 @@ def save_state(
     save_tensors(path, tensors, metadata)
 
 
-def resume_state(stage: Stage, fabric: Fabric, path: Path, identity: dict[str, Any]) -> tuple[int, Best | None]:
+def resume_state(stage: Stage, fabric: Fabric, path: Path, identity: Mapping[str, Json]) -> tuple[int, Best | None]:
     """Read a checkpoint into a stage; return the images seen, and the best weights so far.
 
     Raises

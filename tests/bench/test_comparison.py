@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rsd_mri.bench.comparison import FIRST_HELD_OUT, held_out_images
+from rsd_mri.bench.comparison import FIRST_HELD_OUT, TRAINING, held_out_images
 from rsd_mri.commands.bench import bench
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
@@ -35,6 +35,18 @@ def test_equal_sets_are_at_no_distance_and_worse_ones_further_off():
     assert 0 < rows["others"].interval < rows["others"].frechet
 
 
+def test_a_distance_is_of_structure_and_of_detail():
+    rng = np.random.default_rng(0)
+    y = np.linspace(-1, 1, 16)
+    clean = rng.normal(size=(300, 1, 1)) * y[:, None] + rng.normal(size=(300, 1, 1)) * y
+    clean = clean + rng.uniform(0.05, 0.15, (300, 1, 1)) * rng.normal(size=clean.shape)
+    brighter, rougher = judge(clean, {"brighter": clean + 1.0, "rougher": clean + 0.3 * rng.normal(size=clean.shape)})
+    assert brighter.structure > 1 and brighter.detail < 1e-6  # detail has no mean brightness
+    assert rougher.detail > 3 * rougher.structure
+    for row in (brighter, rougher):
+        assert row.frechet > 0.9 * (row.structure + row.detail)  # two blocks of features, little correlated
+
+
 @pytest.mark.parametrize(
     "corruption, source",
     [
@@ -58,8 +70,13 @@ def test_bench_walks_the_whole_path(tmp_path, corruption, source):
     names = {space: [row["name"] for row in found["rows"] if row["space"] == space] for space in spaces}
     taught = ["teacher", "teacher, truncated", "student"]
     small = corruption["kind"] == "super-resolution"  # the teacher makes measurements, and is judged among them too
-    assert names == {CLEAN: ["measurements", *taught], SEEN: taught if small else [], MEASURED: taught}
+    assert names == {CLEAN: ["measurements", *taught, TRAINING], SEEN: taught if small else [], MEASURED: taught}
     assert found["ratio"] > 0 and found["ratio_truncated"] > 0 and (found["ratio_seen"] is not None) == small
+    clean = {row["name"]: row for row in found["rows"] if row["space"] == CLEAN}
+    assert (
+        clean[TRAINING]["frechet"] < clean["measurements"]["frechet"]
+    )  # untrained networks: the clean ones are nearest
+    assert found["likeness"]["nearest"]["median"] > 0 and found["likeness"]["two_sample"]["images"] > 40
     assert found["speed_up"] > 1 and all(row["images"] > 0 for row in found["rows"])
     assert json.loads((tmp_path / "run" / "card.json").read_text())["rows"] == found["rows"]
     assert "Not for diagnostic use" in done.stdout and "published:" in done.stdout

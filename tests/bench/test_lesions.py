@@ -27,7 +27,7 @@ from rsd_mri.bench.lesion_store import load_case, save_case
 from rsd_mri.commands.bench import bench
 from rsd_mri.errors import InputError
 from rsd_mri.operators import fft2c
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.simulation import draw_head, simulate_slice
 
 SIZES = tuple(LESIONS)

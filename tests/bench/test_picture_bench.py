@@ -15,9 +15,9 @@ from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import NoiseSettings, Protocol, build
-from rsd_mri.reconstruction.pictures.restoration import quality
-from rsd_mri.reconstruction.pictures.restoring import restore
-from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.one_picture import restore
+from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.pictures import quality
 from rsd_mri.training.fabric import TrainOptions
 
 

@@ -17,7 +17,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.simulation import draw_head, simulate_slice
 
 
@@ -57,6 +57,22 @@ def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     assert list(rows) == ["zero-filled", "cg-sense", "tv"] and rows["zero-filled"] < rows["tv"] < 60
     done = CliRunner().invoke(bench, [*asked, "--set", "data=full"])
     assert done.exit_code == 2 and "leave data out" in done.output
+
+
+def test_points_and_one_coil_beside_another_library(monkeypatch, tmp_path):
+    monkeypatch.setattr("rsd_mri.bench.recon.HEADS", {"mini": (3, (64, 60))})
+    monkeypatch.setattr(peers.shutil, "which", lambda name: None)
+    asked = ["run", "recon", "--out", str(tmp_path), "--set", "pattern=poisson", "--set", "coils=1", "--json"]
+    asked += ["--set", "heads=1", "--set", "accelerations=[3]"]
+    done = CliRunner().invoke(bench, [*asked, "--set", "methods=[zero-filled, tv, BART TV]"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    rows = {row["method"]: row for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+    assert list(rows) == ["zero-filled", "tv", "BART TV"] and rows["BART TV"]["note"] == "BART is not installed"
+    assert rows["zero-filled"]["psnr"] < rows["tv"]["psnr"] < 60
+    done = CliRunner().invoke(bench, [*asked, "--set", "along=radial"])
+    assert done.exit_code == 2 and "leave one of the two out" in done.output
+    done = CliRunner().invoke(bench, [*asked, "--set", "methods=[BART T]"])
+    assert done.exit_code == 2 and "near it: BART TV" in done.output
 
 
 def test_absent_peers_say_so(monkeypatch):
@@ -127,12 +143,12 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["BART CG-SENSE", "BART TV (1.0, bartorch)"])
-@pytest.mark.parametrize("size", [(64, 40), (65, 41)])
-def test_bart_sees_no_shift_at_odd_sizes(size, name):
+def test_bart_sees_no_shift_at_odd_sizes(name):
     """Told the true maps and all lines, it finds the image: 0.8.00 and 1.0.00, which differ there."""
     bart = next(peer for peer in all_peers() if peer.name == name)
     if bart.absent:
         pytest.skip(bart.absent)
+    size = (65, 41)
     kspace, csm, image = simulate_slice(draw_head(6, 0, 1, 8, plane="axial"), 0, size)
     other = PreparedScan.of(undersampled(simulated_heads(1, size, 0)[0][0], 2.0, 0))[0]
     one = replace(other, kspace=kspace.numpy(), csm=csm.numpy())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.scan.scan import Geometry
 from rsd_mri.scan.writing import write_fastmri
 from rsd_mri.simulation import simulate_scan

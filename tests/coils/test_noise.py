@@ -1,4 +1,5 @@
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +28,13 @@ def mixed_noise(n_coils, n, seed):
 def amplitude_ratio(found, true):
     """Estimated over true noise standard deviation, mean over the whitened coils."""
     return float(np.sqrt(np.trace(np.linalg.solve(true, found)).real / len(true)))
+
+
+@cache
+def a_head(n_coils, noise, size, mixed=0.3, slices=1, fov=1.0):
+    """A full scan with its noise scan, simulated once for all the patterns it is looked at through."""
+    data = DataSettings(slices=slices, coils=n_coils, noise=noise)
+    return simulate_scan(data, 3, "noise", size=size, fov=fov, noise_correlation=mixed)[0]
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,9 +75,7 @@ def test_the_noise_scan_is_used_where_there_is_one():
 @pytest.mark.parametrize("noise", [0.005, 0.05])
 def test_level_without_a_noise_scan(acceleration, fov, noise):
     """Heads with fine detail and correlated coils; with a field of view of 0.7 they wrap around."""
-    scan, _ = simulate_scan(
-        DataSettings(slices=2, coils=8, noise=noise), 3, "noise", size=(160, 128), fov=fov, noise_correlation=0.3
-    )
+    scan = a_head(8, noise, (160, 128), slices=2, fov=fov)
     truth = noise_covariance(scan.noise)
     mask = np.ones(128, dtype=bool)
     if acceleration > 1:
@@ -82,14 +88,12 @@ def test_level_without_a_noise_scan(acceleration, fov, noise):
     assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.12)
 
 
-@pytest.mark.parametrize("n_coils", [2, 4, 8])
+@pytest.mark.parametrize("n_coils", [2, 8])
 @pytest.mark.parametrize("noise", [0.01, 0.03])
 @pytest.mark.parametrize("kind", ["full", "lines", "points"])
 def test_level_of_an_object_that_fills_the_readout(n_coils, noise, kind):
     """No readout position is empty; only the relations between neighbouring samples tell noise from signal."""
-    scan, _ = simulate_scan(
-        DataSettings(slices=1, coils=n_coils, noise=noise), 3, "tight", size=(256, 128), noise_correlation=0.3
-    )
+    scan = a_head(n_coils, noise, (256, 128))
     image = torch.from_numpy(scan.kspace)
     tight = fft1c(ifft1c(image, dim=-2)[:, :, 73:183].contiguous(), dim=-2).numpy()
     mask = np.ones(128, dtype=bool)
@@ -141,12 +145,10 @@ def two_directions(size, kind):
 
 
 @pytest.mark.parametrize("kind", ["variable-density", "poisson"])
-@pytest.mark.parametrize("noise", [0.005, 0.01, 0.05])
-@pytest.mark.parametrize("n_coils", [2, 4, 8])
+@pytest.mark.parametrize("noise", [0.005, 0.05])
+@pytest.mark.parametrize("n_coils", [2, 8])
 def test_level_of_a_pattern_in_two_directions(n_coils, kind, noise):
-    scan, _ = simulate_scan(
-        DataSettings(slices=1, coils=n_coils, noise=noise), 3, "pattern", size=(160, 128), noise_correlation=0.3
-    )
+    scan = a_head(n_coils, noise, (160, 128))
     mask = two_directions((160, 128), kind)
     scan = dataclasses.replace(scan, kspace=(scan.kspace * mask).astype(np.complex64), mask=mask)
     truth = noise_covariance(scan.noise)
@@ -159,7 +161,7 @@ def test_level_of_a_pattern_in_two_directions(n_coils, kind, noise):
 @pytest.mark.parametrize("kind", ["lines", "points"])
 def test_bad_samples_at_the_ends_of_the_readout(gain, kind):
     """A receiver that has not settled, a filter that falls off."""
-    scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.02), 3, "ends", size=(160, 128))
+    scan = a_head(4, 0.02, (160, 128), mixed=0.0)
     mask = two_directions((160, 128), "poisson") if kind == "points" else np.arange(128) % 3 == 0
     kspace = scan.kspace * mask
     kspace[:, :, :3] *= gain
@@ -172,7 +174,7 @@ def test_bad_samples_at_the_ends_of_the_readout(gain, kind):
 
 
 def test_good_samples_are_kept():
-    scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.02), 3, "ends", size=(160, 128))
+    scan = a_head(4, 0.02, (160, 128), mixed=0.0)
     assert sound_readout(scan).all()
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from rsd_mri.bench.bench import SCALES
 from rsd_mri.bench.benches import BENCHES
 from rsd_mri.bench.experiments import EXPERIMENTS
+from rsd_mri.bench.scales import SCALES
 from rsd_mri.commands.bench import bench
 from rsd_mri.rsd import linear
 

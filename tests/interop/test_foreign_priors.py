@@ -75,6 +75,16 @@ def test_a_classical_denoiser_needs_no_weights_and_removes_noise():
     assert (found - clean).norm() < 0.8 * (noisy - clean).norm()
 
 
+@pytest.mark.parametrize("name", ["TVDenoiser", "TGVDenoiser"])
+def test_an_image_does_not_depend_on_the_one_before(name):
+    denoiser = load_prior(f"deepinv:{name}").denoiser
+    denoiser.network.n_it_max = 30
+    first = denoiser(image(), SIGMA)
+    denoiser(3 * image().flip(-1), SIGMA)
+    assert torch.equal(denoiser(image(), SIGMA), first)
+    assert (first - image()).norm() > 0.1 * image().norm()
+
+
 def test_the_command_takes_them(tmp_path):
     scan, truth = rsd.simulate(3, matrix=48, acs_lines=10, seed=2)
     scan.save(tmp_path / "scan.h5")

@@ -63,9 +63,9 @@ def test_commands_load_only_what_they_use(scan, tmp_path, arguments, unwanted):
 
 
 @pytest.mark.long
-def test_calibration_and_restoration_load_no_training():
+def test_calibration_restoration_and_the_python_face_load_no_training():
     code = (
-        "import sys; import rsd_mri.reconstruction.intervals, rsd_mri.reconstruction.pictures.restoration; "
+        "import sys; import rsd_mri.reconstruction.calibration, rsd_mri.reconstruction.pictures, rsd_mri.api; "
         f"sys.exit(len({TRAINING!r} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,10 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.interrupts import GRACE
+from rsd_mri.machine.progress import SILENT
+from rsd_mri.protocol import Protocol, build
 from rsd_mri.simulation import simulate_folder
+from rsd_mri.training.fabric import TrainOptions
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are counted in /proc")
 LIMIT = 2.0 if "CI_QUIET" in os.environ else 8.0
@@ -131,11 +136,66 @@ def full(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A run of a teacher of pictures, a large picture, and two sets of many small ones."""
+    folder = tmp_path_factory.mktemp("pictures")
+    protocol = build(
+        Protocol,
+        {
+            "corruption": {"kind": "noise", "sigma": 0.2},
+            "monitor": {"cost": 0},
+            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
+            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
+            "teacher": {"images": 4, "batch": 2},
+        },
+        "tiny",
+    )
+    train_run(protocol, folder / "run", None, TrainOptions("teacher", device="cpu"), SILENT)
+    rng = np.random.default_rng(0)
+    for name, shape in (("one", (3, 768, 768)), ("made", (12000, 3, 32, 32)), ("real", (12000, 3, 32, 32))):
+        np.save(folder / f"{name}.npy", rng.uniform(-1, 1, shape).astype(np.float32))
+    return folder
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [
         pytest.param(["calibrate", "{full}", "--out", "{out}/c.json", "--samples", "8"], id="calibrate"),
+        pytest.param(
+            ["recon", "{scans}", "--out", "{out}", "--samples", "8", "--report", "--format", "h5,nifti,dicom,png"],
+            id="report",
+        ),
+        pytest.param(
+            [
+                "evaluate",
+                "{pictures}/made.npy",
+                "--reference",
+                "{pictures}/real.npy",
+                "--features",
+                "principal",
+                "--likeness",
+            ],
+            id="evaluate",
+        ),
+        pytest.param(
+            [
+                "restore",
+                "{pictures}/one.npy",
+                "--prior",
+                "{pictures}/run",
+                "--corruption",
+                "noise",
+                "--sigma",
+                "0.2",
+                "--samples",
+                "64",
+                "--out",
+                "{out}",
+            ],
+            id="restore",
+        ),
         pytest.param(
             ["calibrate", "{full}", "--out", "{out}/c.json", "--samples", "8", "--workers", "2"], id="calibrate shared"
         ),
@@ -147,7 +207,7 @@ def full(tmp_path_factory):
     ],
 )
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_commands_stop_in_the_middle_of_computing(scans, full, tmp_path, arguments, number, code):
-    given = [a.format(scans=scans, full=full, out=tmp_path) for a in arguments]
+def test_commands_stop_in_the_middle_of_computing(scans, full, pictures, tmp_path, arguments, number, code):
+    given = [a.format(scans=scans, full=full, pictures=pictures, out=tmp_path) for a in arguments]
     assert stopped(given, number, computing) == code
     assert unfinished(tmp_path) == []

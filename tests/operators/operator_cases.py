@@ -18,6 +18,7 @@ from rsd_mri.operators import (
     Downsampling,
     Identity,
     LinearOperator,
+    MovingSense,
     NonUniformFFT,
     PixelMask,
     RegularisedInverse,
@@ -52,6 +53,12 @@ def kernel(h: int, w: int, dtype: torch.dtype) -> torch.Tensor:
 
 def _sense(csm_shape: tuple[int, ...], mask_shape: tuple[int, ...]) -> Callable[[torch.dtype], LinearOperator]:
     return lambda dtype: sense_operator(maps(*csm_shape)(dtype), mask(*mask_shape))
+
+
+def moving(csm: torch.Tensor, lines: torch.Tensor) -> MovingSense:
+    """Three segments, one of them as it was."""
+    poses = torch.tensor([[0.0, 0.0, 0.0], [0.7, -1.3, 0.2], [-2.1, 0.4, -0.3]], dtype=csm.real.dtype)
+    return MovingSense(csm, lines, torch.arange(csm.shape[-1]) % 3, poses, aspect=1.2)
 
 
 # (readout, phase_encode): even, odd, and mixed sizes.
@@ -104,6 +111,16 @@ for h, w in SIZES:
                 (2, h, w) if sets else (h, w),
             )
             for kind, some, sets in (("lines", (w,), ()), ("2d", (h, w), ()), ("each-two-sets", (2, 1, w), (2,)))
+        ),
+        *(
+            Case(
+                f"moving{'-two-sets' if sets else ''}-{at}",
+                lambda dtype, h=h, w=w, sets=sets: moving(maps(2, *sets, 3, h, w)(dtype), mask(w)),
+                (2, *sets, h, w),
+                (2, 3, h, w),
+                (2, h, w) if sets else (h, w),
+            )
+            for sets in ((), (2,))
         ),
         Case(
             f"sense-gram-{at}",

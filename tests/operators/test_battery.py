@@ -9,7 +9,7 @@ from adjointness import adjoint_error, assert_adjoint, inner
 from operator_cases import CASES, Case
 
 from rsd_mri.machine.randomness import generator, normal
-from rsd_mri.operators import CoilExpand, LinearOperator, sense_operator
+from rsd_mri.operators import CoilExpand, LinearOperator, sense, sense_operator
 from rsd_mri.operators.linear_operator import Adjoint
 
 DOUBLE, SINGLE = torch.complex128, torch.complex64
@@ -48,6 +48,15 @@ def test_gram_is_adjoint_times_operator(case: Case, dtype):
     u = draw(case.domain, "u", dtype=dtype)
     assert close(operator.gram(u), operator.H(operator(u)), dtype)
     assert operator.gram(u).dtype == dtype
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "sense" in case.name], ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=["double", "single"])
+def test_compiled_gram_is_that_of_coils_in_turn(case: Case, dtype, monkeypatch):
+    operator, u = case.make(dtype), draw(case.domain, "u", dtype=dtype)
+    in_turn = operator.gram(u)
+    monkeypatch.setattr(sense, "PATIENCE", 0)
+    assert close(operator.gram(u), in_turn, dtype)
 
 
 @each_case()
@@ -121,7 +130,7 @@ def test_adjoint_of_adjoint_is_itself(case: Case):
 def test_says_what_it_is(case: Case):
     """The repr names the class, or the classes it is made of."""
     made_of = "Identity|CenteredFFT|SamplingMask|CoilExpand|Sense|SenseGram|NonUniformFFT"
-    names = f"{made_of}|PixelMask|Convolution|Downsampling|RegularisedInverse|ConjugateSense"
+    names = f"{made_of}|PixelMask|Convolution|Downsampling|RegularisedInverse|ConjugateSense|MovingSense"
     assert re.search(rf"<({names}) .*>", repr(case.make(DOUBLE)))
 
 

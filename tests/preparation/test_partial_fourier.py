@@ -121,7 +121,7 @@ def psnr(image, truth):
     return 10 * np.log10(abs(truth).max() ** 2 / ((abs(image) - abs(truth)) ** 2).mean())
 
 
-@pytest.mark.parametrize(("share", "axis"), [(0.75, 1), (0.625, 1), (0.75, 0)])
+@pytest.mark.parametrize(("share", "axis"), [(0.625, 1), (0.75, 0)])
 def test_heads_gain_more_than_a_decibel(share, axis):
     scan, truth = partial_scan(share, axis)
     prepared, blind = PreparedScan.of(scan), PreparedScan.of(scan, PrepSettings(partial_fourier="off"))

@@ -12,7 +12,7 @@ from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.finish import pooled_std
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

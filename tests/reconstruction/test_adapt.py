@@ -16,7 +16,7 @@ from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.reconstruction import adapt as module
 from rsd_mri.reconstruction.adapt import adapt, adaptable, movable
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

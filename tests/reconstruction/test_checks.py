@@ -14,6 +14,7 @@ from rsd_mri.operators import fft2c, ifft2c, sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, elsewhere_of
+from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.checks import (
     dispersion,
     distance_from_card,
@@ -21,10 +22,12 @@ from rsd_mri.reconstruction.checks import (
     reasons,
     residual_ratio,
 )
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.finish import as_operator, finish
+from rsd_mri.reconstruction.full_scans import body_of, full_image
 from rsd_mri.reconstruction.held_out import Trial, hold_out
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.simulation.simulate import simulate_scan
 
 SIZE = (16, 24)
 CARD = Card(acceleration=4.0, matrix=(224, 224), sigma_range=(0.01, 0.02))
@@ -158,6 +161,20 @@ def test_wrong_maps_show_in_the_fully_sampled_centre(undersampled_scan):
 
     def centre_residual(prepared):
         operator, kspace = as_operator([prepared], torch.device("cpu"))
-        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0).centre_residual
+        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0, parted=False).centre_residual
 
     assert 0 < centre_residual(one) < 2 and centre_residual(wrong) > 2 * centre_residual(one)
+
+
+def test_the_noise_of_the_magnitude_is_that_of_the_scan():
+    """In the scan's unit, which is none of ours; acquired in part, it is as much less."""
+    settings = replace(DataSettings(), slices=1, coils=6, noise=0.02)
+    law = {"size": (64, 56), "plane": "axial", "contrast": "T1"}
+    noisy, _ = simulate_scan(settings, 4, "noise", **law)
+    clean, _ = simulate_scan(replace(settings, noise=0.0), 4, "noise", **law)
+    prepared = PreparedScan.of(replace(noisy, kspace=300 * noisy.kspace, noise=300 * noisy.noise))[0]
+    operator, kspace = as_operator([prepared], torch.device("cpu"))
+    found = finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0)
+    truth = 300 * full_image(clean)[0]
+    body = body_of(truth)
+    assert found.noise == pytest.approx(float((found.magnitude - truth)[body].std()), rel=0.1)

@@ -9,27 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
+from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings
-from rsd_mri.reconstruction import intervals as calibration
-from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.finish import pooled_std
-from rsd_mri.reconstruction.intervals import (
+from rsd_mri.reconstruction import intervals
+from rsd_mri.reconstruction.calibration import (
     Calibration,
     conformal_factor,
-    full_image,
     image_score,
     rank_correlation,
     rank_limit,
     read_calibration,
-    undersampled,
-    with_interval,
-    with_own_interval,
     write_calibration,
 )
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.finish import pooled_std
+from rsd_mri.reconstruction.full_scans import full_image, undersampled
+from rsd_mri.reconstruction.intervals import own_factor, with_interval, with_own_interval
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse
+from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial, within_reach
 from rsd_mri.simulation.simulate import simulate_scan
 
 KNOWN = Calibration(1.7, 0.9, 0.8, 0.91, 0.4, 0.6, 12, 4.1, 8, "annealing", 24, "abc")
@@ -81,6 +81,9 @@ def test_a_reconstruction_gets_its_half_width(tmp_path):
     assert np.allclose(out.half_width, KNOWN.factor * pooled_std(samples[:, 0]))
     # Neither the sampler nor the number of samples is the calibration's.
     assert any("another sampler, number of levels, number of samples" in note for note in out.notes)
+    assert "kind of sampling" not in " ".join(out.notes)
+    points = with_interval(replace(sampled, mask=np.ones(sampled.magnitude.shape[1:], bool)), KNOWN)
+    assert "kind of sampling" in " ".join(points.notes)
     again = read_reconstruction(write_reconstruction(tmp_path / "x.h5", out))
     assert np.array_equal(again.half_width, out.half_width)
 
@@ -89,9 +92,9 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     folder = tmp_path / "brain"
     folder.mkdir()
     for acceleration, factor in ((2.0, 1.5), (4.0, 2.5), (8.0, 3.5)):
-        known = replace(KNOWN, acceleration=acceleration, factor=factor, own_lines=2.0)
+        known = replace(KNOWN, acceleration=acceleration, factor=factor)
         write_calibration(folder / f"calibration-r{acceleration:g}.json", known)
-    monkeypatch.setattr(calibration, "PRIORS", tmp_path)
+    monkeypatch.setattr(intervals, "PRIORS", tmp_path)
     scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(48, 40))
     rec = reconstruct_scan(undersampled(scan, 2.0, 0), CLASSICAL["cg-sense"])
     assert with_own_interval(rec) is rec
@@ -113,24 +116,51 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         assert with_own_interval(other) is other
     # The scan's own lines widen the interval, and stand alone where nothing is known or the pattern is of points.
     told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
+    alone = own_factor(replace(sampled, checks=told))
     wide = with_own_interval(replace(sampled, checks=told))
-    assert np.allclose(wide.half_width, 2 * 2.5 * sampled.std)
+    weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + intervals.OWN_SCATTER**2 + 0.1**2)
+    assert np.allclose(wide.half_width, 2.5 ** (1 - weight) * alone**weight * sampled.std)
     assert any("left out of this scan" in note for note in wide.notes)
     points = replace(sampled, mask=np.ones((48, 40), bool))
-    # Of a sampler that nothing is known of, the error is what the lines say; of points, half way from what is usual.
-    for other, times in ((points, 4.0), *((one, 8.0) for one in unknown)):
-        half_width = with_own_interval(replace(other, checks=told)).half_width
-        assert np.allclose(half_width, times * calibration.OWN_ALONE * sampled.std)
-    # Half of it is the reconstructor's: it grows with the root of what is wrong with the spread.
-    mixed = {**sampled.parameters, "sampler": "diffpir", "deviation": "both"}
-    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 8**0.5 * calibration.OWN_MIXED * sampled.std)
-    mixed["sampler"] = "annealing"
-    assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).std, sampled.std)
+    for other in (points, *unknown):
+        assert np.allclose(with_own_interval(replace(other, checks=told)).half_width, alone * sampled.std)
+    # Another deviation needs a calibration of its own.
+    mixed = {**sampled.parameters, "deviation": "both"}
     assert with_own_interval(replace(sampled, parameters=mixed)).half_width is None
-    write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=2.5, own_lines=2.0, deviation="both"))
-    half_width = with_own_interval(replace(sampled, parameters=mixed, checks=told)).half_width
-    assert np.allclose(half_width, 2.5 * calibration.OWN_SHIFT * 8.0 / 2.0 * sampled.std)
+    write_calibration(folder / "calibration-r4.json", replace(KNOWN, factor=3.0, deviation="both"))
+    assert np.allclose(with_own_interval(replace(sampled, parameters=mixed)).half_width, 3.0 * sampled.std)
+
+
+def gaussian(seed, wrong=1.0, samples=400):
+    """Error and samples of one known law, the latter `wrong` times as wide: magnitudes far from zero."""
+    rng = np.random.default_rng(seed)
+    sizes = np.where(np.arange(96) < 48, 0.5, 2.0) * np.ones((1, 96, 96))
+    target = 60 + sizes * rng.standard_normal(sizes.shape)
+    drawn = 60 + wrong * sizes * rng.standard_normal((samples, *sizes.shape))
+    return target, drawn.astype(np.float32), sizes
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), wrong=st.floats(0.05, 20), unit=st.floats(0.1, 10))
+def test_an_interval_by_own_lines_is_exact_where_the_error_is_gaussian(seed, wrong, unit):
+    """Whatever the spread is wrong by, once the lines say so, and whatever the unit of the standard deviation.
+
+    Noise that the samples do not have is a part of the error.
+    """
+    target, drawn, sizes = gaussian(seed, wrong, 8)
+    scan, _ = simulate_scan(replace(DataSettings(), slices=1, coils=4), 3, 0, size=(16, 16))
+    rec = replace(
+        reconstruct_scan(scan, CLASSICAL["zero-filled"]),
+        magnitude=np.full(sizes.shape, 60.0, np.float32),
+        posterior=PosteriorPart(drawn, (unit * sizes).astype(np.float32)),
+        prior=PriorUse("x", "abc"),
+        parameters={"sampler": "unheard of", "levels": 1, "samples": 8},
+        checks={"own_lines_factor": 1 / wrong},
+    )
+    half_width = with_own_interval(rec).half_width / intervals.OWN_LONGER
+    assert np.mean(np.abs(target - rec.magnitude) <= half_width) == pytest.approx(0.9, abs=0.015)
+    noisy = replace(rec, checks={"own_lines_factor": 0.8 / wrong, "noise": 0.6 * float(np.mean(sizes**2)) ** 0.5})
+    assert np.allclose(with_own_interval(noisy).half_width / intervals.OWN_LONGER, half_width, rtol=0.02)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():
@@ -172,3 +202,24 @@ def test_full_image_and_undersampling():
     assert np.array_equal(short.kspace, scan.kspace * short.mask)
     with pytest.raises(InputError, match="needs fully sampled scans"):
         full_image(short)
+
+
+def test_full_image_and_undersampling_along_trajectories():
+    pytest.importorskip("finufft")
+    data = replace(DataSettings(), slices=1, coils=4, noise=0.0)
+    grid, _ = simulate_scan(data, 3, 0, size=(64, 64))
+    for made in (golden_radial, archimedean_spiral):
+        scan, _ = simulate_scan(data, 3, 0, size=(64, 64), trajectory=made((64, 64)))
+        # No shot reaches the corners of k-space.
+        inside = replace(grid, kspace=grid.kspace * within_reach(scan.trajectory, (64, 64)))
+        assert psnr(full_image(inside), full_image(scan)) > 40
+        if made is golden_radial:
+            short = undersampled(scan, 3.0, 0)
+            assert short.mask.sum() == round(scan.size[1] / 3) and short.realised_acceleration > 1.5
+            assert np.array_equal(short.kspace, scan.kspace * short.mask)
+            with pytest.raises(InputError, match="miss nothing"):
+                full_image(short)
+        else:
+            # A third of these arms leaves gaps in the centre.
+            with pytest.raises(InputError, match="lower --accel"):
+                undersampled(scan, 3.0, 0)

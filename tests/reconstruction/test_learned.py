@@ -9,8 +9,8 @@ from rsd_mri.operators import sense_operator
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Prior
 from rsd_mri.protocol import Protocol
-from rsd_mri.reconstruction.posterior.methods import width_of
 from rsd_mri.reconstruction.posterior.restorers import restorer_of
+from rsd_mri.reconstruction.posterior_method import width_of
 
 
 class Right(torch.nn.Module):

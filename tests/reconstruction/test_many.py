@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -19,12 +20,19 @@ from rsd_mri.results.delivery import Delivery
 from rsd_mri.simulation import simulate_folder
 
 
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    made = tmp_path_factory.mktemp("scans")
+    simulate_folder(made, 2, 1, 48, 4, acceleration=2.0)
+    simulate_folder(made / "more", 1, 1, 48, 4, acceleration=2.0, seed=1)
+    (made / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\nrubbish")
+    return made
+
+
 @pytest.fixture
-def folder(tmp_path):
-    simulate_folder(tmp_path / "scans", 2, 1, 48, 4, acceleration=2.0)
-    simulate_folder(tmp_path / "scans" / "more", 1, 1, 48, 4, acceleration=2.0, seed=1)
-    (tmp_path / "scans" / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\nrubbish")
-    return tmp_path / "scans"
+def folder(scans, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(scans, tmp_path / "scans")
 
 
 def like(out, method="cg-sense"):

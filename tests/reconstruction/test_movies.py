@@ -22,7 +22,7 @@ from rsd_mri.reconstruction.classical.temporal import (
 )
 from rsd_mri.reconstruction.deliver import reconstruct_files
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.movies import average_of, frames_in_turn
+from rsd_mri.reconstruction.movies import NearProblem, average_of, frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.results.delivery import Delivery
@@ -118,9 +118,34 @@ def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
     assert one.method == "posterior" and one.parameters["start"] == "temporal-tv"
     assert one.posterior.samples.shape[0] == 2
     assert psnr([one], truth[1:2]) > 20
+    # Samples with lines left out would say nothing of these, which have seen the other frames.
+    assert second.method.pair() is None and "own_lines_factor" not in one.checks
     # Frames with a centre of their own that saw the same are each for themselves.
     full, _ = simulate_beating(2, (48, 48), 6, 0.01, 1)
     assert [one.method for one in frames_in_turn(full, None, method, CPU)] == [method, method]
+
+
+def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movie):
+    scans, truth = movie
+    found = {}
+    for method in (CLASSICAL["temporal-tv"], method_of("posterior", samples=1)):
+        frames = list(frames_in_turn(scans, None, method, CPU))[2:4]
+        found[method.name] = psnr([reconstruct_frame(frame) for frame in frames], truth[2:4])
+    assert found["posterior"] > found["temporal-tv"]
+
+
+def test_an_image_that_is_known_nearly_is_one_more_measurement():
+    """Without a prior the solution is that of both in least squares."""
+    operator = sense_operator(normal((1, 2, 4, 3), generator("maps"), DOUBLE), torch.tensor([True, False, True]))
+    y, near = normal((1, 2, 4, 3), generator("y"), DOUBLE), normal((1, 4, 3), generator("near"), DOUBLE)
+    sigma, error = 0.3, 0.7
+    problem = NearProblem(operator, y, sigma, None, None, near, 1.0, near=near, error=error)
+    found = problem.solve(problem.precision * problem.adjoint_kspace, 1e9, None, 200, 1e-12)
+    basis = torch.eye(12, dtype=DOUBLE).reshape(12, 4, 3)
+    dense = torch.stack([operator.gram(one[None]).flatten() for one in basis], 1)
+    both = dense / sigma**2 + torch.eye(12) / error**2
+    wanted = torch.linalg.solve(both, (operator.adjoint(y) / sigma**2 + near / error**2).flatten())
+    torch.testing.assert_close(found.flatten(), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_one_frame_is_refused(movie):

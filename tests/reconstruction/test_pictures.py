@@ -28,9 +28,9 @@ from rsd_mri.protocol import (
     TeacherSettings,
     build,
 )
-from rsd_mri.reconstruction.pictures.restoration import quality
-from rsd_mri.reconstruction.pictures.restoring import corruption_of, restore
-from rsd_mri.reconstruction.pictures.samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.one_picture import corruption_of, restore
+from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
+from rsd_mri.reconstruction.pictures import quality
 from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5

@@ -10,7 +10,7 @@ from rsd_mri.machine import device
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan

@@ -11,7 +11,7 @@ import torch
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import fft2c
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.scan import Scan

@@ -10,7 +10,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files.slices import Slices, SpooledSlices, StoredSlices
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction import gathered
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction

@@ -19,12 +19,12 @@ from rsd_mri.protocol import DataSettings, MaskSettings, NetworkSettings, PrepSe
 from rsd_mri.reconstruction import reconstruct
 from rsd_mri.reconstruction.classical.methods import total_variation
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.intervals import full_image
+from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.simulate import simulate_scan

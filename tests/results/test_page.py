@@ -108,7 +108,10 @@ def test_reasons_to_distrust_are_on_the_page(tmp_path, recs):
     assert table["Error on lines left out"] == ("40.0%", "-") and table["The same by CG-SENSE"] == ("90.0%", "-")
     data = embedded(write_page(tmp_path / "page.html", [main, recs[1]]).read_text())
     kinds = {v["name"]: v["kind"] for v in data["volumes"]}
-    assert kinds["Prior part"] == "prior" and kinds["Calibrated half width"] == "std"
+    # One picture of uncertainty, the one with a scale.
+    assert kinds["Prior part"] == "prior" and kinds["How far a pixel may be off"] == "std"
+    assert list(kinds.values()).count("std") == 1
+    assert data["windows"]["std"][1] == pytest.approx(np.percentile(posterior.half_width, 99.5), rel=0.05)
     assert data["windows"]["prior"][1] == pytest.approx(part.max(), rel=0.05)
 
 

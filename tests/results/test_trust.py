@@ -36,12 +36,12 @@ def test_the_interval_is_told_in_bright_tissue_and_says_where_its_scale_is_from(
 @pytest.mark.parametrize(("error", "word"), [(0.02, "it helps"), (0.028, "hardly better"), (0.04, "do not believe")])
 def test_own_lines_are_held_against_the_best_without_a_prior(rec, error, word):
     second = trust_of(dataclasses.replace(rec, checks=rec.checks | {"held_out_error": error}))[1]
-    assert second.number.endswith("3.0% without the prior") and word in second.sentence
+    assert second.number.endswith("3.0% without learning") and word in second.sentence
 
 
 def test_how_unlike_the_card_and_what_that_cost(rec):
     third = trust_of(rec)[2]
-    assert third.number == "3.2 dB worse" and "2 ways" in third.sentence
+    assert third.number == "errors 1.5 times as large" and "2 ways" in third.sentence and "3.2 dB" in third.sentence
     known = {name: value for name, value in rec.checks.items() if name != "card_loss"}
     assert trust_of(dataclasses.replace(rec, checks=known))[2].number == "2 differences"
     assert (
@@ -61,3 +61,18 @@ def test_the_page_has_a_card_for_each_question(rec, tmp_path):
     assert len(lines(rec)) == 3
     plain = write_page(tmp_path / "plain.html", dataclasses.replace(rec, prior=None), three_planes=False).read_text()
     assert 'id="trust"' not in plain
+
+
+def test_how_small_a_spot_may_be_lost(rec):
+    told = {"lesion_acceleration": 6.0, "lesion_lost": 2.0, "lesion_hidden": 0.5, "lesion_contrast": 0.35}
+    known = rec.checks | told
+
+    def answer(**more):
+        return next(one for one in trust_of(dataclasses.replace(rec, checks=known | more)) if "spot" in one.question)
+
+    assert answer(lesion_least=4.0).number == "below 4 pixels"
+    assert answer().number == "even of 2 pixels" and "50% of round spots of 2 pixels, 35%" in answer().sentence
+    assert answer(lesion_lost=0.0, lesion_least=1.0).number == "none that was tried"
+    sized = dataclasses.replace(rec.geometry, voxel_size=(0.9, 1.2, 4.0))
+    rec = dataclasses.replace(rec, geometry=sized)
+    assert answer(lesion_least=4.0).number == "below 4 pixels (4.8 mm)"

@@ -14,10 +14,10 @@ from rsd_mri.datasets.images import CorruptedImages
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c, sense_operator
-from rsd_mri.protocol import MaskSettings, Protocol, TeacherSettings
+from rsd_mri.protocol import DistillationSettings, MaskSettings, Protocol, TeacherSettings
 from rsd_mri.rsd.magnitudes import settled
 
-LEFT = Protocol(teacher=TeacherSettings(sigma_data=None, sigma_hidden=None))
+LEFT = Protocol()
 SHAPE, SIZE = (3, 16, 16), (48, 64)
 
 
@@ -88,6 +88,16 @@ def test_blurred_pictures_are_as_large_as_what_their_teacher_models():
 
 def test_what_the_protocol_says_stays():
     data = CorruptedImages(np.zeros((4, *SHAPE), np.float32), Noise(SHAPE, 0.3), 0)
-    given = replace(LEFT, teacher=TeacherSettings(sigma_data=0.45, sigma_hidden=0.1))
+    teacher = TeacherSettings(sigma_data=0.45, sigma_hidden=0.1)
+    given = replace(LEFT, teacher=teacher, distillation=DistillationSettings(sigma_min=0.03))
     assert settled(given, data) == given
     assert settled(replace(LEFT, teacher=TeacherSettings(sigma_hidden=0.1)), data).teacher.sigma_hidden == 0.1
+
+
+def test_generated_images_are_compared_down_to_the_noise_of_scans_and_as_published_of_pictures():
+    scans = UndersampledSlices(Scans(head_like(48)), MaskSettings("uniform", 4.0, 8), 0)
+    found = settled(LEFT, scans)
+    assert found.distillation.sigma_min == pytest.approx(0.04)  # the median of 0.02, 0.04 and 0.06
+    pictures = CorruptedImages(np.zeros((4, *SHAPE), np.float32), Noise(SHAPE, 0.3), 0)
+    assert settled(LEFT, pictures).distillation.sigma_min == 0.002
+    assert settled(found, scans) == found

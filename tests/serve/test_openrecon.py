@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from rsd_mri.about import __version__
 from rsd_mri.commands.app import app
+from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 from rsd_mri.serve.openrecon import semantic_version
 from rsd_mri.serve.settings import Settings, with_text
 
@@ -53,6 +54,9 @@ def check_label(label):
     }  # fmt: skip
     assert set(reconstruction) <= allowed
     parameters = label["parameters"]
+    # A slice comes alone: what needs several frames at once is not offered.
+    offered = {value["id"] for one in parameters if one["id"] in ("config", "method") for value in one["values"]}
+    assert offered - {"", "null"} == set(OF_ONE_FRAME) and "temporal-tv" not in offered
     assert len(parameters) <= 14 and len({json.dumps(one) for one in parameters}) == len(parameters)
     for one in parameters:
         must, may = FIELDS[one["type"]]

@@ -12,9 +12,9 @@ from rsd_mri.operators import sense_operator
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Inputs, build_denoiser, load_prior, save_prior
 from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
-from rsd_mri.reconstruction.posterior.methods import Posterior
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
+from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
 
 PROTOCOL = Protocol(

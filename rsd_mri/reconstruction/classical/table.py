@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.classical.direct import Direct
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.direct import Direct
+from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.posterior.restorers import restorer_of
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-
-Parameters: TypeAlias = dict[str, str | int | float]
+from rsd_mri.reconstruction.posterior.sampler import Sampling
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Images learned in two dimensions serve for three where each level denoises anoth
 2303.08440, with two priors): what no slice can tell of its neighbours, the other planes do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,17 @@ AXES = (0, -2, -1)
 """Axis across each plane of a volume [slice, (set,) readout, phase_encode]: the slices' own plane first."""
 WAYS = 8
 """Symmetries of the square."""
+AT_ONCE = 1 << 15
+"""Pixels of images computed at once on a processor: of few of them a call takes longer than its work."""
+AT_ONCE_GPU = 1 << 21
+"""The same on a GPU."""
+
+
+def in_turn(count: int, pixels: int, device: torch.device) -> list[slice]:
+    """Images of so many pixels, as many at once as it takes to keep a device busy."""
+    room = AT_ONCE if device.type == "cpu" else AT_ONCE_GPU
+    step = max(room // max(pixels, 1), 1)
+    return [slice(begin, min(begin + step, count)) for begin in range(0, count, step)]
 
 
 class Planes:
@@ -46,21 +57,35 @@ class Planes:
 
     def stack(self, volume: Tensor, plane: int) -> Tensor:
         """The volume as images of a plane, [image, (set,) row, column]."""
-        return volume.movedim(AXES[plane], 0) if plane else volume
+        if plane == 0:
+            return volume
+        across = volume.movedim(AXES[plane], 0)
+        return across.transpose(1, 2) if across.ndim == 4 else across
 
     def back(self, stack: Tensor, plane: int) -> Tensor:
         """Images of a plane as the volume."""
-        return stack.movedim(0, AXES[plane]) if plane else stack
+        if plane == 0:
+            return stack
+        return (stack.transpose(1, 2) if stack.ndim == 4 else stack).movedim(0, AXES[plane])
 
     @cached_property
-    def windows(self) -> list[list[list[Window] | None]]:
-        """Of each plane, image and set where the maps see anything; None for an image where they see nothing."""
-        return [[_windows(one) for one in self.stack(self.support, plane)] for plane in range(len(self))]
+    def windows(self) -> list[list[tuple[list[int], Window]]]:
+        """Of each plane: images, counted with their sets, that are denoised at once, and where their maps see."""
+        return [_windows(self.stack(self.support, plane)) for plane in range(len(self))]
 
 
-def _windows(support: Tensor) -> list[Window] | None:
-    """Of one image [(set,) row, column]."""
-    return windows_of(support[None].unsqueeze(-3)) if bool(support.any()) else None
+def _windows(support: Tensor) -> list[tuple[list[int], Window]]:
+    """Of the images of one plane, [image, (set,) row, column]: neighbours together, without those that nothing sees."""
+    sets = support if support.ndim == 4 else support[:, None]
+    found = []
+    for number in range(sets.shape[1]):
+        one = sets[:, number]
+        seen = one.flatten(1).any(1).nonzero().flatten().tolist()
+        for part in in_turn(len(seen), one[0].numel(), support.device):
+            images = seen[part]
+            window = windows_of(one[images].any(0)[None, None])[0]
+            found.append(([image * sets.shape[1] + number for image in images], window))
+    return found
 
 
 @dataclass(frozen=True)
@@ -74,61 +99,64 @@ class InPlanes:
         """Estimate the clean volume from a noisy one [slice, (set,) readout, phase_encode] of one level [slice]."""
         plane, way = step % len(self.planes), step // len(self.planes) % WAYS
         stack = self.planes.stack(x, plane)
-        estimate = torch.zeros_like(stack)
-        for image, out, windows in zip(stack, estimate, self.planes.windows[plane], strict=True):
-            if windows is not None:
-                self._one(image, out, t[:1], windows, way)
-        return self.planes.back(estimate, plane)
-
-    def _one(self, image: Tensor, out: Tensor, t: Tensor, windows: Sequence[Window], way: int) -> None:
-        """Denoise one image into its place."""
-        sets = image[None] if image.ndim == 2 else image
-        places = out[None] if out.ndim == 2 else out
-        for one, place, window in zip(sets, places, windows, strict=True):
-            with quick_products(image.device):
-                estimate = self.prior.denoiser(turned(window.cut(one[None]), way), t, Condition())
-            place.copy_(window.paste(turned_back(estimate, way), (one.shape[-2], one.shape[-1]))[0])
+        size = (stack.shape[-2], stack.shape[-1])
+        images = stack.reshape(-1, *size)
+        estimate = torch.zeros_like(images)
+        for numbers, window in self.planes.windows[plane]:
+            shown = turned(window.cut(images[numbers]), way)
+            with quick_products(x.device):
+                made = self.prior.denoiser(shown, t[:1].expand(len(shown)), Condition())
+            estimate[numbers] = window.paste(turned_back(made, way), size)
+        return self.planes.back(estimate.reshape(stack.shape), plane)
 
 
 class SliceOperators(LinearOperator):
-    """The operators of all slices of a volume as one; each is made when it is applied.
+    """The operators of all slices of a volume as one, a few slices at a time.
 
     Parameters
     ----------
     first
         Of one slice.
     maps
-        [slice, (set,) coil, readout, phase_encode]; they may lie on disk.
+        [slice, (set,) coil, readout, phase_encode]; where they lie on disk the operators are made anew each time.
     """
 
     def __init__(self, first: Sense, maps: "NDArray[np.complex64] | Slices") -> None:
         self.first, self.maps = first, maps
+        self.groups = in_turn(len(maps), first.csm.shape[-2] * first.csm.shape[-1], first.csm.device)
+        self._kept: dict[int, tuple[Sense, LinearOperator]] = {}
 
     def __len__(self) -> int:
         return len(self.maps)
 
-    def __getitem__(self, index: int) -> Sense:
-        maps = torch.from_numpy(self.maps[index])[None].to(self.first.csm.device)
-        return self.first.with_maps(maps, self.first.mask[:, 0])
+    def of(self, group: slice) -> tuple[Sense, LinearOperator]:
+        """A and A^H A of some slices."""
+        if group.start in self._kept:
+            return self._kept[group.start]
+        maps = torch.from_numpy(np.ascontiguousarray(self.maps[group])).to(self.first.csm.device)
+        one = self.first.with_maps(maps, self.first.mask[:, 0])
+        if isinstance(self.maps, Slices):
+            return one, one.gram
+        return self._kept.setdefault(group.start, (one, one.gram))
 
     def forward(self, x: Tensor) -> Tensor:
         """Volume [slice, (set,) readout, phase_encode] to k-space [slice, coil, readout, phase_encode]."""
-        return self.each(lambda one, part: one.forward(part), x)
+        return self.each(lambda group, part: self.of(group)[0].forward(part), x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """K-space to volume."""
-        return self.each(lambda one, part: one.adjoint(part), y)
+        return self.each(lambda group, part: self.of(group)[0].adjoint(part), y)
 
     @property
     def gram(self) -> LinearOperator:
         """A^H A of each slice."""
         return _Grams(self)
 
-    def each(self, apply: Callable[[Sense, Tensor], Tensor], x: Tensor) -> Tensor:
-        """Apply something of each slice's operator to its part."""
+    def each(self, apply: Callable[[slice, Tensor], Tensor], x: Tensor) -> Tensor:
+        """Apply something of some slices to their part."""
         if len(x) != len(self):
             raise ValueError(f"expected {len(self)} slices, got shape {list(x.shape)}")
-        return torch.cat([apply(self[index], x[index : index + 1]) for index in range(len(self))])
+        return torch.cat([apply(group, x[group]) for group in self.groups])
 
 
 class _Grams(LinearOperator):
@@ -137,7 +165,7 @@ class _Grams(LinearOperator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A."""
-        return self.operators.each(lambda one, part: one.gram.forward(part), x)
+        return self.operators.each(lambda group, part: self.operators.of(group)[1].forward(part), x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply A^H A, which is its own adjoint."""
@@ -146,7 +174,7 @@ class _Grams(LinearOperator):
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeProblem(Problem):
-    """`Problem` of a volume: its items are the slices, whose data are solved for one by one.
+    """`Problem` of a volume: its items are the slices, whose data are solved for a few at a time.
 
     `kspace` is that of one slice and tells the size alone: of the others nothing is kept but A^H y.
     """
@@ -154,8 +182,8 @@ class VolumeProblem(Problem):
     operator: SliceOperators
     back_projected: Tensor
     """A^H y, [slice, (set,) readout, phase_encode]."""
-    noise_of: Callable[[int], Noise]
-    """`noise` of one slice."""
+    noise_of: Callable[[slice], Noise]
+    """`noise` of some slices."""
 
     @cached_property
     def adjoint_kspace(self) -> Tensor:
@@ -163,24 +191,36 @@ class VolumeProblem(Problem):
         return self.back_projected
 
     def data_noise(self, step: int, what: str) -> Tensor:
-        """A^H w with w ~ CN(0, 1) in k-space, slice by slice."""
-        return torch.cat([self.part(index).data_noise(step, what) for index in range(len(self.start))])
+        """A^H w with w ~ CN(0, 1) in k-space."""
+        return torch.cat([self.part(group).data_noise(step, what) for group in self.operator.groups])
 
     def solve(
         self, right: Tensor, variance: Tensor | float, start: Tensor | None, iterations: int, tolerance: float
     ) -> Tensor:
-        """Solve slice by slice: each stops when it is done."""
+        """Solve a few slices at a time: each stops when it is done."""
         found = torch.empty_like(right)
-        for index in range(len(right)):
-            one = slice(index, index + 1)
-            of_slice = variance[one] if isinstance(variance, Tensor) and variance.ndim else variance
-            first = None if start is None else start[one]
-            found[one] = self.part(index).solve(right[one], of_slice, first, iterations, tolerance)
+        for group in self.operator.groups:
+            of_slices = variance[group] if isinstance(variance, Tensor) and variance.ndim else variance
+            first = None if start is None else start[group]
+            found[group] = self.part(group).solve(right[group], of_slices, first, iterations, tolerance)
         return found
 
-    def part(self, index: int) -> Problem:
-        """The problem of one slice."""
-        like = self.start[index : index + 1]
-        return Problem(
-            self.operator[index], self.kspace, self.sigma, self.denoise, self.noise_of(index), like, self.sigma_data
+    def part(self, group: slice) -> Problem:
+        """The problem of some slices."""
+        operator, gram = self.operator.of(group)
+        like = self.start[group]
+        return _WithGram(
+            operator, self.kspace, self.sigma, self.denoise, self.noise_of(group), like, self.sigma_data, known=gram
         )
+
+
+@dataclass(frozen=True)
+class _WithGram(Problem):
+    """A problem whose A^H A is at hand."""
+
+    known: LinearOperator | None = None
+
+    @cached_property
+    def gram(self) -> LinearOperator:
+        """A^H A."""
+        return self.operator.gram if self.known is None else self.known

@@ -7,14 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.machine.device import quick_products
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
-from rsd_mri.reconstruction.direct import Direct
-from rsd_mri.reconstruction.made import Made
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
+from rsd_mri.reconstruction.classical.direct import Direct
+from rsd_mri.reconstruction.classical.made import Made
+from rsd_mri.reconstruction.posterior.sampler import Sampling
 from rsd_mri.reconstruction.posterior.support import windows_of
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
@@ -71,7 +72,7 @@ class OneStep(Direct):
         """Itself alone: lines left out then judge it."""
         return [self]
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """As they are stored."""
         s = self.reconstructor.protocol.reconstructor
         return {

@@ -7,25 +7,32 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Sense
 from rsd_mri.priors.prior import Prior
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Classical
-from rsd_mri.reconstruction.made import Made
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR, Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampling
-from rsd_mri.reconstruction.posterior.teacher_step import Parameters, TeacherStep, prior_along_trajectory, teacher_hash
+from rsd_mri.reconstruction.posterior.sampler import Sampling
+from rsd_mri.reconstruction.posterior.samplers import DiffPIR, Sampler
+from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep, prior_along_trajectory, teacher_hash
 from rsd_mri.reconstruction.unrolled.method import OneStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
 QUICK_LEVEL = 0.05
 """Noise level at which the quick sample of held-out lines begins, prepared units; measured in docs/choices.md."""
+QUICK = DiffPIR(name="quick", levels=4)
+"""Draws that sample."""
+
+SMALL = 2**14
+"""Values of a slice's k-space up to which a processor begins several slices at once: total variation of 64 slices of
+4 x 32 x 32 takes a fifth of the time then, of 16 of 4 x 64 x 64 nine tenths."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +112,32 @@ class Posterior:
         Tensor
             [slice times sample, (set,) readout, phase_encode], prepared units.
         """
-        # Where the noise is unknown or none, the network's own limit stands in.
-        sigma = sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
-        firsts = self.begin(operator, kspace, sigma) if first is None else first
+        problem = self.problem(operator, kspace, sigma, keys, progress, first)
+        with torch.no_grad():
+            samples = self.sampler.sample(self.completed(problem, keys))
+            if not self.consistency:
+                return samples
+            return measured_consistency(problem.operator, samples, problem.adjoint_kspace)
+
+    def problem(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+        first: Tensor | None = None,
+    ) -> Problem:
+        """What the sampler is given, one item per key; all as for `run`."""
+        sigma = at_least(sigma)
+        firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
         if n > 1 and len(kspace) > 1:
             operator = _repeated(operator, n)
             kspace = kspace.repeat_interleave(n, 0)
         restorer = restorer_of(self.prior, operator, keys)
-        problem = Problem(
+        return Problem(
             operator,
             kspace,
             sigma,
@@ -128,9 +151,10 @@ class Posterior:
             width_of(operator),
             restorer.level,
         )
-        with torch.no_grad():
-            samples = self.sampler.sample(problem)
-            return measured_consistency(operator, samples, problem.adjoint_kspace) if self.consistency else samples
+
+    def completed(self, problem: Problem, keys: Sequence[Key]) -> Problem:  # noqa: ARG002
+        """The problem with all that is known beside data and prior: here nothing."""
+        return problem
 
     @property
     def deviation(self) -> str:
@@ -145,9 +169,18 @@ class Posterior:
             return "reconstructor"
         return "both" if isinstance(self.sampler, DiffPIR) and self.sampler.noise < 1 else "spread"
 
-    def begin(self, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
-        """What the sampler starts from, [slice, (set,) readout, phase_encode]."""
-        return _starts(self.first(), operator, kspace, sigma)
+    def begin(self, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Made:
+        """What the sampler starts from, [slice, (set,) readout, phase_encode].
+
+        With the standard deviation that the reconstructor sees, where the samples do not say it: it is run once for
+        both.
+        """
+        said, sigma = None, at_least(sigma)
+        if self.reconstructor is not None and self.deviation != "spread":
+            said = OneStep(self.prior, self.reconstructor).estimate(operator, kspace, sigma)
+            if self.start == OneStep.name:
+                return said
+        return Made(_starts(self.first(), operator, kspace, sigma), None if said is None else said.std)
 
     def along_trajectory(self) -> "Posterior":
         """Without the teacher, which knows lines of a Cartesian grid alone."""
@@ -162,12 +195,11 @@ class Posterior:
         progress: Progress = SILENT,
     ) -> Made:
         """As `run`, with the standard deviation that the reconstructor sees, where the samples do not say it."""
-        if self.reconstructor is None or self.deviation == "spread":
+        if self.deviation == "spread":
             return Made(self.run(operator, kspace, sigma, keys, progress))
-        quick = OneStep(self.prior, self.reconstructor).estimate(operator, kspace, sigma)
-        first = quick.images if self.start == OneStep.name else None
-        images = self.run(operator, kspace, sigma, keys, progress, first)
-        return Made(images, None if quick.std is None else quick.std.repeat_interleave(len(images) // len(kspace), 0))
+        begun = self.begin(operator, kspace, sigma)
+        images = self.run(operator, kspace, sigma, keys, progress, begun.images)
+        return Made(images, None if begun.std is None else begun.std.repeat_interleave(len(images) // len(kspace), 0))
 
     def candidates(self) -> "Sequence[Posterior]":
         """From the reconstructor's or the teacher's image, or from total variation, where the sampler leaves that open.
@@ -189,7 +221,7 @@ class Posterior:
     def quick(self) -> "Posterior":
         """One sample of four levels, for all samplers; few levels cannot come back from noise alone."""
         start = "tv" if self.start == "zero-filled" else self.start
-        return replace(self, sampler=replace(SAMPLERS["few-step"], start=start, sigma_max=QUICK_LEVEL), samples=1)
+        return replace(self, sampler=replace(QUICK, start=start, sigma_max=QUICK_LEVEL), samples=1)
 
     def pair(self) -> "Posterior | None":
         """Two samples of half the levels; none by a generator, which knows one noise level, or of one sample."""
@@ -213,13 +245,18 @@ class Posterior:
 
 def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
     """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
-    if kspace.is_cuda and isinstance(begin, Classical):
+    if isinstance(begin, Classical) and (kspace.is_cuda or kspace[0].numel() <= SMALL):
         return begin.run(operator, kspace, sigma)
-    # One by one: they stop when they are done, and on a processor a slice must not wait for another.
+    # One by one: they stop when they are done, and on a processor a large slice must not wait for another.
     levels = sigma.expand(len(kspace)).tolist() if isinstance(sigma, Tensor) else [sigma] * len(kspace)
     return torch.cat(
         [begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)]
     )
+
+
+def at_least(sigma: float | Tensor) -> float | Tensor:
+    """The noise level; where it is unknown or none, the network's own limit stands in."""
+    return sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
 
 
 def keyed_noise(keys: Sequence[Key]) -> Noise:

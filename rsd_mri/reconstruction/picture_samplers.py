@@ -1,7 +1,7 @@
 """The samplers that restore pictures, with the levels that suit these. Nothing here loads torch."""
 
+from rsd_mri.reconstruction.posterior.sampler import named
 from rsd_mri.reconstruction.posterior.samplers import Annealing, DiffPIR, Guided, Langevin, Sampler
-from rsd_mri.reconstruction.posterior.samplers.sampler import named
 
 SIGMA_MAX, LEVELS = 4.0, 40
 """First noise level, eight times the spread of images in [-1, 1], so that what is hidden gets its full spread; and

@@ -14,10 +14,10 @@ from rsd_mri.operators import Identity
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.reconstruction.posterior.methods import keyed_noise
 from rsd_mri.reconstruction.posterior.problem import Denoise, Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.samplers import Sampler
+from rsd_mri.reconstruction.posterior_method import keyed_noise
 
 ROUNDING = 2 / 255 / 12**0.5
 """Standard deviation of rounding to bytes, images in [-1, 1]: no picture has less noise."""

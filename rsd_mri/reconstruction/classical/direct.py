@@ -1,15 +1,15 @@
 """What methods have in common that make one image of a slice, at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from typing_extensions import Self
-
+from rsd_mri.about.plain import Parameters
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.reconstruction.made import Made
+from rsd_mri.reconstruction.classical.made import Made
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from typing_extensions import Self
 
     from rsd_mri.corruption.corruption import Key
     from rsd_mri.operators import Sense
@@ -47,7 +47,7 @@ class Direct:
         """As `run`; nothing is said of the image's error."""
         return Made(self.run(operator, kspace, sigma, keys, progress))
 
-    def along_trajectory(self) -> Self:
+    def along_trajectory(self) -> "Self":
         """Itself: the operator makes the difference."""
         return self
 
@@ -55,17 +55,17 @@ class Direct:
         """Nothing is to be chosen by lines left out."""
         return ()
 
-    def first(self) -> Self:
+    def first(self) -> "Self":
         """Itself."""
         return self
 
-    def quick(self) -> Self:
+    def quick(self) -> "Self":
         """Itself."""
         return self
 
     def pair(self) -> None:
         """There is no spread."""
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Parameters:
         """None are set."""
         return {}

@@ -14,12 +14,13 @@ from rsd_mri.files.slices import SPOOLED_BYTES, SpooledSlices
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.memory import require_room_for_volume
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.methods import Posterior, keyed_noise, width_of
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.posterior_method import Posterior, keyed_noise, width_of
 from rsd_mri.scan.scan import Scan
 
 LEAST_SLICES = 16
@@ -34,6 +35,8 @@ class Together(Posterior):
 
     drawn: tuple[Tensor, ...] = ()
     """Of each sample, [slice, (set,) readout, phase_encode]."""
+    stds: tuple[Tensor, ...] = ()
+    """Of each slice, what the reconstructor says of it, [(set,) readout, phase_encode]; none where it is not asked."""
 
     def run(
         self,
@@ -46,6 +49,20 @@ class Together(Posterior):
     ) -> Tensor:
         """The samples that the keys (seed, name, slice, sample) name."""
         return torch.stack([self.drawn[int(key[3])][int(key[2])] for key in keys]).to(kspace.device)
+
+    def estimate(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress = SILENT,
+    ) -> Made:
+        """The samples with what the reconstructor said when they were begun."""
+        images = self.run(operator, kspace, sigma, keys, progress)
+        if not self.stds:
+            return Made(images)
+        return Made(images, torch.stack([self.stds[int(key[2])] for key in keys]).to(kspace.device))
 
 
 def together(
@@ -76,7 +93,8 @@ def together(
     _require_volume(prepared.scan)
     count = len(prepared)
     sigma = max(prepared.volume.sigma, SMALLEST_LEVEL)
-    firsts, seen, back = [], [], []
+    firsts: list[Made] = []
+    seen, back = [], []
     maps: np.ndarray[Any, Any] | SpooledSlices | None = None
     operator, kspace = as_operator([prepared.middle], device)
     require_room_for_volume(count * operator.csm[0, ..., 0, :, :].numel(), method.samples)
@@ -98,12 +116,14 @@ def together(
     if maps is None:
         return method
     denoiser = InPlanes(method.prior, Planes(torch.stack(seen)))
-    start, adjoint_kspace = torch.cat(firsts), torch.cat(back)
+    start, adjoint_kspace = torch.cat([one.images for one in firsts]), torch.cat(back)
+    stds = tuple(one.std[0].cpu() for one in firsts if one.std is not None)
+    operators = SliceOperators(operator, maps)
     drawn = []
     for number, part in progress.part(0.1, 1.0).each(range(method.samples)):
         keys: list[Key] = [(seed, name, index, number) for index in range(count)]
         problem = VolumeProblem(
-            operator=SliceOperators(operator, maps),
+            operator=operators,
             kspace=kspace,
             sigma=sigma,
             denoise=denoiser.denoise,
@@ -114,11 +134,11 @@ def together(
             whole=True,
             width=width_of(operator),
             back_projected=adjoint_kspace,
-            noise_of=lambda index, keys=keys: keyed_noise([keys[index]]),  # type: ignore[misc]
+            noise_of=lambda group, keys=keys: keyed_noise(keys[group]),  # type: ignore[misc]
         )
         with torch.no_grad():
             drawn.append(method.sampler.sample(problem).cpu())
-    return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn))
+    return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn), stds=stds)
 
 
 def _require_volume(scan: Scan) -> None:

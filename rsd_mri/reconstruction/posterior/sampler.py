@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from rsd_mri.about.plain import Parameters
 from rsd_mri.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Sampler(ABC):
         """The same with another number of levels, where one is given."""
         return self if levels is None else replace(self, levels=levels)
 
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> Parameters:
         """The settings as they are stored."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "about")}
         return {"sampler": self.name, **{name: value for name, value in values.items() if value is not None}}

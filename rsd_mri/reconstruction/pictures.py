@@ -13,13 +13,14 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
+from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol.corruptions import OfImages
-from rsd_mri.reconstruction.pictures.restoring import restore
+from rsd_mri.reconstruction.one_picture import restore
 from rsd_mri.reconstruction.posterior.samplers import Sampler
 
 
@@ -50,7 +51,7 @@ class Restoration:
     version: str = __version__
     not_for_diagnostic_use: str = NOT_FOR_DIAGNOSTIC_USE
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For a program."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -75,7 +76,7 @@ class Restored:
         """For a person."""
         return [*(line for one in self.written for line in one.lines()), NOT_FOR_DIAGNOSTIC_USE]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """For a program."""
         return {
             "restorations": [one.as_dict() for one in self.written],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rsd_mri.reconstruction.posterior.samplers.sampler import Sampler
+from rsd_mri.reconstruction.posterior.sampler import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,1 +1,0 @@
-"""Restoration of pictures."""
