@@ -15,9 +15,10 @@ NUMBERS = ("measurements", "teacher", "teacher, truncated", "student", "times fa
 
 
 def shipped_cards() -> list[Path]:
-    """Cards that lie beside the protocols, in the order of `bench list`."""
-    names = [*dict.fromkeys(one.protocols["mini"] for one in EXPERIMENTS), "pictures"]
-    paths = [protocol_folder() / f"{name}.json" for name in names]
+    """Cards that lie beside the protocols: in the order of `bench list`, then those of longer runs, then pictures."""
+    names = [one.protocols["mini"] for one in EXPERIMENTS]
+    longer = sorted({path.stem for path in protocol_folder().glob("*.json")} - {*names, "pictures"})
+    paths = [protocol_folder() / f"{name}.json" for name in dict.fromkeys([*names, *longer, "pictures"])]
     return [path for path in paths if path.is_file()]
 
 

@@ -1,5 +1,6 @@
 """The step of expectation: every undersampled training slice restored with what is known."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -15,8 +16,8 @@ from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
-BATCHES = {"cpu": 16, "cuda": 512}
-"""Slices at a time on each kind of device. The restorations do not depend on it, up to rounding."""
+PIXELS = {"cpu": 2**16, "cuda": 2**21}
+"""Restored at a time on each kind of device. The restorations do not depend on it, up to rounding."""
 
 
 def restore(
@@ -49,7 +50,7 @@ def restore(
     device = device or torch.device("cpu")
     if prior is not None:
         prior.to(device)
-    size, images = BATCHES.get(device.type, BATCHES["cpu"]), []
+    size, images = max(PIXELS.get(device.type, PIXELS["cpu"]) // math.prod(slices.size), 1), []
     for first in range(0, len(slices), size):
         chosen = range(first, min(first + size, len(slices)))
         images.append(_restored(slices, chosen, protocol, prior, device).cpu())

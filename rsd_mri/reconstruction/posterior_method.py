@@ -30,6 +30,10 @@ QUICK_LEVEL = 0.05
 QUICK = DiffPIR(name="quick", levels=4)
 """Draws that sample."""
 
+SMALL = 2**14
+"""Values of a slice's k-space up to which a processor begins several slices at once: total variation of 64 slices of
+4 x 32 x 32 takes a fifth of the time then, of 16 of 4 x 64 x 64 nine tenths."""
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -241,9 +245,9 @@ class Posterior:
 
 def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: Tensor, sigma: float | Tensor) -> Tensor:
     """What a start makes of each slice, [slice, (set,) readout, phase_encode]."""
-    if kspace.is_cuda and isinstance(begin, Classical):
+    if isinstance(begin, Classical) and (kspace.is_cuda or kspace[0].numel() <= SMALL):
         return begin.run(operator, kspace, sigma)
-    # One by one: they stop when they are done, and on a processor a slice must not wait for another.
+    # One by one: they stop when they are done, and on a processor a large slice must not wait for another.
     levels = sigma.expand(len(kspace)).tolist() if isinstance(sigma, Tensor) else [sigma] * len(kspace)
     return torch.cat(
         [begin.run(one, y, level) for (one, y), level in zip(_slices(operator, kspace), levels, strict=True)]

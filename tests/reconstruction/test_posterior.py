@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from rsd_mri.operators import sense_operator
+from rsd_mri.reconstruction import posterior_method
+from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.posterior.annealing import denoised_variance
 from rsd_mri.reconstruction.posterior.consistency import measured_consistency
 from rsd_mri.reconstruction.posterior.problem import Problem
@@ -188,3 +191,19 @@ def test_measured_consistency_leaves_the_null_space_alone():
     null = vectors[:, values < 1e-8]
     assert null.shape[1] == 12
     assert (null.conj().T @ moved.reshape(24)).abs().max() < 1e-6
+
+
+def test_small_slices_begin_together_as_each_would_alone(monkeypatch):
+    rng = np.random.default_rng(0)
+    csm = torch.from_numpy(rng.normal(size=(3, 2, 16, 16)) + 1j * rng.normal(size=(3, 2, 16, 16))).to(torch.complex64)
+    csm = csm / csm.abs().square().sum(1, keepdim=True).sqrt()
+    mask = torch.from_numpy(rng.random((3, 1, 16)) < [[[0.4]], [[0.6]], [[1.0]]])
+    mask[..., 6:10] = True
+    operator = sense_operator(csm, mask)
+    images = torch.zeros(3, 16, 16, dtype=torch.complex64)
+    images[0, 4:12, 3:9], images[1, 5:8, 2:14], images[2] = 1.0, 1j, 0.3
+    kspace = operator.forward(images)
+    sigma = torch.tensor([0.01, 0.03, 0.002])
+    together = posterior_method._starts(CLASSICAL["tv"], operator, kspace, sigma)
+    monkeypatch.setattr(posterior_method, "SMALL", 0)
+    assert torch.allclose(together, posterior_method._starts(CLASSICAL["tv"], operator, kspace, sigma), atol=1e-5)

@@ -33,11 +33,7 @@ def acquisition(line, kspace_line, *, slice_=0, flags=(), centre=None, dwell=2.0
 
 
 def write_mrd(path, acquisitions, header):
-    with ismrmrd.Dataset(str(path), "dataset") as file:
-        file.write_xml_header(header.encode())
-        for acq in acquisitions:
-            file.append_acquisition(acq)
-    return path
+    return write_records(path, header, acquisitions)
 
 
 def lines_of(scan, **options):
@@ -73,7 +69,10 @@ def test_records_written_at_once_are_those_written_one_by_one(tmp_path, scan):
     acquisitions = lines_of(scan)
     points = np.linspace(0, 1, 2 * acquisitions[0].number_of_samples, dtype=np.float32).reshape(-1, 2)
     acquisitions[3] = ismrmrd.Acquisition.from_array(acquisitions[3].data, points)
-    write_mrd(tmp_path / "a.mrd", acquisitions, header_for(scan))
+    with ismrmrd.Dataset(str(tmp_path / "a.mrd"), "dataset") as file:
+        file.write_xml_header(header_for(scan).encode())
+        for one in acquisitions:
+            file.append_acquisition(one)
     write_records(tmp_path / "b.mrd", header_for(scan), acquisitions)
     one, other = (ismrmrd.Dataset(str(tmp_path / name), "dataset", False) for name in ("a.mrd", "b.mrd"))
     assert one.read_xml_header() == other.read_xml_header()
