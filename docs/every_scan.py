@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.bench.reconstructions import simulated_heads
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.scan.scan import Scan
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,8 +2,8 @@
 # pynufft 2025.2.1: `adjoint` is that of `forward` over the number of points of the oversampled grid: <A x, y> is 4096 times
 # <x, adjoint(y)> for 32 x 32 pixels on the usual twofold grid, 2304 times on one of 1.5, so that a step or a weight of an iterative
 # reconstruction changes with a parameter of accuracy alone. `forward` is a plain sum of exponentials about pixel n / 2, which is
-# pixel n // 2 for even sizes and half a pixel beside it for odd ones: the image then has a ramp of phase over k-space, beside fftshift,
-# sigpy, finufft and mrpro.
+# pixel n // 2 for even sizes and half a pixel beside it for odd ones: its k-space then differs by a ramp of phase from that of an FFT
+# between fftshift and ifftshift.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
