@@ -4,6 +4,7 @@
     python docs/before_after.py HEAD~3 -- every-scan tv posterior
 
 The earlier build is checked out into a folder of its own; the trial, its scans and its judge are those of this build.
+Where a name that they use was elsewhere in the earlier build, it is refused with that name.
 """
 
 import os

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.bench.reconstructions import simulated_heads
-from rsd_mri.reconstruction.intervals import undersampled
+from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.scan.scan import Scan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,7 @@ def every_scan() -> Iterator[Pair]:
         for number, (name, case) in enumerate(colin.SLICES.items()):
             scan, truth = colin.scan_of(case, 940 + number)
             yield f"Colin {name}", scan, truth
-    seen = _module("protocols/trust.py")
+    seen = _module("protocols/trust_scans.py")
     for path in sorted(REAL.glob("*/*.npz")):
         for name, full, truth in seen.images(path):
             yield f"{path.stem} {name}, R=3", undersampled(full, 3.0, 0), truth

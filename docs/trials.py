@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from every_scan import every_scan
 
+from rsd_mri.api.scans import simulate
 from rsd_mri.commands.app import app
 from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.motion import find_motion
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
@@ -58,6 +61,14 @@ def beating(_: Sequence[str]) -> None:
         _say(f"R = {acceleration}", [psnr(np.abs(truth), np.concatenate([rec.magnitude for rec in recs]))])
 
 
+def beating_posterior(_: Sequence[str]) -> None:
+    """The posterior of the beating phantom beside temporal total variation."""
+    scans, truth = simulate_beating(12, (64, 64), 8, 0.01, 6)
+    for method in (CLASSICAL["temporal-tv"], method_of("posterior", samples=2)):
+        recs = [reconstruct_frame(frame) for frame in frames_in_turn(scans, None, method, torch.device("cpu"))]
+        _say(method.name, [psnr(np.abs(truth), np.concatenate([rec.magnitude for rec in recs]))])
+
+
 def held_out(_: Sequence[str]) -> None:
     """What a quick sample predicts of lines left out at R = 8, as `recon` says it."""
     for seed in HEADS:
@@ -65,6 +76,21 @@ def held_out(_: Sequence[str]) -> None:
         checks = reconstruct_scan(undersampled(full, 8.0, seed), method_of("posterior", samples=1)).checks
         errors = {name: value for name, value in checks.items() if name.startswith("held_out_error")}
         sys.stdout.write(", ".join(f"{name} {100 * value:.2f} %" for name, value in errors.items()) + "\n")
+
+
+def motion(_: Sequence[str]) -> None:
+    """What is found of heads that lay still, and of heads that moved by up to 2 mm and degrees; CG-SENSE of these."""
+    for reach in (0.0, 2.0):
+        for seed in range(10, 30) if reach == 0 else range(10, 16):
+            scan, truth = simulate(4.0, matrix=96, coils=8, motion=reach, seed=seed)
+            found = find_motion(PreparedScan.of(scan), 0)
+            said = "motion" if found.found else "none"
+            line = f"up to {reach:g} mm: misfit {found.misfit:.3f}, reach {found.reach:.2f} mm, {said}"
+            if reach:
+                values = [_judged(one, np.abs(truth), "cg-sense") for one in (replace(scan, segments=None), scan)]
+                line += f", {values[0]:.1f} dB, moved back {values[1]:.1f}"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
 
 def every(more: Sequence[str]) -> None:
@@ -86,7 +112,9 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "partial-fourier": partial_fourier,
     "no-centre": no_centre,
     "beating": beating,
+    "beating-posterior": beating_posterior,
     "held-out": held_out,
+    "motion": motion,
     "every-scan": every,
 }
 

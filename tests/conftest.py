@@ -11,6 +11,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of a file go to one process, and all that share the server go to one: it is begun once."""
+    shared = {item.path for item in items if "server" in getattr(item, "fixturenames", ())}
+    for item in items:
+        name = "server" if item.path in shared else f"{item.path.parent.name}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Whatever the environment says of threads."""

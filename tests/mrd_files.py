@@ -1,8 +1,9 @@
-"""ISMRMRD files, written by the ismrmrd package."""
+"""ISMRMRD files of scans."""
 
 import ismrmrd
 import numpy as np
 
+from rsd_mri.scan.record_writing import write_records
 from rsd_mri.scan.records import NOISE
 from rsd_mri.scan.writing import header_of
 
@@ -21,12 +22,10 @@ def write_mrd(path, scan):
             acq.slice_dir[:] = geometry.slice_direction
         return acq
 
-    with ismrmrd.Dataset(str(path), "dataset") as file:
-        file.write_xml_header(header_of(scan).encode())
-        if scan.noise is not None:
-            noise = record(scan.noise)
-            noise.setFlag(NOISE)
-            file.append_acquisition(noise)
-        for line in np.flatnonzero(scan.mask):
-            for slice_ in range(scan.n_slices):
-                file.append_acquisition(record(scan.kspace[slice_, :, :, line], line, slice_))
+    records = []
+    if scan.noise is not None:
+        records.append(record(scan.noise))
+        records[0].setFlag(NOISE)
+    for line in np.flatnonzero(scan.mask):
+        records += [record(scan.kspace[slice_, :, :, line], line, slice_) for slice_ in range(scan.n_slices)]
+    write_records(path, header_of(scan), records)

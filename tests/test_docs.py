@@ -98,3 +98,17 @@ def test_commands_of_choices_can_be_run(command, monkeypatch):
         found = parsed(words)
         if words[:2] == ["bench", "run"]:
             assert _settings(find_bench(words[2]), pairs_of(found.params["assignments"]))
+
+
+def test_builds_are_shown_side_by_side(monkeypatch):
+    """The lines that both builds have, with the gain of each figure; what a trial says is read as it says it."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    compared, trials = import_module("before_after"), import_module("trials")
+    said = []
+    monkeypatch.setattr(trials.sys.stdout, "write", said.append)
+    trials._say("a head, R = 4: tv, posterior", [31.004, -2.5])
+    monkeypatch.undo()
+    match = compared.LINE.fullmatch(said[0].strip())
+    assert match["what"] == "a head, R = 4: tv, posterior" and match["values"] == "31.00, -2.50"
+    rows = compared.table({"a": [1.0, 2.0], "gone": [3.0]}, {"a": [1.5, 1.75], "new": [4.0]})
+    assert rows[2:] == ["| a | 1.00, 2.00 | 1.50, 1.75 | +0.50, -0.25 |"]

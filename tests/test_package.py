@@ -160,6 +160,34 @@ def test_no_file_imports_itself_by_way_of_others():
     TopologicalSorter(arrows).prepare()  # a CycleError names the files
 
 
+def defined(path: Path) -> set[str]:
+    """Names that a module gives."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {one.asname or one.name for one in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            found |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return found
+
+
+def test_scripts_beside_the_package_import_what_is_there():
+    """Nobody runs them on every change, and they take days."""
+    scripts = sorted((ROOT / "docs").rglob("*.py")) + sorted((ROOT / "protocols").glob("*.py"))
+    missing, count = [], 0
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("rsd_mri", "data_prep"):
+                for one in node.names:
+                    count += 1
+                    there = node.module in MODULES and one.name in defined(MODULES[node.module])
+                    if not there and f"{node.module}.{one.name}" not in MODULES:
+                        missing.append(f"{path.name}: {node.module}.{one.name}")
+    assert missing == [] and count > 50
+
+
 def test_the_root_holds_few_modules():
     loose = [p.stem for p in (ROOT / "rsd_mri").glob("*.py") if p.stem not in ("__init__", "__main__")]
     assert len(loose) <= 10

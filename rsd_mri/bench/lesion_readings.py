@@ -187,7 +187,7 @@ def methods_for(prior: Prior, levels: int | None, seed: int, first: PreparedScan
 def _by_peer(peer: Peer, scan: PreparedScan, weight: float) -> Image:
     one = scan[0]
     images = torch.from_numpy(np.ascontiguousarray(peer.run(one, weight)[0]))[None]
-    return finish(one, Made(images), 0.0).magnitude
+    return finish(one, Made(images), 0.0, parted=False).magnitude
 
 
 def _reading(

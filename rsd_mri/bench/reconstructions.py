@@ -288,7 +288,7 @@ def _judged(
     seconds: float,
     peak: float | None,
 ) -> Result:
-    pair = truth[None], finish(one, Made(images), seconds).magnitude[None]
+    pair = truth[None], finish(one, Made(images), seconds, parted=False).magnitude[None]
     return Result(acceleration, name, psnr(*pair), ssim(*pair), nmse(*pair), seconds, peak)
 
 

@@ -10,6 +10,7 @@ from mrpro.data.traj_calculators import KTrajectoryCartesian
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.record_writing import write_records
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.writing import header_of
 
@@ -34,11 +35,9 @@ def to_kdata(scan: Scan) -> KData:
         raise InputError(f"{scan.source}: expected lines on a Cartesian grid; mrpro's records are whole lines")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scan.h5"
-        with ismrmrd.Dataset(str(path), "dataset") as file:
-            file.write_xml_header(header_of(scan).encode())
-            for line in np.flatnonzero(scan.mask):
-                for number in range(scan.n_slices):
-                    file.append_acquisition(_record(scan, number, int(line)))
+        lines = (int(line) for line in np.flatnonzero(scan.mask))
+        records = (_record(scan, number, line) for line in lines for number in range(scan.n_slices))
+        write_records(path, header_of(scan), records)
         return KData.from_file(path, KTrajectoryCartesian())
 
 

@@ -4,6 +4,7 @@ Pruessmann et al. 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3
 Pruessmann et al. 2001, doi:10.1002/mrm.1241.
 """
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -145,17 +146,27 @@ class Sense(LinearOperator):
         return f"<Sense csm={list(self.csm.shape)} mask={list(self.mask.shape)}>"
 
 
+def compiled(gram: LinearOperator) -> LinearOperator:
+    """The same; a `SenseGram` by compiled loops, for who has loaded their compiler (half a second) for a network."""
+    if not isinstance(gram, SenseGram):
+        return gram
+    quick = copy.copy(gram)
+    quick.by_loops = True
+    return quick
+
+
 class SenseGram(LinearOperator):
     """A^H A of `Sense`: maps, F^H M F, maps again.
 
     On a processor the coils are taken in turn, or, where rows do not mix, a few rows of all coils: the working set then
-    stays in the cache.
+    stays in the cache. `compiled` gives the same by compiled loops.
     """
 
     def __init__(self, sense: Sense) -> None:
         self.coils = sense.coils
         self.between = sense.between
         self.items = max(sense.csm.shape[0], sense.mask.shape[0])
+        self.by_loops = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply A^H A; differentiable, with A^H A as its own derivative."""
@@ -176,7 +187,10 @@ class SenseGram(LinearOperator):
         """Apply A^H A outside autograd."""
         one_set = self.coils.csm.ndim == 4
         images = x[:, None] if one_set else x
-        out = self._on_processor(images) if x.device.type == "cpu" else self._at_once(images)
+        if x.device.type != "cpu":
+            out = self._at_once(images)
+        else:
+            out = self._compiled(images) if self.by_loops else self._in_turn(images)
         return out[:, 0] if one_set else out
 
     def _at_once(self, images: Tensor) -> Tensor:
@@ -184,8 +198,16 @@ class SenseGram(LinearOperator):
         out: Tensor = (self.maps.conj() * measured[:, None]).sum(2)
         return out
 
-    def _on_processor(self, images: Tensor) -> Tensor:
-        from rsd_mri.operators.coil_kernels import combine, expand  # loads a compiler: with the first use
+    def _in_turn(self, images: Tensor) -> Tensor:
+        out = images.new_zeros(max(len(images), self.items), *images.shape[1:])
+        for coil in range(self.maps.shape[2]):
+            maps = self.maps[:, :, coil]
+            seen = self.between.forward((maps * images).sum(1, keepdim=True))
+            out = out.addcmul(maps.conj(), seen)
+        return out
+
+    def _compiled(self, images: Tensor) -> Tensor:
+        from rsd_mri.operators.coil_kernels import combine, expand  # loads a compiler
 
         n_coils, rows, columns = self.maps.shape[-3:]
         images = images.resolve_conj().to(torch.promote_types(images.dtype, self.maps.dtype)).contiguous()

@@ -32,9 +32,9 @@ class FinishedSlice:
     std: NDArray[np.float32] | None
     """Of the magnitude, where the method itself says it."""
     measured: NDArray[np.float32]
-    """Magnitude of what the data determine."""
+    """Magnitude of what the data determine; empty where that was not asked for."""
     prior: NDArray[np.float32]
-    """Magnitude of what comes from the prior."""
+    """Magnitude of what comes from the prior; empty where that was not asked for."""
     prior_share: float
     """Its energy over that of the image."""
     dispersion: tuple[float, float] | None
@@ -79,7 +79,7 @@ def _mask_of(prepared: Sequence[PreparedSlice]) -> Tensor:
     return torch.from_numpy(np.stack([np.atleast_2d(one.mask) for one in prepared]))
 
 
-def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice:
+def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = True) -> FinishedSlice:
     """Summarise the samples of a slice.
 
     Parameters
@@ -90,6 +90,8 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
         Its images, [sample, (set,) readout, phase_encode], prepared units.
     seconds
         The method took.
+    parted
+        Whether to part what the data determine from what comes from a prior; that takes up to 30 iterations.
     """
     images = made.images
     operator, kspace = as_operator([prepared], images.device)
@@ -103,7 +105,13 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
 
     support = (operator.csm != 0).any(-3).expand(mean.shape)
     power = float(mean[support].abs().square().mean()) if bool(support.any()) else 0.0
-    filled = prior_part(operator, torch.where(support, mean, 0), max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
+    measured = prior = np.zeros(0, np.float32)
+    prior_share = 0.0
+    if parted:
+        inside = torch.where(support, mean, 0)
+        filled = prior_part(operator, inside, max(prepared.sigma, LEAST_SIGMA), max(power, 1e-12))
+        measured, prior = magnitude((mean - filled)[0]), magnitude(filled[0])
+        prior_share = float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     unit = _unit(operator, back, one_set)
@@ -122,9 +130,9 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float) -> FinishedSlice
         csm=csm.cpu().numpy(),
         samples=samples,
         std=std,
-        measured=magnitude((mean - filled)[0]),
-        prior=magnitude(filled[0]),
-        prior_share=float(filled.abs().square().sum() / (power * support.sum())) if power else 0.0,
+        measured=measured,
+        prior=prior,
+        prior_share=prior_share,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.sigma),
         centre_residual=_centre_residual(operator, kspace, mean, prepared),

@@ -80,13 +80,16 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
     whole = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
     narrow = without_oversampling(whole, volume.n_readout)
     lines = _Lines.of(prepared, narrow, WINDOW)
-    found, calibration = None, volume.calibration[index]
+    found: tuple[Tensor, float] | None = None
+    calibration = volume.calibration[index]
     for _ in range(ROUNDS):
         csm = low_resolution_maps(prepared, calibration, lines.size)
         poses, misfit = _Fit(lines, csm, max(volume.sigma, 1e-3)).solve(None if found is None else found[0])
         found = poses, misfit if found is None else found[1]
         motion = _motion(lines, *found, None)
-        if not motion.found or scan.calibration is not None:
+        # What the maps are from is moved back where it is a centre of these lines.
+        own = scan.calibration is None and volume.acs[1] >= calibration.shape[-1]
+        if not motion.found or not own:
             return motion
         calibration = _moved_back(prepared, whole if volume.map_readout > volume.n_readout else narrow, motion, index)
     return replace(motion, calibration=calibration)
@@ -201,7 +204,8 @@ class _Fit:
         operator = self.operator(poses)
         image = self.image(operator, None)
         first = best = self.misfit(operator, image)
-        damping, curvature = 1e-2, None
+        damping = 1e-2
+        curvature: Tensor | None = None
         for _ in range(STEPS if len(self.free) else 0):
             derivative = self.derivative(operator, image)
             residual = self.kspace - operator.forward(image)

@@ -112,7 +112,7 @@ def reconstruct_scan(
             torch.cuda.synchronize(device)
         seconds = shared + (time.perf_counter() - begun) / len(chunk)
         for one, each in zip(chunk, made, strict=True):
-            finished = finish(one, each, seconds)
+            finished = finish(one, each, seconds, parted=method.prior is not None)
             gathered = gathered or Images.like(finished, len(prepared))
             parts.append(gathered.put(len(parts), finished))
         del chunk, made

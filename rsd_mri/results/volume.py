@@ -84,7 +84,7 @@ class ReconstructedVolume:
     from the prior's card) and `card_loss` (the largest loss measured of scans that differ so [dB]); `lesion_lost`,
     `lesion_least` and more, as `priors.lesions.lesion_checks` says them; `adapted_steps` (0:
     kept as it was), `adapted_error_before` and `adapted_error` (on lines that no step has seen) where the prior was to
-    adapt."""
+    adapt; `motion_mm`, `motion_degrees` and `motion_slices` (moved back) where motion was looked for."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)

@@ -17,12 +17,13 @@ from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.mirrored import looks_mirrored
 from rsd_mri.scan.moments import with_moments
 from rsd_mri.scan.noise_records import averaged, noise_of
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.placement import Filled, Grid, fillable, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.places import Stack, settle_stacks
-from rsd_mri.scan.records import Records
+from rsd_mri.scan.records import REVERSE, Records
 from rsd_mri.scan.reference import calibration_of
 from rsd_mri.scan.roles import Roles, settle_roles
 from rsd_mri.scan.sampling import contiguous_centre
@@ -140,6 +141,11 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
         )
     filled = fill(records, frames[0].chosen, grid, settled.roles, spooled)
     check_values(filled.kspace, records.source)
+    if not spooled and not records.flagged(REVERSE)[image].any() and looks_mirrored(filled.kspace):
+        notes += (
+            "every second line looks like its neighbours only once it is turned round: lines that ran backwards seem "
+            "to have lost their flag (ACQ_IS_REVERSE), and the image has a ghost; set it",
+        )
     moved, centre, said = settle_centre(filled, grid)
     notes += said
     if moved != grid:

@@ -99,7 +99,7 @@ class Classical:
         """Reconstruct a slice."""
         one = prepared[index]
         images = run_method(self.method, [one], prepared.scan.key, index, 0, Batches(1, 1, 0), self.device)
-        done = finish(one, images[0], 0.0)
+        done = finish(one, images[0], 0.0, parted=False)
         return SliceResult(done.magnitude, done.image)
 
 
@@ -158,7 +158,11 @@ class Learned:
         distrust = [difference.sentence for difference in differences]
         said = reasons(checks)
         distrust += [sentence for sentence in said if sentence.startswith("The prior predicts")]
-        complexes = tuple(finish(one, Made(image[None]), 0.0).image for image in made.images) if complex_samples else ()
+        complexes = (
+            tuple(finish(one, Made(image[None]), 0.0, parted=False).image for image in made.images)
+            if complex_samples
+            else ()
+        )
         return SliceResult(
             magnitude=done.magnitude, image=done.image,
             std=rec.std[0] if rec.std is not None and spread else None,

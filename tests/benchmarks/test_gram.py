@@ -11,6 +11,7 @@ import torch
 
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
+from rsd_mri.operators.sense import compiled
 
 SHAPES = {
     "two sets, lines": (2, 8, 320, 168, False),
@@ -26,7 +27,7 @@ def test_parts_against_coils_in_turn(name, benchmark):
     csm = normal((1, sets, coils, rows, columns), generator(0, "csm"))
     x = normal((1, sets, rows, columns), generator(0, "image"))
     mask = torch.rand((rows, columns) if points else (columns,), generator=generator(0, "mask")) < 0.3
-    gram, conjugate = sense_operator(csm, mask).gram, csm.conj().resolve_conj()
+    gram, conjugate = compiled(sense_operator(csm, mask).gram), csm.conj().resolve_conj()
 
     def in_turn():
         out = torch.zeros_like(x)

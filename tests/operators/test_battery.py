@@ -9,7 +9,7 @@ from adjointness import adjoint_error, assert_adjoint, inner
 from operator_cases import CASES, Case
 
 from rsd_mri.machine.randomness import generator, normal
-from rsd_mri.operators import CoilExpand, LinearOperator, sense_operator
+from rsd_mri.operators import CoilExpand, LinearOperator, sense, sense_operator
 from rsd_mri.operators.linear_operator import Adjoint
 
 DOUBLE, SINGLE = torch.complex128, torch.complex64
@@ -48,6 +48,13 @@ def test_gram_is_adjoint_times_operator(case: Case, dtype):
     u = draw(case.domain, "u", dtype=dtype)
     assert close(operator.gram(u), operator.H(operator(u)), dtype)
     assert operator.gram(u).dtype == dtype
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "sense" in case.name], ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=["double", "single"])
+def test_compiled_gram_is_that_of_coils_in_turn(case: Case, dtype):
+    operator, u = case.make(dtype), draw(case.domain, "u", dtype=dtype)
+    assert close(sense.compiled(operator.gram)(u), operator.gram(u), dtype)
 
 
 @each_case()

@@ -161,7 +161,7 @@ def test_wrong_maps_show_in_the_fully_sampled_centre(undersampled_scan):
 
     def centre_residual(prepared):
         operator, kspace = as_operator([prepared], torch.device("cpu"))
-        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0).centre_residual
+        return finish(prepared, Made(cg_sense(operator, kspace, prepared.sigma)), 0.0, parted=False).centre_residual
 
     assert 0 < centre_residual(one) < 2 and centre_residual(wrong) > 2 * centre_residual(one)
 

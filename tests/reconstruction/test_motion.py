@@ -40,7 +40,7 @@ def test_whole_pixels_are_shifted_exactly():
 
 @pytest.fixture(scope="module")
 def moved():
-    return rsd.simulate(3, matrix=96, coils=8, motion=3.0, seed=4)
+    return rsd.simulate(2, matrix=96, coils=8, motion=3.0, seed=4)
 
 
 def poses_of(scan):
@@ -58,7 +58,7 @@ def test_poses_are_found(moved):
 
 
 def test_a_head_that_lies_still_is_left_alone():
-    scan, _ = rsd.simulate(3, matrix=96, coils=8, motion=0.0, seed=4)
+    scan, _ = rsd.simulate(2, matrix=96, coils=8, motion=0.0, seed=4)
     found = find_motion(PreparedScan.of(scan), 0)
     assert not found.found and found.misfit < 1.03 and found.reach < 0.4
 
@@ -83,6 +83,6 @@ def test_segments_are_kept_in_files(moved, tmp_path):
 
 
 def test_what_has_no_segments_of_lines_is_refused():
-    for asked in ({"slab": True, "slices": 16}, {"trajectory": "radial"}):
+    for asked in ({"slab": True, "slices": 16, "acs_lines": 8}, {"trajectory": "radial"}):
         with pytest.raises(InputError, match="segments of lines"):
             rsd.simulate(3, matrix=32, coils=4, motion=1.0, **asked)

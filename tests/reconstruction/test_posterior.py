@@ -157,9 +157,9 @@ def test_measured_variance_gives_the_exact_spread_of_a_large_image():
 
 
 @pytest.mark.parametrize("stochastic", [True, False], ids=["dps", "a-dps"])
-def test_guided_samples_the_prior_without_data(model, stochastic):
+def test_guided_samples_the_prior_without_data(stochastic):
     sampler = Guided(levels=120, sigma_min=0.01, sigma_max=20.0, weight=0.0, stochastic=stochastic)
-    samples = sampler.sample(problem(model, 800, 3))
+    samples = sampler.sample(problem(linear_model(1), 800, 3))
     size = samples[0].numel()
     # The probability flow starts at t_max, not at infinity, and takes finite steps: within a few percent.
     check(samples, torch.zeros(size, dtype=torch.complex128), C**2 * torch.eye(size, dtype=torch.complex128), 0.08)

@@ -11,6 +11,7 @@ from rsd_mri.reconstruction.finish import crop
 from rsd_mri.results.planes import plane
 from rsd_mri.scan import records
 from rsd_mri.scan.measurement import scans_of
+from rsd_mri.scan.record_writing import write_records
 
 WIDTH = 3.0
 """Standard deviation of a spot [mm]."""
@@ -95,11 +96,7 @@ def scans(acquisitions, header):
 
 
 def write(path, acquisitions, header):
-    with ismrmrd.Dataset(str(path), "dataset") as file:
-        file.write_xml_header(header.encode())
-        for one in acquisitions:
-            file.append_acquisition(one)
-    return path
+    return write_records(path, header, acquisitions)
 
 
 def images(scan):

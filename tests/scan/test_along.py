@@ -7,6 +7,7 @@ import pytest
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import Answers
 from rsd_mri.scan.reading import inspect, read_scan, read_scans
+from rsd_mri.scan.record_writing import write_records
 from rsd_mri.scan.records import NOISE
 from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial
 from rsd_mri.scan.writing import header_of, write_fastmri
@@ -32,22 +33,21 @@ def same(one, other):
 
 
 def mrd(path, scan, unit=1.0, dimensions=2, frames=1, kind="radial", traj=True):
-    with ismrmrd.Dataset(str(path), "dataset") as file:
-        file.write_xml_header(header_of(scan).replace("<trajectory>other", f"<trajectory>{kind}").encode())
-        noise = ismrmrd.Acquisition.from_array(np.ascontiguousarray(scan.noise))
-        noise.setFlag(NOISE)
-        noise.sample_time_us = 5.0
-        file.append_acquisition(noise)
-        for frame in range(frames):
-            for shot in range(scan.kspace.shape[-1]):
-                points = np.zeros((scan.kspace.shape[-2], dimensions), np.float32)
-                points[:, :2] = scan.trajectory[:, shot] * unit
-                for slice_ in range(scan.n_slices):
-                    data = np.ascontiguousarray(scan.kspace[slice_, :, :, shot])
-                    record = ismrmrd.Acquisition.from_array(data, points if traj else None)
-                    record.sample_time_us, record.idx.slice, record.idx.repetition = 5.0, slice_, frame
-                    record.idx.kspace_encode_step_1 = shot
-                    file.append_acquisition(record)
+    noise = ismrmrd.Acquisition.from_array(np.ascontiguousarray(scan.noise))
+    noise.setFlag(NOISE)
+    noise.sample_time_us = 5.0
+    records = [noise]
+    for frame in range(frames):
+        for shot in range(scan.kspace.shape[-1]):
+            points = np.zeros((scan.kspace.shape[-2], dimensions), np.float32)
+            points[:, :2] = scan.trajectory[:, shot] * unit
+            for slice_ in range(scan.n_slices):
+                data = np.ascontiguousarray(scan.kspace[slice_, :, :, shot])
+                record = ismrmrd.Acquisition.from_array(data, points if traj else None)
+                record.sample_time_us, record.idx.slice, record.idx.repetition = 5.0, slice_, frame
+                record.idx.kspace_encode_step_1 = shot
+                records.append(record)
+    write_records(path, header_of(scan).replace("<trajectory>other", f"<trajectory>{kind}"), records)
 
 
 def test_hdf5_keeps_it(scan, tmp_path):

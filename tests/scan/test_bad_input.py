@@ -292,9 +292,11 @@ def test_files_that_crash_or_hang_the_library(tmp_path, monkeypatch, packed):
 
 
 def test_other_files_are_read_after_a_crash(tmp_path, path, monkeypatch):
-    monkeypatch.setattr(probe, "PATIENCE", 2.0)
     (tmp_path / "b.h5").write_bytes(gzip.decompress(DAMAGED[0].read_bytes()))
-    refused(tmp_path / "b.h5", "damaged")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(probe, "PATIENCE", 2.0)
+        refused(tmp_path / "b.h5", "damaged")
+    # On a busy machine the process that reads begins slowly.
     assert read_scan(path).n_slices == 2
 
 

@@ -2,7 +2,6 @@
 
 import re
 
-import ismrmrd
 import numpy as np
 import pytest
 from spots import axes_of_samples, record, signal, xml
@@ -12,6 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan import read_scan
 from rsd_mri.scan.answers import Answers
 from rsd_mri.scan.edges import foreign_samples
+from rsd_mri.scan.record_writing import write_records
 from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, NOISE
 from rsd_mri.scan.silent_coils import silent_coils
 
@@ -56,10 +56,7 @@ def labelled(names):
 def write(path, *groups):
     """Write (name, header, records) in turn."""
     for name, header, some in groups:
-        with ismrmrd.Dataset(str(path), name) as file:
-            file.write_xml_header(header.encode())
-            for one in some:
-                file.append_acquisition(one)
+        write_records(path, header, some, name)
     return path
 
 

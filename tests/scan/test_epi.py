@@ -200,3 +200,20 @@ def test_an_array_that_a_header_calls_an_epi_is_mended_or_refused():
     with pytest.raises(InputError, match="undersampled EPI as an array"):
         mended_array(np.where(np.arange(LINES) % 2, 0, TRUE)[None], header, Path("x.h5"))
     assert mended_array(ghosted[None], Header(), Path("x.h5"))[1] == ()
+
+
+@pytest.mark.parametrize(("delay", "phase"), [(0.0, 0.0), (1.3, 0.7)])
+def test_lines_that_lost_their_flag_are_said(delay, phase):
+    def said(records):
+        return any("have lost their flag" in note for scan in scans_of(records) for note in scan.notes)
+
+    records = records_of(TRUE, delay, phase, navigators=False, header=Header(encoded=(N, LINES, 1)))
+    assert not said(records)
+    heads = records.head.copy()
+    heads["flags"] &= ~(np.uint64(1) << np.uint64(REVERSE - 1))
+    assert said(replace(records, head=heads))
+    forth = records_of(TRUE, 0, 0, navigators=False, every=1, header=Header(encoded=(N, LINES, 1)))
+    straight = dict(enumerate(np.ascontiguousarray(np.moveaxis(TRUE, -1, 0))))
+    heads = heads.copy()
+    heads["center_sample"] = N // 2
+    assert not said(replace(forth, head=heads, samples=lambda chosen: ((int(i), straight[int(i)]) for i in chosen)))

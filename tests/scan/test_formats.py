@@ -14,6 +14,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan import read_scan, read_scans, records, roles, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
 from rsd_mri.scan.header import format_header
+from rsd_mri.scan.record_writing import write_records
 
 
 def acquisition(line, kspace_line, *, slice_=0, flags=(), centre=None, dwell=2.0, **idx):
@@ -32,11 +33,7 @@ def acquisition(line, kspace_line, *, slice_=0, flags=(), centre=None, dwell=2.0
 
 
 def write_mrd(path, acquisitions, header):
-    with ismrmrd.Dataset(str(path), "dataset") as file:
-        file.write_xml_header(header.encode())
-        for acq in acquisitions:
-            file.append_acquisition(acq)
-    return path
+    return write_records(path, header, acquisitions)
 
 
 def lines_of(scan, **options):
@@ -66,6 +63,22 @@ def test_flags_are_those_of_the_format():
         "SURFACECOILCORRECTIONSCAN_DATA PHASE_STABILIZATION PHASE_STABILIZATION_REFERENCE"
     )
     assert set(roles.SKIPPED) == {getattr(ismrmrd, f"ACQ_IS_{name}") for name in names.split()}
+
+
+def test_records_written_at_once_are_those_written_one_by_one(tmp_path, scan):
+    acquisitions = lines_of(scan)
+    points = np.linspace(0, 1, 2 * acquisitions[0].number_of_samples, dtype=np.float32).reshape(-1, 2)
+    acquisitions[3] = ismrmrd.Acquisition.from_array(acquisitions[3].data, points)
+    with ismrmrd.Dataset(str(tmp_path / "a.mrd"), "dataset") as file:
+        file.write_xml_header(header_for(scan).encode())
+        for one in acquisitions:
+            file.append_acquisition(one)
+    write_records(tmp_path / "b.mrd", header_for(scan), acquisitions)
+    one, other = (ismrmrd.Dataset(str(tmp_path / name), "dataset", False) for name in ("a.mrd", "b.mrd"))
+    assert one.read_xml_header() == other.read_xml_header()
+    assert one.number_of_acquisitions() == other.number_of_acquisitions() == len(acquisitions)
+    for number in range(len(acquisitions)):
+        assert one.read_acquisition(number) == other.read_acquisition(number)
 
 
 def test_every_format_gives_the_same_scan(tmp_path, scan):

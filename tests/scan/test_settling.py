@@ -11,6 +11,7 @@ from rsd_mri.scan.assembly import assemble
 from rsd_mri.scan.centre import find_peak, find_peak_of_volume
 from rsd_mri.scan.findings import QUESTIONS, Finding, merged
 from rsd_mri.scan.header import parse_header
+from rsd_mri.scan.record_writing import write_records
 from rsd_mri.scan.records import HEAD_TYPE, gather
 from rsd_mri.scan.sign import turn
 from rsd_mri.scan.sizes import settle_sizes
@@ -196,10 +197,7 @@ def test_a_header_in_latin_1(tmp_path):
     more = "<measurementInformation><protocolName>Sch\u00e4del</protocolName></measurementInformation>"
     text = xml((16, 12, 1), (16, 12, 1), (16, 12, 4), (16, 12, 4), more=more)
     acqs = [record(spot((16, 12), (16, 12), (1.0, 1.0))[0, :, :, i], i, centre=8) for i in range(12)]
-    with ismrmrd.Dataset(str(tmp_path / "a.h5"), "dataset") as file:
-        file.write_xml_header(text.encode("latin-1"))
-        for one in acqs:
-            file.append_acquisition(one)
+    write_records(tmp_path / "a.h5", text.encode("latin-1"), acqs)
     assert read_scan(tmp_path / "a.h5").facts.protocol == "Sch\u00e4del"
 
 

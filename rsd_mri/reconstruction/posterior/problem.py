@@ -10,6 +10,7 @@ from torch import Tensor
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import LinearOperator
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.sense import compiled
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]
 """(noisy images [item, ...], noise level [item], step) to the estimated clean images."""
@@ -61,7 +62,7 @@ class Problem:
     @cached_property
     def gram(self) -> LinearOperator:
         """A^H A."""
-        return self.operator.gram
+        return compiled(self.operator.gram)
 
     @cached_property
     def adjoint_kspace(self) -> Tensor:

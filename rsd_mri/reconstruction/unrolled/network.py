@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rsd_mri.networks import UNet, to_channels, to_complex
 from rsd_mri.operators import Sense
+from rsd_mri.operators.sense import compiled
 from rsd_mri.protocol import NetworkSettings
 from rsd_mri.reconstruction.classical.methods import total_variation
 from rsd_mri.reconstruction.posterior.support import Window, whole_fields
@@ -116,7 +117,7 @@ class Unrolled(nn.Module):
             After each call, the best last.
         """
         sigma = sigma.clamp_min(SMALLEST_SIGMA)
-        gram, adjoint_kspace = operator.gram, operator.adjoint(kspace)
+        gram, adjoint_kspace = compiled(operator.gram), operator.adjoint(kspace)
         windows = whole_fields(operator.csm) if windows is None else windows
         axes = (-1, *(1,) * (adjoint_kspace.ndim - 1))
         precision = sigma.reshape(axes) ** -2
