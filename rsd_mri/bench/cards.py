@@ -74,8 +74,9 @@ class ComparisonCard:
     def as_dict(self) -> dict[str, Json]:
         """Plain values; what is empty is left out."""
         values = {k: v for k, v in asdict(self).items() if k != "sets" and v not in ("", {})}
-        if self.likeness is None:
-            del values["likeness"]
+        del values["likeness"]
+        if self.likeness is not None:
+            values["likeness"] = self.likeness.as_dict()
         return {"rows": self.rows(), **values}
 
 

@@ -92,7 +92,7 @@ class Likeness:
 
     def as_dict(self) -> dict[str, Json]:
         """Plain values."""
-        return asdict(self)
+        return {**asdict(self), "groups": [asdict(group) for group in self.groups]}
 
 
 def likeness(
