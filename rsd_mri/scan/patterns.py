@@ -5,11 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import MaskSettings
+
+SEARCH, ATTEMPTS = 50, 30
+"""Of Poisson discs: densities that are tried, and places tried around a point."""
+NEAR, CLOSE = 0.1, 0.05
+"""Difference of the acceleration with which the search ends, and share of it that is taken where it does not end."""
 
 POINTS = ("poisson", "elliptical", "caipi")
 """Laws of points in two directions; the others are of lines."""
@@ -250,16 +256,30 @@ def _elliptical(asked: _Asked, rng: torch.Generator) -> Tensor:
 
 
 def _disc(asked: _Asked, acceleration: float, calib: tuple[int, int], cropped: bool, seed: int) -> Tensor:
-    from sigpy.mri import poisson
+    """Sigpy's discs, by the search of its `poisson`, which does not end where no density gives the acceleration."""
+    from sigpy.mri.samp import _poisson
 
-    try:
-        points = poisson(asked.size, acceleration, calib=calib, crop_corner=cropped, dtype=bool, seed=seed)
-    except ValueError as error:
-        raise InputError(
-            f"mask.acceleration: no Poisson disc of {asked.size[0]}x{asked.size[1]} points has an "
-            f"acceleration of {asked.acceleration:g} with a centre of {asked.acs_lines}; change one of them"
-        ) from error
-    return torch.from_numpy(points.copy())
+    size, longest = asked.size, max(asked.size)
+    across = [np.maximum(abs(np.arange(n) - n / 2) - c / 2, 0) for n, c in zip(size, calib, strict=True)]
+    y, x = (one / one.max() if one.any() else one for one in across)
+    r = np.hypot(x[None], y[:, None])
+    lowest, highest, nearest, best = 0.0, float(longest), CLOSE * acceleration, None
+    for _ in range(SEARCH if acceleration > 1 else 0):
+        slope = (lowest + highest) / 2
+        radii = [np.clip((1 + r * slope) * n / longest, 1, None) for n in (size[1], size[0])]
+        points = _poisson(size[1], size[0], ATTEMPTS, *radii, calib, seed).reshape(size) * (r < 1 if cropped else 1)
+        found = size[0] * size[1] / max(points.sum(), 1)
+        if abs(found - acceleration) < nearest:
+            nearest, best = abs(found - acceleration), torch.from_numpy(points != 0)
+        if nearest < NEAR:
+            break
+        lowest, highest = (slope, highest) if found < acceleration else (lowest, slope)
+    if best is not None:
+        return best
+    raise InputError(
+        f"mask.acceleration: no Poisson disc of {size[0]}x{size[1]} points has an acceleration of "
+        f"{asked.acceleration:g} with a centre of {asked.acs_lines}; change one of them"
+    )
 
 
 def _caipi(asked: _Asked, rng: torch.Generator) -> Tensor:  # noqa: ARG001 - nothing is drawn

@@ -72,7 +72,7 @@ def test_the_image_is_better_and_the_notes_say_so(moved):
     assert rec.checks["motion_slices"] == 1 and 1 < rec.checks["motion_mm"] < 5
     assert any(note.startswith("Motion was not looked for: it is not known") for note in alone.notes)
     # The data agree with the image again.
-    assert rec.residual[0] < 0.5 * alone.residual[0]
+    assert rec.residual[0] < 0.6 * alone.residual[0]
 
 
 def test_segments_are_kept_in_files(moved, tmp_path):

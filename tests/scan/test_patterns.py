@@ -1,5 +1,6 @@
 """Sampling patterns: the published counts, fastMRI's laws, exact centres, refusals."""
 
+import numpy as np
 import pytest
 import torch
 from fastmri.data import subsample
@@ -181,3 +182,17 @@ def test_further_acceleration_below_the_acceleration_is_refused():
 def test_poisson_without_a_solution_is_refused():
     with pytest.raises(InputError, match="Poisson disc"):
         draw_mask(MaskSettings("poisson", 1.0, 2), (16, 16), generator(0))
+
+
+def test_discs_are_those_of_sigpy():
+    from sigpy.mri import poisson
+
+    seed = int(torch.randint(2**31, (), generator=generator(3)))
+    theirs = poisson((48, 40), 4, calib=(8, 8), dtype=bool, seed=seed, crop_corner=False)
+    assert np.array_equal(draw_mask(MaskSettings("poisson", 4, 8), (48, 40), generator(3)).mask.numpy(), theirs)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_discs_are_near_where_none_has_the_acceleration(seed):
+    pattern = draw_mask(MaskSettings("elliptical", 3, 8), (32, 32), generator(seed))
+    assert pattern.mask.float().mean() == pytest.approx(1 / 3, rel=0.06)
