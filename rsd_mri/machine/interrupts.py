@@ -57,9 +57,7 @@ def install() -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _within_shielded(frame):
-            again = threading.Timer(0.02, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+            _once_more(number)
         elif not _told:
             _told.append(number)
             end_children(signal.SIGTERM)
@@ -68,7 +66,23 @@ def install() -> None:
     for one in SIGNALS:
         if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup asks
             signal.signal(one, stop)
+    sys.unraisablehook = _unraisable
     _watch(GRACE)
+
+
+def _once_more(number: int) -> None:
+    again = threading.Timer(0.02, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """A signal that came while Python freed an object: nothing goes up from there, so it has to come again."""
+    if isinstance(lost.exc_value, Stopped):
+        _told.clear()
+        _once_more(lost.exc_value.code - 128)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _within_shielded(frame: FrameType | None) -> bool:

@@ -211,3 +211,30 @@ def test_commands_stop_in_the_middle_of_computing(scans, full, pictures, tmp_pat
     given = [a.format(scans=scans, full=full, pictures=pictures, out=tmp_path) for a in arguments]
     assert stopped(given, number, computing) == code
     assert unfinished(tmp_path) == []
+
+
+FREED = """
+import os, signal, time
+from rsd_mri.machine.interrupts import run
+
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(1000))
+
+def program():
+    try:
+        Freed()
+        time.sleep(30)
+    finally:
+        print("unwound", flush=True)
+
+run(program)
+"""
+
+
+def test_a_signal_while_an_object_is_freed_stops_the_program_too():
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "unwound\n", "stopped\n")
+    assert time.monotonic() - begun < 30
