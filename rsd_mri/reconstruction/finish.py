@@ -212,6 +212,12 @@ def _unit(operator: Sense, back: Tensor, one_set: bool) -> Tensor:
     return torch.where(inside, weight / norm.clamp_min(1e-6), typical)
 
 
+def root_sum_of_squares(coil_images: Tensor, wanted: tuple[int, int]) -> NDArray[np.float32]:
+    """Of coil images [coil, row, column], the centre of the wanted size, where the image is as large."""
+    image = coil_images.abs().square().sum(0).sqrt()
+    return crop(image, (min(wanted[0], image.shape[0]), min(wanted[1], image.shape[1]))).numpy()
+
+
 def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
     """Keep the centre of the last two axes: pixel n // 2 becomes pixel wanted // 2."""
     starts = [n // 2 - wanted // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]

@@ -13,7 +13,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import ifft2c
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.reconstruction.finish import crop
+from rsd_mri.reconstruction.finish import root_sum_of_squares
 from rsd_mri.reconstruction.full_shots import image_of_all_shots, with_fewer_shots
 from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
@@ -49,9 +49,7 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
     images = []
     for kspace in scan.kspace:
         narrow = torch.from_numpy(np.ascontiguousarray(without_oversampling(kspace, prepared_readout(scan))))
-        image = ifft2c(narrow).abs().square().sum(0).sqrt()
-        wanted = scan.image_size or scan.size
-        images.append(crop(image, (min(wanted[0], image.shape[0]), min(wanted[1], image.shape[1]))).numpy())
+        images.append(root_sum_of_squares(ifft2c(narrow), scan.image_size or scan.size))
     return np.stack(images)
 
 

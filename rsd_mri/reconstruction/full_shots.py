@@ -11,7 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.operators import NonUniformFFT
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import density_of
-from rsd_mri.reconstruction.finish import crop
+from rsd_mri.reconstruction.finish import root_sum_of_squares
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -40,13 +40,11 @@ def image_of_all_shots(scan: Scan) -> NDArray[np.float32]:
     transform = NonUniformFFT(torch.from_numpy(scan.trajectory), scan.matrix)
     weights = torch.from_numpy(density)
     normal = transform.normal(weights[None, None], torch.complex64)
-    wanted = scan.image_size or scan.matrix
     images = []
     for kspace in scan.kspace:
         right = transform.adjoint(torch.from_numpy(np.ascontiguousarray(kspace))[:, None] * weights)
         found = conjugate_gradient(normal, right, None, ITERATIONS, TOLERANCE)[:, 0]
-        image = found.abs().square().sum(0).sqrt()
-        images.append(crop(image, (min(wanted[0], image.shape[0]), min(wanted[1], image.shape[1]))).numpy())
+        images.append(root_sum_of_squares(found, scan.image_size or scan.matrix))
     return np.stack(images)
 
 

@@ -26,12 +26,12 @@ class NearProblem(Problem):
     @cached_property
     def gram(self) -> LinearOperator:
         """A^H A of both."""
-        return _Heavier(self.operator.gram, self._weight)
+        return _Heavier(super().gram, self._weight)
 
     @cached_property
     def adjoint_kspace(self) -> Tensor:
         """A^H y of both."""
-        return self.operator.adjoint(self.kspace) + self._weight * self.near
+        return super().adjoint_kspace + self._weight * self.near
 
     def data_noise(self, step: int, what: str) -> Tensor:
         """A^H w of both."""

@@ -18,6 +18,7 @@ from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.files.slices import Slices
 from rsd_mri.machine.device import quick_products
 from rsd_mri.operators import LinearOperator, Sense
+from rsd_mri.operators.sense import compiled
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.posterior.problem import Noise, Problem
 from rsd_mri.reconstruction.posterior.restorers import turned, turned_back
@@ -135,9 +136,8 @@ class SliceOperators(LinearOperator):
             return self._kept[group.start]
         maps = torch.from_numpy(np.ascontiguousarray(self.maps[group])).to(self.first.csm.device)
         one = self.first.with_maps(maps, self.first.mask[:, 0])
-        if isinstance(self.maps, Slices):
-            return one, one.gram
-        return self._kept.setdefault(group.start, (one, one.gram))
+        both = one, compiled(one.gram)
+        return both if isinstance(self.maps, Slices) else self._kept.setdefault(group.start, both)
 
     def forward(self, x: Tensor) -> Tensor:
         """Volume [slice, (set,) readout, phase_encode] to k-space [slice, coil, readout, phase_encode]."""
@@ -214,13 +214,13 @@ class VolumeProblem(Problem):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _WithGram(Problem):
     """A problem whose A^H A is at hand."""
 
-    known: LinearOperator | None = None
+    known: LinearOperator
 
     @cached_property
     def gram(self) -> LinearOperator:
         """A^H A."""
-        return self.operator.gram if self.known is None else self.known
+        return self.known
