@@ -148,7 +148,7 @@ def _train_run(
         rounds = denoiser_rounds(protocol, out, data, timed, progress, fabric)
         if options.stage == "denoiser":
             return rounds
-        options = replace(clock.share(1), stage="generator")
+        options = replace(clock.share(1), stage="generator", start=None)
     scans = PreparedDataset(data)
     slices = measured_slices(protocol, scans)
     protocol = settled(protocol, slices)

@@ -30,8 +30,6 @@ from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_ra
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
 
-TELLING = 0.1
-"""Weight of the critic's loss beside the fake score's own."""
 TRAINING_CALLS = 11
 """Network calls that a training image costs: 4 of the fake score's step, 7 of the generator's."""
 
@@ -74,6 +72,8 @@ class DistillationStage(Stage):
         Compile the networks.
     measured
         What the teacher learned from: the adversarial term needs it.
+    start
+        What the generator begins as; the teacher without it.
     """
 
     name = "generator"
@@ -88,6 +88,7 @@ class DistillationStage(Stage):
         monitor: Monitor | None = None,
         compiled: bool = False,
         measured: Data | None = None,
+        start: Denoiser | None = None,
     ) -> None:
         self.settings, self.protocol, self.corruption = protocol.distillation, protocol, corruption
         self.batch = protocol.distillation.batch
@@ -97,7 +98,8 @@ class DistillationStage(Stage):
             self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
         self.teacher = averaged_copy(teacher)
-        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(teacher).requires_grad_(True)
+        begun = teacher if start is None else start.to(fabric.device)
+        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(begun).requires_grad_(True)
         self._average = averaged_copy(student)
         self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
@@ -205,7 +207,7 @@ class DistillationStage(Stage):
         estimate, deepest = module.with_deepest(shown, torch.cat([t, levels]), condition, len(t))
         loss = estimate_loss(module, corruption, data, hidden, t, u, estimate, self.settings.fake_mask)
         logits = critic(deepest)
-        return loss + TELLING * telling_loss(logits[: len(t)], logits[len(t) :])
+        return loss + telling_loss(logits[: len(t)], logits[len(t) :])
 
     def _generator_step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> ItemLosses:
         s, corruption = self.settings, self.corruption

@@ -115,8 +115,11 @@ def train(
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
             learned_from = data if protocol.distillation.teacher == "teacher" else restored
+            # Where the teacher is trained in the same call, what to start from is the teacher's.
+            alone = options.start is not None and options.stage == "generator"
+            start = new_network(protocol, Inputs.of(corruption), "generator", options) if alone else None
             built = DistillationStage(
-                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from
+                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start
             )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
         images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)

@@ -65,6 +65,15 @@ def test_the_critic_is_continued_too(slices, whole, tmp_path):
     assert state["module/critic/read.weight"].any()
 
 
+def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
+    run(slices, tmp_path, stage="teacher")
+    still = PROTOCOL.with_values({"distillation.learning_rate_generator": "0"})
+    run(slices, tmp_path, still, stage="generator", start=whole)
+    begun, ended = (load_file(folder / "generator.safetensors") for folder in (whole, tmp_path))
+    for name, weight in begun.items():
+        torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
+
+
 def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
     """Rates fall to zero over the last images; a finished run goes on under another end."""
     gentle = with_lengths(16, 8).with_values({"teacher.cooldown": "16", "distillation.cooldown": "8"})
