@@ -21,7 +21,8 @@ class Moved:
     """A scan whose slices know how they moved."""
 
     prepared: PreparedScan
-    note: str
+    note: str = ""
+    """What was found, or why a scan of known segments was not looked at; empty where there is nothing to compare."""
     checks: dict[str, float] = field(default_factory=dict)
     """`motion_mm`, `motion_degrees` (largest) and `motion_slices` (corrected), where it was looked for."""
 
@@ -39,13 +40,15 @@ def look_for_motion(prepared: PreparedScan, method: Method, progress: Progress =
         Told the share done.
     """
     scan = prepared.scan
-    reason = _why_not(prepared, method)
-    if scan.segments is None or reason:
+    parts = 0 if scan.segments is None else len(np.unique(scan.segments[scan.segments >= 0]))
+    if parts < FEWEST:
+        return Moved(prepared)
+    if reason := _why_not(prepared, method):
         return Moved(prepared, f"Motion was not looked for: {reason}.")
     count = len(prepared)
     first = dict.fromkeys(round((place + 0.5) / LOOKED_AT * count - 0.5) for place in range(min(LOOKED_AT, count)))
     found = {index: find_motion(prepared, index) for index in first}
-    said = f"between its {len(np.unique(scan.segments[scan.segments >= 0]))} segments of lines"
+    said = f"between its {parts} segments of lines"
     if not any(motion.found for motion in found.values()):
         return Moved(prepared, f"No motion in the plane was found {said}.", _figures([]))
     for index, part in progress.each(range(count)):
@@ -75,10 +78,8 @@ def look_for_motion(prepared: PreparedScan, method: Method, progress: Progress =
 def _why_not(prepared: PreparedScan, method: Method) -> str:
     """In words; empty where nothing is in the way."""
     scan, volume = prepared.scan, prepared.volume
-    if scan.segments is None or scan.trajectory is not None or scan.mask.ndim != 1:
-        return "it is not known which lines were measured together"
-    if len(np.unique(scan.segments[scan.segments >= 0])) < FEWEST:
-        return "all lines were measured together"
+    if scan.trajectory is not None or scan.mask.ndim != 1:
+        return "its segments are of lines, and it was not measured line by line"
     if volume.partial is not None:
         return "virtual coils of partial Fourier know of none"
     if scan.frame or getattr(method, "volume", False):

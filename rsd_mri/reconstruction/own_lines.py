@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.held_out import Trial
+from rsd_mri.reconstruction.held_out import Trial, drawn_outside
 from rsd_mri.reconstruction.methods import Method
 
 SHARE = 0.3
@@ -106,19 +105,12 @@ def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> T
     Tensor
         Boolean, in the shape of the mask; empty where half of the outer lines are fewer than `LEAST`.
     """
-    outer = mask.clone()
-    centre = tuple(
-        slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
-        for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
-    )
-    outer[centre] = False
-    places = outer.nonzero()
-    count = max(round(SHARE * len(places)), LEAST)
-    left = torch.zeros_like(mask)
-    if count <= len(places) // 2:
-        chosen = places[torch.randperm(len(places), generator=generator(*key))[:count]]
-        left[tuple(chosen.T)] = True
-    return left
+
+    def count(places: int) -> int:
+        wanted = max(round(SHARE * places), LEAST)
+        return wanted if wanted <= places // 2 else 0
+
+    return drawn_outside(mask, acs, key, count)
 
 
 def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> OwnLines:

@@ -22,8 +22,8 @@ from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
-from rsd_mri.training.checkpoint import load_weights, start_over
-from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
+from rsd_mri.training.checkpoint import load_weights
+from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, begin_folder, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
@@ -91,10 +91,8 @@ def train(
     corruptions = {"teacher": data.corruption}
     if "generator" in stages:
         corruptions["generator"] = distilled_in(protocol, data.corruption)
+    begin_folder(fabric, folder, stages, options)
     if fabric.is_global_zero:
-        if options.fresh:
-            start_over(folder, stages)
-        folder.mkdir(parents=True, exist_ok=True)
         text = folder / "protocol.yaml"
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
@@ -162,11 +160,7 @@ def train_denoiser(
         As for `train`.
     """
     fabric = fabric or make_fabric(options)
-    if fabric.is_global_zero:
-        if options.fresh:
-            start_over(folder, ("denoiser",))
-        folder.mkdir(parents=True, exist_ok=True)
-    fabric.barrier()
+    begin_folder(fabric, folder, ("denoiser",), options)
     s = protocol.denoiser
     settings = replace(
         protocol.teacher,
