@@ -6,7 +6,8 @@ The nominal 90 % interval of the posterior's mean by the package's calibration (
 with the scan's own lines; and that of a rival: BART's L1-wavelet image, the spread of its repeated reconstructions from
 parts of the acquired samples, and split conformal calibration of that spread on heads undersampled alike, as bartorch
 does it. Covered: share of the body. Width: mean half width over the 90th percentile of the error of the same image. A
-run that was stopped goes on where it was; what is there is printed.
+run that was stopped goes on where it was; what is there is printed. Reconstructions are kept: where the interval's rule
+changes, the table is made anew without drawing one sample.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from trust_scans import SEED, SIZE, Case, Law, head, image_cases, simulated_cases
+from trust_scans import SEED, Case, Law, head, image_cases, simulated_cases
 
 from rsd_mri.bench.peers import BARTORCH_ABSENT, all_peers
 from rsd_mri.machine.randomness import generator
@@ -32,6 +33,8 @@ from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.results.files import write_reconstruction
+from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
 
@@ -102,27 +105,34 @@ def rival_factor(folder: Path, law: Law, size: tuple[int, int]) -> float:
 
 
 def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
-    """Reconstruct one scan, and try each interval on it."""
-    scan, truth = case.make()
-    rec = reconstruct_scan(scan, method_of("posterior"))
-    found: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor")}
+    """Try each interval on one scan; reconstruct it, and let the rival, where that was not done before."""
+    path = folder / f"{case.name} {case.law.name}".replace(" ", "-")
+    kept, rivals = path.with_name(path.name + ".h5"), path.with_name(path.name + ".json")
+    made = None if kept.is_file() and rivals.is_file() else case.make()
+    if not kept.is_file():
+        scan, _ = made or case.make()
+        write_reconstruction(kept, reconstruct_scan(scan, method_of("posterior")))
+    rec = read_reconstruction(kept)
+    if not rivals.is_file():
+        scan, truth = made or case.make()
+        found = {}
+        if rival and scan.trajectory is None:
+            mean, spread = repeated(scan, (SEED, case.name))
+            found = row_of(truth[0], mean, rival_factor(folder, case.law, case.size) * spread)
+        np.save(path.with_name(path.name + ".npy"), truth[0])
+        rivals.write_text(json.dumps(found), encoding="utf-8")
+    truth = np.load(path.with_name(path.name + ".npy"), allow_pickle=False)
+    values: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor"), "rival": json.loads(rivals.read_text())}
     for name, one in (("own", with_own_interval(rec)), ("package", with_own_interval(replace(rec, checks={})))):
-        found[name] = row_of(truth[0], rec.magnitude[0], half_width_of(one))
-    if rival and scan.trajectory is None:
-        mean, spread = repeated(scan, (SEED, case.name))
-        found["rival"] = row_of(truth[0], mean, rival_factor(folder, case.law, case.size) * spread)
-    return found
+        values[name] = row_of(truth, rec.magnitude[0], half_width_of(one))
+    return values
 
 
 def rows(cases: Iterable[Case], folder: Path, rival: bool) -> list[tuple[Case, dict[str, Any]]]:
-    """Each measured once, and kept."""
+    """Each told as it is measured."""
     found = []
     for case in cases:
-        path = folder / f"{case.name} {case.law.name}.json".replace(" ", "-")
-        if not path.is_file():
-            values = measure(case, folder, rival)
-            path.write_text(json.dumps(values), encoding="utf-8")
-        found.append((case, json.loads(path.read_text(encoding="utf-8"))))
+        found.append((case, measure(case, folder, rival)))
         tell(line_of(*found[-1]))
     return found
 
@@ -155,12 +165,12 @@ def main(folder: Path, count: int, paths: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tell(f"| scan | law | error over spread on own lines | {' | '.join(WAYS.values())} |")
     tell("| --- | --- | --- | --- | --- | --- |")
-    simulated = list(simulated_cases(count=count))
-    real = [case for path in paths for case in image_cases(path)]
-    small = [[one for one in simulated if one.size == SIZE and one.law.kind == kind] for kind in ("uniform", "poisson")]
+    cases = [*simulated_cases(count=count), *(case for path in paths for case in image_cases(path))]
+    kinds = dict.fromkeys((case.law.kind, case.size, case.name.split()[0] == "simulated") for case in cases)
+    groups = [[c for c in cases if (c.law.kind, c.size, c.name.split()[0] == "simulated") == kind] for kind in kinds]
     # One of each in turn: a run that is stopped has tried a little of everything.
-    turns = [one for turn in zip_longest(*small, real) for one in turn if one is not None]
-    found = rows([*turns, *(one for one in simulated if one not in turns)], folder, not BARTORCH_ABSENT)
+    turns = [case for turn in zip_longest(*groups) for case in turn if case is not None]
+    found = rows(turns, folder, not BARTORCH_ABSENT)
     tell("")
     for line in summary(found):
         tell(line)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.results.figures import upper_window
+from rsd_mri.results.spots import spots_picture
 from rsd_mri.results.volume import ReconstructedVolume
 
 BODY = 0.1
@@ -70,6 +71,8 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
         if lines
         else "The scale is from other scans, and was not checked on this one"
     )
+    within = rec.checks.get("half_width_within")
+    basis += f", and may be off by a factor of up to {within:.1f}" if within else ""
     return Answer(
         question,
         f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
@@ -88,14 +91,24 @@ def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
     where = f"In tests at R={rec.checks['lesion_acceleration']:g}"
     if not lost:
         number = "none that was tried"
-        sentence = f"{where}, spots of {least:g} pixel{'s' if least != 1 else ''} and more kept most of their contrast."
+        sentence = f"{where}, spots of {_size(least)} and more kept most of their contrast."
     else:
         number = f"below {_pixels(rec, least)}" if least else f"even of {_pixels(rec, lost)}"
         sentence = (
-            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {lost:g} pixel{'s' if lost != 1 else ''}, "
+            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {_size(lost)}, "
             f"{rec.checks['lesion_contrast']:.0%} brighter or darker than the tissue, lost more than half of that."
         )
-    return Answer("How small a spot may be lost?", number, sentence, None)
+    picture = spots_picture(rec)
+    kept = f", below one of {_size(least)} that was kept" if lost and least else ""
+    shown = (
+        f"on another scan, above a spot of {_size(lost)} that was lost{kept}. From the left: truth with a ring round "
+        "the place, image, half width of the interval x 4"
+    )
+    return Answer("How small a spot may be lost?", number, sentence, picture, shown)
+
+
+def _size(pixels: float) -> str:
+    return f"{pixels:g} pixel{'s' if pixels != 1 else ''}"
 
 
 def _pixels(rec: ReconstructedVolume, count: float) -> str:
