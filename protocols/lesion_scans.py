@@ -2,8 +2,9 @@
 
 Run with: python protocols/lesion_scans.py FOLDER IMAGES.npz ...
 
-Writes to FOLDER/coils the images of archives as eight simulated coils see them (trust_scans.py), and to FOLDER/kspace what
-was measured itself where an archive holds k-space of one coil, [slice, readout, phase_encode]: the two middle slices.
+Writes to FOLDER/coils the images of archives as eight simulated coils see them (trust_scans.py), and to FOLDER/kspace
+what was measured itself where an archive holds k-space of one coil, [slice, readout, phase_encode]: the two middle
+slices.
 """
 
 import sys
