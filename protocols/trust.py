@@ -54,12 +54,13 @@ def tell(line: str) -> None:
 
 
 def row_of(truth: Image, image: Image, half_width: Image | None) -> dict[str, float]:
-    """Coverage and width; nothing where there is no interval."""
+    """Coverage, width, and the factor on it that would cover what is wanted; nothing where there is no interval."""
     if half_width is None:
         return {}
     body, error = body_of(truth), np.abs(image - truth)
     width = float(half_width[body].mean() / np.quantile(error[body], COVERAGE))
-    return {"covers": float(np.mean(error[body] <= half_width[body])), "width": width}
+    needed = float(np.quantile(error[body] / np.maximum(half_width[body], 1e-12), COVERAGE))
+    return {"covers": float(np.mean(error[body] <= half_width[body])), "width": width, "needed": needed}
 
 
 def half_width_of(rec: Reconstruction) -> Image | None:
@@ -125,6 +126,8 @@ def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
     values: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor"), "rival": json.loads(rivals.read_text())}
     for name, one in (("own", with_own_interval(rec)), ("package", with_own_interval(replace(rec, checks={})))):
         values[name] = row_of(truth, rec.magnitude[0], half_width_of(one))
+        if "half_width_within" in one.checks:
+            values[name]["within"] = one.checks["half_width_within"]
     return values
 
 
@@ -143,6 +146,8 @@ def line_of(case: Case, values: dict[str, Any]) -> str:
     for way in WAYS:
         one = values.get(way)
         cells.append(f"{one['covers']:.0%}, {one['width']:.2f}" if one else "")
+    said = values["own"].get("within")
+    cells.append("" if said is None else f"{values['own']['needed']:.2f}, {said:.1f}")
     name = f"{case.name}, {case.size[0]}x{case.size[1]}"
     return f"| {name} | {case.law.name} | {' | '.join(cells)} |"
 
@@ -157,14 +162,17 @@ def summary(found: list[tuple[Case, dict[str, Any]]]) -> list[str]:
             width = np.median([one["width"] for one in there])
             below = sum(one["covers"] < 0.85 - NEAR for one in there)
             said.append(f"{title}: {inside} of {len(there)} within 85 to 95 %, {below} below; median width {width:.2f}")
+    known = [values["own"] for _, values in found if "within" in values["own"]]
+    held = sum(1 / one["within"] <= one["needed"] <= one["within"] for one in known)
+    said.append(f"own lines: in {held} of {len(known)} the width is off by no more than was said (90 % are expected)")
     return said
 
 
 def main(folder: Path, count: int, paths: list[Path]) -> None:
     """Print the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    tell(f"| scan | law | error over spread on own lines | {' | '.join(WAYS.values())} |")
-    tell("| --- | --- | --- | --- | --- | --- |")
+    tell(f"| scan | law | error over spread on own lines | {' | '.join(WAYS.values())} | needed over own, said |")
+    tell("| --- | --- | --- | --- | --- | --- | --- |")
     cases = [*simulated_cases(count=count), *(case for path in paths for case in image_cases(path))]
     kinds = dict.fromkeys((case.law.kind, case.size, case.name.split()[0] == "simulated") for case in cases)
     groups = [[c for c in cases if (c.law.kind, c.size, c.name.split()[0] == "simulated") == kind] for kind in kinds]

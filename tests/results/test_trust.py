@@ -31,6 +31,8 @@ def test_the_interval_is_told_in_bright_tissue_and_says_where_its_scale_is_from(
     first = trust_of(rec)[0]
     assert first.number == "\N{PLUS-MINUS SIGN}5.0% of bright tissue" and "9 lines of this scan" in first.sentence
     assert np.array_equal(first.picture, rec.half_width[rec.n_slices // 2])
+    # A twentieth of white, shown as bright as it can be without a pixel lost in white.
+    assert first.shown.endswith("x 20") and first.white == pytest.approx(1 / 20)
     told = dataclasses.replace(rec, checks=rec.checks | {"half_width_within": 1.63})
     assert "off by a factor of up to 1.6" in trust_of(told)[0].sentence
     unchecked = trust_of(dataclasses.replace(rec, checks={}))[0]
