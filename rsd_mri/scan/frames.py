@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from rsd_mri.scan.placement import lines_of
 from rsd_mri.scan.records import COUNTERS, PLACES, Records
 
-MOST_FRAMES = 4096
 INCOMPLETE = 0.5
 """A frame with fewer records than this share of the usual number was broken off."""
 BRIGHT = 0.02

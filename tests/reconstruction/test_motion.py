@@ -80,7 +80,7 @@ def test_the_image_is_better_and_the_notes_say_so(moved):
 def test_why_motion_is_not_looked_for_is_said_where_segments_are_known(moved):
     scan, _ = moved
     for changed, reason in (
-        (replace(scan, kspace=scan.kspace[:, :1]), "one coil"),
+        (replace(scan, kspace=scan.kspace[:, :1], noise=scan.noise[:1]), "one coil"),
         (replace(scan, frame={"repetition": 1}), "frames"),
     ):
         prepared = PreparedScan.of(changed)
