@@ -1,7 +1,10 @@
 """The command line as a user runs it, on small simulated scans."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rsd_mri.commands.app import app, main
+from rsd_mri.commands.app import COMPLETING, app, main
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
@@ -96,6 +99,15 @@ def test_a_call_without_arguments_is_bad_usage(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main()
     assert capsys.readouterr().err == help_text()
+
+
+def test_a_shell_is_told_how_a_command_goes_on():
+    code = "import sys; sys.argv = ['rsd-mri']; from rsd_mri.commands.app import main; main()"
+    asked = {COMPLETING: "complete_bash", "COMP_WORDS": "rsd-mri pr", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["prep", "protocols"], done.stderr
 
 
 def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):
