@@ -182,9 +182,8 @@ def test_generate(folder, network):
 def test_recon_every_method(folder, method):
     path = next((folder / "under").glob("*.h5"))
     out = folder / f"recon-{method}"
-    found = last_json(
-        call("recon", path, "--prior", folder / "run", "--method", method, "--samples", 2, "--out", out, "--json")
-    )
+    options = ["--method", method, "--samples", 2, "--no-held-out", "--json"]
+    found = last_json(call("recon", path, "--prior", folder / "run", "--out", out, *options))
     with h5py.File(out / f"{path.stem}_recon.h5") as file:
         assert file["reconstruction"].shape == (1, 72, 72)
         assert file["reconstruction"].dtype == np.float32
@@ -218,8 +217,8 @@ def test_same_seed_same_samples(folder):
     path = next((folder / "under").glob("*.h5"))
     images = []
     for name, samples in (("a", 2), ("b", 1)):
-        out = ("--out", folder / name)
-        call("recon", path, "--prior", folder / "run", "--samples", samples, "--levels", 6, *out, "--seed", 5)
+        options = ["--samples", samples, "--levels", 6, "--no-held-out", "--seed", 5]
+        call("recon", path, "--prior", folder / "run", "--out", folder / name, *options)
         with h5py.File(folder / name / f"{path.stem}_recon.h5") as file:
             images.append(file["samples"][0, 0])
     assert np.allclose(images[0], images[1], rtol=1e-3, atol=1e-3 * images[0].max())
