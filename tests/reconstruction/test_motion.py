@@ -12,11 +12,16 @@ from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import Rigid
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.motion import find_motion
+from rsd_mri.reconstruction.moved import look_for_motion
+from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.moving import Moving, Pose
-from rsd_mri.simulation.simulate import draw_head, render_object, voxel_size
+from rsd_mri.simulation.simulate import draw_head, render_object, simulate_scan, voxel_size
 
 SIZE = (96, 80)
 
@@ -82,7 +87,67 @@ def test_segments_are_kept_in_files(moved, tmp_path):
     assert (scan.segments[~scan.mask] == -1).all()
 
 
-def test_what_has_no_segments_of_lines_is_refused():
-    for asked in ({"slab": True, "slices": 16, "acs_lines": 8}, {"trajectory": "radial"}):
-        with pytest.raises(InputError, match="segments of lines"):
-            rsd.simulate(3, matrix=32, coils=4, motion=1.0, **asked)
+SLAB = Moving(4.0, count=4)
+
+
+@pytest.fixture(scope="module")
+def moved_slab():
+    data = DataSettings(slices=16, matrix=40, coils=8, noise=0.01)
+    pattern = draw_mask(MaskSettings("elliptical", 3.0, 16), (40, 40), generator("slab"))
+    return simulate_scan(data, 4, 0, size=(40, 40), pattern=pattern, slab=True, plane="axial", moving=SLAB)
+
+
+def test_points_of_a_slab_have_segments_and_one_pose(moved_slab, tmp_path):
+    scan, image = moved_slab
+    assert scan.segments.shape == scan.mask.shape == (40, 40)
+    found = look_for_motion(PreparedScan.of(rsd.read(scan.save(tmp_path / "slab.h5"))))
+    assert "between its 4 segments of points" in found.note and "in 16 of 16 slices" in found.note
+    poses = list(found.prepared.poses.values())
+    assert all(np.array_equal(one, poses[0]) for one in poses)
+    true = np.array(SLAB.poses(scan.segments, 4, 0))
+    voxel = np.array(scan.geometry.voxel_size[:2])
+    assert (poses[0][:, :2] * voxel - true[:, :2]).std(axis=0).max() < 0.7
+    assert np.rad2deg((poses[0][:, 2] - true[:, 2]).std()) < 0.7
+    alone = replace(scan, segments=None)
+    before, after = (
+        psnr(np.abs(image), reconstruct_scan(one, method_of("cg-sense")).magnitude) for one in (alone, found)
+    )
+    assert after > before + 2
+
+
+def test_slices_that_moved_are_sampled_together(moved_slab):
+    """Each with its own poses: the image agrees with the data as that of each slice alone does."""
+    scan, image = moved_slab
+    few = SAMPLERS["few-step"]
+    rec = reconstruct_scan(scan, method_of("posterior", sampler=few, samples=1, volume=True), held_out=False)
+    still = reconstruct_scan(
+        replace(scan, segments=None), method_of("posterior", sampler=few, samples=1, volume=True), held_out=False
+    )
+    assert psnr(np.abs(image), rec.magnitude) > psnr(np.abs(image), still.magnitude) + 2
+    assert rec.residual.mean() < 0.5 * still.residual.mean()
+
+
+def test_a_frame_of_its_own_is_looked_at(moved):
+    """One after the other, as frames come that need no maps of the others."""
+    scan, _ = moved
+    frames = [replace(scan, frame={"repetition": number}) for number in range(2)]
+    recs = [reconstruct_frame(one) for one in frames_in_turn(frames, None, method_of("cg-sense"), torch.device("cpu"))]
+    assert all(rec.checks["motion_slices"] == 1 for rec in recs)
+
+
+def test_where_segments_are_not_used_the_notes_say_why(moved):
+    scan, _ = moved
+    prepared = PreparedScan.of(scan)
+    many = replace(scan, segments=np.where(scan.mask, np.arange(96) - 1, -1).astype(np.int16))
+    one = replace(scan, segments=np.where(scan.mask, 0, -1).astype(np.int16))
+    for changed, said in (
+        (replace(prepared, scan=many), "segments, and the poses of 32 at most"),
+        (replace(prepared, scan=one), "all lines were measured together"),
+        (replace(prepared, shared_maps={}), "8 segments of each are taken as one"),
+    ):
+        assert said in look_for_motion(changed).note
+
+
+def test_along_a_trajectory_there_are_no_segments():
+    with pytest.raises(InputError, match="segments of lines"):
+        rsd.simulate(3, matrix=32, coils=4, motion=1.0, trajectory="radial")
