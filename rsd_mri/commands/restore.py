@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rsd_mri.commands.console import Bar, refusing, result, say
+from rsd_mri.commands.console import Bar, refusing
 from rsd_mri.commands.options import (
     Device,
     DeviceOption,
@@ -16,6 +16,7 @@ from rsd_mri.commands.options import (
     one_of,
     pairs_of,
 )
+from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.posterior.sampler import described, sampler_of

@@ -148,10 +148,8 @@ def reasons(checks: dict[str, float]) -> list[str]:
     """
     found = [f"{100 * checks['prior_share']:.2g} % of the image's energy comes from the prior, not from the data"]
     if "held_out_error" in checks:
-        ours, others = (
-            checks["held_out_error"],
-            {name: checks[key] for key, name in WITHOUT_LEARNING.items() if key in checks},
-        )
+        ours = checks["held_out_error"]
+        others = {name: checks[key] for key, name in WITHOUT_LEARNING.items() if key in checks}
         best, said = min(others.values()), ", ".join(f"{name}: {error:.1%}" for name, error in others.items())
         of = "all frames" if "held_out_error_temporal_tv" in checks else "a quick reconstruction"
         found.append(
@@ -172,10 +170,11 @@ def reasons(checks: dict[str, float]) -> list[str]:
             "the body where this was so"
         )
     if checks.get("own_lines"):
+        low, high = checks["own_lines_low"], checks["own_lines_high"]
         found.append(
             f"What was measured on {checks['own_lines']:.0f} lines (or groups of points) that were left out lies "
-            f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other, known to "
-            f"{checks['own_lines_error']:.0%}: by this the interval is scaled"
+            f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other; so many tell it to lie "
+            f"between {low:.1f} and {high:.1f} times, with 90 %. By this the interval is scaled"
         )
     elif "own_lines" in checks:
         found.append("Too few acquired lines can be left out to tell whether the samples' spread is right on this scan")

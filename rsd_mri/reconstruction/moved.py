@@ -22,7 +22,8 @@ class Moved:
     """A scan whose slices know how they moved."""
 
     prepared: PreparedScan
-    note: str
+    note: str = ""
+    """What was found, or why a scan of known segments was not looked at; empty where there is nothing to compare."""
     checks: dict[str, float] = field(default_factory=dict)
     """`motion_mm`, `motion_degrees` (largest) and `motion_slices` (corrected), where it was looked for."""
 
@@ -41,8 +42,9 @@ def look_for_motion(prepared: PreparedScan, progress: Progress = SILENT) -> Move
         Told the share done.
     """
     scan = prepared.scan
-    reason = why_not(prepared)
-    if scan.segments is None or reason:
+    if scan.segments is None or _count(scan) < FEWEST:
+        return Moved(prepared)
+    if reason := _why_not(prepared):
         return Moved(prepared, f"Motion was not looked for: {reason}.")
     count = len(prepared)
     first = dict.fromkeys(round((place + 0.5) / LOOKED_AT * count - 0.5) for place in range(min(LOOKED_AT, count)))
@@ -81,13 +83,9 @@ def look_for_motion(prepared: PreparedScan, progress: Progress = SILENT) -> Move
     return Moved(replace(prepared, volume=volume, poses=poses, shared_maps=None, _kept={}), f"{note}.", figures)
 
 
-def why_not(prepared: PreparedScan) -> str:
-    """Why motion cannot be looked for, in words; empty where nothing is in the way."""
+def _why_not(prepared: PreparedScan) -> str:
+    """In words; empty where nothing is in the way."""
     scan, volume = prepared.scan, prepared.volume
-    if scan.segments is None:
-        return "it is not known which lines were measured together"
-    if _count(scan) < FEWEST:
-        return "all lines were measured together"
     if _count(scan) > MOST:
         return f"its lines are of {_count(scan)} segments, and the poses of {MOST} at most can be found"
     if volume.partial is not None:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.held_out import Trial
+from rsd_mri.reconstruction.held_out import Trial, drawn_outside
 from rsd_mri.reconstruction.methods import Method
 
 SHARE = 0.3
@@ -28,6 +27,11 @@ GROUPS = 16
 """Groups into which the points of a 2-D pattern are put, in place of lines."""
 CERTAIN = 0.5
 """Relative error of the factor above which it is not used."""
+SCATTER, WORTH = 0.3, 4
+"""By how much the logarithm of the factor differs from line to line, on scans whose error is known (docs/choices.md);
+and how many lines' own differences this is worth. Three lines that happen to agree do not know the factor well."""
+RANGE = 0.9
+"""Probability with which the factor lies in the range that is said."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class OwnLines:
     factor: float
     """Root mean square error over root mean square spread, both without the noise: 1 where the spread is right."""
     error: float
-    """Relative standard error of the factor, from leaving out one line after the other."""
+    """Standard error of the factor's logarithm: from what the lines differ by, and what lines usually do."""
     lines: int
     """Lines left out, or groups of points."""
 
@@ -48,10 +52,15 @@ class OwnLines:
         if lines == 0 or total[1] <= 0:
             return cls(float("nan"), float("inf"), lines)
         factor = math.sqrt(max(total[0], 0.0) / total[1])
-        # Left out one by one.
-        others = ((total[0] - errors).clamp_min(0) / (total[1] - spreads).clamp_min(1e-30)).sqrt()
-        scatter = float((others - others.mean()).square().sum()) * (lines - 1) / lines
-        return cls(factor, math.sqrt(scatter) / factor if factor else float("inf"), lines)
+        return cls(factor, _standard_error(errors, spreads), lines)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Where the factor lies with the probability `RANGE`, by Student's law for so few lines."""
+        from scipy.special import stdtrit
+
+        reach = math.exp(float(stdtrit(WORTH + self.lines - 1, (1 + RANGE) / 2)) * self.error)
+        return self.factor / reach, self.factor * reach
 
     @property
     def certain(self) -> bool:
@@ -59,13 +68,16 @@ class OwnLines:
         return self.lines >= LEAST and self.error <= CERTAIN and math.isfinite(self.factor) and self.factor > 0
 
     def checks(self) -> dict[str, float]:
-        """`own_lines`, `own_lines_factor` and `own_lines_error`; the first alone, 0, where they are too few to tell."""
+        """As they are stored: `own_lines` and the rest; that alone, 0, where the lines are too few to tell."""
         if not self.certain:
             return {"own_lines": 0.0}
+        low, high = self.range
         return {
             "own_lines": float(self.lines),
             "own_lines_factor": self.factor,
             "own_lines_error": self.error,
+            "own_lines_low": low,
+            "own_lines_high": high,
         }
 
 
@@ -88,8 +100,9 @@ def spread_on_own_lines(
     Returns
     -------
     dict
-        `own_lines` (how many), `own_lines_factor`, `own_lines_error` (see `OwnLines`) and `own_lines_seconds`; with
-        `own_lines` alone, 0, where there are too few; empty where the method has no spread.
+        `own_lines` (how many), `own_lines_factor`, `own_lines_error`, `own_lines_low` and `own_lines_high` (see
+        `OwnLines`) and `own_lines_seconds`; with `own_lines` alone, 0, where there are too few; empty where the method
+        has no spread.
     """
     known, pair = method.own_lines(), method.pair()
     if known is not None:
@@ -123,19 +136,12 @@ def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> T
     Tensor
         Boolean, in the shape of the mask; empty where half of the outer lines are fewer than `LEAST`.
     """
-    outer = mask.clone()
-    centre = tuple(
-        slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
-        for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
-    )
-    outer[centre] = False
-    places = outer.nonzero()
-    count = max(round(SHARE * len(places)), LEAST)
-    left = torch.zeros_like(mask)
-    if count <= len(places) // 2:
-        chosen = places[torch.randperm(len(places), generator=generator(*key))[:count]]
-        left[tuple(chosen.T)] = True
-    return left
+
+    def count(places: int) -> int:
+        wanted = max(round(SHARE * places), LEAST)
+        return wanted if wanted <= places // 2 else 0
+
+    return drawn_outside(mask, acs, key, count)
 
 
 def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> OwnLines:
@@ -170,6 +176,23 @@ def compared(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> 
     if weights is not None:
         spread, error = spread * weights.square(), error * weights.square()
     return _by_line(error, points), _by_line(spread, points)
+
+
+def _standard_error(errors: Tensor, spreads: Tensor) -> float:
+    """Of the logarithm of the factor, from the power of error and spread on each line.
+
+    The variance of a ratio of sums by what leaving out one line after the other changes, with one degree of freedom
+    fewer than lines, and the usual `SCATTER` with `WORTH` more: the scale of a chi-square law given these lines.
+    """
+    lines, share = len(errors), spreads / spreads.sum()
+    if lines < 2 or float(errors.sum()) <= 0:
+        return float("inf")
+    # A line that holds most of the power agrees with the total whatever it is: what the others say counts the more.
+    off = (errors / errors.sum() - share) / (1 - share).clamp_min(1e-3)
+    # The factor is a root: half of the ratio's relative error.
+    own = (lines - 1) / lines * float(off.square().sum()) / 4
+    usual = SCATTER**2 * float(share.square().sum())
+    return math.sqrt((WORTH * usual + (lines - 1) * own) / (WORTH + lines - 1))
 
 
 def _by_line(power: Tensor, points: Tensor) -> Tensor:

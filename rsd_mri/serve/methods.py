@@ -182,10 +182,8 @@ class Learned:
         )  # fmt: skip
 
     def _motion(self) -> list[str]:
-        """What is to be said of motion: nothing of scans whose lines are not known to be of segments."""
-        if self.moved is None or self.moved.prepared.scan.segments is None:
-            return []
-        return [self.moved.note]
+        """What is to be said of motion."""
+        return [self.moved.note] if self.moved is not None and self.moved.note else []
 
 
 def _posterior(done: FinishedSlice, sampled: bool) -> PosteriorPart | None:

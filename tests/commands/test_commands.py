@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rsd_mri.commands.app import app
+from rsd_mri.commands.app import app, main
+from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
 COMMANDS = [
@@ -72,6 +73,29 @@ def test_every_command_is_among_them_and_the_program_has_examples():
     names = {*group.commands, *(f"bench {name}" for name in group.commands["bench"].commands)}
     assert names == set(COMMANDS)
     assert "Examples: rsd-mri demo" in call("--help").output
+
+
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_what_is_said_at_once_is_what_typer_would_say(columns, monkeypatch, capsys):
+    """The same text by both ways, with every option of the group and every command, each whole in one line of 80."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.argv", ["rsd-mri", "--help"])
+    main()
+    said = capsys.readouterr().out
+    assert said == call("--help").output
+    group = typer.main.get_command(app)
+    listed = re.findall(r"^  (--\S+(?: / --\S+)?|\w+)  +\S", said, re.M)
+    options = [" / ".join(one.opts + one.secondary_opts) for one in group.params]
+    assert listed == [*options, "--help", *group.commands]
+    assert max(map(len, said.splitlines())) <= (50 if columns == 20 else 78)
+    assert columns == 20 or all(f"  {row.about}\n" in said for row in ROWS)
+
+
+def test_a_call_without_arguments_is_bad_usage(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["rsd-mri"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err == help_text()
 
 
 def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):

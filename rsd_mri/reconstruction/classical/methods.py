@@ -63,9 +63,7 @@ def cg_sense(
         See `conjugate_gradient`.
     """
     right = operator.adjoint(kspace)
-    if regularisation is None:
-        regularisation = default_regularisation("cg-sense", operator, kspace, sigma)
-    weight = per_item(regularisation, right)
+    weight = per_item(_weight("cg-sense", operator, kspace, sigma, regularisation), right)
     gram = operator.gram
     return conjugate_gradient(lambda x: gram(x) + weight * x, right, None, iterations, tolerance)
 
@@ -115,9 +113,8 @@ def l1_wavelet(
         moved = shrink(torch.roll(image, shift, (-2, -1)), amount)
         return torch.roll(moved, [-s for s in shift], (-2, -1))
 
-    if regularisation is None:
-        regularisation = default_regularisation("l1-wavelet", operator, kspace, sigma)
-    return fista(operator, kspace, proximal, regularisation, iterations, tolerance)
+    weight = _weight("l1-wavelet", operator, kspace, sigma, regularisation)
+    return fista(operator, kspace, proximal, weight, iterations, tolerance)
 
 
 def total_variation(
@@ -144,9 +141,8 @@ def total_variation(
     isotropic, dual_steps
         See `VariationShrinkage`.
     """
-    if regularisation is None:
-        regularisation = default_regularisation("tv", operator, kspace, sigma)
-    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), regularisation, iterations, tolerance)
+    weight = _weight("tv", operator, kspace, sigma, regularisation)
+    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), weight, iterations, tolerance)
 
 
 def fista(
@@ -225,6 +221,11 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     if method == "cg-sense":
         return FACTORS[method] * level**2 / power
     return FACTORS[method] * level
+
+
+def _weight(method: str, operator: Sense, kspace: Tensor, sigma: Value, given: Value | None) -> Value:
+    """What was given, else the default."""
+    return default_regularisation(method, operator, kspace, sigma) if given is None else given
 
 
 def per_item(value: Value, like: Tensor) -> Tensor:
