@@ -8,10 +8,13 @@ import torch
 
 import rsd_mri as rsd
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import SILENT
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators import Rigid
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.motion import find_motion
@@ -20,6 +23,7 @@ from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.scan.patterns import draw_mask
+from rsd_mri.serve import methods
 from rsd_mri.simulation.moving import Moving, Pose
 from rsd_mri.simulation.simulate import draw_head, render_object, simulate_scan, voxel_size
 
@@ -151,6 +155,23 @@ def test_why_motion_is_not_looked_for_is_said_where_segments_are_known(moved):
         assert looked.prepared is changed and not looked.checks
     together = replace(prepared, scan=replace(scan, segments=np.minimum(scan.segments, 0)))
     assert look_for_motion(together).note == ""
+
+
+def test_the_server_looks_for_it_before_learned_images(moved):
+    scan, image = moved
+    prior = load_prior(RECONSTRUCTION)
+    found = {}
+    for one in (scan, replace(scan, segments=None)):
+        prepared = methods.prepare(one)
+        learned = methods.Learned("one-step", 1, 0, torch.device("cpu"), prior, None)
+        learned.settle(prepared)
+        result = learned.run(prepared, 0, 0, SILENT, False)
+        found[one.segments is None] = psnr(np.abs(image), result.magnitude[None])
+        said = any("moved in the plane" in remark for remark in result.remarks)
+        assert said is (one.segments is not None)
+        # Classical images have no time for it, and that is said.
+        assert any("all segments of lines as one" in r for r in methods.remarks_of(prepared)[1]) is said
+    assert found[False] > found[True] + 2
 
 
 def test_along_a_trajectory_there_are_no_segments():
