@@ -53,6 +53,7 @@ def train(
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
+    restored: Data | None = None,
 ) -> "Trained":
     """Train what is missing of a run.
 
@@ -76,6 +77,8 @@ def train(
         Launched; made from the options without it.
     monitor
         Judges the networks as they train and chooses the weights; without it the last ones are the result.
+    restored
+        What a denoiser of whole images learned from, where that is distilled.
 
     Returns
     -------
@@ -109,7 +112,13 @@ def train(
             loop = LoopSettings.of(protocol.teacher, timed, fabric)
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
-            built = DistillationStage(teacher, corruption, protocol, fabric, finish, monitor, options.compile)
+            learned_from = data if protocol.distillation.teacher == "teacher" else restored
+            # Where the teacher is trained in the same call, what to start from is the teacher's.
+            alone = options.start is not None and options.stage == "generator"
+            start = new_network(protocol, Inputs.of(corruption), "generator", options) if alone else None
+            built = DistillationStage(
+                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start
+            )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
         images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
