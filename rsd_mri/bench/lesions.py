@@ -49,7 +49,13 @@ class LesionsBench:
     settings = LesionsSettings
 
     def run(self, settings: LesionsSettings, scale: str, out: Path, progress: Progress) -> "LesionsCard":
-        """Put lesions in, reconstruct, look for them; writes lesions.md, card.json and lesions.png."""
+        """Put lesions in, reconstruct, look for them; writes lesions.md, card.json and lesions.png.
+
+        Raises
+        ------
+        InputError
+            If sizes or accelerations are none that there are.
+        """
         from rsd_mri.bench import lesion_readings as reading
         from rsd_mri.bench.lesion_card import LesionsCard, mean_psnr, outcomes
         from rsd_mri.bench.lesion_picture import write_picture

@@ -60,7 +60,13 @@ class ReconBench:
     settings = ReconSettings
 
     def run(self, settings: ReconSettings, scale: str, out: Path, progress: Progress) -> "ReconCard":
-        """Reconstruct everything by everything; writes recon.md and recon.json."""
+        """Reconstruct everything by everything; writes recon.md and recon.json.
+
+        Raises
+        ------
+        InputError
+            If settings exclude each other, or the data cannot be read.
+        """
         from rsd_mri.bench import reconstructions
 
         if settings.along and settings.data:

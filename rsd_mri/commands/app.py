@@ -13,11 +13,14 @@ from rsd_mri.commands.output import result, say
 from rsd_mri.commands.table import help_text
 from rsd_mri.errors import InputError
 
+COMPLETING = "_RSD_MRI_COMPLETE"
+"""Set by a shell that asks how a command goes on."""
+
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
     match sys.argv[1:]:
-        case []:
+        case [] if COMPLETING not in os.environ:
             say(help_text().rstrip())
             sys.exit(2)
         case ["--help"]:

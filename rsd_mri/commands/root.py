@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from rsd_mri.about import __version__
 from rsd_mri.commands.console import set_debug
@@ -36,10 +37,10 @@ def loaded(row: Row) -> Any:
     """The command of a row, as typer runs it."""
     found = getattr(import_module(f"rsd_mri.commands.{row.module}"), row.name)
     if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+        return get_command(found)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     alone.command(row.name, short_help=row.about)(found)
-    return typer.main.get_command(alone)
+    return get_command(alone)
 
 
 class Commands(TyperGroup):

@@ -107,10 +107,28 @@ def train_run(
 
     Of several processes the first simulates, prepares and restores; the others wait for it.
 
+    Parameters
+    ----------
+    protocol
+        Pins everything that decides the result.
+    out
+        The run folder; what is there already is continued.
+    data
+        Folder of prepared scans, or a folder or archive of pictures.
+    options
+        Stages, device, precision.
+    progress
+        Told the share done.
+
     Returns
     -------
     Trained
         Images seen in this call, and the files written.
+
+    Raises
+    ------
+    InputError
+        If data, stages and protocol do not fit, or another process trains in the folder.
     """
     fabric = make_fabric(options)
     with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():

@@ -13,7 +13,17 @@ from rsd_mri.results.trust import WITHOUT_LEARNING
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:
-    """Chi-square of the data: ||A x - y||^2 over its expectation under the noise alone, 1 if consistent with it."""
+    """Chi-square of the data: ||A x - y||^2 over its expectation under the noise alone, 1 if consistent with it.
+
+    Parameters
+    ----------
+    operator, kspace
+        A and y of one slice, [1, coil, readout, phase_encode].
+    image
+        x, [1, (set,) readout, phase_encode], prepared units as y.
+    sigma
+        Standard deviation of the complex noise.
+    """
     operator, kspace = operator.acquired(kspace)
     points = int(operator.mask.expand(1, 1, *kspace.shape[-2:]).sum()) * kspace.shape[1]
     return float(energy(operator.forward(image) - kspace).sum()) / (points * sigma**2)

@@ -57,7 +57,13 @@ class Posterior:
 
     @classmethod
     def of(cls, prior: Prior, how: Sampling) -> "Posterior":
-        """As `method_of` makes it."""
+        """As `method_of` makes it.
+
+        Raises
+        ------
+        InputError
+            If slices are to be sampled together and prior or sampler know single ones alone.
+        """
         if how.volume and (prior.kind != "denoiser" or prior.of_whole_images):
             raise InputError(
                 f"{prior.path}: --volume needs a denoiser of images of any size and orientation, as that of the "

@@ -85,7 +85,19 @@ def estimate_loss(
 
 
 def noisy_adjoint(data: Measurements, further: LinearOperator, t: Tensor, noise: Tensor) -> Tensor:
-    """Data at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n."""
+    """Data at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n, in the shape of the noise.
+
+    Parameters
+    ----------
+    data
+        y and sigma [batch].
+    further
+        A~.
+    t
+        [batch], at least sigma.
+    noise
+        n, standard normal images.
+    """
     extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
     return further.adjoint(data.y) + expand(extra, noise) * further.gram(noise)
 
@@ -120,8 +132,25 @@ def compare(
 ) -> Comparison:
     """Show generated images to teacher and fake score, through fresh operators and with noise of level t.
 
-    `grain`, standard normal images, makes the branch noise-matched: data noise of the operator's level is added
-    to the images first. With `deepest` the fake score's features are returned too.
+    Parameters
+    ----------
+    teacher, fake
+        Networks in the teacher's space.
+    corruption
+        Draws the operators.
+    images
+        Of the generator, [batch, *corruption.generator_shape].
+    keys
+        Of the operators, one an image.
+    t
+        [batch]: noise level.
+    noise
+        Standard normal, of the teacher's space.
+    grain
+        The same again: data noise of the operators' level is added to the images first, which makes the branch
+        noise-matched.
+    deepest
+        Whether the fake score's deepest features are wanted too.
     """
     v = corruption.to_teacher(images)
     operator, sigma = corruption.draw(keys)

@@ -128,7 +128,12 @@ def train(
 def distilled_in(protocol: Protocol, corruption: Corruption) -> Corruption:
     """What stands between the generator's images and the networks that judge them.
 
-    The law of the data, or nothing where a denoiser of whole images is distilled.
+    That of the data, or nothing where a denoiser of whole images is distilled.
+
+    Raises
+    ------
+    InputError
+        If such a denoiser is asked of pictures.
     """
     if protocol.distillation.teacher == "teacher":
         return corruption

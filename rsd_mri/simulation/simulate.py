@@ -138,6 +138,17 @@ def render_object(
     """Render the object of one slice, complex [readout, phase_encode]: mean signal and phase of each voxel.
 
     The anatomy is painted on a grid of 1.3 mm or finer and over the thickness of the slice, then averaged.
+
+    Parameters
+    ----------
+    head
+        From `draw_head`.
+    index
+        Slice.
+    size, voxel
+        (readout, phase_encode) in pixels, and of a pixel [mm].
+    pose
+        How the head lies in the plane.
     """
     directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
     fine = [max(2, math.ceil(v / 1.3)) for v in voxel]

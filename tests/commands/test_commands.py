@@ -1,7 +1,10 @@
 """The command line as a user runs it, on small simulated scans."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rsd_mri.commands.app import app, main
+from rsd_mri.commands.app import COMPLETING, app, main
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
@@ -98,6 +101,15 @@ def test_a_call_without_arguments_is_bad_usage(monkeypatch, capsys):
     assert capsys.readouterr().err == help_text()
 
 
+def test_a_shell_is_told_how_a_command_goes_on():
+    code = "import sys; sys.argv = ['rsd-mri']; from rsd_mri.commands.app import main; main()"
+    asked = {COMPLETING: "complete_bash", "COMP_WORDS": "rsd-mri pr", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["prep", "protocols"], done.stderr
+
+
 def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):
     (tmp_path / "file").write_text("a file, not a folder")
     one = ("--volumes", 1, "--slices", 1, "--matrix", 64, "--coils", 4)
@@ -170,9 +182,8 @@ def test_generate(folder, network):
 def test_recon_every_method(folder, method):
     path = next((folder / "under").glob("*.h5"))
     out = folder / f"recon-{method}"
-    found = last_json(
-        call("recon", path, "--prior", folder / "run", "--method", method, "--samples", 2, "--out", out, "--json")
-    )
+    options = ["--method", method, "--samples", 2, "--no-held-out", "--json"]
+    found = last_json(call("recon", path, "--prior", folder / "run", "--out", out, *options))
     with h5py.File(out / f"{path.stem}_recon.h5") as file:
         assert file["reconstruction"].shape == (1, 72, 72)
         assert file["reconstruction"].dtype == np.float32
@@ -206,8 +217,8 @@ def test_same_seed_same_samples(folder):
     path = next((folder / "under").glob("*.h5"))
     images = []
     for name, samples in (("a", 2), ("b", 1)):
-        out = ("--out", folder / name)
-        call("recon", path, "--prior", folder / "run", "--samples", samples, "--levels", 6, *out, "--seed", 5)
+        options = ["--samples", samples, "--levels", 6, "--no-held-out", "--seed", 5]
+        call("recon", path, "--prior", folder / "run", "--out", folder / name, *options)
         with h5py.File(folder / name / f"{path.stem}_recon.h5") as file:
             images.append(file["samples"][0, 0])
     assert np.allclose(images[0], images[1], rtol=1e-3, atol=1e-3 * images[0].max())

@@ -158,6 +158,17 @@ def fista(
     Beck and Teboulle 2009, doi:10.1137/080716542, eq. 4.1-4.3; momentum starts afresh where it points uphill
     (O'Donoghue and Candes 2015, doi:10.1007/s10208-013-9150-3, eq. 13). The step is one over the bound of
     ||A^H A|| that the coil maps give, so it needs no search.
+
+    Parameters
+    ----------
+    operator, kspace
+        As for `cg_sense`.
+    proximal
+        Of images [batch, (set,) readout, phase_encode] and an amount that broadcasts against them.
+    regularisation
+        One weight, or one an item.
+    iterations, tolerance
+        As for `l1_wavelet`.
     """
     operator, kspace = operator.balanced(kspace)
     right, gram = operator.adjoint(kspace), operator.gram
