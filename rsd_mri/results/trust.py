@@ -93,7 +93,7 @@ def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
     if lost is None:
         return None
     where = f"In tests at R={rec.checks['lesion_acceleration']:g}"
-    if not lost:
+    if not lost and least is not None:
         number = "none that was tried"
         sentence = f"{where}, spots of {_size(least)} and more kept most of their contrast."
     else:
