@@ -10,20 +10,27 @@ from typing import Any
 
 from rsd_mri.about import __version__
 from rsd_mri.commands.output import result, say
-from rsd_mri.commands.table import help_text
+from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.errors import InputError
+
+COMPLETING = "_RSD_MRI_COMPLETE"
+"""Set by a shell that asks how a command goes on."""
 
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
     match sys.argv[1:]:
-        case []:
+        case [] if COMPLETING not in os.environ:
             say(help_text().rstrip())
             sys.exit(2)
         case ["--help"]:
             _print(help_text().rstrip())
         case ["--version"]:
             _print(__version__)
+        case [name, "--help"] if any(row.name == name for row in ROWS):
+            from rsd_mri.commands.root import help_of
+
+            _print(help_of(name))
         case _:
             from rsd_mri.commands.root import app
             from rsd_mri.machine import interrupts, threads

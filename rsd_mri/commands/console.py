@@ -1,19 +1,20 @@
 """What the commands share: errors as one sentence, and progress on stderr."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from rsd_mri.commands.output import say
+from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
 from rsd_mri.machine import threads
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from rsd_mri.about.plain import Json
     from rsd_mri.machine.progress import Progress as Told
 
 _debug = False
@@ -51,6 +52,33 @@ def _sentence(error: Exception) -> str | None:
 
         return unwritable(error)
     return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
+
+
+class Outcome(Protocol):
+    """What was made of several inputs."""
+
+    @property
+    def written(self) -> Sequence[object]:
+        """What came out."""
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """A sentence on each input that failed."""
+
+    def lines(self) -> list[str]:
+        """For a person."""
+
+    def as_dict(self) -> "dict[str, Json]":
+        """Plain values, for a program."""
+
+
+def conclude(done: Outcome, as_json: bool) -> None:
+    """Say what was done and what failed; the exit code is 1 where some failed and 2 where all did."""
+    for failure in done.failures:
+        say(f"Error: {failure}")
+    result(done.lines(), done.as_dict(), as_json)
+    if done.failures:
+        raise typer.Exit(1 if done.written else 2)
 
 
 class Bar:

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rsd_mri.commands.console import Bar, refusing
+from rsd_mri.commands.console import Bar, conclude, refusing
 from rsd_mri.commands.options import (
     Device,
     DeviceOption,
@@ -16,7 +16,6 @@ from rsd_mri.commands.options import (
     one_of,
     pairs_of,
 )
-from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
@@ -101,8 +100,4 @@ def restore(
                 seed,
                 bar.progress,
             )
-        for failure in done.failures:
-            say(f"Error: {failure}")
-        result(done.lines(), done.as_dict(), json)
-        if done.failures:
-            raise typer.Exit(1 if done.written else 2)
+        conclude(done, json)

@@ -75,8 +75,8 @@ def simulate(
             raise InputError(f"--pattern {pattern.value}: expected --accel beside it, and no --trajectory")
         if slab and along is not None:
             raise InputError("--slab: two phase encodes have no --trajectory; leave one of the two out")
-        if motion is not None and (slab or along is not None):
-            raise InputError("--motion: heads move between segments of lines; leave --slab and --trajectory out")
+        if motion is not None and along is not None:
+            raise InputError("--motion: heads move between segments of lines or points; leave --trajectory out")
         law = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
         with Bar("simulating") as bar:
             made = simulate_folder(

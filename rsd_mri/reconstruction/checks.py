@@ -9,6 +9,7 @@ from rsd_mri.operators import Sense, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, nearest
+from rsd_mri.results.trust import WITHOUT_LEARNING
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:
@@ -153,18 +154,17 @@ def reasons(checks: dict[str, float]) -> list[str]:
     Parameters
     ----------
     checks
-        `prior_share`, and where known `held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`.
+        `prior_share`, and where known `held_out_error` with that of a method of `WITHOUT_LEARNING`, `held_out_seconds`.
     """
     found = [f"{100 * checks['prior_share']:.2g} % of the image's energy comes from the prior, not from the data"]
     if "held_out_error" in checks:
-        ours, linear = checks["held_out_error"], checks["held_out_error_cg_sense"]
-        others, best = f"CG-SENSE: {linear:.1%}", linear
-        if "held_out_error_tv" in checks:
-            others = f"total variation: {checks['held_out_error_tv']:.1%}, {others}"
-            best = min(linear, checks["held_out_error_tv"])
+        ours = checks["held_out_error"]
+        others = {name: checks[key] for key, name in WITHOUT_LEARNING.items() if key in checks}
+        best, said = min(others.values()), ", ".join(f"{name}: {error:.1%}" for name, error in others.items())
+        of = "all frames" if "held_out_error_temporal_tv" in checks else "a quick reconstruction"
         found.append(
-            f"Acquired lines left out of a quick reconstruction are predicted with {ours:.1%} error in energy "
-            f"({others}); this took {checks['held_out_seconds']:.1f} s"
+            f"Acquired lines left out of {of} are predicted with {ours:.1%} error in energy ({said}); this took "
+            f"{checks['held_out_seconds']:.1f} s"
         )
         if ours > 1.1 * best:
             found.append("The prior predicts this scan's own lines worse than no prior does: distrust its detail")

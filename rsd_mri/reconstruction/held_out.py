@@ -98,11 +98,21 @@ class Trial:
             Energy of the error over that of the signal there, both without the noise: 0 is a perfect prediction, 1 as
             bad as zero.
         """
+        return shared_error([self], [image])
+
+    def energies(self, image: Tensor) -> tuple[float, float]:
+        """Energy of an image's error on what was left out, and of the signal there, both without the noise."""
         points = float(self.tested.mask.expand(1, 1, *self.expected.shape[-2:]).sum())
         noise = points * self.expected.shape[1] * self.sigma**2
         error = float(energy(self.tested.forward(image) - self.expected).sum()) - noise
-        signal = float(energy(self.expected).sum()) - noise
-        return max(error, 0.0) / signal if signal > 0 else float("nan")
+        return error, float(energy(self.expected).sum()) - noise
+
+
+def shared_error(trials: Sequence[Trial], images: Sequence[Tensor]) -> float:
+    """`Trial.error` of several trials together, each with its image."""
+    errors, signals = zip(*(trial.energies(image) for trial, image in zip(trials, images, strict=True)), strict=True)
+    signal = sum(signals)
+    return max(sum(errors), 0.0) / signal if signal > 0 else float("nan")
 
 
 def brightest_band(prepared: PreparedSlice, rows: int) -> PreparedSlice:

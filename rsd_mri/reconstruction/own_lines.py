@@ -45,6 +45,15 @@ class OwnLines:
     lines: int
     """Lines left out, or groups of points."""
 
+    @classmethod
+    def of(cls, errors: Tensor, spreads: Tensor) -> "OwnLines":
+        """From what `compared` found on each line."""
+        total, lines = (float(errors.sum()), float(spreads.sum())), len(errors)
+        if lines == 0 or total[1] <= 0:
+            return cls(float("nan"), float("inf"), lines)
+        factor = math.sqrt(max(total[0], 0.0) / total[1])
+        return cls(factor, _standard_error(errors, spreads), lines)
+
     @property
     def range(self) -> tuple[float, float]:
         """Where the factor lies with the probability `RANGE`, by Student's law for so few lines."""
@@ -57,6 +66,19 @@ class OwnLines:
     def certain(self) -> bool:
         """Whether the lines are enough to tell."""
         return self.lines >= LEAST and self.error <= CERTAIN and math.isfinite(self.factor) and self.factor > 0
+
+    def checks(self) -> dict[str, float]:
+        """As they are stored: `own_lines` and the rest; that alone, 0, where the lines are too few to tell."""
+        if not self.certain:
+            return {"own_lines": 0.0}
+        low, high = self.range
+        return {
+            "own_lines": float(self.lines),
+            "own_lines_factor": self.factor,
+            "own_lines_error": self.error,
+            "own_lines_low": low,
+            "own_lines_high": high,
+        }
 
 
 def spread_on_own_lines(
@@ -82,7 +104,9 @@ def spread_on_own_lines(
         `OwnLines`) and `own_lines_seconds`; with `own_lines` alone, 0, where there are too few; empty where the method
         has no spread.
     """
-    pair = method.pair()
+    known, pair = method.own_lines(), method.pair()
+    if known is not None:
+        return known
     if pair is None:
         return {}
     left = leave_out(torch.from_numpy(prepared.mask), prepared.acs, (seed, name, "own lines"))
@@ -92,17 +116,7 @@ def spread_on_own_lines(
     trial = Trial.of(*as_operator([prepared], device), prepared.sigma, left)
     samples = trial.run(pair, [(seed, name, "own lines", number) for number in range(pair.samples)])
     found = judge_spread(trial.tested, trial.expected, prepared.sigma, samples)
-    if not found.certain:
-        return {"own_lines": 0.0}
-    low, high = found.range
-    return {
-        "own_lines": float(found.lines),
-        "own_lines_factor": found.factor,
-        "own_lines_error": found.error,
-        "own_lines_low": low,
-        "own_lines_high": high,
-        "own_lines_seconds": time.perf_counter() - begun,
-    }
+    return {**found.checks(), "own_lines_seconds": time.perf_counter() - begun}
 
 
 def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> Tensor:
@@ -131,7 +145,12 @@ def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> T
 
 
 def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> OwnLines:
-    """Compare the error of the samples' mean with their spread on lines that they have not seen.
+    """Compare the error of the samples' mean with their spread on lines that they have not seen; as `compared`."""
+    return OwnLines.of(*compared(tested, expected, sigma, samples))
+
+
+def compared(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error of the samples' mean and squared spread of the samples, on each line that they have not seen.
 
     The mean of K samples of variance v scatters by v / K itself, and the measurement by the noise; what is left of the
     error is to be v. Sums run over all lines, so that two samples are enough.
@@ -156,13 +175,7 @@ def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor)
     _, weights = tested.transform.balanced()
     if weights is not None:
         spread, error = spread * weights.square(), error * weights.square()
-    errors, spreads = _by_line(error, points), _by_line(spread, points)
-    total = float(errors.sum()), float(spreads.sum())
-    lines = len(errors)
-    if lines == 0 or total[1] <= 0:
-        return OwnLines(float("nan"), float("inf"), lines)
-    factor = math.sqrt(max(total[0], 0.0) / total[1])
-    return OwnLines(factor, _standard_error(errors, spreads), lines)
+    return _by_line(error, points), _by_line(spread, points)
 
 
 def _standard_error(errors: Tensor, spreads: Tensor) -> float:

@@ -235,6 +235,10 @@ class Posterior:
             return None
         return replace(self, samples=2, sampler=replace(self.sampler, levels=(self.sampler.levels + 1) // 2))
 
+    def own_lines(self) -> dict[str, float] | None:
+        """Nothing is known before lines are left out."""
+        return None
+
     def parameters(self) -> Parameters:
         """As they are stored."""
         return {

@@ -22,9 +22,9 @@ from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.moved import look_for_motion
+from rsd_mri.reconstruction.moved import Moved, look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.together import together
+from rsd_mri.reconstruction.together import left_out_planes, together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
@@ -36,7 +36,7 @@ TOGETHER = 0.95
 
 
 def reconstruct_scan(
-    scan: Scan | PreparedScan,
+    scan: Scan | PreparedScan | Moved,
     method: Method,
     *,
     seed: int = 0,
@@ -50,7 +50,7 @@ def reconstruct_scan(
     Parameters
     ----------
     scan
-        As read, or prepared: then its slices are made once for all that is done with it.
+        As read, or prepared: then its slices are made once for all that is done with it; or with motion looked for.
     method
         How, with the prior it needs on the device.
     seed
@@ -76,13 +76,14 @@ def reconstruct_scan(
     InputError
         If the scan cannot be prepared, or the method has nothing to adapt.
     """
-    prepared = PreparedScan.of(scan)
+    known = scan if isinstance(scan, Moved) else None
+    prepared = PreparedScan.of(scan.prepared if isinstance(scan, Moved) else scan)
     scan, volume = prepared.scan, prepared.volume
     method = method if scan.trajectory is None else method.along_trajectory()
     batches = plan_for(prepared, method, device)
     drawn = method.samples if method.sampled else 0
     require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
-    moved = look_for_motion(prepared, method, progress.part(0.0, MOTION))
+    moved = known or look_for_motion(prepared, progress.part(0.0, MOTION))
     prepared, checks, progress = moved.prepared, dict(moved.checks), progress.part(MOTION, 1.0)
     if prepared.poses:
         batches = replace(batches, slices=1)
@@ -142,9 +143,10 @@ def _settled(
         adapted = adapt_to(method, prepared.middle, name, seed, device)
         method, checks = adapted.method, checks | adapted.checks()
         notes.append(adapted.note())
-    if held_out and method.candidates() and method.samples > 1:
+    if held_out and method.sampled:
         checks |= spread_on_own_lines(method, prepared.middle, name, seed, device)
-    return method, checks, notes
+    planes = left_out_planes(method, prepared.scan)
+    return method, checks, [*notes, *([planes] if planes else [])]
 
 
 def _made(

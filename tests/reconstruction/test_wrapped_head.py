@@ -104,7 +104,7 @@ def test_parts_and_checks_of_a_learned_reconstruction(prepared, prior):
 def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(prior, monkeypatch):
     data = replace(DataSettings(), slices=3, coils=4)
     pattern = draw_mask(MaskSettings(acceleration=2.0, acs_lines=12), (48, 40), generator(3, "mask"))
-    scan, _ = simulate_scan(data, 5, 0, size=(48, 40), pattern=pattern)
+    scan = PreparedScan.of(simulate_scan(data, 5, 0, size=(48, 40), pattern=pattern)[0])
     images = []
     for slices, samples in ((1, 3), (1, 1), (2, 3), (3, 3)):
         batches = Batches(slices, samples, 1)
