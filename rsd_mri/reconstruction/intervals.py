@@ -16,7 +16,7 @@ OWN_COVERAGE, OWN_LONGER = 0.9, 1.2
 """What an interval from the scan's own lines is to cover; and by how much it is longer than that of a Gaussian error of
 the size that the lines say: the shape of the standard deviation is not quite the error's. Tested on scans on which
 neither was chosen: protocols/trust.md."""
-OF_LINES, OF_POINTS, PACKAGE_SCATTER = 0.3, 0.1, 0.5
+OF_LINES, OF_POINTS, PACKAGE_SCATTER = 0.3, 0.13, 0.5
 """By how much the logarithm of the width misses, whole scans apart: by a scan's own lines, or groups of points, beyond
 what their differences say (those never acquired are not quite like them), and by the package's calibration."""
 
