@@ -10,7 +10,7 @@ from typing import Any
 
 from rsd_mri.about import __version__
 from rsd_mri.commands.output import result, say
-from rsd_mri.commands.table import help_text
+from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.errors import InputError
 
 COMPLETING = "_RSD_MRI_COMPLETE"
@@ -27,6 +27,10 @@ def main() -> None:
             _print(help_text().rstrip())
         case ["--version"]:
             _print(__version__)
+        case [name, "--help"] if any(row.name == name for row in ROWS):
+            from rsd_mri.commands.root import help_of
+
+            _print(help_of(name))
         case _:
             from rsd_mri.commands.root import app
             from rsd_mri.machine import interrupts, threads

@@ -75,3 +75,11 @@ def options(
 ) -> None:
     """Options of every command."""
     set_debug(debug)
+
+
+def help_of(name: str) -> str:
+    """What `--help` of a command says: that one is loaded, and no option parsed, for which typer loads pydantic."""
+    group: Any = get_command(app)
+    command = group.commands[name]
+    with typer.Context(group, info_name="rsd-mri") as outside:
+        return str(command.get_help(typer.Context(command, info_name=name, parent=outside)))

@@ -234,9 +234,10 @@ def leave_out_of_frames(masks: Tensor, acs: Sequence[tuple[int, int]], key: Sequ
     start = float(torch.rand(1, generator=rng)) / SHARE
     chosen = places[torch.arange(start, max(len(places), start), 1 / SHARE, dtype=torch.float64).long()]
     found = torch.zeros_like(outer)
-    for frame, *at in chosen.tolist():
+    for place in chosen.tolist():
+        frame = place[0]
         if 2 * (int(found[frame].sum()) + 1) <= int(outer[frame].sum()):
-            found[(frame, *at)] = True
+            found[tuple(place)] = True
     return found
 
 

@@ -94,6 +94,15 @@ def test_what_is_said_at_once_is_what_typer_would_say(columns, monkeypatch, caps
     assert columns == 20 or all(f"  {row.about}\n" in said for row in ROWS)
 
 
+@pytest.mark.parametrize("name", ["recon", "bench"])
+def test_the_help_of_a_command_is_what_typer_would_say(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["rsd-mri", name, "--help"])
+    main()
+    at_once = capsys.readouterr().out
+    app([name, "--help"], prog_name="rsd-mri", standalone_mode=False)
+    assert at_once == capsys.readouterr().out and f"Usage: rsd-mri {name} [OPTIONS]" in at_once
+
+
 def test_a_call_without_arguments_is_bad_usage(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["rsd-mri"])
     with pytest.raises(SystemExit, match="2"):
