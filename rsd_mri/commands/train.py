@@ -105,7 +105,7 @@ def train(
             checkpoint_activations,
             tensorboard,
             seconds=60 * minutes,
-            start=start,
+            start=None if start is None else existing(start, "run folder"),
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(

@@ -240,7 +240,7 @@ def test_same_seed_same_samples(folder):
         (["recon", "x.h5", "--method", "cg-sense", "--format", "jpeg"], "--format jpeg: expected some of h5"),
         (["train", "--accel", "5"], "no protocol has this acceleration"),
         (["train"], "give --accel R or --protocol NAME"),
-        (["train", "--accel", "4", "--stage", "generator", "--from", "run"], "--from: a generator starts from"),
+        (["train", "--accel", "4", "--from", "nowhere"], "nowhere: no such run folder"),
         (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
         (["generate", "nowhere"], "nowhere: no such run folder"),
         (["protocols", "nothing"], "no protocol named 'nothing'"),
@@ -248,11 +248,13 @@ def test_same_seed_same_samples(folder):
         (["train", "--accel", "4", "--set", "mask.kind"], "expected key=value"),
     ],
 )
-def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence):
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = call(*arguments, code=2)
     assert sentence in result.stderr
     assert "Traceback" not in result.output
     assert len(result.stderr.strip().splitlines()) == 1
+    assert not any(tmp_path.iterdir())
 
 
 def test_one_bad_file_among_good_ones(folder):
