@@ -95,10 +95,12 @@ class InPlanes:
 
     prior: Prior
     planes: Planes
+    turn: int = 0
+    """How much further than another sample's the images are turned."""
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Estimate the clean volume from a noisy one [slice, (set,) readout, phase_encode] of one level [slice]."""
-        plane, way = step % len(self.planes), step // len(self.planes) % WAYS
+        plane, way = step % len(self.planes), (step // len(self.planes) + self.turn) % WAYS
         stack = self.planes.stack(x, plane)
         size = (stack.shape[-2], stack.shape[-1])
         images = stack.reshape(-1, *size)
