@@ -128,6 +128,13 @@ def prepare_volume(
         return VolumeEntry(name, output, "failed", " ".join(reason.split()), made_now=True)
 
 
+def _notes_of(scan: Scan) -> tuple[str, ...]:
+    """What its reader said, and what preparation leaves out."""
+    if scan.segments is None:
+        return scan.notes
+    return (*scan.notes, "all segments of lines are taken as one: only reconstruction looks for motion between them")
+
+
 def _prepare(source: Path, name: str, target: Path, output: str, protocol: Protocol, answers: Answers) -> VolumeEntry:
     stat, digest = source.stat(), _hash(source)
     scan = read_scan(source, answers=answers)
@@ -143,7 +150,7 @@ def _prepare(source: Path, name: str, target: Path, output: str, protocol: Proto
             raise InputError(f"{source}: no slice could be prepared; {statuses[0].reason}")
         picture = Path(output).with_suffix(".png")
         entry = VolumeEntry(
-            name, output, "done", "", picture.as_posix(), digest, split_of(patient), tuple(statuses), scan.notes,
+            name, output, "done", "", picture.as_posix(), digest, split_of(patient), tuple(statuses), _notes_of(scan),
             made_now=True,
         )  # fmt: skip
         if not scan.mask.all():

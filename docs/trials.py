@@ -12,7 +12,7 @@ import torch
 from every_scan import every_scan
 
 from rsd_mri.api.scans import simulate
-from rsd_mri.commands.app import app
+from rsd_mri.commands.root import app
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings

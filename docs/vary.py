@@ -16,7 +16,7 @@ from typing import Any
 
 from trials import TRIALS
 
-from rsd_mri.commands.app import app
+from rsd_mri.commands.root import app
 
 
 def found(where: str) -> tuple[Any, Callable[[Any], None]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.commands.console import result
+from rsd_mri.commands.output import result
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.calibration import calibrate, write_calibration
 from rsd_mri.reconstruction.full_scans import full_image, undersampled

@@ -1,6 +1,6 @@
-"""From the card of the bench of lesions to the table beside the prior, which the report page quotes.
+"""From what the bench of lesions wrote to what lies beside the prior, which the report page quotes and shows.
 
-Run with: python protocols/lesions.py CARD.json OUT.json
+Run with: python protocols/lesions.py BENCH PRIOR (folders): writes lesions.json and a picture for each acceleration.
 """
 
 import json
@@ -8,12 +8,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from PIL import Image
+
+from rsd_mri.bench.bench import CARD
+from rsd_mri.bench.lesion_picture import page_picture
 from rsd_mri.bench.lesion_sites import LESIONS
-from rsd_mri.priors.lesions import Lesions
+from rsd_mri.bench.lesion_store import load_case
+from rsd_mri.priors.lesions import FILE, Lesions, lesion_checks
+from rsd_mri.results.spots import PICTURE
 
 
-def main(card: Path, out: Path) -> None:
-    """Take what the learned methods hid."""
+def main(bench: Path, prior: Path) -> None:
+    """Take what the learned methods hid, and of the posterior one that was hidden and one that was kept."""
     rows = [
         Lesions(
             one["method"],
@@ -23,10 +29,17 @@ def main(card: Path, out: Path) -> None:
             one["lesions"],
             round(one["hidden"], 3),
         )
-        for one in json.loads(card.read_text(encoding="utf-8"))["rows"]
+        for one in json.loads((bench / CARD).read_text(encoding="utf-8"))["rows"]
         if one["method"] in ("posterior", "one-step")
     ]
-    out.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    (prior / FILE).write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    cases = [made for path in sorted(bench.glob("case-*.npz")) if (made := load_case(path, None)) is not None]
+    readings, examples = ([one for case in cases for one in case[kind]] for kind in (0, 1))
+    for acceleration in sorted({one.acceleration for one in rows}):
+        found = lesion_checks(rows, "posterior", acceleration)
+        picture = page_picture(readings, examples, acceleration, found["lesion_lost"], found.get("lesion_least"))
+        if picture is not None:
+            Image.fromarray(picture).save(prior / PICTURE.format("posterior", acceleration), optimize=True)
 
 
 if __name__ == "__main__":

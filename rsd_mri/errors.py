@@ -1,7 +1,5 @@
 """The one exception that means: what the user gave us is not usable."""
 
-import difflib
-
 
 class InputError(ValueError):
     """Bad input or bad usage, said in one sentence that names the file, the field and what was expected.
@@ -12,5 +10,7 @@ class InputError(ValueError):
 
 def alike(name: str, names: list[str]) -> str:
     """The end of a sentence that names those that a name may have been meant for."""
+    import difflib  # where something was mistaken
+
     near = difflib.get_close_matches(name, names, n=3)
     return f"; near it: {', '.join(near)}" if near else ""

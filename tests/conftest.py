@@ -7,6 +7,8 @@ import os
 
 # Two test processes of two threads each would wait for one another on two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The programs that tests start need not compile the package one after the other.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 

@@ -1,11 +1,14 @@
 """Movies from Python: frames reconstructed together, shown, judged, saved and read again."""
 
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pytest
 
 import rsd_mri as rsd
 from rsd_mri.errors import InputError
+from rsd_mri.results.reconstruction import PosteriorPart
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,18 @@ def test_a_movie_shows_and_saves_all_frames(movie, tmp_path):
     assert movie.save(tmp_path / "a.html")[0].stat().st_size > 1e6
     with pytest.raises(InputError, match="one of the 8 frames"):
         movie.save(tmp_path / "a.png")
+
+
+def test_below_the_frames_is_how_far_they_may_be_off(movie):
+    """The half width where all that are shown have one, else the standard deviation."""
+    spread = [PosteriorPart(None, 0.1 * one.magnitude, 0.3 * one.magnitude) for one in movie]
+    both = rsd.Movie(tuple(replace(one, posterior=part) for one, part in zip(movie, spread, strict=True)))
+    axes = both.show([0, 3]).axes
+    np.testing.assert_array_equal(axes[2].images[0].get_array(), 0.3 * movie[0].magnitude[0])
+    assert axes[2].get_title().startswith("half width (x 3), frame 0")
+    part = replace(both[3], posterior=replace(spread[3], half_width=None))
+    mixed = rsd.Movie((*both[:3], part, *both[4:]))
+    assert mixed.show([0, 3]).axes[2].get_title().startswith("std (x 10)")
 
 
 def test_frames_of_a_file(beating, tmp_path):

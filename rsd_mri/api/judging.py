@@ -21,7 +21,7 @@ from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 Image: TypeAlias = NDArray[Any]
 
@@ -122,20 +122,4 @@ def evaluate_set(
     return compare_sets(magnitudes(images), real, find_extractor(features, real, on), on, seed=seed)
 
 
-def show(
-    images: dict[str, Image], reference: Image | None = None, white: float | None = None, gain: float = 5.0
-) -> "Figure":
-    """Images [y, x] side by side; with a reference, also its difference from each, `gain` times brighter.
-
-    Parameters
-    ----------
-    images
-        Title to image; complex ones are shown as magnitudes. All share one window.
-    reference
-        Shown first, when given.
-    white
-        The value shown as white.
-    gain
-        Of the differences.
-    """
-    return comparison_figure(images, reference, white, gain)
+show = comparison_figure

@@ -86,8 +86,8 @@ def simulate(
         A 3-D acquisition of cubic voxels, or of such as are so many times as long as wide along the readout: slices are
         its positions, side by side, undersampled by points of an ellipse; `acs_lines` is then the side of their centre.
     motion
-        Lines in eight segments, between which the head moves in the plane by up to so many millimetres and degrees;
-        the image is that of the pose in which the centre was measured.
+        Lines or points in eight segments, between which the head moves in the plane by up to so many millimetres and
+        degrees; the image is that of the pose in which the centre was measured.
     seed
         Gives the head, the coils, the sampling and the noise: with another acceleration the head stays the same.
 

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rsd_mri.about.plain import Json, Row
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
+
+if TYPE_CHECKING:
+    from rsd_mri.priors.prior import Prior
 
 CARD = "card.json"
 LABELS = {
@@ -34,6 +37,12 @@ class OnScans:
     """Folder of fully sampled scans, instead of simulated heads."""
     prior: str = ""
     """Run folder or weights, instead of the package's prior."""
+
+    def found_prior(self) -> "Prior":
+        """The prior of whole images that is named, else the package's."""
+        from rsd_mri.reconstruction.methods import find_prior
+
+        return find_prior(Path(self.prior) if self.prior else None, "posterior")
 
 
 @dataclass(frozen=True)

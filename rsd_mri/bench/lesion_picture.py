@@ -1,11 +1,13 @@
 """A hidden and a kept lesion, beside the uncertainty that goes with them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.bench.lesion_card import HIDDEN
 from rsd_mri.bench.lesion_readings import Example, Reading
 from rsd_mri.bench.lesion_sites import Site, disc
 from rsd_mri.files import written_whole
@@ -13,42 +15,115 @@ from rsd_mri.results.figures import contact_sheet, upper_window
 
 SIDE = 56
 """Of what is shown round a lesion [pixels]."""
+NEAR = 36
+"""The same on the report page, where pictures are small."""
 ZOOM = 4
 SMALLEST = 2.0
 """Size below which nobody would see in the picture what is meant [pixels]."""
+NEARLY = 0.2
+"""By how much what is left of the contrast of a kept lesion may differ from all of it."""
 COLUMNS = ("truth", "total variation", "posterior mean", "half width x 4")
 
 
+@dataclass(frozen=True)
+class Rated:
+    """A lesion in the posterior's image."""
+
+    share: float
+    """Of its contrast, what is left."""
+    reading: Reading
+    site: Site
+
+
+def rated(readings: Sequence[Reading]) -> list[Rated]:
+    """Every lesion of which the posterior's interval is known, the most hidden one first."""
+    known = [one for one in readings if one.method == "posterior" and one.half_width is not None]
+    found = [
+        Rated(float(share), one, site) for one in known for share, site in zip(_shares(one), one.sites, strict=True)
+    ]
+    return sorted(found, key=lambda one: one.share)
+
+
+def best_kept(lesions: Sequence[Rated]) -> Rated:
+    """The one of which the contrast is nearest to what it was."""
+    return min(lesions, key=lambda one: (abs(one.share - 1), one.reading.case))
+
+
 def write_picture(path: Path, readings: Sequence[Reading], examples: Sequence[Example]) -> None:
-    """Show the lesion that the posterior hides most and the one that it keeps best, a row each; nothing without any.
+    """Show the lesion that the posterior hides most and the one that it keeps best, a row each; nothing without any."""
+    lesions = [one for one in rated(readings) if one.site.size >= SMALLEST]
+    if not lesions:
+        return
+    tiles, labels = [], []
+    for word, one in (("hidden", lesions[0]), ("kept", best_kept(lesions))):
+        tiles += tiles_of(one, examples)
+        text = f"{word}: {one.site.size:g} px, {one.site.contrast:+.0%}, R={one.reading.acceleration:g}"
+        labels += [f"{text}, {one.share:.0%} left", *COLUMNS[1:]]
+    sheet = contact_sheet(np.stack(tiles), columns=len(COLUMNS), white=1.0, labels=labels)
+    with written_whole(path) as partial:
+        sheet.save(partial, format="PNG", optimize=True)
+
+
+def page_picture(
+    readings: Sequence[Reading], examples: Sequence[Example], acceleration: float, lost: float, kept: float | None
+) -> NDArray[np.uint8] | None:
+    """A lesion that the posterior hid and one that it kept, for the report page; None where there are none to show.
+
+    Parameters
+    ----------
+    readings, examples
+        Of the bench.
+    acceleration
+        Of both.
+    lost, kept
+        Their diameters [pixels]; without the second the hidden one alone.
+
+    Returns
+    -------
+    ndarray
+        Grey, a row each, of each the lesion that is plainest in the truth: truth with a ring round the place, the
+        image, and its half width four times as bright.
+    """
+    here = [one for one in rated(readings) if one.reading.acceleration == acceleration]
+    hidden = [one for one in here if one.site.size == lost and one.share < HIDDEN]
+    whole = [one for one in here if one.site.size == kept and abs(one.share - 1) < NEARLY]
+    if not hidden:
+        return None
+    rows = []
+    for lesions in (hidden, whole):
+        if lesions:
+            truth, _, image, half_width = tiles_of(max(lesions, key=_plain), examples)
+            rows.append([_near(tile) for tile in (truth, image, half_width)])
+    sheet = np.block(rows)
+    grey: NDArray[np.uint8] = np.round(255 * sheet).astype(np.uint8)
+    return grey
+
+
+def tiles_of(one: Rated, examples: Sequence[Example]) -> list[NDArray[np.floating]]:
+    """What `COLUMNS` names, round a lesion, from 0 to 1.
 
     The window is that of the truth in the part shown; the half width is shown four times as bright. A ring goes round
     the place of the lesion in the first image.
     """
-    rated = [
-        (share, one, site)
-        for one in readings
-        if one.method == "posterior" and one.half_width is not None
-        for share, site in zip(_shares(one), one.sites, strict=True)
-        if site.size >= SMALLEST
-    ]
-    if not rated:
-        return
-    rated.sort(key=lambda item: item[0])
-    kept = min(rated, key=lambda item: (abs(item[0] - 1), item[1].case))
-    tiles, labels = [], []
-    for word, (share, one, site) in (("hidden", rated[0]), ("kept", kept)):
-        match = (one.case, one.acceleration, site.second)
-        images = next(e for e in examples if (e.case, e.acceleration, e.second) == match)
-        white = upper_window(_cut(images.truth, site))
-        shown = [images.truth, images.tv, images.posterior, 4 * images.half_width]
-        tiles += [np.kron(np.clip(_cut(image, site) / white, 0, 1), np.ones((ZOOM, ZOOM))) for image in shown]
-        tiles[-4] = _ringed(tiles[-4], images.truth.shape, site)
-        text = f"{word}: {site.size:g} px, {site.contrast:+.0%}, R={one.acceleration:g}, {share:.0%} left"
-        labels += [text, *COLUMNS[1:]]
-    sheet = contact_sheet(np.stack(tiles), columns=len(COLUMNS), white=1.0, labels=labels)
-    with written_whole(path) as partial:
-        sheet.save(partial, format="PNG", optimize=True)
+    match = (one.reading.case, one.reading.acceleration, one.site.second)
+    images = next(e for e in examples if (e.case, e.acceleration, e.second) == match)
+    white = upper_window(_cut(images.truth, one.site))
+    shown = [images.truth, images.tv, images.posterior, 4 * images.half_width]
+    tiles = [np.kron(np.clip(_cut(image, one.site) / white, 0, 1), np.ones((ZOOM, ZOOM))) for image in shown]
+    return [_ringed(tiles[0], images.truth.shape, one.site), *tiles[1:]]
+
+
+def _plain(one: Rated) -> float:
+    """By how much a lesion changes the truth, in what is white there."""
+    at = next(number for number, site in enumerate(one.reading.sites) if site == one.site)
+    without, there = one.reading.truth[:, at]
+    return float(np.abs(there - without).max() / upper_window(there))
+
+
+def _near(tile: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The middle of a tile, where the lesion is."""
+    edge = (SIDE - NEAR) // 2 * ZOOM
+    return tile[edge:-edge, edge:-edge]
 
 
 def _shares(one: Reading) -> NDArray[np.float64]:

@@ -46,14 +46,14 @@ def save_case(path: Path, made_of: str, readings: Sequence[Reading], examples: S
         np.savez(file, **arrays)
 
 
-def load_case(path: Path, made_of: str) -> Made | None:
-    """Read a case again; None where it is not there, or was made of something else."""
+def load_case(path: Path, made_of: str | None) -> Made | None:
+    """Read a case again; None where it is not there, or was made of something else (`made_of` None: of whatever)."""
     if not path.is_file():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
-            if about["made_of"] != made_of:
+            if made_of not in (None, about["made_of"]):
                 return None
             arrays = [
                 [{name: archive.get(f"{kind}/{number}/{name}") for name in names} for number in range(len(items))]

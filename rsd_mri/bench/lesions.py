@@ -49,14 +49,19 @@ class LesionsBench:
     settings = LesionsSettings
 
     def run(self, settings: LesionsSettings, scale: str, out: Path, progress: Progress) -> "LesionsCard":
-        """Put lesions in, reconstruct, look for them; writes lesions.md, card.json and lesions.png."""
+        """Put lesions in, reconstruct, look for them; writes lesions.md, card.json and lesions.png.
+
+        Raises
+        ------
+        InputError
+            If sizes or accelerations are none that there are.
+        """
         from rsd_mri.bench import lesion_readings as reading
         from rsd_mri.bench.lesion_card import LesionsCard, mean_psnr, outcomes
         from rsd_mri.bench.lesion_picture import write_picture
         from rsd_mri.bench.lesion_sites import LESIONS
         from rsd_mri.bench.lesion_store import load_case, save_case
         from rsd_mri.bench.peers import all_peers
-        from rsd_mri.reconstruction.methods import find_prior
 
         unknown = [size for size in settings.sizes if size not in LESIONS]
         if unknown or not settings.sizes:
@@ -65,7 +70,7 @@ class LesionsBench:
         if not settings.accelerations or min(settings.accelerations) <= 1:
             raise InputError("bench lesions: accelerations: expected numbers above 1, such as [4, 8]")
         heads, size = HEADS[scale]
-        prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
+        prior = settings.found_prior()
         names = range(settings.heads or heads)
         cases = (
             reading.measured_cases(Path(settings.data), settings.sizes, settings.seed)
@@ -89,7 +94,7 @@ class LesionsBench:
             out / "lesions.md",
             tuple(case.name for case in cases),
             mean_psnr(readings),
-            f"{prior.path.name} ({prior.sha256[:12]})",
+            prior.label,
             (*(f"{one}." for one in left), *absent),
         )
         card.write_text()

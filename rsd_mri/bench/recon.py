@@ -60,9 +60,14 @@ class ReconBench:
     settings = ReconSettings
 
     def run(self, settings: ReconSettings, scale: str, out: Path, progress: Progress) -> "ReconCard":
-        """Reconstruct everything by everything; writes recon.md and recon.json."""
+        """Reconstruct everything by everything; writes recon.md and recon.json.
+
+        Raises
+        ------
+        InputError
+            If settings exclude each other, or the data cannot be read.
+        """
         from rsd_mri.bench import reconstructions
-        from rsd_mri.reconstruction.methods import find_prior
 
         if settings.along and settings.data:
             raise InputError("along: spokes and spirals are simulated; leave data out")
@@ -81,7 +86,7 @@ class ReconBench:
             shorten = reconstructions.shorten_along(settings.along, size, settings.seed, settings.coils)
         elif settings.pattern is not None:
             shorten = reconstructions.shorten_by(settings.pattern, settings.seed)
-        prior = find_prior(Path(settings.prior) if settings.prior else None, "posterior")
+        prior = settings.found_prior()
         rivals, said = [], ""
         if settings.rival_minutes > 0 and not settings.methods and not settings.along:
             rival, said = reconstructions.rival_for(out, size, settings.rival_minutes, settings.seed, progress)
@@ -99,7 +104,7 @@ class ReconBench:
         card = reconstructions.ReconCard(
             tuple(found),
             out / "recon.md",
-            f"{prior.path.name} ({prior.sha256[:12]})",
+            prior.label,
             tuple(scan.source.name for scan, _ in scans),
             said,
         )

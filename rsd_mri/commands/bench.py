@@ -9,8 +9,9 @@ import typer
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
 from rsd_mri.bench.scales import SCALES
-from rsd_mri.commands.console import Bar, refusing, result
+from rsd_mri.commands.console import Bar, refusing
 from rsd_mri.commands.options import Device, JsonOption, SeedOption, pairs_of
+from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 bench = typer.Typer(
     help="The published experiments: list them, run one, tabulate what was found.\n\nExample: rsd-mri bench run linear",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -1,20 +1,21 @@
-"""What the commands share: progress on stderr, results on stdout, errors as one sentence."""
+"""What the commands share: errors as one sentence, and progress on stderr."""
 
-import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
+from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
 from rsd_mri.machine import threads
-from rsd_mri.machine.progress import Progress as Told
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from rsd_mri.about.plain import Json
+    from rsd_mri.machine.progress import Progress as Told
 
 _debug = False
 
@@ -53,31 +54,31 @@ def _sentence(error: Exception) -> str | None:
     return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
 
 
-def say(text: str) -> None:
-    """Write a line to stderr."""
-    sys.stderr.write(text + "\n")
+class Outcome(Protocol):
+    """What was made of several inputs."""
+
+    @property
+    def written(self) -> Sequence[object]:
+        """What came out."""
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """A sentence on each input that failed."""
+
+    def lines(self) -> list[str]:
+        """For a person."""
+
+    def as_dict(self) -> "dict[str, Json]":
+        """Plain values, for a program."""
 
 
-def log(text: str) -> None:
-    """Write a line to stderr where a person is watching."""
-    if sys.stderr.isatty():
-        say(text)
-
-
-def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
-    """Write the result to stdout; with `--json` the last line is one JSON object."""
-    try:
-        for line in lines:
-            sys.stdout.write(line + "\n")
-        if as_json:
-            sys.stdout.write(json.dumps(values, default=str) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # What is left cannot be written at the end either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError(f"the result cannot be written to standard output ({error.strerror})") from error
+def conclude(done: Outcome, as_json: bool) -> None:
+    """Say what was done and what failed; the exit code is 1 where some failed and 2 where all did."""
+    for failure in done.failures:
+        say(f"Error: {failure}")
+    result(done.lines(), done.as_dict(), as_json)
+    if done.failures:
+        raise typer.Exit(1 if done.written else 2)
 
 
 class Bar:
@@ -100,8 +101,10 @@ class Bar:
             self._progress.stop()
 
     @property
-    def progress(self) -> Told:
+    def progress(self) -> "Told":
         """What is told it, the bar shows."""
+        from rsd_mri.machine.progress import Progress as Told
+
         return Told(self._show)
 
     def _show(self, done: float, description: str, detail: str) -> None:

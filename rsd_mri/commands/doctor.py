@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
-from rsd_mri.commands.console import result
 from rsd_mri.commands.options import JsonOption
+from rsd_mri.commands.output import result
 
 LIBRARIES = (
     "torch",

@@ -7,8 +7,9 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.commands.console import Bar, refusing, result
+from rsd_mri.commands.console import Bar, refusing
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
+from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
 
 

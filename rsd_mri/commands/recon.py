@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rsd_mri.commands.console import Bar, refusing, result, say
+from rsd_mri.commands.console import Bar, conclude, refusing
 from rsd_mri.commands.groups import grouped
 from rsd_mri.commands.options import (
     AnswerOptions,
@@ -21,6 +21,7 @@ from rsd_mri.commands.options import (
     one_of,
     protocol_of,
 )
+from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
 from rsd_mri.results.formats import described as described_formats
@@ -138,11 +139,7 @@ def recon(
                     adapt=adapt,
                     progress=bar.progress,
                 )
-        for failure in done.failures:
-            say(f"Error: {failure}")
-        result(done.lines(), done.as_dict(), json)
-        if done.failures:
-            raise typer.Exit(1 if done.written else 2)
+        conclude(done, json)
 
 
 @grouped

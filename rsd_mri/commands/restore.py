@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rsd_mri.commands.console import Bar, refusing, result, say
+from rsd_mri.commands.console import Bar, conclude, refusing
 from rsd_mri.commands.options import (
     Device,
     DeviceOption,
@@ -100,8 +100,4 @@ def restore(
                 seed,
                 bar.progress,
             )
-        for failure in done.failures:
-            say(f"Error: {failure}")
-        result(done.lines(), done.as_dict(), json)
-        if done.failures:
-            raise typer.Exit(1 if done.written else 2)
+        conclude(done, json)

@@ -9,8 +9,9 @@ import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
-from rsd_mri.commands.console import debugging, refusing, result
+from rsd_mri.commands.console import debugging, refusing
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, PriorOption, SeedOption, existing, one_of
+from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 

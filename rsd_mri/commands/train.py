@@ -8,8 +8,9 @@ from typing import Annotated, Optional
 import typer
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.commands.console import Bar, refusing, result
+from rsd_mri.commands.console import Bar, refusing
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, ProtocolOption, SetOption, existing, protocol_of
+from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
 
 
@@ -45,7 +46,10 @@ def train(
     ] = StageName.all,
     start: Annotated[
         Optional[Path],
-        typer.Option("--from", help="Run folder or weights that a new network starts from; else random."),
+        typer.Option(
+            "--from",
+            help="Run folder or weights that a new network starts from; else random, a generator from its teacher.",
+        ),
     ] = None,
     images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of continuing.")] = False,
@@ -82,8 +86,6 @@ def train(
 
         if accel is None and protocol is None:
             raise InputError("give --accel R or --protocol NAME; 'rsd-mri protocols' lists them")
-        if start is not None and stage is StageName.generator:
-            raise InputError("--from: a generator starts from the teacher of its run; leave --from out")
         chosen = protocol_of(protocol, accel, assignments)
         changes = {} if seed is None else {"seed": str(seed)}
         if images is not None:
@@ -103,7 +105,7 @@ def train(
             checkpoint_activations,
             tensorboard,
             seconds=60 * minutes,
-            start=start,
+            start=None if start is None else existing(start, "run folder"),
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(

@@ -65,7 +65,25 @@ class Inpainting(Corruption):
         return replace(data, y=data.operator.forward(data.y))
 
     def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
-        """The mask of what is seen: the pixels that are not black, where it is not given."""
+        """The mask of what is seen as an operator, and the picture behind it.
+
+        Parameters
+        ----------
+        picture
+            [channel, y, x], from -1 to 1.
+        mask
+            [y, x], True where a pixel is seen; where it is not given, what is not black.
+
+        Returns
+        -------
+        operator, y
+            y: [1, channel, y, x], zero where nothing is seen.
+
+        Raises
+        ------
+        InputError
+            If the mask has another size, or hides every pixel.
+        """
         mask = (picture > -1).any(0) if mask is None else mask
         if mask.shape != picture.shape[1:]:
             height, width = picture.shape[1:]

@@ -1,6 +1,6 @@
 """The denoiser: a network inside the EDM preconditioning."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -21,11 +21,19 @@ class Condition:
     sampling: Tensor | None = None
     """[batch, sampling_features]: a description of the sampling of k-space."""
 
+    def joined(self, other: "Condition") -> "Condition":
+        """The conditions of a batch and of another after it."""
+        return Condition(_joined(self.mask, other.mask), _joined(self.sampling, other.sampling))
+
     def __getitem__(self, items: Tensor | slice) -> "Condition":
         return Condition(
             None if self.mask is None else self.mask[items],
             None if self.sampling is None else self.sampling[items],
         )
+
+
+def _joined(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return None if a is None or b is None else torch.cat([a, b])
 
 
 class Denoiser(nn.Module):
@@ -74,17 +82,53 @@ class Denoiser(nn.Module):
             Where the network was built for one.
         """
         condition = condition or Condition()
-        data = self.sigma_data
-        total = (sigma**2 + data**2).sqrt()
-        per_item = (slice(None),) + (None,) * (u.ndim - 1)
-        c_skip, c_in = data**2 / total**2, 1 / total
-        c_out = loss_weight(sigma, data, self.sigma_hidden).rsqrt()
-        scaled = u * c_in[per_item]
-        stored = to_channels(scaled[:, None]) if u.is_complex() else scaled
-        with torch.autocast(u.device.type, self.autocast_to) if self.autocast_to is not None else nullcontext():
-            out = self.network(stored, sigma.log() / 4, condition.mask, condition.sampling)
+        scaled = self._scaled(u, sigma)
+        with self._precision(u):
+            out = self.network(scaled, sigma.log() / 4, condition.mask, condition.sampling)
+        return self._estimate(u, sigma, out)
+
+    def with_deepest(
+        self, u: Tensor, sigma: Tensor, condition: Condition | None = None, count: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Estimate the first `count` clean images (all without it), and return the network's deepest features of all.
+
+        Parameters
+        ----------
+        u, sigma, condition
+            As for `forward`.
+        count
+            Of the images to estimate.
+
+        Returns
+        -------
+        Tensor, Tensor
+            Estimates; features [batch, feature, y, x].
+        """
+        condition = condition or Condition()
+        scaled = self._scaled(u, sigma)
+        with self._precision(u):
+            encoded = self.network.encode(scaled, sigma.log() / 4, condition.mask, condition.sampling)
+            out = self.network.decode(encoded[:count], scaled)
+        return self._estimate(u[:count], sigma[:count], out), encoded.deepest
+
+    def _precision(self, u: Tensor) -> AbstractContextManager[object]:
+        return torch.autocast(u.device.type, self.autocast_to) if self.autocast_to is not None else nullcontext()
+
+    def _scaled(self, u: Tensor, sigma: Tensor) -> Tensor:
+        """Real storage of the image at unit magnitude: c_in u."""
+        scaled = u * expand(1 / self._magnitude(sigma), u)
+        return to_channels(scaled[:, None]) if u.is_complex() else scaled
+
+    def _magnitude(self, sigma: Tensor) -> Tensor:
+        """Of noisy images, root mean square."""
+        return (sigma**2 + self.sigma_data**2).sqrt()
+
+    def _estimate(self, u: Tensor, sigma: Tensor, out: Tensor) -> Tensor:
+        """c_skip u + c_out F."""
+        c_skip = self.sigma_data**2 / self._magnitude(sigma) ** 2
+        c_out = loss_weight(sigma, self.sigma_data, self.sigma_hidden).rsqrt()
         predicted = to_complex(out)[:, 0] if u.is_complex() else out.to(u.dtype)
-        return u * c_skip[per_item] + predicted * c_out[per_item]
+        return u * expand(c_skip, u) + predicted * expand(c_out, u)
 
 
 def loss_weight(sigma: Tensor, sigma_data: float, sigma_hidden: float = 0.0) -> Tensor:

@@ -54,7 +54,7 @@ def log_normal(uniform: Tensor, mean: float, std: float, lowest: Tensor | float 
 
 
 def log_normal_below(uniform: Tensor, mean: float, std: float, highest: Tensor) -> Tensor:
-    """Map uniform numbers to log-normal noise levels below `highest` [batch]."""
+    """Map uniform numbers [batch] to log-normal noise levels, of mean and std of ln(t), below `highest` [batch]."""
     ceiling = torch.special.ndtr((highest.double().log() - mean) / std)
     levels = (mean + std * torch.special.ndtri((ceiling * uniform.double()).clamp(1e-7, 1 - 1e-7))).exp()
     return torch.minimum(levels, highest.double()).float()
@@ -63,7 +63,8 @@ def log_normal_below(uniform: Tensor, mean: float, std: float, highest: Tensor) 
 def distillation_levels(uniform: Tensor, t_max: int, sigma_min: float = LOWEST, sigma_max: float = 80.0) -> Tensor:
     """Noise levels of the distillation: uniform over the lowest `t_max` of 1000 Karras steps (rho 7).
 
-    Zhou et al. 2024 (arXiv 2404.04057), algorithm 1; t_max = 800 gives levels from 0.002 to 24.4.
+    Of uniform numbers [batch] in [0, 1). Zhou et al. 2024 (arXiv 2404.04057), algorithm 1; t_max = 800 gives levels
+    from 0.002 to 24.4.
     """
     share = uniform.double() * t_max / 1000
     low, high = sigma_min ** (1 / 7), sigma_max ** (1 / 7)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import Protocol
@@ -58,6 +59,25 @@ def restore(
     stacked = torch.cat(images)
     save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
     return stacked
+
+
+def last_restored(protocol: Protocol, out: Path) -> Tensor:
+    """The restored slices that the run's denoiser was trained on last, [slice, readout, phase_encode] complex64.
+
+    Raises
+    ------
+    InputError
+        If the run holds none.
+    """
+    s = protocol.denoiser
+    folder = out if s.rounds == 1 else out / f"round-{s.rounds}"
+    path = folder / f"restored-{s.restored_by if s.rounds == 1 else 'posterior'}.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: missing; distillation.adversarial tells the generator's images from the restored slices that the "
+            "denoiser learned from: train with --stage denoiser first, or set it to 0"
+        )
+    return torch.view_as_complex(load_tensors(path)[0]["images"])
 
 
 def _restored(

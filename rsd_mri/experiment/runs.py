@@ -21,11 +21,12 @@ from data_prep.images import SOURCES, read_images
 from rsd_mri.corruption.build import image_corruption
 from rsd_mri.datasets.crops import ReadoutCrops
 from rsd_mri.datasets.images import CorruptedImages
+from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commonest_size
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.reconstructing import reconstructor_run
-from rsd_mri.experiment.restoring import restore
+from rsd_mri.experiment.restoring import last_restored, restore
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
@@ -106,10 +107,28 @@ def train_run(
 
     Of several processes the first simulates, prepares and restores; the others wait for it.
 
+    Parameters
+    ----------
+    protocol
+        Pins everything that decides the result.
+    out
+        The run folder; what is there already is continued.
+    data
+        Folder of prepared scans, or a folder or archive of pictures.
+    options
+        Stages, device, precision.
+    progress
+        Told the share done.
+
     Returns
     -------
     Trained
         Images seen in this call, and the files written.
+
+    Raises
+    ------
+    InputError
+        If data, stages and protocol do not fit, or another process trains in the folder.
     """
     fabric = make_fabric(options)
     with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
@@ -147,13 +166,16 @@ def _train_run(
         rounds = denoiser_rounds(protocol, out, data, timed, progress, fabric)
         if options.stage == "denoiser":
             return rounds
-        options = replace(clock.share(1), stage="generator")
+        options = replace(clock.share(1), stage="generator", start=None)
     scans = PreparedDataset(data)
     slices = measured_slices(protocol, scans)
     protocol = settled(protocol, slices)
     card = replace(described(slices), data=data.name, matrix=commonest_size(scans))
     monitor = proximal_distance(slices, protocol)
-    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+    told = None
+    if protocol.distillation.adversarial and protocol.distillation.teacher == "denoiser" and options.stage != "teacher":
+        told = RestoredImages(last_restored(protocol, out), protocol.seed)
+    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor, told)
     return done if rounds is None else rounds.and_then(done)
 
 

@@ -33,7 +33,10 @@ def frechet_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> 
 
 
 def frechet_distance_of_gaussians(mean1: Array, covariance1: Array, mean2: Array, covariance2: Array) -> float:
-    """Squared Frechet (2-Wasserstein) distance of two Gaussians (Dowson and Landau 1982)."""
+    """Squared Frechet (2-Wasserstein) distance of two Gaussians (Dowson and Landau 1982).
+
+    Means are [feature], covariances [feature, feature].
+    """
     values, vectors = np.linalg.eigh(covariance1)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     # tr (C1 C2)^(1/2) is that of the symmetric C1^(1/2) C2 C1^(1/2), which has a plain eigenvalue problem.

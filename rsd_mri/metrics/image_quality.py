@@ -1,7 +1,6 @@
-"""PSNR, SSIM and NMSE as `fastmri.evaluate` defines them, and per-slice variants under other names.
+"""PSNR, SSIM and NMSE as `fastmri.evaluate` defines them.
 
-fastMRI scales PSNR and SSIM by the maximum of the whole target volume (Zbontar et al. 2018, arXiv
-1811.08839, section 5). A figure scaled by each slice's own maximum is another one; it is called `..._slices`.
+PSNR and SSIM are scaled by the maximum of the whole target volume (Zbontar et al. 2018, arXiv 1811.08839, section 5).
 """
 
 from dataclasses import dataclass
@@ -45,24 +44,6 @@ def ssim(target: NDArray[Any], prediction: NDArray[Any], maximum: float | None =
     _require_same_volume(target, prediction)
     peak = float(target.max()) if maximum is None else maximum
     return float(np.mean([_ssim_of_slice(t, p, peak) for t, p in zip(target, prediction, strict=True)]))
-
-
-def nmse_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.float64]:
-    """`nmse` of every slice by itself; [slice]."""
-    _require_same_volume(target, prediction)
-    return np.array([nmse(t[None], p[None]) for t, p in zip(target, prediction, strict=True)])
-
-
-def psnr_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.float64]:
-    """`psnr` of every slice by itself, scaled by its own maximum; [slice]."""
-    _require_same_volume(target, prediction)
-    return np.array([psnr(t[None], p[None]) for t, p in zip(target, prediction, strict=True)])
-
-
-def ssim_slices(target: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.float64]:
-    """`ssim` of every slice by itself, scaled by its own maximum; [slice]."""
-    _require_same_volume(target, prediction)
-    return np.array([ssim(t[None], p[None]) for t, p in zip(target, prediction, strict=True)])
 
 
 @dataclass(frozen=True)

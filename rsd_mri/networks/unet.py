@@ -1,6 +1,8 @@
 """The U-Net of teacher, fake score and generator: one definition, complex or real field."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -137,6 +139,15 @@ class UNet(nn.Module):
     ) -> Tensor:
         """Last features, normalised, on folded pixels.
 
+        The parameters are those of `encode`.
+        """
+        return self._decode(self.encode(x, noise, condition, sampling))
+
+    def encode(
+        self, x: Tensor, noise: Tensor, condition: Tensor | None = None, sampling: Tensor | None = None
+    ) -> "Encoded":
+        """What the descending half makes of an image.
+
         Parameters
         ----------
         x
@@ -176,18 +187,30 @@ class UNet(nn.Module):
             h = self.first(torch.cat([h, condition], dim=1))
         else:
             h = self.first(h)
-        run = self._run
-        if self.checkpointing and torch.is_grad_enabled():
-            run = partial(checkpoint, self._run, use_reentrant=False)
+        run = self._layers()
         skips = [h]
         for layer in self.down:
             h = run(layer, embedded, h)
             skips.append(h)
-        h = run(self.middle, embedded, h)
+        return Encoded(run(self.middle, embedded, h), tuple(skips), embedded)
+
+    def decode(self, encoded: "Encoded", like: Tensor) -> Tensor:
+        """Predict from what `encode` made of images of the size of `like`."""
+        return self._unfolded(self.last(self._decode(encoded)), like)
+
+    def _decode(self, encoded: "Encoded") -> Tensor:
+        h, skips, embedded = encoded.deepest, list(encoded.skips), encoded.embedded
+        run = self._layers()
         for layer in self.up:
             h = run(layer, embedded, h) if isinstance(layer, Upsample) else run(layer, embedded, h, skips.pop())
         last: Tensor = self.last_act(h)
         return last
+
+    def _layers(self) -> Callable[..., Tensor]:
+        """Run one layer; its intermediate values are kept for the gradient, or made again."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return partial(checkpoint, self._run, use_reentrant=False)
+        return self._run
 
     def _run(self, layer: nn.Module, embedded: Tensor, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """One layer; joining the skip here lets a checkpoint keep the parts, which others keep too."""
@@ -200,6 +223,21 @@ class UNet(nn.Module):
             return torch.cat([a, b], dim=1)
         (ar, ai), (br, bi) = a.chunk(2, dim=1), b.chunk(2, dim=1)
         return torch.cat([ar, br, ai, bi], dim=1)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The descending half's view of a batch of images."""
+
+    deepest: Tensor
+    """[batch, feature, y, x] at the lowest resolution."""
+    skips: tuple[Tensor, ...]
+    """Features kept for the ascending half, in the order they were made."""
+    embedded: Tensor
+    """[batch, embedding] of noise level and sampling."""
+
+    def __getitem__(self, items: slice) -> "Encoded":
+        return Encoded(self.deepest[items], tuple(skip[items] for skip in self.skips), self.embedded[items])
 
 
 class Downsample(nn.Module):

@@ -7,6 +7,7 @@ doi:10.1109/83.465102), each a phase in the Fourier transform of one axis: it is
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ class MovingSense(Sense):
     csm, mask
         As `sense_operator` takes them; the mask is one for all items.
     segments
-        [phase_encode]: number of each line's segment.
+        [phase_encode] or [readout, phase_encode]: number of the segment of each line or point.
     poses
         [segment, 3], as `Rigid` takes them.
     aspect
@@ -98,7 +99,7 @@ class MovingSense(Sense):
 
     def __init__(self, csm: Tensor, mask: Tensor, segments: Tensor, poses: Tensor, aspect: float = 1.0) -> None:
         super().__init__(CoilExpand(csm), SamplingMask(mask))
-        if len(self.sampling.mask) > 1 or segments.shape != csm.shape[-1:]:
+        if len(self.sampling.mask) > 1 or segments.shape not in (csm.shape[-1:], csm.shape[-2:]):
             raise ValueError(f"segments {list(segments.shape)} do not fit maps {list(csm.shape)}, or masks differ")
         self.segments, self.poses, self.aspect = segments, poses, aspect
         self.motion = Rigid(poses, (csm.shape[-2], csm.shape[-1]), aspect)
@@ -108,6 +109,15 @@ class MovingSense(Sense):
     def with_maps(self, csm: Tensor, mask: Tensor) -> "MovingSense":
         """Return the operator of the same motion with other maps and another mask."""
         return MovingSense(csm, mask, self.segments, self.poses, self.aspect)
+
+    def of_maps(self) -> Callable[[Tensor, Tensor], "MovingSense"]:
+        """As `with_maps`, without holding these maps."""
+        segments, poses, aspect = self.segments, self.poses, self.aspect
+        return lambda csm, mask: MovingSense(csm, mask, segments, poses, aspect)
+
+    def lying_still(self) -> Sense:
+        """Return the operator of an object that did not move."""
+        return Sense(self.coils, self.sampling)
 
     def to(self, *args: Any, **kwargs: Any) -> "MovingSense":
         """Return a copy with every constant moved."""

@@ -140,7 +140,7 @@ class NonUniformFFT(Transform):
     def _plan(self, like: Tensor) -> "tuple[Any, Backend]":
         """The library's operator for so many images of this type, and where it computes."""
         on, count = Backend.of(like.device), like.shape[0] * like.shape[1]
-        key = (on.name, like.dtype, count)
+        key = (on, like.dtype, count)
         if key not in self._plans:
             points = cycles(self.points, self.size).astype(np.float32 if like.dtype == torch.complex64 else np.float64)
             self._plans[key] = on.operator(
@@ -190,12 +190,15 @@ class Backend:
     """Where the library computes: on a processor with arrays of NumPy, on an NVIDIA GPU with those of torch."""
 
     name: str
+    gpu: int = 0
+    """Number of the GPU."""
 
     @classmethod
     def of(cls, device: torch.device) -> "Backend":
         """The one for tensors on a device: a GPU's where the library has it, else the processor's."""
-        library = mrinufft()
-        return cls("cufinufft" if device.type == "cuda" and library.check_backend("cufinufft") else "finufft")
+        if device.type == "cuda" and mrinufft().check_backend("cufinufft"):
+            return cls("cufinufft", device.index or 0)
+        return cls("finufft")
 
     def operator(self, points: NDArray[Any], size: tuple[int, int], **options: Any) -> Any:
         """An operator of the library."""
@@ -206,7 +209,7 @@ class Backend:
 
     def options(self) -> dict[str, int]:
         """What is asked of the library beyond the transform."""
-        return {"nthreads": torch.get_num_threads()} if self.name == "finufft" else {}
+        return {"nthreads": torch.get_num_threads()} if self.name == "finufft" else {"gpu_device_id": self.gpu}
 
     def take(self, x: Tensor) -> Any:
         """A tensor as the library takes it."""

@@ -73,6 +73,11 @@ class Prior:
         """Whether it knows whole images, edges and all, and not patches or measurements of them."""
         return self.kind == "denoiser" and self.protocol.denoiser.patch == 0
 
+    @property
+    def label(self) -> str:
+        """The name of its file, and how its hash begins."""
+        return f"{self.path.name} ({self.sha256[:12]})"
+
     def __reduce__(self) -> tuple[Callable[..., "Prior"], tuple[object, ...]]:
         """In another process it is read from its file, once for all jobs."""
         return _again, (self.path, self.kind, self.sha256, self.teacher)

@@ -139,6 +139,17 @@ def compared(
 def calibration_of(scans: Sequence[Compared], coverage: float, method: Method, confidence: float = 0.8) -> Calibration:
     """Find the factor for scans that were compared with what is true of them.
 
+    Parameters
+    ----------
+    scans
+        Truth, image and standard deviation of each.
+    coverage
+        Share of the pixels of a body that its interval is to cover.
+    method
+        That made them.
+    confidence
+        Share of new images of which that much is covered.
+
     Raises
     ------
     InputError

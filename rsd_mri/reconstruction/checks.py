@@ -9,10 +9,21 @@ from rsd_mri.operators import Sense, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.elsewhere import Elsewhere, nearest
+from rsd_mri.results.trust import WITHOUT_LEARNING
 
 
 def residual_ratio(operator: Sense, kspace: Tensor, image: Tensor, sigma: float) -> float:
-    """Chi-square of the data: ||A x - y||^2 over its expectation under the noise alone, 1 if consistent with it."""
+    """Chi-square of the data: ||A x - y||^2 over its expectation under the noise alone, 1 if consistent with it.
+
+    Parameters
+    ----------
+    operator, kspace
+        A and y of one slice, [1, coil, readout, phase_encode].
+    image
+        x, [1, (set,) readout, phase_encode], prepared units as y.
+    sigma
+        Standard deviation of the complex noise.
+    """
     operator, kspace = operator.acquired(kspace)
     points = int(operator.mask.expand(1, 1, *kspace.shape[-2:]).sum()) * kspace.shape[1]
     return float(energy(operator.forward(image) - kspace).sum()) / (points * sigma**2)
@@ -143,18 +154,17 @@ def reasons(checks: dict[str, float]) -> list[str]:
     Parameters
     ----------
     checks
-        `prior_share`, and where known `held_out_error`, `held_out_error_cg_sense`, `held_out_seconds`.
+        `prior_share`, and where known `held_out_error` with that of a method of `WITHOUT_LEARNING`, `held_out_seconds`.
     """
     found = [f"{100 * checks['prior_share']:.2g} % of the image's energy comes from the prior, not from the data"]
     if "held_out_error" in checks:
-        ours, linear = checks["held_out_error"], checks["held_out_error_cg_sense"]
-        others, best = f"CG-SENSE: {linear:.1%}", linear
-        if "held_out_error_tv" in checks:
-            others = f"total variation: {checks['held_out_error_tv']:.1%}, {others}"
-            best = min(linear, checks["held_out_error_tv"])
+        ours = checks["held_out_error"]
+        others = {name: checks[key] for key, name in WITHOUT_LEARNING.items() if key in checks}
+        best, said = min(others.values()), ", ".join(f"{name}: {error:.1%}" for name, error in others.items())
+        of = "all frames" if "held_out_error_temporal_tv" in checks else "a quick reconstruction"
         found.append(
-            f"Acquired lines left out of a quick reconstruction are predicted with {ours:.1%} error in energy "
-            f"({others}); this took {checks['held_out_seconds']:.1f} s"
+            f"Acquired lines left out of {of} are predicted with {ours:.1%} error in energy ({said}); this took "
+            f"{checks['held_out_seconds']:.1f} s"
         )
         if ours > 1.1 * best:
             found.append("The prior predicts this scan's own lines worse than no prior does: distrust its detail")
@@ -170,10 +180,11 @@ def reasons(checks: dict[str, float]) -> list[str]:
             "the body where this was so"
         )
     if checks.get("own_lines"):
+        low, high = checks["own_lines_low"], checks["own_lines_high"]
         found.append(
             f"What was measured on {checks['own_lines']:.0f} lines (or groups of points) that were left out lies "
-            f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other, known to "
-            f"{checks['own_lines_error']:.0%}: by this the interval is scaled"
+            f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other; so many tell it to lie "
+            f"between {low:.1f} and {high:.1f} times, with 90 %. By this the interval is scaled"
         )
     elif "own_lines" in checks:
         found.append("Too few acquired lines can be left out to tell whether the samples' spread is right on this scan")

@@ -225,7 +225,8 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
         )
         if task.stress:
             if worst is None or len(frame.together) == 1 or ready is frame.together[0]:
-                middle = [one.middle for one in frame.together]
+                together = frame.together if len(frame.together) > 1 else [frame.moved.prepared]
+                middle = [one.middle for one in together]
                 worst = stress_of(method, middle, ready.scan.key, task.seed, device)
             rec = replace(rec, checks={**rec.checks, **worst.checks()}, notes=(*rec.notes, worst.note()))
         if spool is not None:
@@ -233,7 +234,7 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
         known = task.calibration
         recs.append(with_own_interval(rec) if known is None else with_interval(rec, known))
         for other in others:
-            compared = reconstruct_scan(ready, other, device=device)
+            compared = reconstruct_scan(frame.moved, other, device=device)
             comparisons.append(compared if spool is None else replace(compared, csm=spool.put_aside(compared.csm)))
     return Written.of(path, recs, deliver_all(recs, comparisons, delivery))
 

@@ -54,7 +54,22 @@ def full_image(scan: Scan) -> NDArray[np.float32]:
 
 
 def undersampled(scan: Scan, acceleration: float, seed: int) -> Scan:
-    """Keep only the lines of a mask drawn for this scan; of a trajectory fewer of its shots."""
+    """Keep only the lines of a mask drawn for this scan; of a trajectory fewer of its shots.
+
+    Parameters
+    ----------
+    scan
+        Fully sampled.
+    acceleration
+        Asked.
+    seed
+        Of the mask, with the name of the scan.
+
+    Raises
+    ------
+    InputError
+        If so few lines are left that coil maps cannot be learned from the centre.
+    """
     if scan.trajectory is not None:
         return with_fewer_shots(scan, acceleration)
     # With fewer centre lines the coil maps fail before the methods do (docs/choices.md).

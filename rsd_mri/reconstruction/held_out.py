@@ -1,7 +1,7 @@
 """Acquired lines that are left out: how well a method predicts them, and which way of using a prior does it best."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,6 +39,17 @@ def hold_out(mask: Tensor, key: tuple[int | str, ...], acs: tuple[int, int]) -> 
     Tensor
         What is left out, boolean, in the shape of the mask; empty where nothing lies outside the centre.
     """
+    return drawn_outside(mask, acs, key, lambda places: round(HELD_OUT * places) or min(places, 1))
+
+
+def drawn_outside(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str], count: Callable[[int], int]) -> Tensor:
+    """Draw acquired lines (or points) outside the centre; all but `count` as for `hold_out`.
+
+    Parameters
+    ----------
+    count
+        Says of how many there are how many are drawn.
+    """
     outer = mask.clone()
     centre = tuple(
         slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
@@ -46,11 +57,10 @@ def hold_out(mask: Tensor, key: tuple[int | str, ...], acs: tuple[int, int]) -> 
     )
     outer[centre] = False
     places = outer.nonzero()
-    count = round(HELD_OUT * len(places)) or min(len(places), 1)
-    chosen = places[torch.randperm(len(places), generator=generator(*key))[:count]]
-    left = torch.zeros_like(mask)
-    left[tuple(chosen.T)] = True
-    return left
+    chosen = places[torch.randperm(len(places), generator=generator(*key))[: count(len(places))]]
+    drawn = torch.zeros_like(mask)
+    drawn[tuple(chosen.T)] = True
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,21 @@ class Trial:
             Energy of the error over that of the signal there, both without the noise: 0 is a perfect prediction, 1 as
             bad as zero.
         """
+        return shared_error([self], [image])
+
+    def energies(self, image: Tensor) -> tuple[float, float]:
+        """Energy of an image's error on what was left out, and of the signal there, both without the noise."""
         points = float(self.tested.mask.expand(1, 1, *self.expected.shape[-2:]).sum())
         noise = points * self.expected.shape[1] * self.sigma**2
         error = float(energy(self.tested.forward(image) - self.expected).sum()) - noise
-        signal = float(energy(self.expected).sum()) - noise
-        return max(error, 0.0) / signal if signal > 0 else float("nan")
+        return error, float(energy(self.expected).sum()) - noise
+
+
+def shared_error(trials: Sequence[Trial], images: Sequence[Tensor]) -> float:
+    """`Trial.error` of several trials together, each with its image."""
+    errors, signals = zip(*(trial.energies(image) for trial, image in zip(trials, images, strict=True)), strict=True)
+    signal = sum(signals)
+    return max(sum(errors), 0.0) / signal if signal > 0 else float("nan")
 
 
 def brightest_band(prepared: PreparedSlice, rows: int) -> PreparedSlice:

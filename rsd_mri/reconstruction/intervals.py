@@ -16,9 +16,9 @@ OWN_COVERAGE, OWN_LONGER = 0.9, 1.2
 """What an interval from the scan's own lines is to cover; and by how much it is longer than that of a Gaussian error of
 the size that the lines say: the shape of the standard deviation is not quite the error's. Tested on scans on which
 neither was chosen: protocols/trust.md."""
-OWN_SCATTER, PACKAGE_SCATTER = 0.2, 0.5
-"""By how much the logarithm of the width misses, whole scans apart: by a scan's own lines beyond what their differences
-say (lines never acquired are not quite like them), and by the package's calibration."""
+OF_LINES, OF_POINTS, PACKAGE_SCATTER = 0.3, 0.1, 0.5
+"""By how much the logarithm of the width misses, whole scans apart: by a scan's own lines, or groups of points, beyond
+what their differences say (those never acquired are not quite like them), and by the package's calibration."""
 
 
 def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstruction:
@@ -62,7 +62,8 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     large the error is here (`own_factor`). Both are taken for what they are worth: the mean of their logarithms,
     weighted by how well each is known. For patterns in two
     directions, which the package was not calibrated on, and for other samplers the lines speak alone. Without either,
-    or without a standard deviation, nothing is added.
+    or without a standard deviation, nothing is added. By what factor the width itself may be off, with 90 %, is
+    `half_width_within` of the checks.
     """
     if rec.posterior is None or rec.prior is None or not rec.posterior.std.any():
         return rec
@@ -74,22 +75,27 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     if own is None:
         if nearest is None:
             return rec
-        note = "That calibration is the package's, on simulated heads; make your own with `rsd-mri calibrate`"
+        note = (
+            "That calibration is the package's, on simulated heads, and nothing of this scan checked it; make your "
+            "own with `rsd-mri calibrate`"
+        )
         done = with_interval(rec, nearest)
-        return replace(done, notes=(*done.notes, note))
-    if nearest is None or rec.mask.ndim == 2:
+        return _known_to(PACKAGE_SCATTER, replace(done, notes=(*done.notes, note)))
+    along_lines = rec.mask.ndim == 1
+    lines = math.hypot(OF_LINES if along_lines else OF_POINTS, rec.checks.get("own_lines_error", 0.0))
+    if nearest is None or not along_lines:
         note = (
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             "this scan"
         )
-        return _with_half_width(rec, rec.posterior, own, note)
-    lines = OWN_SCATTER**2 + rec.checks.get("own_lines_error", 0.0) ** 2
-    scale = (own / nearest.factor) ** (PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines))
+        return _with_half_width(rec, rec.posterior, own, lines, note)
+    weight = PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines**2)
+    scale = (own / nearest.factor) ** weight
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         "the acquired lines left out of this scan"
     )
-    return _with_half_width(rec, rec.posterior, nearest.factor * scale, note)
+    return _with_half_width(rec, rec.posterior, nearest.factor * scale, math.sqrt(weight) * lines, note)
 
 
 def own_factor(rec: Reconstruction) -> float | None:
@@ -113,6 +119,15 @@ def own_factor(rec: Reconstruction) -> float | None:
     return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * math.sqrt(size / shape)
 
 
-def _with_half_width(rec: Reconstruction, posterior: PosteriorPart, factor: float, note: str) -> Reconstruction:
+def _with_half_width(
+    rec: Reconstruction, posterior: PosteriorPart, factor: float, error: float, note: str
+) -> Reconstruction:
     posterior = replace(posterior, half_width=(factor * posterior.std).astype(np.float32))
-    return replace(rec, posterior=posterior, notes=(*rec.notes, note))
+    return _known_to(error, replace(rec, posterior=posterior, notes=(*rec.notes, note)))
+
+
+def _known_to(error: float, rec: Reconstruction) -> Reconstruction:
+    """Say by what factor the half width may be off, of which the logarithm has a standard error."""
+    within = math.exp(NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * error)
+    note = f"As a whole the half width may be off by a factor of up to {within:.1f} (with {OWN_COVERAGE:.0%})"
+    return replace(rec, notes=(*rec.notes, note), checks={**rec.checks, "half_width_within": within})

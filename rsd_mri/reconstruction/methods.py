@@ -130,6 +130,9 @@ class Method(Protocol):
     def pair(self) -> "Method | None":
         """Two samples in the time of one, by which the spread is judged; None where it means nothing."""
 
+    def own_lines(self) -> "dict[str, float] | None":
+        """What acquired lines say of the spread, where that was found with other frames; None where it was not."""
+
     def parameters(self) -> Parameters:
         """The settings as they are stored."""
 

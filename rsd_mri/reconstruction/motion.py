@@ -6,6 +6,7 @@ which is solved for with them: Gauss-Newton steps on the misfit that is left wit
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,13 +74,9 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
     index
         Slice.
     """
-    scan, volume = prepared.scan, prepared.volume
-    if scan.segments is None:
-        raise ValueError(f"{scan.source}: its segments are not known")
-    acquired = np.where(scan.mask, scan.kspace[index], 0)
-    whole = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
-    narrow = without_oversampling(whole, volume.n_readout)
-    lines = _Lines.of(prepared, narrow, WINDOW)
+    volume = prepared.volume
+    whole = _virtual(prepared, index)
+    lines = _Lines.of(prepared, without_oversampling(whole, volume.n_readout), WINDOW)
     found: tuple[Tensor, float] | None = None
     calibration = volume.calibration[index]
     for _ in range(ROUNDS):
@@ -87,12 +84,33 @@ def find_motion(prepared: PreparedScan, index: int) -> Motion:
         poses, misfit = _Fit(lines, csm, max(volume.sigma, 1e-3)).solve(None if found is None else found[0])
         found = poses, misfit if found is None else found[1]
         motion = _motion(lines, *found, None)
-        # What the maps are from is moved back where it is a centre of these lines.
-        own = scan.calibration is None and volume.acs[1] >= calibration.shape[-1]
-        if not motion.found or not own:
+        if not motion.found or not _of_these_lines(prepared):
             return motion
-        calibration = _moved_back(prepared, whole if volume.map_readout > volume.n_readout else narrow, motion, index)
+        calibration = _moved_back(prepared, whole, motion)
     return replace(motion, calibration=calibration)
+
+
+def calibration_of(prepared: PreparedScan, index: int, motion: Motion) -> NDArray[np.complex64]:
+    """The calibration region of a slice, [coil, readout, phase_encode], its lines moved back where they moved."""
+    if not _of_these_lines(prepared):
+        kept: NDArray[np.complex64] = prepared.volume.calibration[index]
+        return kept
+    return _moved_back(prepared, _virtual(prepared, index), motion)
+
+
+def _of_these_lines(prepared: PreparedScan) -> bool:
+    """Whether what the maps are from is a fully sampled centre of the lines that moved."""
+    have, wanted = prepared.volume.acs, prepared.volume.calibration.shape[-2:]
+    axes = (1,) if prepared.scan.mask.ndim == 1 else (0, 1)
+    return prepared.scan.calibration is None and all(have[axis] >= wanted[axis] for axis in axes)
+
+
+def _virtual(prepared: PreparedScan, index: int) -> NDArray[np.complex64]:
+    """K-space of a slice in virtual coils, readout oversampling and all."""
+    scan = prepared.scan
+    acquired = np.where(scan.mask, scan.kspace[index], 0)
+    found: NDArray[np.complex64] = np.einsum("vc,cyx->vyx", prepared.volume.forward, acquired, optimize=True)
+    return found.astype(np.complex64)
 
 
 @dataclass(frozen=True)
@@ -120,8 +138,8 @@ class _Lines:
         rows, columns = (centre_slice(n, w) for n, w in zip(whole, size, strict=True))
         return cls(
             torch.from_numpy(np.ascontiguousarray(kspace[:, rows, columns]))[None],
-            torch.from_numpy(np.ascontiguousarray(scan.mask[columns])),
-            torch.from_numpy(scan.segments[columns].astype(np.int64)),
+            torch.from_numpy(np.ascontiguousarray(_cut(scan.mask, rows, columns))),
+            torch.from_numpy(_cut(scan.segments, rows, columns).astype(np.int64)),
             int(scan.segments.max()) + 1,
             reference_of(scan.segments),
             np.asarray(voxel_of(prepared)) * whole / np.asarray(size),
@@ -136,15 +154,21 @@ class _Lines:
         return float(self.pixel[0] / self.pixel[1])
 
 
+def _cut(array: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+    """The centre of what is said of lines [phase_encode] or of points [readout, phase_encode]."""
+    return array[columns] if array.ndim == 1 else array[rows, columns]
+
+
 def _motion(lines: _Lines, poses: Tensor, misfit: float, calibration: NDArray[np.complex64] | None) -> Motion:
     found = poses.numpy()
     return Motion(found[:, :2] * lines.pixel, found[:, 2], misfit, calibration)
 
 
-def _moved_back(
-    prepared: PreparedScan, kspace: NDArray[np.complex64], motion: Motion, index: int
-) -> NDArray[np.complex64]:
+def _moved_back(prepared: PreparedScan, whole: NDArray[np.complex64], motion: Motion) -> NDArray[np.complex64]:
     """The calibration region as it would be without motion, coil by coil: maps are smooth, and are moved little."""
+    volume = prepared.volume
+    oversampled = volume.map_readout > volume.n_readout
+    kspace = whole if oversampled else without_oversampling(whole, volume.n_readout)
     lines = _Lines.of(prepared, kspace, WINDOW)
     poses = torch.from_numpy(np.column_stack([motion.shifts / lines.pixel, motion.angles])).float()
     one = torch.ones(1, 1, *lines.size, dtype=torch.complex64)
@@ -152,7 +176,7 @@ def _moved_back(
     coils = lines.kspace[0][:, None]
     gram, weight = operator.gram, FLOOR
     images = conjugate_gradient(lambda v: gram(v) + weight * v, operator.adjoint(coils), None, SOLVES, TOLERANCE)
-    shape = prepared.volume.calibration.shape[-2:]
+    shape = volume.calibration.shape[-2:]
     rows, columns = (centre_slice(n, w) for n, w in zip(lines.size, shape, strict=True))
     return np.ascontiguousarray(fft2c(images)[:, rows, columns].numpy())
 
@@ -181,7 +205,7 @@ class _Fit:
         self.kspace, self.csm, self.mask, self.segments = lines.kspace, csm, lines.mask, lines.segments
         self.count, self.aspect = lines.count, lines.aspect
         seen = torch.zeros(lines.count, dtype=torch.bool)
-        seen[self.segments[self.mask]] = True
+        seen[self.segments[self.mask.expand(self.segments.shape)]] = True
         seen[lines.reference] = False
         self.free = seen.nonzero().flatten()
         # An angle as the shift that it is a quarter of the window away from the centre.

@@ -1,16 +1,15 @@
 """The frames of a scan together: maps from their average, methods that see all at once, a start for samplers."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri.about.plain import Parameters
 from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.coils.noise import scan_noise
 from rsd_mri.errors import InputError
@@ -23,14 +22,11 @@ from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.held_out import hold_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.posterior.near import NearProblem
-from rsd_mri.reconstruction.posterior.problem import Problem
-from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
-from rsd_mri.reconstruction.posterior.sampler import Sampler
+from rsd_mri.reconstruction.moved import Moved, look_for_motion
 from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.reconstruction.started import START, FramesTrial, Started, as_kind, near_start, slices_of
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
@@ -38,10 +34,9 @@ from rsd_mri.scan.scan import Scan
 if TYPE_CHECKING:
     from rsd_mri.corruption.corruption import Key
 
-START = "temporal-tv"
-"""What the samplers of a movie start from."""
-LEVELS = 4
-"""Noise levels from there: many would forget what the other frames know."""
+
+OTHER_IMAGES = ("contrast", "echo", "set")
+"""Counters of frames that are other images of the object, not the same at another time."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,11 @@ class Frame:
     """As asked for; where it sees all frames at once, or starts from them, what they gave is at hand already."""
     together: Sequence[PreparedScan]
     """The frames that the method sees at once: this one alone, or all of its stack."""
+
+    @cached_property
+    def moved(self) -> Moved:
+        """The same with motion between its segments looked for; once, for all that is done with it."""
+        return look_for_motion(self.prepared)
 
 
 def frames_in_turn(
@@ -116,12 +116,13 @@ def reconstruct_frame(
     progress: Progress = SILENT,
 ) -> Reconstruction:
     """Reconstruct one frame as `reconstruct_scan` does a scan; its time is its share of what all took together."""
+    method = frame.method
     rec = reconstruct_scan(
-        frame.prepared, frame.method, seed=seed, device=device, held_out=held_out, adapt=adapt, progress=progress
+        frame.moved, method, seed=seed, device=device, held_out=held_out, adapt=adapt, progress=progress
     )
-    return (
-        replace(rec, seconds=np.full_like(rec.seconds, frame.method.took)) if isinstance(frame.method, Found) else rec
-    )
+    if isinstance(method, Found):
+        return replace(rec, seconds=np.full_like(rec.seconds, method.took))
+    return rec
 
 
 def _share(frames: Sequence[Scan], method: Method) -> bool:
@@ -142,8 +143,11 @@ def _share(frames: Sequence[Scan], method: Method) -> bool:
                 "--method tv"
             )
         return True
+    # A calibration that is one for all is the average's, as readers of records give it.
+    shared = all(frame.calibration is frames[0].calibration for frame in frames)
     return alike and any(
-        frame.calibration is None and min(fully_sampled_centre(frame.mask, frame.size)) < MIN_CENTRE for frame in frames
+        (shared or frame.calibration is None) and min(fully_sampled_centre(frame.mask, frame.size)) < MIN_CENTRE
+        for frame in frames
     )
 
 
@@ -190,48 +194,17 @@ def _methods_of(
         return [Found(method.name, method.title, of_frame, seconds) for of_frame in images]
     if isinstance(method, Posterior) and method.sampler.network is None and _interleaved(frames):
         images, _ = _together(frames, CLASSICAL[START], device, progress)
-        error = start_error(frames, device)
-        lower = replace(method, sampler=near_start(method.sampler, error))
-        return [_as(Started, lower, images=tuple(of_frame), error=error) for of_frame in images]
+        trial = FramesTrial.of(frames, device)
+        lower = replace(method, sampler=near_start(method.sampler, trial.error))
+        return [as_kind(Started, lower, images=tuple(of_frame), error=trial.error, trial=trial) for of_frame in images]
     return [method] * len(frames)
 
 
-def start_error(frames: Sequence[PreparedScan], device: torch.device) -> float:
-    """Root mean square error of what all frames together give, prepared units, by lines of each that are left out.
-
-    Of the middle slice. Lines left out are like those never acquired; the error of what was acquired is less.
-    """
-    some = [frame.middle for frame in frames]
-    operator, kspace = as_operator(some, device)
-    whole, acquired = operator.acquired(kspace)
-    masks = whole.mask.expand(len(some), -1, -1, -1)[:, 0]
-    left = torch.stack(
-        [
-            hold_out(torch.from_numpy(one.mask), (number, frame.scan.key, "start"), one.acs)
-            for number, (frame, one) in enumerate(zip(frames, some, strict=True))
-        ]
-    ).to(device)
-    left = (left[:, None] if left.ndim == 2 else left) & masks
-    kept = operator.with_mask(masks & ~left)
-    image = CLASSICAL[START].run(kept, kept.sampling(kspace), some[0].sigma)
-    tested = whole.with_mask(left)
-    points = float(left.expand(-1, kspace.shape[-2], -1).sum())
-    wrong = float((tested.forward(image) - tested.sampling(acquired)).abs().square().sum())
-    noise = points * acquired.shape[1] * some[0].sigma ** 2
-    return math.sqrt(max((wrong - noise) / max(points, 1.0), 0.0))
-
-
-def near_start(sampler: Sampler, error: float) -> Sampler:
-    """A sampler that does not forget its start: a few levels, from the error of the start down."""
-    first = min(max(error, SMALLEST_LEVEL * 2), sampler.sigma_max)
-    return replace(
-        sampler, levels=min(sampler.levels, LEVELS), sigma_max=first, sigma_min=min(sampler.sigma_min, first / 2)
-    )
-
-
 def _interleaved(frames: Sequence[PreparedScan]) -> bool:
-    """Whether frames measured different points."""
-    return any((f.scan.mask != frames[0].scan.mask).any() for f in frames)
+    """Whether frames are the object at other times, and measured different points."""
+    first = frames[0].scan
+    in_time = all(frame.scan.frame.get(name) == first.frame.get(name) for frame in frames for name in OTHER_IMAGES)
+    return in_time and any((frame.scan.mask != first.mask).any() for frame in frames)
 
 
 def _together(
@@ -271,78 +244,4 @@ class Found(Direct):
         first: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
         """The images of the slices that the keys name."""
-        return torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
-
-
-@dataclass(frozen=True)
-class Started(Posterior):
-    """Posterior samples of one frame that start from what all frames together gave."""
-
-    images: tuple[Tensor, ...] = ()
-    """Of each slice."""
-    error: float = 0.0
-    """Root mean square error of these images, prepared units."""
-
-    def completed(self, problem: Problem, keys: "Sequence[Key]") -> Problem:
-        """The image is known to lie near the start: what all frames say counts beside its own data and the prior."""
-        if not self._known(keys):
-            return problem
-        known = {field.name: getattr(problem, field.name) for field in fields(Problem) if field.init}
-        known["common"] = None if problem.common is None else self.completed(problem.common, keys)
-        return NearProblem(**known, near=problem.start, error=max(self.error, SMALLEST_LEVEL))
-
-    def _known(self, keys: "Sequence[Key]") -> bool:
-        """Whether the start is that of these slices: where lines are left out it is not, for it has seen them."""
-        return all(isinstance(key[2], int) for key in keys)
-
-    @property
-    def plain(self) -> Posterior:
-        """The same without the start: for lines that are left out."""
-        return _as(Posterior, self)
-
-    def run(
-        self,
-        operator: Sense,
-        kspace: Tensor,
-        sigma: float | Tensor,
-        keys: "Sequence[Key]",
-        progress: Progress = SILENT,
-        first: Tensor | None = None,
-    ) -> Tensor:
-        """Draw from the start that is known."""
-        if first is None and self._known(keys):
-            first = torch.stack([self.images[number] for number in _slices(keys)]).to(kspace.device)
-        return super().run(operator, kspace, sigma, keys, progress, first)
-
-    @property
-    def deviation(self) -> str:
-        """The reconstructor knows its own frame alone, and does not say how far the image of all is to be trusted."""
-        return "spread"
-
-    def candidates(self) -> "Sequence[Started]":
-        """The start is settled."""
-        return [self]
-
-    def quick(self) -> Posterior:
-        """Without the start."""
-        return self.plain.quick()
-
-    def pair(self) -> None:
-        """None: with lines left out, samples of a single frame would say nothing of these."""
-
-    def parameters(self) -> Parameters:
-        """As they are stored."""
-        return {**super().parameters(), "start": START, "start_error": self.error}
-
-
-P = TypeVar("P", bound=Posterior)
-
-
-def _as(kind: type[P], method: Posterior, **more: Any) -> P:
-    """The settings of a method in another class of its kind."""
-    return kind(**{field.name: getattr(method, field.name) for field in fields(Posterior)}, **more)
-
-
-def _slices(keys: "Sequence[Key]") -> list[int]:
-    """Numbers of the slices that keys (seed, name, slice, sample) name."""
-    return [int(number) for number in dict.fromkeys(key[2] for key in keys)]
+        return torch.stack([self.images[number] for number in slices_of(keys)]).to(kspace.device)

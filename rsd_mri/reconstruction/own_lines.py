@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.held_out import Trial
+from rsd_mri.reconstruction.held_out import Trial, drawn_outside
 from rsd_mri.reconstruction.methods import Method
 
 SHARE = 0.3
@@ -28,6 +27,11 @@ GROUPS = 16
 """Groups into which the points of a 2-D pattern are put, in place of lines."""
 CERTAIN = 0.5
 """Relative error of the factor above which it is not used."""
+SCATTER, WORTH = 0.3, 4
+"""By how much the logarithm of the factor differs from line to line, on scans whose error is known (docs/choices.md);
+and how many lines' own differences this is worth. Three lines that happen to agree do not know the factor well."""
+RANGE = 0.9
+"""Probability with which the factor lies in the range that is said."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,44 @@ class OwnLines:
     factor: float
     """Root mean square error over root mean square spread, both without the noise: 1 where the spread is right."""
     error: float
-    """Relative standard error of the factor, from leaving out one line after the other."""
+    """Standard error of the factor's logarithm: from what the lines differ by, and what lines usually do."""
     lines: int
     """Lines left out, or groups of points."""
+
+    @classmethod
+    def of(cls, errors: Tensor, spreads: Tensor) -> "OwnLines":
+        """From what `compared` found on each line."""
+        total, lines = (float(errors.sum()), float(spreads.sum())), len(errors)
+        if lines == 0 or total[1] <= 0:
+            return cls(float("nan"), float("inf"), lines)
+        factor = math.sqrt(max(total[0], 0.0) / total[1])
+        return cls(factor, _standard_error(errors, spreads), lines)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Where the factor lies with the probability `RANGE`, by Student's law for so few lines."""
+        from scipy.special import stdtrit
+
+        reach = math.exp(float(stdtrit(WORTH + self.lines - 1, (1 + RANGE) / 2)) * self.error)
+        return self.factor / reach, self.factor * reach
 
     @property
     def certain(self) -> bool:
         """Whether the lines are enough to tell."""
         return self.lines >= LEAST and self.error <= CERTAIN and math.isfinite(self.factor) and self.factor > 0
+
+    def checks(self) -> dict[str, float]:
+        """As they are stored: `own_lines` and the rest; that alone, 0, where the lines are too few to tell."""
+        if not self.certain:
+            return {"own_lines": 0.0}
+        low, high = self.range
+        return {
+            "own_lines": float(self.lines),
+            "own_lines_factor": self.factor,
+            "own_lines_error": self.error,
+            "own_lines_low": low,
+            "own_lines_high": high,
+        }
 
 
 def spread_on_own_lines(
@@ -66,10 +100,13 @@ def spread_on_own_lines(
     Returns
     -------
     dict
-        `own_lines` (how many), `own_lines_factor`, `own_lines_error` (see `OwnLines`) and `own_lines_seconds`; with
-        `own_lines` alone, 0, where there are too few; empty where the method has no spread.
+        `own_lines` (how many), `own_lines_factor`, `own_lines_error`, `own_lines_low` and `own_lines_high` (see
+        `OwnLines`) and `own_lines_seconds`; with `own_lines` alone, 0, where there are too few; empty where the method
+        has no spread.
     """
-    pair = method.pair()
+    known, pair = method.own_lines(), method.pair()
+    if known is not None:
+        return known
     if pair is None:
         return {}
     left = leave_out(torch.from_numpy(prepared.mask), prepared.acs, (seed, name, "own lines"))
@@ -79,14 +116,7 @@ def spread_on_own_lines(
     trial = Trial.of(*as_operator([prepared], device), prepared.sigma, left)
     samples = trial.run(pair, [(seed, name, "own lines", number) for number in range(pair.samples)])
     found = judge_spread(trial.tested, trial.expected, prepared.sigma, samples)
-    if not found.certain:
-        return {"own_lines": 0.0}
-    return {
-        "own_lines": float(found.lines),
-        "own_lines_factor": found.factor,
-        "own_lines_error": found.error,
-        "own_lines_seconds": time.perf_counter() - begun,
-    }
+    return {**found.checks(), "own_lines_seconds": time.perf_counter() - begun}
 
 
 def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> Tensor:
@@ -106,23 +136,21 @@ def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> T
     Tensor
         Boolean, in the shape of the mask; empty where half of the outer lines are fewer than `LEAST`.
     """
-    outer = mask.clone()
-    centre = tuple(
-        slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
-        for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
-    )
-    outer[centre] = False
-    places = outer.nonzero()
-    count = max(round(SHARE * len(places)), LEAST)
-    left = torch.zeros_like(mask)
-    if count <= len(places) // 2:
-        chosen = places[torch.randperm(len(places), generator=generator(*key))[:count]]
-        left[tuple(chosen.T)] = True
-    return left
+
+    def count(places: int) -> int:
+        wanted = max(round(SHARE * places), LEAST)
+        return wanted if wanted <= places // 2 else 0
+
+    return drawn_outside(mask, acs, key, count)
 
 
 def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> OwnLines:
-    """Compare the error of the samples' mean with their spread on lines that they have not seen.
+    """Compare the error of the samples' mean with their spread on lines that they have not seen; as `compared`."""
+    return OwnLines.of(*compared(tested, expected, sigma, samples))
+
+
+def compared(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error of the samples' mean and squared spread of the samples, on each line that they have not seen.
 
     The mean of K samples of variance v scatters by v / K itself, and the measurement by the noise; what is left of the
     error is to be v. Sums run over all lines, so that two samples are enough.
@@ -147,16 +175,24 @@ def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor)
     _, weights = tested.transform.balanced()
     if weights is not None:
         spread, error = spread * weights.square(), error * weights.square()
-    errors, spreads = _by_line(error, points), _by_line(spread, points)
-    total = float(errors.sum()), float(spreads.sum())
-    lines = len(errors)
-    if lines == 0 or total[1] <= 0:
-        return OwnLines(float("nan"), float("inf"), lines)
-    factor = math.sqrt(max(total[0], 0.0) / total[1])
-    # Left out one by one.
-    others = ((total[0] - errors).clamp_min(0) / (total[1] - spreads).clamp_min(1e-30)).sqrt()
-    scatter = float((others - others.mean()).square().sum()) * (lines - 1) / lines
-    return OwnLines(factor, math.sqrt(scatter) / factor if factor else float("inf"), lines)
+    return _by_line(error, points), _by_line(spread, points)
+
+
+def _standard_error(errors: Tensor, spreads: Tensor) -> float:
+    """Of the logarithm of the factor, from the power of error and spread on each line.
+
+    The variance of a ratio of sums by what leaving out one line after the other changes, with one degree of freedom
+    fewer than lines, and the usual `SCATTER` with `WORTH` more: the scale of a chi-square law given these lines.
+    """
+    lines, share = len(errors), spreads / spreads.sum()
+    if lines < 2 or float(errors.sum()) <= 0:
+        return float("inf")
+    # A line that holds most of the power agrees with the total whatever it is: what the others say counts the more.
+    off = (errors / errors.sum() - share) / (1 - share).clamp_min(1e-3)
+    # The factor is a root: half of the ratio's relative error.
+    own = (lines - 1) / lines * float(off.square().sum()) / 4
+    usual = SCATTER**2 * float(share.square().sum())
+    return math.sqrt((WORTH * usual + (lines - 1) * own) / (WORTH + lines - 1))
 
 
 def _by_line(power: Tensor, points: Tensor) -> Tensor:

@@ -57,7 +57,13 @@ class Posterior:
 
     @classmethod
     def of(cls, prior: Prior, how: Sampling) -> "Posterior":
-        """As `method_of` makes it."""
+        """As `method_of` makes it.
+
+        Raises
+        ------
+        InputError
+            If slices are to be sampled together and prior or sampler know single ones alone.
+        """
         if how.volume and (prior.kind != "denoiser" or prior.of_whole_images):
             raise InputError(
                 f"{prior.path}: --volume needs a denoiser of images of any size and orientation, as that of the "
@@ -247,6 +253,10 @@ class Posterior:
         if self.sampler.network is not None or self.samples == 1:
             return None
         return replace(self, samples=2, sampler=replace(self.sampler, levels=(self.sampler.levels + 1) // 2))
+
+    def own_lines(self) -> dict[str, float] | None:
+        """Nothing is known before lines are left out."""
+        return None
 
     def parameters(self) -> Parameters:
         """As they are stored."""

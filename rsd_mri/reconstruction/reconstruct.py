@@ -22,9 +22,9 @@ from rsd_mri.reconstruction.gathered import Images
 from rsd_mri.reconstruction.held_out import settle
 from rsd_mri.reconstruction.memory import Batches, item_bytes, peak_bytes, plan_batches, require_room_for_images
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.moved import look_for_motion
+from rsd_mri.reconstruction.moved import Moved, look_for_motion
 from rsd_mri.reconstruction.own_lines import spread_on_own_lines
-from rsd_mri.reconstruction.together import together
+from rsd_mri.reconstruction.together import left_out_planes, together
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.scan import Scan
 
@@ -36,7 +36,7 @@ TOGETHER = 0.95
 
 
 def reconstruct_scan(
-    scan: Scan | PreparedScan,
+    scan: Scan | PreparedScan | Moved,
     method: Method,
     *,
     seed: int = 0,
@@ -50,7 +50,7 @@ def reconstruct_scan(
     Parameters
     ----------
     scan
-        As read, or prepared: then its slices are made once for all that is done with it.
+        As read, or prepared: then its slices are made once for all that is done with it; or with motion looked for.
     method
         How, with the prior it needs on the device.
     seed
@@ -76,54 +76,25 @@ def reconstruct_scan(
     InputError
         If the scan cannot be prepared, or the method has nothing to adapt.
     """
-    prepared = PreparedScan.of(scan)
-    scan, volume, name = prepared.scan, prepared.volume, prepared.scan.key
+    known = scan if isinstance(scan, Moved) else None
+    prepared = PreparedScan.of(scan.prepared if isinstance(scan, Moved) else scan)
+    scan, volume = prepared.scan, prepared.volume
     method = method if scan.trajectory is None else method.along_trajectory()
     batches = plan_for(prepared, method, device)
     drawn = method.samples if method.sampled else 0
     require_room_for_images(scan.image_size or scan.size, len(prepared), drawn, method.prior is not None)
-    moved = look_for_motion(prepared, method, progress.part(0.0, MOTION))
+    moved = known or look_for_motion(prepared, progress.part(0.0, MOTION))
     prepared, checks, progress = moved.prepared, dict(moved.checks), progress.part(MOTION, 1.0)
     if prepared.poses:
         batches = replace(batches, slices=1)
-    if held_out and method.candidates():
-        settled = settle(method, prepared.middle, name, seed, device)
-        method, checks = settled.method, checks | settled.checks
-    adapted = adapt_to(method, prepared.middle, name, seed, device) if adapt else None
-    if adapted is not None:
-        method, checks = adapted.method, checks | adapted.checks()
-    if held_out and method.candidates() and method.samples > 1:
-        checks = {**checks, **spread_on_own_lines(method, prepared.middle, name, seed, device)}
-    begun = time.perf_counter()
-    alone = method
-    method = together(alone, prepared, name, seed, device, progress.part(0.0, TOGETHER))
-    done = 0.0 if method is alone else TOGETHER
-    shared = (time.perf_counter() - begun) / max(len(prepared), 1)
-    parts: list[FinishedSlice] = []
-    gathered: Images | None = None
-    for begin in range(0, len(prepared), batches.slices):
-        chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
-        low, high = (done + (1 - done) * n / len(prepared) for n in (begin, begin + len(chunk)))
-        part = progress.part(low, high)
-        part(0.0)
-        begun = time.perf_counter()
-        made = run_method(method, chunk, name, begin, seed, batches, device, part)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds = shared + (time.perf_counter() - begun) / len(chunk)
-        for one, each in zip(chunk, made, strict=True):
-            finished = finish(one, each, seconds, parted=method.prior is not None)
-            gathered = gathered or Images.like(finished, len(prepared))
-            parts.append(gathered.put(len(parts), finished))
-        del chunk, made
-        part(1.0)
-    if gathered is None:
-        raise InputError(f"{scan.source}: there are no slices to reconstruct")
+    method, found, said = _settled(method, prepared, seed, device, held_out, adapt)
+    checks |= found
+    method, parts, gathered = _made(method, prepared, seed, batches, device, progress)
     notes = [*scan.notes]
     if volume.noise_source == "none":
         notes.append("The noise level is unknown: the scan holds no noise samples and none could be estimated.")
-    notes.append(moved.note)
-    notes += [] if adapted is None else [adapted.note()]
+    notes += [moved.note] if moved.note else []
+    notes += said
     used = method.prior
     peak = {"peak_mib": peak_bytes(device) / 2**20}
     if used is not None:
@@ -156,6 +127,58 @@ def reconstruct_scan(
         notes=tuple(notes),
         parameters={"n_sets": volume.n_sets, "calib_width": volume.calib_width, **method.parameters()},
     )
+
+
+def _settled(
+    method: Method, prepared: PreparedScan, seed: int, device: torch.device, held_out: bool, adapt: bool
+) -> tuple[Method, dict[str, float], list[str]]:
+    """The method as all slices are made by it, with what lines left out showed of it, and notes."""
+    checks: dict[str, float] = {}
+    notes: list[str] = []
+    name = prepared.scan.key
+    if held_out and method.candidates():
+        settled = settle(method, prepared.middle, name, seed, device)
+        method, checks = settled.method, checks | settled.checks
+    if adapt:
+        adapted = adapt_to(method, prepared.middle, name, seed, device)
+        method, checks = adapted.method, checks | adapted.checks()
+        notes.append(adapted.note())
+    if held_out and method.sampled:
+        checks |= spread_on_own_lines(method, prepared.middle, name, seed, device)
+    planes = left_out_planes(method, prepared.scan)
+    return method, checks, [*notes, *([planes] if planes else [])]
+
+
+def _made(
+    alone: Method, prepared: PreparedScan, seed: int, batches: Batches, device: torch.device, progress: Progress
+) -> tuple[Method, list[FinishedSlice], Images]:
+    """All slices; by the method that has drawn its samples of the volume, where slices are sampled together."""
+    name = prepared.scan.key
+    begun = time.perf_counter()
+    method = together(alone, prepared, name, seed, device, progress.part(0.0, TOGETHER))
+    done = 0.0 if method is alone else TOGETHER
+    shared = (time.perf_counter() - begun) / max(len(prepared), 1)
+    parts: list[FinishedSlice] = []
+    gathered: Images | None = None
+    for begin in range(0, len(prepared), batches.slices):
+        chunk = [prepared[i] for i in range(begin, min(begin + batches.slices, len(prepared)))]
+        low, high = (done + (1 - done) * n / len(prepared) for n in (begin, begin + len(chunk)))
+        part = progress.part(low, high)
+        part(0.0)
+        begun = time.perf_counter()
+        made = run_method(method, chunk, name, begin, seed, batches, device, part)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds = shared + (time.perf_counter() - begun) / len(chunk)
+        for one, each in zip(chunk, made, strict=True):
+            finished = finish(one, each, seconds, parted=method.prior is not None)
+            gathered = gathered or Images.like(finished, len(prepared))
+            parts.append(gathered.put(len(parts), finished))
+        del chunk, made
+        part(1.0)
+    if gathered is None:
+        raise InputError(f"{prepared.scan.source}: there are no slices to reconstruct")
+    return method, parts, gathered
 
 
 def plan_for(prepared: PreparedScan, method: Method, device: torch.device) -> Batches:

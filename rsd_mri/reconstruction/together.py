@@ -12,14 +12,22 @@ from rsd_mri.corruption.corruption import Key
 from rsd_mri.errors import InputError
 from rsd_mri.files.slices import SPOOLED_BYTES, SpooledSlices
 from rsd_mri.machine.progress import SILENT, Progress
-from rsd_mri.operators import Sense
+from rsd_mri.operators import MovingSense, Sense
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.memory import require_room_for_volume
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
-from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.posterior.volume import (
+    AXES,
+    InPlanes,
+    OfMaps,
+    Planes,
+    SliceOperators,
+    VolumeProblem,
+    planes_of,
+)
 from rsd_mri.reconstruction.posterior_method import Posterior, in_common, keyed_noise, width_of
 from rsd_mri.scan.scan import Scan
 
@@ -96,6 +104,7 @@ def together(
     firsts: list[Made] = []
     seen, back = [], []
     maps: np.ndarray[Any, Any] | SpooledSlices | None = None
+    moved: dict[int, OfMaps] = {}
     operator, kspace = as_operator([prepared.middle], device)
     require_room_for_volume(count * operator.csm[0, ..., 0, :, :].numel(), method.samples)
     for index, part in progress.part(0.0, 0.1).each(range(count)):
@@ -104,6 +113,8 @@ def together(
         operator, kspace = operator.balanced(kspace)
         back.append(operator.adjoint(kspace))
         seen.append((operator.csm[0] != 0).any(-3))
+        if isinstance(operator, MovingSense):
+            moved[index], operator = operator.of_maps(), operator.lying_still()
         one = operator.csm[0].cpu().numpy()
         if maps is None:
             room = SpooledSlices if count * one.nbytes > SPOOLED_BYTES else np.empty
@@ -115,10 +126,10 @@ def together(
         part(1.0)
     if maps is None:
         return method
-    denoiser = InPlanes(method.prior, Planes(torch.stack(seen)))
+    denoiser = InPlanes(method.prior, Planes(torch.stack(seen)), planes_of(prepared.scan.geometry.voxel_size))
     start, adjoint_kspace = torch.cat([one.images for one in firsts]), torch.cat(back)
     stds = tuple(one.std[0].cpu() for one in firsts if one.std is not None)
-    operators = SliceOperators(operator, maps)
+    operators = SliceOperators(operator, maps, moved)
 
     def problem(keys: list[Key], progress: Progress, common: VolumeProblem | None = None) -> VolumeProblem:
         return VolumeProblem(
@@ -144,6 +155,19 @@ def together(
         with torch.no_grad():
             drawn.append(method.sampler.sample(problem(keys, part, common)).cpu())
     return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn), stds=stds)
+
+
+def left_out_planes(method: Method, scan: Scan) -> str:
+    """What to say where slices are sampled together and not all planes are denoised; empty where there is nothing."""
+    voxel = scan.geometry.voxel_size
+    if voxel is None or not isinstance(method, Posterior) or not method.volume:
+        return ""
+    used = len(planes_of(voxel))
+    if used == len(AXES):
+        return ""
+    size = " x ".join(f"{one:.2g}" for one in voxel)
+    which = "the slices' own plane alone, which leaves neighbours apart" if used == 1 else f"{used} planes of three"
+    return f"Voxels of {size} mm are far from cubes: the volume was denoised in {which}."
 
 
 def _require_volume(scan: Scan) -> None:

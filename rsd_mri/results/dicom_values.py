@@ -37,11 +37,6 @@ class Series:
         return f"1e-{self.power} rad" if self.kind == "phase" else f"1e{-self.power:+d} of the scan's unit"
 
 
-def series_of(rec: ReconstructedVolume) -> list[Series]:
-    """What there is to write of one reconstruction."""
-    return series_of_frames([rec])[0]
-
-
 def series_of_frames(frames: Sequence[ReconstructedVolume]) -> list[list[Series]]:
     """What there is to write of each frame. Images and samples of all share a slope, so that they can be compared."""
     brightest = max(float(rec.magnitude.max()) for rec in frames)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
 from rsd_mri.results.timing import step_of, words_of
+from rsd_mri.results.trust import WITHOUT_LEARNING
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 
 SOURCES = {
@@ -108,8 +109,11 @@ def methods(
         ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
         ("Energy from the prior", *(_check(rec, "prior_share", "{:.1%}") for rec in recs)),
         ("Error on lines left out", *(_check(rec, "held_out_error", "{:.1%}") for rec in recs)),
-        ("The same by total variation", *(_check(rec, "held_out_error_tv", "{:.1%}") for rec in recs)),
-        ("The same by CG-SENSE", *(_check(rec, "held_out_error_cg_sense", "{:.1%}") for rec in recs)),
+        *(
+            (f"The same by {name}", *(_check(rec, check, "{:.1%}") for rec in recs))
+            for check, name in WITHOUT_LEARNING.items()
+            if any(check in rec.checks for rec in recs)
+        ),
         ("Spread where measured", *(_check(rec, "measured_dispersion", "{:.3g}") for rec in recs)),
         ("Spread where not measured", *(_check(rec, "unmeasured_dispersion", "{:.3g}") for rec in recs)),
         ("Samples", *("-" if rec.samples is None else str(len(rec.samples)) for rec in recs)),

@@ -69,7 +69,7 @@ class Movie(Sequence[Reconstruction]):
         return warnings(self.frames)
 
     def show(self, frames: Sequence[int] | None = None, slice: int | None = None) -> "Picture":  # noqa: A002
-        """Frames of one slice side by side, with their standard deviation below where there is one.
+        """Frames of one slice side by side; below the half width of their interval, or their standard deviation.
 
         Parameters
         ----------

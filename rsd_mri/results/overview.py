@@ -1,4 +1,4 @@
-"""One picture of a reconstruction: some slices, and under each its standard deviation where there is one."""
+"""One picture of a reconstruction: some slices, and under each how far it may be off, where that is known."""
 
 import io
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Picture(Figure):
 
 
 def overview_figure(rec: ReconstructedVolume, slices: Sequence[int] | None = None) -> Picture:
-    """Slices side by side, and under each its standard deviation where there is one, so many times brighter.
+    """Slices side by side, under each its half width or standard deviation where there is one, so many times brighter.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def overview_figure(rec: ReconstructedVolume, slices: Sequence[int] | None = Non
         If there is no such slice.
     """
     chosen = _chosen(slices, rec.n_slices, "slices")
-    rows = {"image": rec.magnitude[chosen]} | ({"std": rec.std[chosen]} if rec.std is not None else {})
+    rows = {"image": rec.magnitude[chosen]} | {name: values[chosen] for name, (values,) in _uncertainty([rec]).items()}
     return _sheet(rows, [f"slice {index}" for index in chosen], upper_window(rec.magnitude), rec)
 
 
@@ -70,15 +70,22 @@ def movie_figure(
     rec = frames[0]
     (slice_,) = _chosen([rec.n_slices // 2 if index is None else index], rec.n_slices, "slice")
     rows = {"image": np.stack([frames[number].magnitude[slice_] for number in chosen])}
-    std = [frames[number].std for number in chosen]
-    known = [one[slice_] for one in std if one is not None]
-    if len(known) == len(chosen):
-        rows["std"] = np.stack(known)
+    for name, values in _uncertainty([frames[number] for number in chosen]).items():
+        rows[name] = np.stack([one[slice_] for one in values])
     labels = []
     for number in chosen:
         moment = frames[number].facts.moment
         labels.append(f"frame {number}" + ("" if moment is None else f", {moment:.0f} ms"))
     return _sheet(rows, labels, upper_window(rows["image"]), rec)
+
+
+def _uncertainty(recs: Sequence[ReconstructedVolume]) -> dict[str, list[NDArray[np.float32]]]:
+    """The half width of all, or if one has none their standard deviation; empty where one has neither."""
+    for name in ("half_width", "std"):
+        found = [values for rec in recs if (values := getattr(rec, name)) is not None]
+        if len(found) == len(recs):
+            return {name.replace("_", " "): found}
+    return {}
 
 
 def _chosen(asked: Sequence[int] | None, count: int, what: str) -> list[int]:

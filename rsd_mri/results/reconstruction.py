@@ -25,7 +25,7 @@ class Reconstruction(ReconstructedVolume):
         return warnings(self)
 
     def show(self, slices: Sequence[int] | None = None) -> "Picture":
-        """Slices side by side, with their standard deviation below where there is one.
+        """Slices side by side; below the half width of their interval, or their standard deviation, where there is one.
 
         Parameters
         ----------

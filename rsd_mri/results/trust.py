@@ -6,10 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.results.figures import upper_window
+from rsd_mri.results.spots import spots_picture
 from rsd_mri.results.volume import ReconstructedVolume
 
+WITHOUT_LEARNING = {
+    "held_out_error_temporal_tv": "temporal total variation",
+    "held_out_error_tv": "total variation",
+    "held_out_error_cg_sense": "CG-SENSE",
+}
+"""Methods without a prior that lines left out are predicted by too, by the names of their checks."""
 BODY = 0.1
 """Pixels brighter than this share of white count as the body."""
+GAINS = (1, 2, 5, 10, 20, 50, 100)
+"""How many times as bright as the image a picture may be shown."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,7 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
             question,
             "not known",
             "The standard deviation shows where the image is uncertain; nothing scales it to an error on this scan.",
-            _middle(rec.std),
-            "standard deviation, x 10",
-            white / 10,
+            *_brightened(_middle(rec.std), "standard deviation", white),
         )
     body = rec.magnitude > BODY * white
     typical = float(np.median(rec.half_width[body])) / white if body.any() else 0.0
@@ -70,14 +77,14 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
         if lines
         else "The scale is from other scans, and was not checked on this one"
     )
+    within = rec.checks.get("half_width_within")
+    basis += f", and may be off by a factor of up to {within:.1f}" if within else ""
     return Answer(
         question,
         f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
         "Nine pixels in ten are expected to lie within this of the truth, typically; the picture says where more. "
         f"{basis}.",
-        _middle(rec.half_width),
-        "half width of the interval, x 5",
-        white / 5,
+        *_brightened(_middle(rec.half_width), "half width of the interval", white),
     )
 
 
@@ -86,16 +93,26 @@ def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
     if lost is None:
         return None
     where = f"In tests at R={rec.checks['lesion_acceleration']:g}"
-    if not lost:
+    if not lost and least is not None:
         number = "none that was tried"
-        sentence = f"{where}, spots of {least:g} pixel{'s' if least != 1 else ''} and more kept most of their contrast."
+        sentence = f"{where}, spots of {_size(least)} and more kept most of their contrast."
     else:
         number = f"below {_pixels(rec, least)}" if least else f"even of {_pixels(rec, lost)}"
         sentence = (
-            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {lost:g} pixel{'s' if lost != 1 else ''}, "
+            f"{where}, {rec.checks['lesion_hidden']:.0%} of round spots of {_size(lost)}, "
             f"{rec.checks['lesion_contrast']:.0%} brighter or darker than the tissue, lost more than half of that."
         )
-    return Answer("How small a spot may be lost?", number, sentence, None)
+    picture = spots_picture(rec)
+    kept = f", below one of {_size(least)} that was kept" if lost and least else ""
+    shown = (
+        f"on simulated heads, above a spot of {_size(lost)} that was lost{kept}. From the left: truth with a ring "
+        "round the place, image, half width of the interval x 4"
+    )
+    return Answer("How small a spot may be lost?", number, sentence, picture, shown)
+
+
+def _size(pixels: float) -> str:
+    return f"{pixels:g} pixel{'s' if pixels != 1 else ''}"
 
 
 def _pixels(rec: ReconstructedVolume, count: float) -> str:
@@ -105,10 +122,11 @@ def _pixels(rec: ReconstructedVolume, count: float) -> str:
 
 
 def _own_lines(rec: ReconstructedVolume) -> Answer | None:
-    ours, linear = rec.checks.get("held_out_error"), rec.checks.get("held_out_error_cg_sense")
-    if ours is None or linear is None:
+    ours = rec.checks.get("held_out_error")
+    others = [rec.checks[name] for name in WITHOUT_LEARNING if name in rec.checks]
+    if ours is None or not others:
         return None
-    best = min(linear, rec.checks.get("held_out_error_tv", linear))
+    best = min(others)
     if ours > best:
         verdict = "worse than without learning: do not believe detail that only this image shows"
     elif ours > 0.8 * best:
@@ -120,9 +138,11 @@ def _own_lines(rec: ReconstructedVolume) -> Answer | None:
         "Does what was learned fit this scan?",
         f"{ours:.1%} wrong, {best:.1%} without learning",
         f"Measured data that were hidden from it are foretold {verdict}.",
-        None if part is None else _middle(part),
-        "filled in by what was learned, not measured",
-        upper_window(rec.magnitude),
+        *(
+            (None, "")
+            if part is None
+            else _brightened(_middle(part), "filled in by what was learned, not measured", upper_window(rec.magnitude))
+        ),
     )
 
 
@@ -151,6 +171,13 @@ def _like_the_card(rec: ReconstructedVolume) -> Answer | None:
         "what the measured data alone show",
         upper_window(rec.magnitude),
     )
+
+
+def _brightened(values: NDArray[np.float32], what: str, white: float) -> tuple[NDArray[np.float32], str, float]:
+    """Picture, words and the value shown as white: as many times as bright as the image as it takes to see anything."""
+    reach = float(np.quantile(values, 0.99))
+    gain = max((one for one in GAINS if one * reach <= 1.01 * white), default=1)
+    return values, what if gain == 1 else f"{what}, x {gain}", white / gain
 
 
 def _middle(volume: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -77,14 +77,16 @@ class ReconstructedVolume:
     checks: dict[str, float] = field(default_factory=dict)
     """Figures to judge the image by: `peak_mib` of memory, `prior_share` (energy), `held_out_error` (energy of the
     error on acquired lines left out, over theirs) beside `held_out_error_cg_sense` and, where they may be the
-    samplers' start, `held_out_error_tv`, `_one_step` and `_teacher`; `measured_dispersion` and
-    `unmeasured_dispersion` of the samples (prepared units); `centre_residual`, that of the fully sampled centre alone;
-    `noise`, what the noise of the acquired samples gives the magnitude (standard deviation, unit of the scan);
-    `own_lines` (how many), `own_lines_factor` and `own_lines_error`; `card_differences` (ways in which the scan differs
-    from the prior's card) and `card_loss` (the largest loss measured of scans that differ so [dB]); `lesion_lost`,
-    `lesion_least` and more, as `priors.lesions.lesion_checks` says them; `adapted_steps` (0:
-    kept as it was), `adapted_error_before` and `adapted_error` (on lines that no step has seen) where the prior was to
-    adapt; `motion_mm`, `motion_degrees` and `motion_slices` (moved back) where motion was looked for."""
+    samplers' start, `held_out_error_tv`, `_one_step` and `_teacher`, of frames together `_temporal_tv`;
+    `measured_dispersion` and `unmeasured_dispersion` of the samples (prepared units); `centre_residual`, that of the
+    fully sampled centre alone; `noise`, what the noise of the acquired samples gives the magnitude (standard
+    deviation, unit of the scan); `own_lines` (how many), `own_lines_factor`, `own_lines_error` and the range with 90
+    %, `own_lines_low` and `own_lines_high`; `half_width_within`, the factor by which the half width may be off (with
+    90 %), where the scan or the package gave it; `card_differences` (ways in which the scan differs from the prior's
+    card) and `card_loss` (the largest loss measured of scans that differ so [dB]); `lesion_lost`, `lesion_least` and
+    more, as `priors.lesions.lesion_checks` says them; `adapted_steps` (0: kept as it was), `adapted_error_before` and
+    `adapted_error` (on lines that no step has seen) where the prior was to adapt; `motion_mm`, `motion_degrees` and
+    `motion_slices` (moved back) where motion was looked for."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)

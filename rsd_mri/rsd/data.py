@@ -44,6 +44,12 @@ class Monitor(Interface):
         """Distance of the images that `sample` makes of keys, in the teacher's space."""
 
 
+def training_items(data: Data, monitor: Monitor | None) -> list[int]:
+    """Items that are not held out."""
+    held_out = set(monitor.held_out) if monitor is not None else set()
+    return [i for i in range(len(data)) if i not in held_out]
+
+
 def shuffled_index(position: int, count: int, seed: int) -> int:
     """Item at a running position, every epoch in another order; no state to store."""
     epoch, place = divmod(position, count)

@@ -1,21 +1,30 @@
 """Phase two as the training loop runs it: the fake score and the one-step generator."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from rsd_mri.corruption.corruption import Corruption, Key
+from rsd_mri.corruption.corruption import Corruption, Key, Measurements
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import LOWEST, distillation_levels, log_normal
 from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
-from rsd_mri.rsd.data import Monitor
+from rsd_mri.rsd.adversarial import Critic, passing_loss, telling_loss
+from rsd_mri.rsd.data import Data, Monitor, shuffled_index, training_items
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator
-from rsd_mri.rsd.objectives import compare, dmd_loss, restoration_loss, sds_loss, sid_loss
+from rsd_mri.rsd.objectives import (
+    compare,
+    dmd_loss,
+    estimate_loss,
+    noisy_adjoint,
+    restoration_loss,
+    sds_loss,
+    sid_loss,
+)
 from rsd_mri.rsd.stages import Finish
 from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
@@ -36,10 +45,14 @@ class Draw:
     diffusion: Tensor
     """Standard normal, for the networks that judge its images."""
     keys: list[Key]
+    measured: Measurements | None = None
+    """What the generator's images are told apart from."""
 
 
 class DistillationStage(Stage):
-    """Phase two: fake score and one-step generator, alternately. No measured data enters but maps and masks.
+    """Phase two: fake score and one-step generator, alternately.
+
+    No measured data enters but maps and masks; with the adversarial term measurements do, never a clean image.
 
     Parameters
     ----------
@@ -54,9 +67,13 @@ class DistillationStage(Stage):
     finish
         Writes the result.
     monitor
-        Judges the averaged generator's images.
+        Judges the averaged generator's images; what it holds out is not trained on.
     compiled
         Compile the networks.
+    measured
+        What the teacher learned from: the adversarial term needs it.
+    start
+        What the generator begins as; the teacher without it.
     """
 
     name = "generator"
@@ -70,6 +87,8 @@ class DistillationStage(Stage):
         finish: Finish,
         monitor: Monitor | None = None,
         compiled: bool = False,
+        measured: Data | None = None,
+        start: Denoiser | None = None,
     ) -> None:
         self.settings, self.protocol, self.corruption = protocol.distillation, protocol, corruption
         self.batch = protocol.distillation.batch
@@ -79,29 +98,47 @@ class DistillationStage(Stage):
             self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
         self.teacher = averaged_copy(teacher)
-        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(teacher).requires_grad_(True)
+        begun = teacher if start is None else start.to(fabric.device)
+        fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(begun).requires_grad_(True)
         self._average = averaged_copy(student)
         self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
             for denoiser in (self.teacher, fake, student):
                 denoiser.network.compile()
         s = self.settings
-        fake_optimizer = torch.optim.Adam(fake.parameters(), lr=s.learning_rate_fake, betas=(0.0, 0.999))
+        self._measured, self._critic = measured, None
+        learned = list(fake.parameters())
+        if s.adversarial:
+            if measured is None:
+                raise ValueError("the adversarial term needs the measurements")
+            critic = Critic(fake.network).to(fabric.device)
+            learned += critic.parameters()
+            self._critic = fabric.setup_module(critic)
+            self._items = training_items(measured, monitor)
+        fake_optimizer = torch.optim.Adam(learned, lr=s.learning_rate_fake, betas=(0.0, 0.999))
         optimizer = torch.optim.Adam(
             student.parameters(), lr=s.learning_rate_generator, betas=(s.beta1_generator, 0.999)
         )
         self._fake = fake
         fake_module, fake_optimizer = fabric.setup(fake, fake_optimizer)
+        fake_module.mark_forward_method("with_deepest")
         student_module, optimizer = fabric.setup(student, optimizer)
         # Fabric's wrappers, which answer as the denoisers do.
         self._fake_module: Denoiser = fake_module
         self._student: Denoiser = student_module
         self.modules: dict[str, nn.Module] = {"fake": fake_module, "generator": student_module}
+        if self._critic is not None:
+            self.modules["critic"] = self._critic
         self.optimizers = {"fake": fake_optimizer, "generator": optimizer}
 
     def draw(self, positions: Sequence[int]) -> dict[str, Draw]:
         """Operators and noise of both updates."""
-        return {name: self._draw([(self.protocol.seed, name, p) for p in positions]) for name in ("fake", "generator")}
+        seed = self.protocol.seed
+        fake, generator = (self._draw([(seed, name, p) for p in positions]) for name in ("fake", "generator"))
+        if self._critic is not None and self._measured is not None:
+            items = [self._items[shuffled_index(p, len(self._items), seed)] for p in positions]
+            fake = replace(fake, measured=self._measured.batch(items))
+        return {"fake": fake, "generator": generator}
 
     def _draw(self, keys: list[Key]) -> Draw:
         corruption = self.corruption
@@ -139,10 +176,38 @@ class DistillationStage(Stage):
             t = log_normal(uniform, levels.log_mean, levels.log_std, data.sigma.cpu(), levels.noise_law == "clamped")
             hidden = corruption.further(data.operator, keys).to(fabric.device)
             t, noise = t.to(fabric.device), part.diffusion.to(fabric.device)
-            loss = restoration_loss(module, corruption, data.to(fabric.device), hidden, t, noise, s.fake_mask)
+            data = data.to(fabric.device)
+            if part.measured is None or self._critic is None:
+                loss = restoration_loss(module, corruption, data, hidden, t, noise, s.fake_mask)
+            else:
+                others = [(*k, "measured") for k in keys]
+                loss = self._telling(self._critic, data, hidden, t, noise, part.measured.to(fabric.device), others)
             return ItemLosses(loss, t, keys)
 
         return descend(fabric, module, optimizer, parts, losses, s.grad_clip, f"fake score after {images} images")
+
+    def _telling(
+        self,
+        critic: nn.Module,
+        data: Measurements,
+        hidden: LinearOperator,
+        t: Tensor,
+        noise: Tensor,
+        measured: Measurements,
+        keys: Sequence[Key],
+    ) -> Tensor:
+        """The fake score's loss, and that of telling its images from measured ones at the same noise levels."""
+        corruption, module = self.corruption, self._fake_module
+        further = corruption.further(measured.operator, keys).to(t.device)
+        levels = torch.maximum(t, measured.sigma)
+        grain = normal_items(corruption.image_shape, [(*k, "diffusion") for k in keys], corruption.dtype).to(t.device)
+        u, other = noisy_adjoint(data, hidden, t, noise), noisy_adjoint(measured, further, levels, grain)
+        shown = torch.cat([corruption.preconditioner(hidden)(u), corruption.preconditioner(further)(other)])
+        condition = corruption.condition(hidden).joined(corruption.condition(further))
+        estimate, deepest = module.with_deepest(shown, torch.cat([t, levels]), condition, len(t))
+        loss = estimate_loss(module, corruption, data, hidden, t, u, estimate, self.settings.fake_mask)
+        logits = critic(deepest)
+        return loss + telling_loss(logits[: len(t)], logits[len(t) :])
 
     def _generator_step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> ItemLosses:
         s, corruption = self.settings, self.corruption
@@ -150,6 +215,8 @@ class DistillationStage(Stage):
         student.train()
         # The bare network, frozen: the generator's gradient passes through its input only.
         fake = self._fake.requires_grad_(False).eval()
+        if self._critic is not None:
+            self._critic.requires_grad_(False)
 
         def losses(part: Draw) -> ItemLosses:
             keys = part.keys
@@ -161,15 +228,19 @@ class DistillationStage(Stage):
                 grain = normal_items(corruption.image_shape, [(*k, "grain") for k in keys], corruption.dtype)
                 grain = grain.to(fabric.device)
             noise = part.diffusion.to(fabric.device)
-            pair = compare(self.teacher, fake, corruption, made, keys, t, noise, grain)
+            pair = compare(self.teacher, fake, corruption, made, keys, t, noise, grain, bool(s.adversarial))
             if s.method == "sid":
                 loss = sid_loss(pair, s.alpha, s.generator_mask)
             else:
                 loss = dmd_loss(pair) if s.method == "dmd" else sds_loss(pair)
+            if self._critic is not None and pair.deepest is not None:
+                loss = loss + s.adversarial * passing_loss(self._critic(pair.deepest))
             return ItemLosses(loss, t, keys)
 
         found = descend(fabric, student, optimizer, parts, losses, 0.0, f"generator after {images} images")
         fake.requires_grad_(True)
+        if self._critic is not None:
+            self._critic.requires_grad_(True)
         return found
 
     def preview(self, count: int) -> Tensor:

@@ -49,7 +49,24 @@ def noise_for(corruption: Corruption, keys: Sequence[Key]) -> Tensor:
 
 @torch.no_grad()
 def sample_generator(generator: Denoiser, corruption: Corruption, keys: Sequence[Key], sigma_init: float) -> Tensor:
-    """Generate one image per key with the one-step generator."""
+    """Generate one image per key with the one-step generator.
+
+    Parameters
+    ----------
+    generator
+        The network, in one call from noise of level `sigma_init`.
+    corruption
+        Gives the operator that it sees its noise through, and the shape of its images.
+    keys
+        One an image.
+    sigma_init
+        Noise level that it was distilled at.
+
+    Returns
+    -------
+    Tensor
+        [item, *corruption.generator_shape].
+    """
     device = next(generator.parameters()).device
     operator = draw_further(corruption, keys).to(device)
     return generate(generator, corruption, operator, noise_for(corruption, keys).to(device), sigma_init)
@@ -66,7 +83,23 @@ def sample_teacher(
 ) -> Tensor:
     """Sample one image per key with the teacher; each keeps its operator along the whole trajectory.
 
-    `stop_at` and `callback` are those of `heun`.
+    Parameters
+    ----------
+    teacher
+        The network.
+    corruption
+        Gives the operator that it sees images through.
+    keys
+        One an image.
+    settings
+        Noise levels.
+    stop_at, callback
+        See `heun`.
+
+    Returns
+    -------
+    Tensor
+        [item, *corruption.image_shape].
     """
     device = next(teacher.parameters()).device
     operator = draw_further(corruption, keys).to(device)

@@ -63,7 +63,21 @@ def restoration_loss(
     """
     u = noisy_adjoint(data, further, t, noise)
     estimate = denoiser(corruption.preconditioner(further)(u), t, corruption.condition(further))
-    share = expand(data.sigma**2 / t**2, noise)
+    return estimate_loss(denoiser, corruption, data, further, t, u, estimate, loss_on)
+
+
+def estimate_loss(
+    denoiser: Denoiser,
+    corruption: Corruption,
+    data: Measurements,
+    further: LinearOperator,
+    t: Tensor,
+    u: Tensor,
+    estimate: Tensor,
+    loss_on: Literal["acquired", "further"] = "acquired",
+) -> Tensor:
+    """Weighted loss of estimates that were already made of u, from `noisy_adjoint`; see `restoration_loss`."""
+    share = expand(data.sigma**2 / t**2, u)
     judged = further if loss_on == "further" else data.operator
     error = judged.gram(estimate) - judged.adjoint(data.y)
     residual = corruption.preconditioner(judged)(error - share * (further.gram(estimate) - u))
@@ -71,7 +85,19 @@ def restoration_loss(
 
 
 def noisy_adjoint(data: Measurements, further: LinearOperator, t: Tensor, noise: Tensor) -> Tensor:
-    """Data at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n."""
+    """Data at noise level t: u = A~^H y + (t^2 - sigma^2)^(1/2) A~^H A~ n, in the shape of the noise.
+
+    Parameters
+    ----------
+    data
+        y and sigma [batch].
+    further
+        A~.
+    t
+        [batch], at least sigma.
+    noise
+        n, standard normal images.
+    """
     extra = (t**2 - data.sigma**2).clamp_min(0).sqrt()
     return further.adjoint(data.y) + expand(extra, noise) * further.gram(noise)
 
@@ -89,6 +115,8 @@ class Comparison:
     view: LinearOperator
     """W A~^H A~: what both saw it through."""
     t: Tensor
+    deepest: Tensor | None = None
+    """Deepest features of the fake score, [batch, feature, y, x], where they were asked for."""
 
 
 def compare(
@@ -100,11 +128,29 @@ def compare(
     t: Tensor,
     noise: Tensor,
     grain: Tensor | None = None,
+    deepest: bool = False,
 ) -> Comparison:
     """Show generated images to teacher and fake score, through fresh operators and with noise of level t.
 
-    `grain`, standard normal images, makes the branch noise-matched: data noise of the operator's level is added
-    to the images first.
+    Parameters
+    ----------
+    teacher, fake
+        Networks in the teacher's space.
+    corruption
+        Draws the operators.
+    images
+        Of the generator, [batch, *corruption.generator_shape].
+    keys
+        Of the operators, one an image.
+    t
+        [batch]: noise level.
+    noise
+        Standard normal, of the teacher's space.
+    grain
+        The same again: data noise of the operators' level is added to the images first, which makes the branch
+        noise-matched.
+    deepest
+        Whether the fake score's deepest features are wanted too.
     """
     v = corruption.to_teacher(images)
     operator, sigma = corruption.draw(keys)
@@ -114,9 +160,10 @@ def compare(
     view = corruption.view(further)
     u = view(v + expand(t, v) * noise)
     condition = corruption.condition(further)
-    real, other = teacher(u, t, condition), fake(u, t, condition)
+    real = teacher(u, t, condition)
+    other, features = fake.with_deepest(u, t, condition) if deepest else (fake(u, t, condition), None)
     project = corruption.project
-    return Comparison(project(v, further), project(real, further), project(other, further), view, t)
+    return Comparison(project(v, further), project(real, further), project(other, further), view, t, features)
 
 
 def real_inner(a: Tensor, b: Tensor) -> Tensor:

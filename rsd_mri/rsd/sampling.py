@@ -42,7 +42,21 @@ class Generated:
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
     """One image per key: one call of a generator, or Heun with a teacher.
 
-    [item, readout, phase_encode] complex, or [item, channel, y, x].
+    Parameters
+    ----------
+    prior
+        Generator, teacher or denoiser.
+    corruption
+        What its networks see images through.
+    keys
+        One an image.
+    truncate
+        Noise level at which a teacher's trajectory stops.
+
+    Returns
+    -------
+    Tensor
+        [item, readout, phase_encode] complex, prepared units, or pictures [item, channel, y, x].
     """
     if prior.in_one_call:
         return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
@@ -126,6 +140,27 @@ def generate_file(
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
     Images are keyed by (seed, number): the batch size does not change them. The time per image is that of `timed`.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    count
+        How many images.
+    network
+        `generator`, or `teacher`: what it was distilled from.
+    out
+        HDF5 file.
+    batch
+        Images at a time.
+    truncate
+        Noise level at which a teacher's trajectory stops.
+    device, seed
+        As everywhere.
+    progress
+        Told the share done.
+    picture
+        Writes the contact sheet.
 
     Returns
     -------

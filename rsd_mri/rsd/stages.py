@@ -14,7 +14,7 @@ from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.consistency import DRAWS, consistency_loss
-from rsd_mri.rsd.data import Data, Monitor, shuffled_index
+from rsd_mri.rsd.data import Data, Monitor, shuffled_index, training_items
 from rsd_mri.rsd.generator import sample_teacher
 from rsd_mri.rsd.objectives import noisy_adjoint, restoration_loss
 from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
@@ -116,8 +116,7 @@ class TeacherStage(Stage):
         self.batch = protocol.teacher.batch
         self._finish = finish
         self._monitor = monitor
-        held_out = set(monitor.held_out) if monitor is not None else set()
-        self._items = [i for i in range(len(data)) if i not in held_out]
+        self._items = training_items(data, monitor)
         self._coarse = replace(protocol.sampler, steps=min(protocol.sampler.steps, protocol.monitor.steps))
         if monitor is not None:
             self.judged_every = monitor.interval(2 * self._coarse.steps - 1, TRAINING_CALLS)

@@ -22,8 +22,8 @@ from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
-from rsd_mri.training.checkpoint import load_weights, start_over
-from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, make_fabric
+from rsd_mri.training.checkpoint import load_weights
+from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, begin_folder, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
@@ -53,6 +53,7 @@ def train(
     picture: Picture | None = None,
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
+    restored: Data | None = None,
 ) -> "Trained":
     """Train what is missing of a run.
 
@@ -76,6 +77,8 @@ def train(
         Launched; made from the options without it.
     monitor
         Judges the networks as they train and chooses the weights; without it the last ones are the result.
+    restored
+        What a denoiser of whole images learned from, where that is distilled.
 
     Returns
     -------
@@ -88,10 +91,8 @@ def train(
     corruptions = {"teacher": data.corruption}
     if "generator" in stages:
         corruptions["generator"] = distilled_in(protocol, data.corruption)
+    begin_folder(fabric, folder, stages, options)
     if fabric.is_global_zero:
-        if options.fresh:
-            start_over(folder, stages)
-        folder.mkdir(parents=True, exist_ok=True)
         text = folder / "protocol.yaml"
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
             with written_whole(text) as partial_file:
@@ -111,7 +112,13 @@ def train(
             loop = LoopSettings.of(protocol.teacher, timed, fabric)
         else:
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
-            built = DistillationStage(teacher, corruption, protocol, fabric, finish, monitor, options.compile)
+            learned_from = data if protocol.distillation.teacher == "teacher" else restored
+            # Where the teacher is trained in the same call, what to start from is the teacher's.
+            alone = options.start is not None and options.stage == "generator"
+            start = new_network(protocol, Inputs.of(corruption), "generator", options) if alone else None
+            built = DistillationStage(
+                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start
+            )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
         images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
@@ -121,7 +128,12 @@ def train(
 def distilled_in(protocol: Protocol, corruption: Corruption) -> Corruption:
     """What stands between the generator's images and the networks that judge them.
 
-    The law of the data, or nothing where a denoiser of whole images is distilled.
+    That of the data, or nothing where a denoiser of whole images is distilled.
+
+    Raises
+    ------
+    InputError
+        If such a denoiser is asked of pictures.
     """
     if protocol.distillation.teacher == "teacher":
         return corruption
@@ -153,11 +165,7 @@ def train_denoiser(
         As for `train`.
     """
     fabric = fabric or make_fabric(options)
-    if fabric.is_global_zero:
-        if options.fresh:
-            start_over(folder, ("denoiser",))
-        folder.mkdir(parents=True, exist_ok=True)
-    fabric.barrier()
+    begin_folder(fabric, folder, ("denoiser",), options)
     s = protocol.denoiser
     settings = replace(
         protocol.teacher,

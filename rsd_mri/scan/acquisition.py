@@ -63,15 +63,16 @@ class Acquisition:
     """[sample, shot, 2] where k-space is not Cartesian: where each sample lies along (readout, phase_encode) of the
     image, in cycles per field of view, from -n / 2 to n / 2 for n pixels; else None."""
     segments: NDArray[np.int16] | None = None
-    """[phase_encode]: segment in which each line was measured (an echo train, a shot of several lines);
-    counted in time, -1 where none was. None where that is not known, or lines were measured one by one."""
+    """[phase_encode], or of two phase encodes [readout, phase_encode]: segment in which each line or point was measured
+    (an echo train, a shot of several lines); counted in time, -1 where none was. None where that is not known, or
+    lines were measured one by one."""
 
     def __post_init__(self) -> None:
         if self.kspace.ndim != 4:
             raise ValueError(f"kspace must be [slice, coil, readout, phase_encode], got {self.kspace.shape}")
         if self.mask.shape not in (self.kspace.shape[-1:], self.kspace.shape[-2:]):
             raise ValueError(f"mask {self.mask.shape} does not fit kspace {self.kspace.shape}")
-        if self.segments is not None and self.segments.shape != self.kspace.shape[-1:]:
+        if self.segments is not None and self.segments.shape not in (self.mask.shape, self.size):
             raise ValueError(f"segments {self.segments.shape} do not fit kspace {self.kspace.shape}")
         if self.trajectory is not None and (
             self.trajectory.shape != (*self.kspace.shape[-2:], 2) or self.image_size is None

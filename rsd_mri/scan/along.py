@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import MOST_COILS, check_values
 from rsd_mri.scan.findings import Finding, merged
-from rsd_mri.scan.frames import Frame
+from rsd_mri.scan.frames import frames_by_counters
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.moments import with_moments
 from rsd_mri.scan.noise_records import noise_of
 from rsd_mri.scan.places import Stack, settle_stacks
-from rsd_mri.scan.records import COUNTERS, Records
+from rsd_mri.scan.records import Records
 from rsd_mri.scan.roles import settle_roles
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import SLACK, in_cycles, matrix_of
@@ -159,7 +159,7 @@ def scans_along(
     found = []
     for number, stack in enumerate(stacks):
         mine = image[np.isin(head["idx"]["slice"], stack.slices)]
-        frames = _frames(records, mine)
+        frames = frames_by_counters(records, mine)
         headers = with_moments(records, header, frames)
         for frame, of_frame in zip(frames, headers, strict=True):
             label, chosen = frame.label, frame.chosen
@@ -175,18 +175,6 @@ def scans_along(
                 )
             )  # fmt: skip
     return tuple(found)
-
-
-def _frames(records: Records, image: NDArray[np.intp]) -> list[Frame]:
-    """Records of each frame, by the counters that vary."""
-    idx = records.head["idx"][image]
-    names = [name for name in COUNTERS if len(np.unique(idx[name])) > 1]
-    table = np.stack([idx[name].astype(int) for name in names], axis=1) if names else np.zeros((len(image), 0), int)
-    labels, which = np.unique(table, axis=0, return_inverse=True)
-    return [
-        Frame({name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number])
-        for number, label in enumerate(labels)
-    ]
 
 
 def _shots(

@@ -3,12 +3,11 @@
 `kspace` [slice, coil, readout, phase_encode], optional `mask`, `ismrmrd_header` (XML), attributes. Written
 files also keep what the layout has no place for: data sets `noise` and `calibration`, and the directions and
 positions of the slices as attributes. Beside a data set `trajectory` [sample, shot, 2], in cycles per field of
-view, `kspace` is [slice, coil, sample, shot]. `segments` [phase_encode] says in which segment (echo train) each line
-was measured, -1 where none was.
+view, `kspace` is [slice, coil, sample, shot]. `segments` [phase_encode] or
+[readout, phase_encode] says in which segment (echo train) each line or point was measured, -1 where none was.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from rsd_mri.scan.hdf5 import check_size, dataset, opened, plain_attributes, rea
 from rsd_mri.scan.header import Header, parse_header
 from rsd_mri.scan.layouts import axes_of, scans_of_array
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.segments import with_segments
 from rsd_mri.scan.sizes import settle_sizes
 from rsd_mri.scan.writing import DIRECTIONS
 
@@ -112,6 +112,8 @@ def read_fastmri(
             "calibration": _fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         }
         matrix = None if header.encoded is None else (header.recon or header.encoded)[:2]
+        if segments is not None:
+            notes.append("segments of shots along a trajectory are not used: motion is looked for on Cartesian grids")
         return (
             scan_along(
                 path, "fastmri", kspace, points, matrix,
@@ -137,16 +139,7 @@ def read_fastmri(
         calibration=_fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
     )  # fmt: skip
-    return scans if segments is None else tuple(_with_segments(scan, segments) for scan in scans)
-
-
-def _with_segments(scan: Scan, segments: NDArray[Any]) -> Scan:
-    """The scan with the segment of each of its lines, where they fit it; else with a note."""
-    fits = segments.shape == scan.kspace.shape[-1:] and segments.dtype.kind in "iu" and scan.mask.ndim == 1
-    if not fits or segments.min() < -1 or segments.max() >= len(segments):
-        note = f"segments {list(segments.shape)} {segments.dtype} do not fit the lines of kspace and were not read"
-        return replace(scan, notes=(*scan.notes, note))
-    return replace(scan, segments=np.where(scan.mask, segments, -1).astype(np.int16))
+    return scans if segments is None else tuple(with_segments(scan, segments, "in the file") for scan in scans)
 
 
 def _stays(data: h5py.Dataset, header: Header) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 QUESTIONS = (
     "format", "frames", "slices", "axes", "coils", "matrix", "field of view", "voxel", "sign", "centre", "sampling",
-    "acceleration", "calibration", "noise", "geometry",
+    "acceleration", "segments", "calibration", "noise", "geometry",
 )  # fmt: skip
 """What has to be settled of every scan, in the order in which it is shown."""
 

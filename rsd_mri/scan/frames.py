@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from rsd_mri.scan.placement import lines_of
 from rsd_mri.scan.records import COUNTERS, PLACES, Records
 
-MOST_FRAMES = 4096
 INCOMPLETE = 0.5
 """A frame with fewer records than this share of the usual number was broken off."""
 BRIGHT = 0.02
@@ -30,6 +29,20 @@ class Frame:
     """Indices of its records."""
 
 
+def frames_by_counters(records: Records, image: NDArray[np.intp]) -> list[Frame]:
+    """The records of each frame, by the counters that vary; `image` holds indices of imaging records."""
+    idx = records.head["idx"][image]
+    names = [name for name in COUNTERS if len(np.unique(idx[name])) > 1]
+    if not names:
+        return [Frame({}, image)]
+    table = np.stack([idx[name].astype(int) for name in names], axis=1)
+    labels, which = np.unique(table, axis=0, return_inverse=True)
+    return [
+        Frame({name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number])
+        for number, label in enumerate(labels)
+    ]
+
+
 def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Frame, ...], tuple[str, ...]]:
     """Split imaging records by the counters that vary, and repeated lines that are not alike.
 
@@ -40,16 +53,7 @@ def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Fram
     image
         Indices of the imaging records of one stack.
     """
-    idx = records.head["idx"][image]
-    names = [name for name in COUNTERS if len(np.unique(idx[name])) > 1]
-    frames = [Frame({}, image)]
-    if names:
-        table = np.stack([idx[name].astype(int) for name in names], axis=1)
-        labels, which = np.unique(table, axis=0, return_inverse=True)
-        frames = [
-            Frame({name: int(v) for name, v in zip(names, label, strict=True)}, image[np.ravel(which) == number])
-            for number, label in enumerate(labels)
-        ]
+    frames = frames_by_counters(records, image)
     notes = []
     usual = float(np.median([len(f.chosen) for f in frames]))
     whole = [f for f in frames if len(f.chosen) >= INCOMPLETE * usual]

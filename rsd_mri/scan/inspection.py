@@ -173,6 +173,7 @@ class Inspection:
                 "readout_at": None if scan.readout_at is None else list(scan.readout_at),
             },
             "acceleration": self.realised_acceleration,
+            "segments": value("segments"),
             "centre": value("centre"),
             "calibration": None if scan.calibration is None else list(scan.calibration.shape[-2:]),
             "calibration_scan": None if scan.calibration is None else list(scan.calibration.shape[-2:]),

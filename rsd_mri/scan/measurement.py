@@ -28,7 +28,7 @@ from rsd_mri.scan.reference import calibration_of
 from rsd_mri.scan.roles import Roles, settle_roles
 from rsd_mri.scan.sampling import contiguous_centre
 from rsd_mri.scan.scan import Scan
-from rsd_mri.scan.segments import segments_of
+from rsd_mri.scan.segments import segments_of, with_segments
 from rsd_mri.scan.sign import settle_sign
 from rsd_mri.scan.sizes import with_oversampling
 from rsd_mri.scan.windows import Window
@@ -229,10 +229,8 @@ def _scan(
         stack=number,
         centred=True,
     )
-    segments = None if volume else segments_of(records, frame.chosen, grid, settled.turned)
-    if segments is None or segments.shape != scan.mask.shape:
-        return scan
-    return replace(scan, segments=np.where(scan.mask, segments, -1).astype(np.int16))
+    segments = segments_of(records, frame.chosen, grid, settled.turned)
+    return scan if segments is None else with_segments(scan, segments, "clock or counter of the records")
 
 
 def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:

@@ -27,6 +27,7 @@ def usual_findings(scan: Acquisition) -> list[Finding]:
         Finding("voxel", "not known" if voxel is None else " x ".join(f"{v:.3g}" for v in voxel) + " mm"),
         Finding("sampling", "lines" if scan.mask.ndim == 1 else "2-D pattern", scan.mask_source),
         finding_of_acceleration(scan, "points over points acquired"),
+        Finding("segments", "not known", "no clock or counter tells which lines were measured together"),
         Finding("sign", "plain transform", "arrays are taken as they are", "plain"),
         Finding("noise", "no noise scan", "" if noise is None else "in the file") if noise is None else
         Finding("noise", f"{noise.shape[1]} samples a coil", "in the file", {"samples": int(noise.shape[1])}),

@@ -291,7 +291,7 @@ class Job:
             learned = Learned(
                 method, self.settings.samples, self.settings.seed, loaded.device, loaded.prior, loaded.interval
             )
-            learned.settle(prepared)
+            learned.settle(prepared, Progress.of(lambda share: pause()))  # noqa: ARG005
             work.learned = learned
         complexes = self.settings.sendsamples and self.settings.pixels == "complex"
         number = work.offset + index

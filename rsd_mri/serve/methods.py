@@ -26,6 +26,7 @@ from rsd_mri.reconstruction.finish import FinishedSlice, finish, pooled_std
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import Batches
 from rsd_mri.reconstruction.methods import LEARNED, Method, find_prior, method_of
+from rsd_mri.reconstruction.moved import Moved, look_for_motion
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import plan_for, run_method
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
@@ -84,9 +85,12 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
 def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:
     """What there is to say of a scan: sentences of its reader, and of its preparation that warn or explain."""
     warnings = list(prepared.scan.notes)
+    remarks = [note.rstrip(".") for note in prepared.volume.notes]
+    if prepared.scan.segments is not None:
+        remarks.append("images of classical methods take all segments of lines as one; learned ones look for motion")
     if prepared.volume.noise_source == "none":
         warnings.append("the noise level is unknown: the scan holds no noise samples and none could be estimated")
-    return warnings, [note.rstrip(".") for note in prepared.volume.notes]
+    return warnings, remarks
 
 
 class Classical:
@@ -112,9 +116,12 @@ class Learned:
         self.method: Method = method_of(method, prior, samples=samples)
         self.seed, self.device, self.prior, self.interval = seed, device, prior, interval
         self.checks: dict[str, float] = {}
+        self.moved: Moved | None = None
 
-    def settle(self, prepared: Prepared) -> None:
-        """Predict lines left out of the middle slice, and choose by it how the prior is used."""
+    def settle(self, prepared: Prepared, progress: Progress = SILENT) -> None:
+        """Look for motion, predict lines left out of the middle slice, and choose by it how the prior is used."""
+        self.moved = look_for_motion(prepared, progress)
+        prepared = self.moved.prepared
         settled = held_out.settle(self.method, prepared.middle, prepared.scan.key, self.seed, self.device)
         self.method, self.checks = settled.method, settled.checks
 
@@ -134,6 +141,8 @@ class Learned:
         complex_samples
             Whether complex images of the samples are wanted.
         """
+        if self.moved is not None:
+            prepared = self.moved.prepared
         scan, one, method = prepared.scan, prepared[index], self.method
         batches = replace(plan_for(prepared, method, self.device), slices=1)
         made = run_method(method, [one], scan.key, number, self.seed, batches, self.device, progress)[0]
@@ -169,8 +178,12 @@ class Learned:
             half_width=None if rec.half_width is None else rec.half_width[0],
             samples=tuple(done.samples) if method.sampled else (), sample_images=complexes if method.sampled else (),
             distrust=tuple(distrust),
-            remarks=tuple([s for s in said if s not in distrust] + list(rec.notes)),
+            remarks=tuple([s for s in said if s not in distrust] + list(rec.notes) + self._motion()),
         )  # fmt: skip
+
+    def _motion(self) -> list[str]:
+        """What is to be said of motion."""
+        return [self.moved.note] if self.moved is not None and self.moved.note else []
 
 
 def _posterior(done: FinishedSlice, sampled: bool) -> PosteriorPart | None:

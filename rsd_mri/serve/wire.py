@@ -5,7 +5,6 @@ little-endian.
 """
 
 import struct
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from rsd_mri.errors import InputError
@@ -26,9 +25,6 @@ BLOCK = 2**18
 
 PIXEL_BYTES = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4, 6: 8, 7: 8, 8: 16}
 """Bytes of a pixel of each data type."""
-
-Exactly = Callable[[int], Awaitable[bytes]]
-"""Read so many bytes."""
 
 
 class Inflow(Protocol):

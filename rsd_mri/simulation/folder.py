@@ -66,8 +66,8 @@ def simulate_folder(
     slab
         As `simulate_scan` takes it; undersampled by `elliptical` points where no law is given.
     motion
-        Lines in eight segments, between which the head moves in the plane by up to so many millimetres and degrees;
-        the image is that of the pose in which the centre was measured.
+        Lines or points in eight segments, between which the head moves in the plane by up to so many millimetres and
+        degrees; the image is that of the pose in which the centre was measured.
     progress
         Told the share done.
 

@@ -46,10 +46,10 @@ class Moving:
     """Segments."""
 
     def segments(self, mask: NDArray[np.bool_]) -> NDArray[np.int16]:
-        """Segment of each line; -1 where none is measured."""
-        found: NDArray[np.int16] = np.full(mask.shape[-1], -1, np.int16)
-        lines = np.flatnonzero(mask)
-        found[lines] = np.arange(len(lines)) % min(self.count, len(lines))
+        """Segment of each line or point, in the shape of the mask; -1 where none is measured."""
+        found: NDArray[np.int16] = np.full(mask.shape, -1, np.int16)
+        count = int(mask.sum())
+        found[mask] = np.arange(count) % min(self.count, count)
         return found
 
     def poses(self, segments: NDArray[np.int16], seed: int, case: int | str) -> list[Pose]:

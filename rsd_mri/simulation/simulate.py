@@ -138,6 +138,17 @@ def render_object(
     """Render the object of one slice, complex [readout, phase_encode]: mean signal and phase of each voxel.
 
     The anatomy is painted on a grid of 1.3 mm or finer and over the thickness of the slice, then averaged.
+
+    Parameters
+    ----------
+    head
+        From `draw_head`.
+    index
+        Slice.
+    size, voxel
+        (readout, phase_encode) in pixels, and of a pixel [mm].
+    pose
+        How the head lies in the plane.
     """
     directions = torch.tensor(_DIRECTIONS[head.plane], dtype=torch.float32)
     fine = [max(2, math.ceil(v / 1.3)) for v in voxel]
@@ -289,8 +300,8 @@ def simulate_scan(
         )
     if trajectory is not None and (pattern is not None or fov != 1):
         raise InputError("data: a trajectory covers the whole field of view, and takes no pattern; leave fov at 1")
-    if moving is not None and (trajectory is not None or slab or (pattern is not None and pattern.mask.ndim == 2)):
-        raise InputError("data: the head moves between segments of lines; take slices, and a pattern of lines")
+    if moving is not None and trajectory is not None:
+        raise InputError("data: the head moves between segments of lines or points; leave the trajectory out")
     head = draw_head(
         seed, case, settings.slices, settings.coils,
         contrast=contrast, plane=plane, noise_correlation=noise_correlation,

@@ -16,7 +16,7 @@ def averaged_copy(module: M) -> M:
 
 @torch.no_grad()
 def update_average(average: nn.Module, module: nn.Module, batch: int, images: int, halflife: int) -> None:
-    """Move the average towards the weights.
+    """Move the average towards the weights, in place, after a step of `batch` of the `images` seen so far.
 
     The half-life, in images, is `halflife` but at most 5 % of the images seen, so that an average does not
     remember its start (Karras et al. 2022, arXiv 2206.00364, app. F.1).

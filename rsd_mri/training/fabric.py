@@ -15,6 +15,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.training.checkpoint import start_over
 
 PRECISIONS: dict[str, torch.dtype | None] = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}
 """What the networks compute in; FFTs and data consistency are always complex64."""
@@ -105,6 +106,15 @@ def make_fabric(options: TrainOptions) -> Fabric:
         asked = f"--device {options.device} --devices {devices} --nodes {nodes}"
         raise InputError(f"{asked}: not available here ({error})") from error
     return fabric
+
+
+def begin_folder(fabric: Fabric, folder: Path, stages: tuple[str, ...], options: TrainOptions) -> None:
+    """Make the run folder, without what is to be started over; every process goes on when it is there."""
+    if fabric.is_global_zero:
+        if options.fresh:
+            start_over(folder, stages)
+        folder.mkdir(parents=True, exist_ok=True)
+    fabric.barrier()
 
 
 def _processes(options: TrainOptions) -> tuple[int, int]:

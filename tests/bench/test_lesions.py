@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from rsd_mri.bench import lesions as lesions_bench
 from rsd_mri.bench.benches import find_bench
 from rsd_mri.bench.lesion_card import outcomes
-from rsd_mri.bench.lesion_readings import FULL, Reading, simulated_case
+from rsd_mri.bench.lesion_picture import page_picture
+from rsd_mri.bench.lesion_readings import FULL, Example, Reading, simulated_case
 from rsd_mri.bench.lesion_sites import (
     APART,
     LESIONS,
@@ -160,6 +161,34 @@ def test_readings_come_back_as_they_were(tmp_path):
     assert load_case(path, "something else") is None
     path.write_bytes(path.read_bytes()[:100])
     assert load_case(path, "this") is None
+
+
+def test_the_pages_picture_has_a_hidden_lesion_above_a_kept_one():
+    """Ringed in the truth, absent and present in the image; the half width four times as bright."""
+    middle, size = (40, 40), (80, 80)
+    readings, examples = [], []
+    for case, left in (("hidden", 0.0), ("kept", 1.0)):
+        site = Site(*middle, 4.0 if case == "hidden" else 6.0, 0.5, False)
+        change = signal_change([site], size, False)
+        images = [np.ones(size), 1 + change, 1 + left * change]
+        flat, there, shown = (patches_at(one, [site]) for one in images)
+        half = np.full_like(flat, 0.1)
+        readings.append(
+            Reading(case, "posterior", 4.0, (site,), np.stack([flat, there]), np.stack([flat, shown]), half, 30.0)
+        )
+        examples.append(Example(case, 4.0, False, images[1], images[0], images[2], np.full(size, 0.1)))
+    picture = page_picture(readings, examples, 4.0, 4.0, 6.0)
+    side = picture.shape[0] // 2
+    assert picture.shape == (2 * side, 3 * side) and picture.dtype == np.uint8
+    tiles = picture.reshape(2, side, 3, side).swapaxes(1, 2)
+    edges, centres = tiles[:, :, 2, 2].astype(int), tiles[:, :, side // 2, side // 2].astype(int)
+    assert centres[0, 0] > edges[0, 0] + 60 and centres[0, 1] == edges[0, 1]
+    assert centres[1, 0] > edges[1, 0] + 60 and centres[1, 1] == centres[1, 0]
+    assert np.ptp(tiles[:, 2]) == 0 and tiles[0, 2, 0, 0] == pytest.approx(0.4 * edges[0, 0], abs=1)
+    assert (tiles[:, 0] == 255).sum() > (tiles[:, 1] == 255).sum()
+    assert page_picture(readings, examples, 4.0, 4.0, None).shape == (side, 3 * side)
+    assert page_picture(readings, examples, 4.0, 6.0, None) is None
+    assert page_picture(readings, examples, 8.0, 4.0, 6.0) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The command line as a user runs it, on small simulated scans."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rsd_mri.commands.app import app
+from rsd_mri.commands.app import COMPLETING, app, main
+from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
 COMMANDS = [
@@ -72,6 +76,47 @@ def test_every_command_is_among_them_and_the_program_has_examples():
     names = {*group.commands, *(f"bench {name}" for name in group.commands["bench"].commands)}
     assert names == set(COMMANDS)
     assert "Examples: rsd-mri demo" in call("--help").output
+
+
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_what_is_said_at_once_is_what_typer_would_say(columns, monkeypatch, capsys):
+    """The same text by both ways, with every option of the group and every command, each whole in one line of 80."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.argv", ["rsd-mri", "--help"])
+    main()
+    said = capsys.readouterr().out
+    assert said == call("--help").output
+    group = typer.main.get_command(app)
+    listed = re.findall(r"^  (--\S+(?: / --\S+)?|\w+)  +\S", said, re.M)
+    options = [" / ".join(one.opts + one.secondary_opts) for one in group.params]
+    assert listed == [*options, "--help", *group.commands]
+    assert max(map(len, said.splitlines())) <= (50 if columns == 20 else 78)
+    assert columns == 20 or all(f"  {row.about}\n" in said for row in ROWS)
+
+
+@pytest.mark.parametrize("name", ["recon", "bench"])
+def test_the_help_of_a_command_is_what_typer_would_say(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["rsd-mri", name, "--help"])
+    main()
+    at_once = capsys.readouterr().out
+    app([name, "--help"], prog_name="rsd-mri", standalone_mode=False)
+    assert at_once == capsys.readouterr().out and f"Usage: rsd-mri {name} [OPTIONS]" in at_once
+
+
+def test_a_call_without_arguments_is_bad_usage(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["rsd-mri"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err == help_text()
+
+
+def test_a_shell_is_told_how_a_command_goes_on():
+    code = "import sys; sys.argv = ['rsd-mri']; from rsd_mri.commands.app import main; main()"
+    asked = {COMPLETING: "complete_bash", "COMP_WORDS": "rsd-mri pr", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["prep", "protocols"], done.stderr
 
 
 def test_output_that_cannot_be_written_is_said_before_long_work(tmp_path):
@@ -146,9 +191,8 @@ def test_generate(folder, network):
 def test_recon_every_method(folder, method):
     path = next((folder / "under").glob("*.h5"))
     out = folder / f"recon-{method}"
-    found = last_json(
-        call("recon", path, "--prior", folder / "run", "--method", method, "--samples", 2, "--out", out, "--json")
-    )
+    options = ["--method", method, "--samples", 2, "--no-held-out", "--json"]
+    found = last_json(call("recon", path, "--prior", folder / "run", "--out", out, *options))
     with h5py.File(out / f"{path.stem}_recon.h5") as file:
         assert file["reconstruction"].shape == (1, 72, 72)
         assert file["reconstruction"].dtype == np.float32
@@ -182,8 +226,8 @@ def test_same_seed_same_samples(folder):
     path = next((folder / "under").glob("*.h5"))
     images = []
     for name, samples in (("a", 2), ("b", 1)):
-        out = ("--out", folder / name)
-        call("recon", path, "--prior", folder / "run", "--samples", samples, "--levels", 6, *out, "--seed", 5)
+        options = ["--samples", samples, "--levels", 6, "--no-held-out", "--seed", 5]
+        call("recon", path, "--prior", folder / "run", "--out", folder / name, *options)
         with h5py.File(folder / name / f"{path.stem}_recon.h5") as file:
             images.append(file["samples"][0, 0])
     assert np.allclose(images[0], images[1], rtol=1e-3, atol=1e-3 * images[0].max())
@@ -196,7 +240,7 @@ def test_same_seed_same_samples(folder):
         (["recon", "x.h5", "--method", "cg-sense", "--format", "jpeg"], "--format jpeg: expected some of h5"),
         (["train", "--accel", "5"], "no protocol has this acceleration"),
         (["train"], "give --accel R or --protocol NAME"),
-        (["train", "--accel", "4", "--stage", "generator", "--from", "run"], "--from: a generator starts from"),
+        (["train", "--accel", "4", "--from", "nowhere"], "nowhere: no such run folder"),
         (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
         (["generate", "nowhere"], "nowhere: no such run folder"),
         (["protocols", "nothing"], "no protocol named 'nothing'"),
@@ -204,11 +248,13 @@ def test_same_seed_same_samples(folder):
         (["train", "--accel", "4", "--set", "mask.kind"], "expected key=value"),
     ],
 )
-def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence):
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = call(*arguments, code=2)
     assert sentence in result.stderr
     assert "Traceback" not in result.output
     assert len(result.stderr.strip().splitlines()) == 1
+    assert not any(tmp_path.iterdir())
 
 
 def test_one_bad_file_among_good_ones(folder):

@@ -14,11 +14,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import (
     evaluate_files,
     nmse,
-    nmse_slices,
     psnr,
-    psnr_slices,
     ssim,
-    ssim_slices,
 )
 
 
@@ -42,16 +39,6 @@ def test_equal_to_fastmri(seed, slices, rows, columns, scale):
     assert nmse(target, prediction) == pytest.approx(float(fastmri.evaluate.nmse(target, prediction)), rel=1e-5)
     assert psnr(target, prediction) == pytest.approx(float(fastmri.evaluate.psnr(target, prediction)), rel=1e-5)
     assert ssim(target, prediction) == pytest.approx(fastmri.evaluate.ssim(target, prediction).item(), rel=1e-5)
-
-
-def test_slices_are_scaled_by_their_own_maximum():
-    target, prediction = volumes(1, (3, 20, 20))
-    for i in range(3):
-        t, p = target[i : i + 1], prediction[i : i + 1]
-        assert psnr_slices(target, prediction)[i] == pytest.approx(float(fastmri.evaluate.psnr(t, p)))
-        assert ssim_slices(target, prediction)[i] == pytest.approx(fastmri.evaluate.ssim(t, p).item())
-        assert nmse_slices(target, prediction)[i] == pytest.approx(float(fastmri.evaluate.nmse(t, p)), rel=1e-5)
-    assert psnr_slices(target, prediction).mean() != pytest.approx(psnr(target, prediction), abs=0.1)
 
 
 def test_a_perfect_reconstruction():

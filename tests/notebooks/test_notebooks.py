@@ -5,7 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-import nbclient
 import nbformat
 import pytest
 
@@ -56,6 +55,8 @@ def executed(path, folder, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     # The kernel finds the package of this checkout.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
+    import nbclient
+
     nbclient.NotebookClient(
         notebook, timeout=540, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()

@@ -17,7 +17,7 @@ from rsd_mri.scan.trajectory import archimedean_spiral, golden_radial
 pytest.importorskip("mrinufft")
 pytest.importorskip("finufft")
 
-from rsd_mri.operators.nonuniform import pipe_menon  # noqa: E402
+from rsd_mri.operators.nonuniform import Backend, pipe_menon  # noqa: E402
 
 SIZE = (24, 21)
 
@@ -165,3 +165,22 @@ def test_without_the_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mrinufft", None)
     with pytest.raises(InputError, match=r"pip install 'rsd-mri\[noncartesian\]'"):
         NonUniformFFT(radial(), SIZE)(images(1, 1, *SIZE))
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "name", "options"),
+    [
+        ("cpu", True, "finufft", {"nthreads": torch.get_num_threads()}),
+        ("cuda:1", False, "finufft", {"nthreads": torch.get_num_threads()}),
+        ("cuda:1", True, "cufinufft", {"gpu_device_id": 1}),
+        ("cuda", True, "cufinufft", {"gpu_device_id": 0}),
+    ],
+)
+def test_where_it_is_computed(monkeypatch, device, there, name, options):
+    """On a GPU where the library has its transform, else on the processor."""
+    import mrinufft
+
+    monkeypatch.setattr(mrinufft, "check_backend", lambda asked: there and asked == "cufinufft")
+    found = Backend.of(torch.device(device))
+    assert found.name == name and found.options() == options
+    assert found.name in mrinufft.list_backends()

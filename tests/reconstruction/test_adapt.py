@@ -39,6 +39,12 @@ def scan_and_truth():
 
 
 @pytest.fixture(scope="module")
+def prepared(scan_and_truth):
+    """The scan with its maps: made once for all tests."""
+    return PreparedScan.of(scan_and_truth[0])
+
+
+@pytest.fixture(scope="module")
 def spoiled():
     """The package's prior with an output of 0.4 of its strength."""
     prior = find_prior(None, "posterior")
@@ -49,42 +55,41 @@ def spoiled():
     return replace(prior, denoiser=denoiser)
 
 
-def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, spoiled, monkeypatch):
+def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, spoiled, monkeypatch):
     for name, value in {"RATE": 1e-3, "STEPS": 24, "EVERY": 6}.items():
         monkeypatch.setattr(module, name, value)
-    scan, truth = scan_and_truth
     method = method_of("posterior", spoiled, SHORT, 1)
     before = copy.deepcopy(spoiled.denoiser.state_dict())
-    found = adapt(method, PreparedScan.of(scan)[0], "a scan", 0, CPU)
+    found = adapt(method, prepared[0], "a scan", 0, CPU)
     assert found.steps > 0 and found.after < 0.95 * found.before and "was adapted" in found.note()
     # What was given is as it was, and no gradient is asked of what comes back.
     assert all(torch.equal(value, before[name]) for name, value in spoiled.denoiser.state_dict().items())
     assert not any(weight.requires_grad for weight in found.method.prior.denoiser.parameters())
     few = sum(weight.numel() for weight in movable(spoiled.denoiser))
     assert few < 0.4 * sum(weight.numel() for weight in spoiled.denoiser.parameters())
-    qualities = [psnr(truth, reconstruct_scan(scan, how, held_out=False).magnitude) for how in (method, found.method)]
+    recs = [reconstruct_scan(prepared, how, held_out=False) for how in (method, found.method)]
+    qualities = [psnr(scan_and_truth[1], rec.magnitude) for rec in recs]
     assert qualities[1] > qualities[0] + 0.1
 
 
-def test_the_same_seed_gives_the_same_weights(scan_and_truth, spoiled, monkeypatch):
+def test_the_same_seed_gives_the_same_weights(prepared, spoiled, monkeypatch):
     for name, value in {"RATE": 1e-3, "STEPS": 1, "EVERY": 1, "LEAST_GAIN": -1.0}.items():
         monkeypatch.setattr(module, name, value)
-    one, method = PreparedScan.of(scan_and_truth[0])[0], method_of("posterior", spoiled, SHORT, 1)
-    first, second = (adapt(method, one, "a scan", 0, CPU) for _ in range(2))
+    method = method_of("posterior", spoiled, SHORT, 1)
+    first, second = (adapt(method, prepared[0], "a scan", 0, CPU) for _ in range(2))
     assert (first.steps, first.before, first.after) == (second.steps, second.before, second.after)
     states = [found.method.prior.denoiser.state_dict() for found in (first, second)]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
-def test_weights_that_gain_nothing_are_not_kept(scan_and_truth, monkeypatch):
+def test_weights_that_gain_nothing_are_not_kept(prepared, monkeypatch):
     monkeypatch.setattr(module, "STEPS", 2)
     monkeypatch.setattr(module, "EVERY", 1)
     monkeypatch.setattr(module, "LEAST_GAIN", 1.0)
-    scan, _ = scan_and_truth
     method = method_of("posterior", None, SHORT, 1)
-    rec = reconstruct_scan(scan, method, adapt=True, held_out=False)
+    rec = reconstruct_scan(prepared, method, adapt=True, held_out=False)
     assert rec.checks["adapted_steps"] == 0 and any("was not adapted" in note for note in rec.notes)
-    plain = reconstruct_scan(scan, method, held_out=False)
+    plain = reconstruct_scan(prepared, method, held_out=False)
     assert (rec.magnitude == plain.magnitude).all()
 
 

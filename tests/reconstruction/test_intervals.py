@@ -1,5 +1,6 @@
 """Conformal calibration: its guarantee on exchangeable images, its file, its refusals."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         parameters={"sampler": "annealing", "levels": 24, "samples": 3},
     )
     assert np.allclose(with_own_interval(sampled).half_width, 2.5 * sampled.std)
+    assert "nothing of this scan checked it" in with_own_interval(sampled).notes[-2]
     wrong = (("diffpir", 24, 3), ("annealing", 12, 3), ("annealing", 24, 1))
     settings = [dict(zip(("sampler", "levels", "samples"), values, strict=True)) for values in wrong]
     settings[-1]["deviation"] = "reconstructor"
@@ -118,9 +120,14 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
     alone = own_factor(replace(sampled, checks=told))
     wide = with_own_interval(replace(sampled, checks=told))
-    weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + intervals.OWN_SCATTER**2 + 0.1**2)
+    known = intervals.OF_LINES**2 + 0.1**2
+    weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + known)
     assert np.allclose(wide.half_width, 2.5 ** (1 - weight) * alone**weight * sampled.std)
     assert any("left out of this scan" in note for note in wide.notes)
+    # Two that know it, each as well as it says: together better than either.
+    together = math.exp(1.645 * (1 / known + 1 / intervals.PACKAGE_SCATTER**2) ** -0.5)
+    assert wide.checks["half_width_within"] == pytest.approx(together, rel=1e-3)
+    assert f"factor of up to {together:.1f}" in wide.notes[-1]
     points = replace(sampled, mask=np.ones((48, 40), bool))
     for other in (points, *unknown):
         assert np.allclose(with_own_interval(replace(other, checks=told)).half_width, alone * sampled.std)

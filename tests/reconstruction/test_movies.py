@@ -1,5 +1,7 @@
 """Frames reconstructed together: maps from their average, and what each frame left out found in the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -21,10 +23,14 @@ from rsd_mri.reconstruction.classical.temporal import (
     low_rank_sparse,
 )
 from rsd_mri.reconstruction.deliver import reconstruct_files
+from rsd_mri.reconstruction.full_scans import body_of
+from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.movies import NearProblem, average_of, frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import average_of, frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.posterior.near import NearProblem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
+from rsd_mri.reconstruction.started import Started
 from rsd_mri.results.delivery import Delivery
 from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.scan.answers import Answers
@@ -118,8 +124,17 @@ def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
     assert one.method == "posterior" and one.parameters["start"] == "temporal-tv"
     assert one.posterior.samples.shape[0] == 2
     assert psnr([one], truth[1:2]) > 20
-    # Samples with lines left out would say nothing of these, which have seen the other frames.
-    assert second.method.pair() is None and "own_lines_factor" not in one.checks
+    # Lines are left out of all frames at once: the others would know those of one.
+    assert second.method.pair() is None and one.checks["own_lines_factor"] > 0
+    assert "held_out_error_cg_sense" not in one.checks
+    assert 0 < one.checks["held_out_error"] < 1 and "temporal total variation" in " ".join(one.notes)
+    # Readers of records give frames the centre of their average, the same for all.
+    centre = average_of(scans[:4]).kspace[..., 14:34]
+    given = [replace(scan, calibration=centre) for scan in scans[:4]]
+    assert all(isinstance(frame.method, Started) for frame in frames_in_turn(given, None, method, CPU))
+    # Other contrasts are no other times.
+    echoes = [replace(scan, frame={"contrast": number}) for number, scan in enumerate(scans[:4])]
+    assert [frame.method for frame in frames_in_turn(echoes, None, method, CPU)] == [method] * 4
     # Frames with a centre of their own that saw the same are each for themselves.
     full, _ = simulate_beating(2, (48, 48), 6, 0.01, 1)
     assert [one.method for one in frames_in_turn(full, None, method, CPU)] == [method, method]
@@ -132,6 +147,23 @@ def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movi
         frames = list(frames_in_turn(scans, None, method, CPU))[2:4]
         found[method.name] = psnr([reconstruct_frame(frame) for frame in frames], truth[2:4])
     assert found["posterior"] > found["temporal-tv"]
+
+
+def test_the_interval_of_frames_holds(movie):
+    """By lines left out of all frames; the other frames' samples scatter twenty times too little."""
+    scans, truth = movie
+    covered, wide = [], []
+    frames = list(frames_in_turn(scans, None, method_of("posterior", samples=3), CPU))
+    for number in (2, 6):
+        rec = with_own_interval(reconstruct_frame(frames[number]))
+        true = abs(truth[number])
+        body = body_of(true)
+        error, half = abs(rec.magnitude[0] - true)[body], rec.posterior.half_width[0][body]
+        covered.append((error <= half).mean())
+        wide.append(half.mean() / np.quantile(error, 0.9))
+    assert 0.85 < np.mean(covered) < 0.99 and np.mean(wide) < 2.2
+    # Found once, for all frames.
+    assert len(frames[0].method.trial.found) == 1 and frames[0].method.trial is frames[6].method.trial
 
 
 def test_an_image_that_is_known_nearly_is_one_more_measurement():

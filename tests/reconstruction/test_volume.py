@@ -23,9 +23,10 @@ from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.posterior import volume
 from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Annealing, DiffPIR, Langevin
-from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem
+from rsd_mri.reconstruction.posterior.volume import InPlanes, Planes, SliceOperators, VolumeProblem, planes_of
 from rsd_mri.reconstruction.posterior_method import keyed_noise
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.reconstruction.together import left_out_planes
 
 CPU = torch.device("cpu")
 SLICES, COILS, SIZE, C, SIGMA = 5, 3, (8, 6), 0.8, 0.1
@@ -119,6 +120,36 @@ def test_every_level_sees_another_plane_and_puts_it_back(monkeypatch):
         torch.testing.assert_close(flat, torch.arange(1.0, seen + 1)[:, None].expand_as(flat), atol=1e-4, rtol=0)
         assert (out[:3] == 0).all() or axis != 0
     assert {tuple(sorted(s)) for s in network.shapes} == {(16, 24)}
+
+
+@pytest.mark.parametrize(
+    ("voxel", "planes"),
+    [
+        (None, (0, 1, 2)),
+        ((1.0, 1.0, 1.0), (0, 1, 2)),
+        ((1.0, 1.0, 3.0), (0,)),  # slices three times as thick: both other planes are stretched
+        ((1.0, 1.0, 0.3), (0,)),
+        ((1.0, 2.5, 2.5), (0, 1)),  # slice and phase encoding are alike: the plane across the readout
+        ((2.5, 1.0, 2.5), (0, 2)),
+    ],
+)
+def test_planes_with_stretched_pixels_are_left_out(voxel, planes):
+    assert planes_of(voxel) == planes
+    network = Marking()
+    shape = (16, 24, 32)
+    x, support = normal(shape, generator("volume"), torch.complex64), torch.ones(shape, dtype=torch.bool)
+    prior = type("Prior", (), {"denoiser": network})()
+    for step, plane in enumerate(planes):
+        network.shown = 0
+        InPlanes(prior, Planes(support), planes).denoise(x, torch.full((16,), 0.1), step)
+        assert network.shown == shape[plane]
+
+
+def test_thick_slices_are_said_to_stay_apart(slab):
+    method = method_of("posterior", samples=1, volume=True)
+    thick = replace(slab[0], geometry=replace(slab[0].geometry, voxel_size=(1.0, 1.0, 3.0)))
+    assert "Voxels of 1 x 1 x 3 mm" in left_out_planes(method, thick)
+    assert not left_out_planes(method, slab[0]) and not left_out_planes(method_of("tv"), thick)
 
 
 @pytest.mark.parametrize("step", range(3))

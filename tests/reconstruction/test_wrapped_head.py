@@ -50,6 +50,12 @@ def head():
 
 
 @pytest.fixture(scope="module")
+def prepared(head):
+    """The scan under one set of maps, under two, and as it is settled: made once for all tests."""
+    return {sets: PreparedScan.of(head[0], replace(PrepSettings(), sets=sets)) for sets in ("1", "2", "auto")}
+
+
+@pytest.fixture(scope="module")
 def prior(tmp_path_factory):
     protocol = Protocol(network=NetworkSettings(channels=4, multipliers=(1, 2)))
     denoiser = Smoothing(UNet(protocol.network, channels=1), 0.35)
@@ -64,33 +70,29 @@ CASES = [
 
 
 @pytest.mark.parametrize(("method", "sampler"), CASES)
-def test_two_sets_beat_one(head, prior, method, sampler):
-    scan, target = head
+def test_two_sets_beat_one(head, prepared, prior, method, sampler):
     found = {}
     for sets in ("1", "2"):
-        prepared = PreparedScan.of(scan, replace(PrepSettings(), sets=sets))
-        rec = reconstruct_scan(prepared, method_of(method, prior, SAMPLERS[sampler], 2))
+        rec = reconstruct_scan(prepared[sets], method_of(method, prior, SAMPLERS[sampler], 2), held_out=False)
         assert rec.parameters["n_sets"] == int(sets)
-        found[sets] = psnr(target, rec.magnitude)
+        found[sets] = psnr(head[1], rec.magnitude)
     assert found["2"] > found["1"] + 0.5
 
 
-def test_guided_samplers_and_consistency_take_two_sets(head, prior):
-    scan = PreparedScan.of(head[0], replace(PrepSettings(), sets="2"))
+def test_guided_samplers_and_consistency_take_two_sets(prepared, prior):
     for sampler in ("dps", "a-dps"):
         recs = []
         for consistency in (False, True):
             method = Posterior(prior, SAMPLERS[sampler].with_levels(4), 2, consistency)
-            recs.append(reconstruct_scan(scan, method, held_out=False))
+            recs.append(reconstruct_scan(prepared["2"], method, held_out=False))
         assert recs[0].samples.shape == (2, 1, *SIZE)
         # Consistency replaces what was measured, whatever the sampler did.
         assert recs[1].residual[0] < 0.05 * recs[0].residual[0]
         assert recs[1].checks["measured_dispersion"] < 0.5 * recs[0].checks["measured_dispersion"]
 
 
-def test_parts_and_checks_of_a_learned_reconstruction(head, prior):
-    scan, _ = head
-    rec = reconstruct_scan(scan, Posterior(prior, samples=2))
+def test_parts_and_checks_of_a_learned_reconstruction(prepared, prior):
+    rec = reconstruct_scan(prepared["auto"], Posterior(prior, samples=2))
     assert rec.measured_part.shape == rec.prior_part.shape == rec.magnitude.shape
     assert 0 < rec.checks["prior_share"] < 0.5
     # A prior that knows nothing predicts as CG-SENSE does.
@@ -102,7 +104,7 @@ def test_parts_and_checks_of_a_learned_reconstruction(head, prior):
 def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(prior, monkeypatch):
     data = replace(DataSettings(), slices=3, coils=4)
     pattern = draw_mask(MaskSettings(acceleration=2.0, acs_lines=12), (48, 40), generator(3, "mask"))
-    scan, _ = simulate_scan(data, 5, 0, size=(48, 40), pattern=pattern)
+    scan = PreparedScan.of(simulate_scan(data, 5, 0, size=(48, 40), pattern=pattern)[0])
     images = []
     for slices, samples in ((1, 3), (1, 1), (2, 3), (3, 3)):
         batches = Batches(slices, samples, 1)
@@ -128,9 +130,9 @@ def test_unknown_noise_does_not_break_the_samplers(prior):
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monkeypatch, good):
+def test_samplers_start_from_what_predicts_the_held_out_lines(prepared, prior, monkeypatch, good):
     """A teacher that knows the image is started from; one that says nothing is not."""
-    scan, _ = head
+    scan = prepared["auto"]
     full = {}
 
     def teachers(given, operator, kspace, sigma, *_, **__):
@@ -140,9 +142,8 @@ def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monke
         return full["image"] if good else torch.zeros_like(full["image"])
 
     monkeypatch.setattr(TeacherStep, "run", teachers)
-    prepared = PreparedScan.of(scan)[0]
-    operator, kspace = as_operator([prepared], torch.device("cpu"))
-    teachers(prior, operator, kspace, prepared.sigma)
+    operator, kspace = as_operator([scan[0]], torch.device("cpu"))
+    teachers(prior, operator, kspace, scan[0].sigma)
     taught = replace(prior, teacher=prior)
     rec = reconstruct_scan(scan, Posterior(taught, DiffPIR(levels=2), 1))
     assert rec.parameters["start"] == ("teacher" if good else "tv")
@@ -152,16 +153,15 @@ def test_samplers_start_from_what_predicts_the_held_out_lines(head, prior, monke
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_the_one_step_image_is_of_the_network_that_predicts_the_held_out_lines(head, prior, monkeypatch, good):
+def test_the_one_step_image_is_of_the_network_that_predicts_the_held_out_lines(prepared, prior, monkeypatch, good):
     """A teacher that says nothing of a scan is left to the denoiser."""
-    scan, _ = head
 
     def by_network(given, operator, kspace, sigma, *_, **__):
         image = total_variation(operator, kspace, sigma)
         return image if (given.prior.teacher is not None) == good else torch.zeros_like(image)
 
     monkeypatch.setattr(TeacherStep, "run", by_network)
-    rec = reconstruct_scan(scan, TeacherStep(replace(prior, teacher=prior)))
+    rec = reconstruct_scan(prepared["auto"], TeacherStep(replace(prior, teacher=prior)))
     assert rec.parameters["network"] == ("teacher" if good else "denoiser")
     assert rec.magnitude.max() > 0
     assert rec.checks["held_out_error"] < rec.checks["held_out_error_cg_sense"]

@@ -5,8 +5,12 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rsd_mri.priors import RECONSTRUCTION
+from rsd_mri.priors.lesions import lesion_checks, lesions_of
 from rsd_mri.results.page import write_page
+from rsd_mri.results.spots import LARGEST, PICTURE, spots_picture
 from rsd_mri.results.trust import lines, trust_of
 
 
@@ -27,6 +31,10 @@ def test_the_interval_is_told_in_bright_tissue_and_says_where_its_scale_is_from(
     first = trust_of(rec)[0]
     assert first.number == "\N{PLUS-MINUS SIGN}5.0% of bright tissue" and "9 lines of this scan" in first.sentence
     assert np.array_equal(first.picture, rec.half_width[rec.n_slices // 2])
+    # A twentieth of white, shown as bright as it can be without a pixel lost in white.
+    assert first.shown.endswith("x 20") and first.white == pytest.approx(1 / 20)
+    told = dataclasses.replace(rec, checks=rec.checks | {"half_width_within": 1.63})
+    assert "off by a factor of up to 1.6" in trust_of(told)[0].sentence
     unchecked = trust_of(dataclasses.replace(rec, checks={}))[0]
     assert "not checked on this one" in unchecked.sentence
     bare = dataclasses.replace(rec, posterior=dataclasses.replace(rec.posterior, half_width=None))
@@ -76,3 +84,34 @@ def test_how_small_a_spot_may_be_lost(rec):
     sized = dataclasses.replace(rec.geometry, voxel_size=(0.9, 1.2, 4.0))
     rec = dataclasses.replace(rec, geometry=sized)
     assert answer(lesion_least=4.0).number == "below 4 pixels (4.8 mm)"
+
+
+def test_a_lost_and_a_kept_spot_are_shown_where_they_lie_beside_the_prior(rec, tmp_path):
+    told = {"lesion_acceleration": 4.0, "lesion_lost": 2.0, "lesion_hidden": 0.5, "lesion_contrast": 0.35}
+    prior = dataclasses.replace(rec.prior, path=str(tmp_path / "denoiser.safetensors"))
+    rec = dataclasses.replace(rec, prior=prior, checks=rec.checks | told | {"lesion_least": 4.0})
+    assert spots_picture(rec) is None
+    path = tmp_path / f"lesions-{rec.method}-r4.png"
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(grey).save(path)
+    answer = next(one for one in trust_of(rec) if "spot" in one.question)
+    assert np.allclose(answer.picture * 255, grey)
+    assert "2 pixels that was lost, below one of 4 pixels that was kept" in answer.shown
+    assert spots_picture(dataclasses.replace(rec, checks={})) is None
+    assert spots_picture(dataclasses.replace(rec, checks=rec.checks | {"lesion_acceleration": 8.0})) is None
+    # None of ours: colours, too large, another format, damaged.
+    for other in (np.zeros((6, 8, 3), np.uint8), np.zeros((2, LARGEST + 1), np.uint8)):
+        Image.fromarray(other).save(path)
+        assert spots_picture(rec) is None
+    Image.fromarray(grey).save(path, format="BMP")
+    assert spots_picture(rec) is None
+    path.write_bytes(b"\x89PNG")
+    assert spots_picture(rec) is None
+
+
+def test_the_packages_prior_has_its_picture_at_every_acceleration_where_spots_were_lost():
+    for acceleration in {one.acceleration for one in lesions_of(RECONSTRUCTION)}:
+        checks = lesion_checks(lesions_of(RECONSTRUCTION), "posterior", acceleration)
+        with Image.open(RECONSTRUCTION / PICTURE.format("posterior", acceleration)) as image:
+            rows, columns = 1 + ("lesion_least" in checks), 3
+            assert checks["lesion_lost"] and image.width * rows == image.height * columns

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsd_mri.commands.app import Pattern
+from rsd_mri.commands.simulate import Pattern
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import MaskSettings

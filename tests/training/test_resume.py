@@ -48,6 +48,32 @@ def test_stopped_and_continued_equals_uninterrupted(slices, whole, tmp_path):
         assert any(not torch.equal(a[k], torch.zeros_like(a[k])) for k in a)
 
 
+def test_the_critic_is_continued_too(slices, whole, tmp_path):
+    """With the adversarial term, which learns from the measurements of the training."""
+    told = {"distillation.adversarial": "0.5"}
+    for folder in ("once", "parts"):
+        run(slices, tmp_path / folder, stage="teacher")
+    run(slices, tmp_path / "once", PROTOCOL.with_values(told), stage="generator")
+    run(slices, tmp_path / "parts", with_lengths(16, 4).with_values(told), stage="generator")
+    run(slices, tmp_path / "parts", PROTOCOL.with_values(told), stage="generator")
+    once, parts, without = (
+        load_file(folder / "generator.safetensors") for folder in (tmp_path / "once", tmp_path / "parts", whole)
+    )
+    assert all(torch.equal(once[k], parts[k]) for k in once)
+    assert not all(torch.equal(once[k], without[k]) for k in once)
+    state = load_tensors(tmp_path / "once" / "checkpoint" / "generator.safetensors")[0]
+    assert state["module/critic/read.weight"].any()
+
+
+def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
+    run(slices, tmp_path, stage="teacher")
+    still = PROTOCOL.with_values({"distillation.learning_rate_generator": "0"})
+    run(slices, tmp_path, still, stage="generator", start=whole)
+    begun, ended = (load_file(folder / "generator.safetensors") for folder in (whole, tmp_path))
+    for name, weight in begun.items():
+        torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
+
+
 def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
     """Rates fall to zero over the last images; a finished run goes on under another end."""
     gentle = with_lengths(16, 8).with_values({"teacher.cooldown": "16", "distillation.cooldown": "8"})

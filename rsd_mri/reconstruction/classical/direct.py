@@ -66,6 +66,9 @@ class Direct:
     def pair(self) -> None:
         """There is no spread."""
 
+    def own_lines(self) -> None:
+        """There is no spread."""
+
     def parameters(self) -> Parameters:
         """None are set."""
         return {}

@@ -63,9 +63,7 @@ def cg_sense(
         See `conjugate_gradient`.
     """
     right = operator.adjoint(kspace)
-    if regularisation is None:
-        regularisation = default_regularisation("cg-sense", operator, kspace, sigma)
-    weight = per_item(regularisation, right)
+    weight = per_item(_weight("cg-sense", operator, kspace, sigma, regularisation), right)
     gram = operator.gram
     return conjugate_gradient(lambda x: gram(x) + weight * x, right, None, iterations, tolerance)
 
@@ -115,9 +113,8 @@ def l1_wavelet(
         moved = shrink(torch.roll(image, shift, (-2, -1)), amount)
         return torch.roll(moved, [-s for s in shift], (-2, -1))
 
-    if regularisation is None:
-        regularisation = default_regularisation("l1-wavelet", operator, kspace, sigma)
-    return fista(operator, kspace, proximal, regularisation, iterations, tolerance)
+    weight = _weight("l1-wavelet", operator, kspace, sigma, regularisation)
+    return fista(operator, kspace, proximal, weight, iterations, tolerance)
 
 
 def total_variation(
@@ -144,9 +141,8 @@ def total_variation(
     isotropic, dual_steps
         See `VariationShrinkage`.
     """
-    if regularisation is None:
-        regularisation = default_regularisation("tv", operator, kspace, sigma)
-    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), regularisation, iterations, tolerance)
+    weight = _weight("tv", operator, kspace, sigma, regularisation)
+    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), weight, iterations, tolerance)
 
 
 def fista(
@@ -162,6 +158,17 @@ def fista(
     Beck and Teboulle 2009, doi:10.1137/080716542, eq. 4.1-4.3; momentum starts afresh where it points uphill
     (O'Donoghue and Candes 2015, doi:10.1007/s10208-013-9150-3, eq. 13). The step is one over the bound of
     ||A^H A|| that the coil maps give, so it needs no search.
+
+    Parameters
+    ----------
+    operator, kspace
+        As for `cg_sense`.
+    proximal
+        Of images [batch, (set,) readout, phase_encode] and an amount that broadcasts against them.
+    regularisation
+        One weight, or one an item.
+    iterations, tolerance
+        As for `l1_wavelet`.
     """
     operator, kspace = operator.balanced(kspace)
     right, gram = operator.adjoint(kspace), operator.gram
@@ -225,6 +232,11 @@ def default_regularisation(method: str, operator: Sense, kspace: Tensor, sigma: 
     if method == "cg-sense":
         return FACTORS[method] * level**2 / power
     return FACTORS[method] * level
+
+
+def _weight(method: str, operator: Sense, kspace: Tensor, sigma: Value, given: Value | None) -> Value:
+    """What was given, else the default."""
+    return default_regularisation(method, operator, kspace, sigma) if given is None else given
 
 
 def per_item(value: Value, like: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rsd_mri.operators import LinearOperator, Sense
 from rsd_mri.reconstruction.classical.methods import Value, default_regularisation, fista
+from rsd_mri.reconstruction.classical.total_variation import DualShrinkage
 
 LOW_RANK, SPARSE = 0.003, 0.003
 """Thresholds over the largest singular value and over the largest temporal frequency of the average over time."""
@@ -131,30 +132,25 @@ class Together(LinearOperator):
         return Together(self.frames.gram)
 
 
-class TimeShrinkage:
-    """The proximal map of the sum of |x_(t+1) - x_t| around the cycle, by projections on the dual.
+class TimeShrinkage(DualShrinkage):
+    """The proximal map of the sum of |x_(t+1) - x_t| around the cycle, of movies [1, frame, ...]."""
 
-    Beck and Teboulle 2009, doi:10.1109/TIP.2009.2028250, with differences in time alone. The dual is kept for the next
-    call.
-    """
+    bound = 4
 
     def __init__(self, steps: int = DUAL_STEPS) -> None:
-        self.steps = steps
-        self.dual: Tensor | None = None
+        super().__init__(steps)
 
-    def __call__(self, movie: Tensor, amount: Tensor) -> Tensor:
-        """Shrink the changes of [1, frame, ...] by `amount`, [1, ...] of sizes one."""
-        dual = torch.zeros_like(movie) if self.dual is None else self.dual
-        ahead, t = dual, 1.0
-        for _ in range(self.steps):
-            # 4 bounds the norm of the differences and their adjoint.
-            moved = ahead + _differences(movie - _differences_adjoint(ahead)) / 4
-            new = moved / (moved.abs() / amount.clamp_min(1e-30)).clamp_min(1)
-            t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
-            ahead = new + ((t - 1) / t_new) * (new - dual)
-            dual, t = new, t_new
-        self.dual = dual
-        return movie - _differences_adjoint(dual)
+    def differences(self, image: Tensor) -> Tensor:
+        """From each frame to the next."""
+        return _differences(image)
+
+    def adjoint(self, field: Tensor) -> Tensor:
+        """Of `differences`."""
+        return _differences_adjoint(field)
+
+    def project(self, dual: Tensor, amount: Tensor) -> Tensor:
+        """As long as the amount at most; it is [1, ...] of sizes one."""
+        return dual / (dual.abs() / amount.clamp_min(1e-30)).clamp_min(1)
 
 
 def _average(operator: Sense, kspace: Tensor) -> Tensor:

@@ -1,15 +1,59 @@
-"""The proximal map of the total variation of complex images."""
+"""Proximal maps of the variation of complex images: in space, and what the two of space and time have in common."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 
-class VariationShrinkage:
-    """Solve min_u 1/2 ||u - x||^2 + amount TV(u) by accelerated projections on the dual.
+class DualShrinkage(ABC):
+    """Solve min_u 1/2 ||u - x||^2 + amount |D u| by accelerated projections on the dual.
 
-    Beck and Teboulle 2009 (doi:10.1109/TIP.2009.2028250), section 4, for complex images and differences that
-    wrap around. The dual of the last call is kept and starts the next one: inside an iteration a few steps
-    are then enough.
+    Beck and Teboulle 2009 (doi:10.1109/TIP.2009.2028250), section 4, for complex images and differences D that wrap
+    around. The dual of the last call is kept and starts the next one: inside an iteration a few steps are then enough.
+
+    Parameters
+    ----------
+    steps
+        Dual steps per call.
+    """
+
+    bound: ClassVar[float]
+    """Of the norm of D^H D."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.dual: Tensor | None = None
+
+    def __call__(self, image: Tensor, amount: Tensor) -> Tensor:
+        """Shrink the differences of an image; `amount` broadcasts against it."""
+        dual = torch.zeros_like(self.differences(image)) if self.dual is None else self.dual
+        ahead, t = dual, 1.0
+        for _ in range(self.steps):
+            step = self.differences(image - self.adjoint(ahead))
+            new = self.project(ahead + step / self.bound, amount)
+            t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
+            ahead = new + ((t - 1) / t_new) * (new - dual)
+            dual, t = new, t_new
+        self.dual = dual
+        return image - self.adjoint(dual)
+
+    @abstractmethod
+    def differences(self, image: Tensor) -> Tensor:
+        """D."""
+
+    @abstractmethod
+    def adjoint(self, field: Tensor) -> Tensor:
+        """D^H."""
+
+    @abstractmethod
+    def project(self, dual: Tensor, amount: Tensor) -> Tensor:
+        """The nearest dual whose lengths are at most the amount."""
+
+
+class VariationShrinkage(DualShrinkage):
+    """The proximal map of the total variation of images [..., readout, phase_encode].
 
     Parameters
     ----------
@@ -19,28 +63,22 @@ class VariationShrinkage:
         TV(u) is the sum over pixels of the length of the gradient; else that of |d_r u| + |d_p u|.
     """
 
+    bound = 8
+
     def __init__(self, steps: int = 5, isotropic: bool = True) -> None:
-        self.steps = steps
+        super().__init__(steps)
         self.isotropic = isotropic
-        self.dual: Tensor | None = None
 
-    def __call__(self, image: Tensor, amount: Tensor) -> Tensor:
-        """Shrink the variation of `image` [..., readout, phase_encode]; `amount` broadcasts against it."""
-        dual = torch.zeros((2, *image.shape), dtype=image.dtype, device=image.device)
-        if self.dual is not None:
-            dual = self.dual
-        ahead, t = dual, 1.0
-        for _ in range(self.steps):
-            # 8 bounds the norm of the two differences and their adjoint.
-            step = gradient(image - gradient_adjoint(ahead))
-            new = self._project(ahead + step / 8, amount)
-            t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
-            ahead = new + ((t - 1) / t_new) * (new - dual)
-            dual, t = new, t_new
-        self.dual = dual
-        return image - gradient_adjoint(dual)
+    def differences(self, image: Tensor) -> Tensor:
+        """See `gradient`."""
+        return gradient(image)
 
-    def _project(self, dual: Tensor, amount: Tensor) -> Tensor:
+    def adjoint(self, field: Tensor) -> Tensor:
+        """See `gradient_adjoint`."""
+        return gradient_adjoint(field)
+
+    def project(self, dual: Tensor, amount: Tensor) -> Tensor:
+        """As long as the amount at most, along both axes together or along each."""
         power = dual.real.square() + dual.imag.square()
         if self.isotropic:
             power = power[0] + power[1]

@@ -5,7 +5,7 @@ Images learned in two dimensions serve for three where each level denoises anoth
 2303.08440, with two priors): what no slice can tell of its neighbours, the other planes do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,12 +26,19 @@ from rsd_mri.reconstruction.posterior.support import Window, windows_of
 
 AXES = (0, -2, -1)
 """Axis across each plane of a volume [slice, (set,) readout, phase_encode]: the slices' own plane first."""
+STRETCHED = 1.6
+"""A plane whose pixels are longer than wide by more shows the denoiser images unlike those it learned from
+(docs/choices.md)."""
 WAYS = 8
 """Symmetries of the square."""
 AT_ONCE = 1 << 15
 """Pixels of images computed at once on a processor: of few of them a call takes longer than its work."""
 AT_ONCE_GPU = 1 << 21
 """The same on a GPU."""
+
+
+OfMaps = Callable[[Tensor, Tensor], Sense]
+"""From maps and a mask to an operator."""
 
 
 def in_turn(count: int, pixels: int, device: torch.device) -> list[slice]:
@@ -89,18 +96,45 @@ def _windows(support: Tensor) -> list[tuple[list[int], Window]]:
     return found
 
 
+def planes_of(voxel: tuple[float, float, float] | None) -> tuple[int, ...]:
+    """The planes in which a denoiser that learned from square pixels knows a volume: those whose pixels are nearly so.
+
+    Parameters
+    ----------
+    voxel
+        Voxel size along (readout, phase_encode, slice); a cube where it is not known.
+
+    Returns
+    -------
+    tuple of int
+        Of `AXES`; the slices' own plane always.
+    """
+    if voxel is None:
+        return tuple(range(len(AXES)))
+    sizes = (voxel[2], voxel[0], voxel[1])
+    found = [0]
+    for plane in range(1, len(AXES)):
+        # Across the readout there are slice and phase encoding.
+        first, second = (size for axis, size in enumerate(sizes) if axis != plane)
+        if max(first, second) <= STRETCHED * min(first, second):
+            found.append(plane)
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class InPlanes:
     """A denoiser of images as one of volumes: each level another plane, each round of planes another way round."""
 
     prior: Prior
     planes: Planes
+    used: tuple[int, ...] = (0, 1, 2)
+    """Planes taken in turn."""
     turn: int = 0
     """How much further than another sample's the images are turned."""
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Estimate the clean volume from a noisy one [slice, (set,) readout, phase_encode] of one level [slice]."""
-        plane, way = step % len(self.planes), (step // len(self.planes) + self.turn) % WAYS
+        plane, way = self.used[step % len(self.used)], (step // len(self.used) + self.turn) % WAYS
         stack = self.planes.stack(x, plane)
         size = (stack.shape[-2], stack.shape[-1])
         images = stack.reshape(-1, *size)
@@ -122,11 +156,18 @@ class SliceOperators(LinearOperator):
         Of one slice.
     maps
         [slice, (set,) coil, readout, phase_encode]; where they lie on disk the operators are made anew each time.
+    moved
+        Of slices that moved, from their maps and the mask to their operator; they are taken one by one.
     """
 
-    def __init__(self, first: Sense, maps: "NDArray[np.complex64] | Slices") -> None:
-        self.first, self.maps = first, maps
-        self.groups = in_turn(len(maps), first.csm.shape[-2] * first.csm.shape[-1], first.csm.device)
+    def __init__(
+        self, first: Sense, maps: "NDArray[np.complex64] | Slices", moved: "Mapping[int, OfMaps] | None" = None
+    ) -> None:
+        self.first, self.maps, self.moved = first, maps, moved or {}
+        if self.moved:
+            self.groups = [slice(index, index + 1) for index in range(len(maps))]
+        else:
+            self.groups = in_turn(len(maps), first.csm.shape[-2] * first.csm.shape[-1], first.csm.device)
         self._kept: dict[int, tuple[Sense, LinearOperator]] = {}
 
     def __len__(self) -> int:
@@ -137,7 +178,7 @@ class SliceOperators(LinearOperator):
         if group.start in self._kept:
             return self._kept[group.start]
         maps = torch.from_numpy(np.ascontiguousarray(self.maps[group])).to(self.first.csm.device)
-        one = self.first.with_maps(maps, self.first.mask[:, 0])
+        one = self.moved.get(group.start, self.first.with_maps)(maps, self.first.mask[:, 0])
         both = one, compiled(one.gram)
         return both if isinstance(self.maps, Slices) else self._kept.setdefault(group.start, both)
 

@@ -15,8 +15,8 @@ from rsd_mri.reconstruction.unrolled.examples import RestoredScans
 from rsd_mri.reconstruction.unrolled.network import start_weights
 from rsd_mri.reconstruction.unrolled.stage import ReconstructorStage
 from rsd_mri.reconstruction.unrolled.weights import FILE, KIND, build_model, load_reconstructor, save_reconstructor
-from rsd_mri.training.checkpoint import load_weights, start_over
-from rsd_mri.training.fabric import TrainOptions, make_fabric
+from rsd_mri.training.checkpoint import load_weights
+from rsd_mri.training.fabric import TrainOptions, begin_folder, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
 
 
@@ -63,11 +63,7 @@ def train_reconstructor(
     )
     fabric = fabric or make_fabric(options)
     s = protocol.reconstructor
-    if fabric.is_global_zero:
-        if options.fresh:
-            start_over(folder, (KIND,))
-        folder.mkdir(parents=True, exist_ok=True)
-    fabric.barrier()
+    begin_folder(fabric, folder, (KIND,), options)
     model = build_model(protocol)
     if options.start is not None and options.start.name == FILE:
         earlier = load_reconstructor(options.start)

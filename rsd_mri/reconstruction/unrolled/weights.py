@@ -45,7 +45,13 @@ class Reconstructor:
 
 
 def build_model(protocol: Protocol) -> Unrolled:
-    """The untrained network of a protocol; its weights are drawn from the protocol's seed."""
+    """The untrained network of a protocol; its weights are drawn from the protocol's seed.
+
+    Raises
+    ------
+    InputError
+        If the protocol leaves the scale of its images open.
+    """
     scale = protocol.teacher.sigma_data
     if scale is None:
         raise InputError(

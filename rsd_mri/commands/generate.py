@@ -1,0 +1,65 @@
+"""`rsd-mri generate`: images of a run."""
+
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
+from rsd_mri.commands.console import Bar, refusing
+from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
+from rsd_mri.commands.output import result
+
+
+class Network(str, Enum):
+    """Networks of a run."""
+
+    teacher = "teacher"
+    generator = "generator"
+
+
+def generate(
+    run: Annotated[Optional[Path], typer.Argument(help="Run folder; the package's generator without it.")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of images.")] = 16,
+    network: Annotated[Network, typer.Option("--with", help="Network.")] = Network.generator,
+    out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5, or ./generated.h5.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 16,
+    truncate: Annotated[float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")] = 0.0,
+    device: DeviceOption = Device.auto,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Generate complex images, and a contact sheet beside them.
+
+    Example: rsd-mri generate run -n 16 --with generator
+    """
+    with refusing():
+        from rsd_mri.priors import GENERATION
+        from rsd_mri.results.figures import write_contact_sheet
+        from rsd_mri.rsd.sampling import generate_file
+
+        folder = GENERATION if run is None else existing(run, "run folder")
+        target = out or (run or Path()) / "generated.h5"
+        with Bar("generating") as bar:
+            made = generate_file(
+                folder,
+                count,
+                network.value,
+                target,
+                batch,
+                truncate,
+                device.value,
+                seed,
+                bar.progress,
+                write_contact_sheet,
+            )
+        result(
+            [
+                f"{count} images in {target}, contact sheet in {made.sheet}, "
+                f"{made.seconds_per_image:.4g} s an image. {NOT_FOR_DIAGNOSTIC_USE}"
+            ],
+            asdict(made),
+            json,
+        )
