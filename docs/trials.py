@@ -107,11 +107,11 @@ def motion(_: Sequence[str]) -> None:
             sys.stdout.flush()
 
 
-def every(more: Sequence[str]) -> None:
+def every(more: Sequence[str], samples: int = 1) -> None:
     """Methods or samplers, one sample each, on every scan that there is."""
     names = more or ("one-step", "few-step", "diffpir")
     methods = [
-        method_of("posterior", sampler=SAMPLERS[name], samples=1) if name in SAMPLERS else method_of(name)
+        method_of("posterior", sampler=SAMPLERS[name], samples=samples) if name in SAMPLERS else method_of(name)
         for name in names
     ]
     found = []
@@ -119,6 +119,11 @@ def every(more: Sequence[str]) -> None:
         found.append([psnr(truth, reconstruct_scan(scan, method, held_out=False).magnitude) for method in methods])
         _say(f"{name}: {', '.join(names)}", found[-1])
     _say(f"mean of {len(found)} scans: {', '.join(names)}", list(np.mean(found, 0)))
+
+
+def means(more: Sequence[str]) -> None:
+    """Means of four of samplers, on every scan that there is."""
+    every(more or ("shared", "diffpir"), samples=4)
 
 
 TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -131,6 +136,7 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "held-out": held_out,
     "motion": motion,
     "every-scan": every,
+    "means": means,
 }
 
 

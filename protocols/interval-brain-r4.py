@@ -1,6 +1,7 @@
 """The intervals of the package's prior, from simulated heads whose noiseless image is known.
 
-Run with: python protocols/interval-brain-r4.py FOLDER [METHOD [SAMPLES]]
+Run with: python protocols/interval-brain-r4.py FOLDER [METHOD [SAMPLES [SAMPLER [R...]]]]
+What the folder holds already is not made again.
 """
 
 import sys
@@ -16,6 +17,7 @@ from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.calibration import calibrate, write_calibration
 from rsd_mri.reconstruction.full_scans import full_image, undersampled
 from rsd_mri.reconstruction.methods import method_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
 
@@ -38,15 +40,21 @@ def full() -> Iterator[tuple[Scan, NDArray[np.float32]]]:
         yield noisy, full_image(clean)
 
 
-def main(folder: Path, name: str = "posterior", samples: str = "4") -> None:
+def main(
+    folder: Path, name: str = "posterior", samples: str = "4", sampler: str = "diffpir", *accelerations: str
+) -> None:
     """Write a calibration for each acceleration."""
     folder.mkdir(parents=True, exist_ok=True)
-    method, heads = method_of(name, samples=int(samples)), list(full())
-    for acceleration in ACCELERATIONS:
+    method, heads = method_of(name, sampler=SAMPLERS[sampler], samples=int(samples)), list(full())
+    many = "" if method.samples > 1 else "one-sample-"
+    part = (many if sampler == "diffpir" else f"{many}{sampler}-") if method.sampled else f"{name}-"
+    for acceleration in map(float, accelerations or ACCELERATIONS):
+        path = folder / f"calibration-{part}r{acceleration:g}.json"
+        if path.is_file():
+            continue
         scans = ((undersampled(scan, acceleration, SEED), image) for scan, image in heads)
         found = calibrate(scans, HEADS, 0.9, method, held_out=len(method.candidates()) > 1)
-        part = "" if method.samples > 1 else "one-sample-" if method.sampled else f"{name}-"
-        write_calibration(folder / f"calibration-{part}r{acceleration:g}.json", found)
+        write_calibration(path, found)
         result(found.lines(), found.as_dict(), False)
 
 

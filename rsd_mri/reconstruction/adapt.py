@@ -241,5 +241,5 @@ def shown_to_denoiser(method: Posterior, trial: Trial, key: tuple[int | str, ...
         found.append((x, float(t[0]), step))
         return problem.denoise(x, t, step)
 
-    method.sampler.sample(replace(problem, denoise=watched))
+    method.sampler.sample(replace(problem, denoise=watched, common=None))
     return found

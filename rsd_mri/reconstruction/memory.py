@@ -14,8 +14,9 @@ SHARE = 0.7
 COMPLEX_BYTES = 8
 IMAGES = 16
 """Images an item keeps besides the network's: conjugate gradients, noise, estimate."""
-VOLUMES = 8
-"""Complex volumes that sampling a volume keeps: start, data, noise, noisy, estimate and what is computed from these."""
+VOLUMES = 10
+"""Complex volumes that sampling a volume keeps: start, data, noise, noisy, estimate, what is computed from these, and
+what its samples share."""
 COIL_IMAGES = 4
 """Stacks of coil images an item keeps: noise in k-space and what the transforms copy."""
 FEATURE_MAPS = 12

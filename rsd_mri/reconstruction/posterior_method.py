@@ -139,17 +139,36 @@ class Posterior:
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
+        common = self._bound(operator, kspace, sigma, [in_common(key) for key in keys[::n]], progress, firsts)
         if n > 1 and len(kspace) > 1:
             operator = _repeated(operator, n)
             kspace = kspace.repeat_interleave(n, 0)
-        restorer = restorer_of(self.prior, operator, keys)
+        own = self._bound(operator, kspace, sigma, keys, progress, firsts.repeat_interleave(n, 0))
+        return replace(own, common=common)
+
+    def turns(self, keys: Sequence[Key]) -> list[int]:
+        """By how much further the image of each key is turned for the denoiser: by its number among its slice's."""
+        numbers = [key[3] if len(key) > 3 else 0 for key in keys]
+        return [number if isinstance(number, int) and self.sampler.turned else 0 for number in numbers]
+
+    def _bound(
+        self,
+        operator: Sense,
+        kspace: Tensor,
+        sigma: float | Tensor,
+        keys: Sequence[Key],
+        progress: Progress,
+        starts: Tensor,
+    ) -> Problem:
+        """The problem of these keys; `starts` are of each of them."""
+        restorer = restorer_of(self.prior, operator, keys, self.turns(keys))
         return Problem(
             operator,
             kspace,
             sigma,
             restorer.denoise,
             keyed_noise(keys),
-            firsts.repeat_interleave(n, 0),
+            starts,
             self.prior.denoiser.sigma_data,
             restorer.floor,
             progress,
@@ -267,6 +286,11 @@ def _starts(begin: TeacherStep | OneStep | Classical, operator: Sense, kspace: T
 def at_least(sigma: float | Tensor) -> float | Tensor:
     """The noise level; where it is unknown or none, the network's own limit stands in."""
     return sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
+
+
+def in_common(key: Key) -> Key:
+    """Of what all samples of a slice share, from the key (seed, name, slice, sample) of any of them."""
+    return (*key[:3], "common")
 
 
 def keyed_noise(keys: Sequence[Key]) -> Noise:

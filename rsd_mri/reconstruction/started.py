@@ -52,7 +52,8 @@ class Started(Posterior):
         """The image is known to lie near the start: what all frames say counts beside its own data and the prior."""
         if not self._known(keys):
             return problem
-        known = {field.name: getattr(problem, field.name) for field in fields(Problem)}
+        known = {field.name: getattr(problem, field.name) for field in fields(Problem) if field.init}
+        known["common"] = None if problem.common is None else self.completed(problem.common, keys)
         return NearProblem(**known, near=problem.start, error=max(self.error, SMALLEST_LEVEL))
 
     def _known(self, keys: "Sequence[Key]") -> bool:

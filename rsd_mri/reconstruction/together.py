@@ -1,7 +1,7 @@
 """Posterior samples of all slices of a volume together, before they are taken one by one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from rsd_mri.reconstruction.posterior.volume import (
     VolumeProblem,
     planes_of,
 )
-from rsd_mri.reconstruction.posterior_method import Posterior, keyed_noise, width_of
+from rsd_mri.reconstruction.posterior_method import Posterior, in_common, keyed_noise, width_of
 from rsd_mri.scan.scan import Scan
 
 LEAST_SLICES = 16
@@ -130,25 +130,30 @@ def together(
     start, adjoint_kspace = torch.cat([one.images for one in firsts]), torch.cat(back)
     stds = tuple(one.std[0].cpu() for one in firsts if one.std is not None)
     operators = SliceOperators(operator, maps, moved)
-    drawn = []
-    for number, part in progress.part(0.1, 1.0).each(range(method.samples)):
-        keys: list[Key] = [(seed, name, index, number) for index in range(count)]
-        problem = VolumeProblem(
+
+    def problem(keys: list[Key], progress: Progress, common: VolumeProblem | None = None) -> VolumeProblem:
+        return VolumeProblem(
             operator=operators,
             kspace=kspace,
             sigma=sigma,
-            denoise=denoiser.denoise,
+            denoise=replace(denoiser, turn=method.turns(keys)[0]).denoise,
             noise=keyed_noise(keys),
             start=start,
             sigma_data=method.prior.denoiser.sigma_data,
-            progress=part,
+            progress=progress,
             whole=True,
             width=width_of(operator),
             back_projected=adjoint_kspace,
-            noise_of=lambda group, keys=keys: keyed_noise(keys[group]),  # type: ignore[misc]
+            noise_of=lambda group: keyed_noise(keys[group]),
+            common=common,
         )
+
+    drawn, common = [], None
+    for number, part in progress.part(0.1, 1.0).each(range(method.samples)):
+        keys: list[Key] = [(seed, name, index, number) for index in range(count)]
+        common = common or problem([in_common(key) for key in keys], part)
         with torch.no_grad():
-            drawn.append(method.sampler.sample(problem).cpu())
+            drawn.append(method.sampler.sample(problem(keys, part, common)).cpu())
     return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn), stds=stds)
 
 

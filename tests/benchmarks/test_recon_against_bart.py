@@ -30,6 +30,7 @@ ROWS = {
     "few-step": ("few-step", (320, 168), 1, 1.0),
     "posterior, one sample": ("diffpir", (320, 168), 1, 1.0),
     "posterior, mean of four with deviation and own lines": ("diffpir", (320, 168), 4, 2.5),
+    "shared, mean of four with deviation and own lines": ("shared", (320, 168), 4, 2.5),
 }
 
 

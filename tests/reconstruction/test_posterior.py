@@ -102,6 +102,31 @@ def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width, no
         assert ((mean - exact).abs() ** 2 / spread).mean() > 6 / n
 
 
+@pytest.mark.parametrize("own", [1, 20])
+def test_samples_that_part_late_have_the_same_mean_and_after_some_levels_the_same_spread(model, own):
+    """What they share is drawn for each of two slices once, and forgotten in the levels that each goes alone."""
+    t, n, levels = 0.4, 1500, 40
+    sampler = DiffPIR(
+        levels=levels, sigma_min=t, sigma_max=t, width=1.0, iterations=30, tolerance=1e-6, noise=1.0,
+        extrapolation=0.0, apart=own,
+    )  # fmt: skip
+    common = problem(model, 2, 3)
+    shown = []
+    counted = replace(common, denoise=lambda x, t, step: (shown.append((len(x), step)), gaussian(x, t, step))[1])
+    samples = sampler.sample(replace(problem(model, 2 * n, 1), common=counted)).unflatten(0, (2, n)).flatten(2)
+    assert shown == [(2, step) for step in range(levels - own)]
+    alone = replace(sampler, apart=None).sample(problem(model, n, 2)).flatten(1)
+    spread = [one.var(0).mean() for one in (*samples, alone)]
+    if own == 1:
+        # Common noise: the slices differ, and samples of a slice by the last level's noise alone.
+        assert max(spread[:2]) < 0.9 * spread[2]
+        return
+    assert spread[0] == pytest.approx(spread[2].item(), rel=0.05)
+    for one in samples:
+        error = (one.mean(0) - alone.mean(0)).abs() ** 2 / alone.var(0)
+        assert error.mean() < 8 / n
+
+
 def test_without_the_last_draw_the_spread_is_too_small(model):
     samples = Annealing(levels=8, sigma_min=0.3, sigma_max=3.0, final_noise=False).sample(problem(model, 1000, 1))
     with pytest.raises(AssertionError):

@@ -25,7 +25,8 @@ class DiffPIR(Sampler):
     further the way it went since the level before (over-relaxation). That needs little noise, which it would take
     further too.
 
-    Images differ by the noise drawn, much less than the posterior does.
+    Images of a slice differ by the noise drawn and by how the denoiser is shown them, in the levels that each goes
+    alone: much less than the posterior does.
     """
 
     name: str = "diffpir"
@@ -37,6 +38,9 @@ class DiffPIR(Sampler):
     extrapolation: float = 0.5
     """How much further the estimate is taken than it came since the level before: 0 not at all; more follows data whose
     coil maps are wrong too far, and towards 1 it is no longer stable (docs/choices.md)."""
+    apart: int | None = None
+    """Last levels that each sample of a slice goes alone, where the first are of all: there each would learn the same
+    of the data for itself (docs/choices.md). None: all levels."""
     width: float | None = None
     """r over t; by default what the problem says."""
     iterations: int = 10
@@ -44,16 +48,31 @@ class DiffPIR(Sampler):
     tolerance: float = 1e-3
 
     def sample(self, problem: "Problem") -> "Tensor":
-        """Noise of the first level is added to the problem's start."""
-        image, levels = problem.start, self.schedule()
+        """Noise of the first level is added to the problem's start; samples of a slice part at the last `apart`."""
+        levels, common = self.schedule(), problem.common
+        together = 0 if self.apart is None or common is None else max(len(levels) - self.apart, 0)
+        found: tuple[Tensor, ...] = (problem.start,)
+        if common is not None and together:
+            if self not in common.kept:
+                common.kept[self] = self._through(common, 0, levels[:together], (common.start,))
+            found = tuple(problem.of_each(one) for one in common.kept[self])
+        return self._through(problem, together, levels[together:], found)[0]
+
+    def _through(
+        self, problem: "Problem", first: int, levels: "list[float]", found: "tuple[Tensor, ...]"
+    ) -> "tuple[Tensor, ...]":
+        """The image after some levels, and what the denoiser gave last; the first level is the step of that number.
+
+        `found` is that of the levels before.
+        """
+        image, *before = found
         width = problem.width if self.width is None else self.width
-        before = None
-        for step, t in enumerate(levels):
+        for step, t in enumerate(levels, first):
             denoised = problem.estimate(image + self.noise * t * problem.noise(step, "diffusion", image), t, step)
-            estimate = denoised if before is None else denoised + self.extrapolation * (denoised - before)
-            before = denoised
+            estimate = denoised + self.extrapolation * (denoised - before[0]) if before else denoised
+            before = [denoised]
             variance = (width * t) ** 2 + problem.floor**2
             right = problem.precision * problem.adjoint_kspace + estimate / variance
             image = problem.solve(right, variance, estimate, self.iterations, self.tolerance)
-            problem.progress((step + 1) / len(levels))
-        return image
+            problem.progress((step + 1) / self.levels)
+        return image, *before

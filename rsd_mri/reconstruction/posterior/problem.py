@@ -1,8 +1,9 @@
 """`Problem`: what every posterior sampler is given."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +52,10 @@ class Problem:
     """Trust of the data over that of the denoiser, for samplers that alternate between the two: see `width_of`."""
     level: float = 0.0
     """The one noise level of a denoiser that is a one-step generator."""
+    common: "Problem | None" = None
+    """The same with one item a slice, for what all samples of a slice share; None where they share nothing."""
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What samplers have found of it and need not find again."""
 
     @property
     def precision(self) -> float | Tensor:
@@ -77,6 +82,10 @@ class Problem:
         """A^H w with w ~ CN(0, 1) in k-space."""
         like = self.kspace.expand(len(self.start), *self.kspace.shape[1:])
         return self.operator.adjoint(self.noise(step, what, like))
+
+    def of_each(self, images: Tensor) -> Tensor:
+        """What `common` has of each slice for every sample of it, [item, ...]."""
+        return images.repeat_interleave(len(self.start) // len(images), 0)
 
     def gaussian_variance(self, t: float) -> Tensor:
         """Variance of an image of power sd^2 given itself with noise of level t."""

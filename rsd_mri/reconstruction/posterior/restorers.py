@@ -57,21 +57,33 @@ class _Bound:
     operator: Sense
     keys: Sequence[Key] = ()
     """One per item: what the draws of the network's views are keyed by."""
+    turns: Sequence[int] = ()
+    """One per item, or none: how much further than others its image is turned for a network that learned from images
+    turned at random."""
 
     @cached_property
     def windows(self) -> list[Window]:
         """Where the maps see anything, for each set."""
         return windows_of(self.operator.csm)
 
-    def by_sets(self, u: Tensor, t: Tensor, features: Tensor | None, way: int = 0) -> Tensor:
-        """Denoise where the maps see; with several sets of maps each set's image is an anatomy in its own right."""
+    def by_sets(self, u: Tensor, t: Tensor, features: Tensor | None, ways: Sequence[int] = ()) -> Tensor:
+        """Denoise where the maps see; with several sets of maps each set's image is an anatomy in its own right.
+
+        `ways` has how each item is turned for it; as they are where it is empty.
+        """
         sets = u[:, None] if u.ndim == 3 else u
-        condition = Condition(sampling=features)
+        condition, ways = Condition(sampling=features), ways or [0] * len(u)
 
         def part(image: Tensor, window: Window) -> Tensor:
-            with quick_products(u.device):
-                estimate = self.prior.denoiser(turned(window.cut(image), way), t, condition)
-            return window.paste(turned_back(estimate, way), (u.shape[-2], u.shape[-1]))
+            cut = window.cut(image)
+            estimate = torch.empty_like(cut)
+            for items in _of_one_shape(ways):
+                shown = torch.stack([turned(cut[i], ways[i]) for i in items])
+                with quick_products(u.device):
+                    made = self.prior.denoiser(shown, t[items], condition)
+                for i, one in zip(items, made, strict=True):
+                    estimate[i] = turned_back(one, ways[i])
+            return window.paste(estimate, (u.shape[-2], u.shape[-1]))
 
         parts = [part(sets[:, m], window) for m, window in enumerate(self.windows)]
         return parts[0] if u.ndim == 3 else torch.stack(parts, 1)
@@ -89,14 +101,15 @@ class WholeImages(_Bound):
 
     It learned from patches turned and flipped at random, so the law it stands for is symmetric, but the network is not.
     Every step shows it the image turned and flipped another way, which averages its errors over the steps (Terris et
-    al. 2024, arXiv 2312.01831; docs/choices.md).
+    al. 2024, arXiv 2312.01831; docs/choices.md). Where `turns` has each sample of a slice turned another way again, the
+    samples average them too, and have them in their spread.
     """
 
     floor, whole, level = 0.0, True, 0.0
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Denoise the image turned another way at each step."""
-        return self.by_sets(x, t, None, step % WAYS)
+        return self.by_sets(x, t, None, [(step + turn) % WAYS for turn in self.turns or [0] * len(x)])
 
     def one_step(self, kspace: Tensor, sigma: float) -> Tensor:
         """Denoise CG-SENSE, then a data step."""
@@ -177,7 +190,7 @@ RESTORERS: dict[str, type[WholeImages] | type[ShownImages]] = {
 """How a scan is seen by each kind of prior."""
 
 
-def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Restorer:
+def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = (), turns: Sequence[int] = ()) -> Restorer:
     """Bind a prior to the operator of a scan.
 
     Parameters
@@ -188,13 +201,21 @@ def restorer_of(prior: Prior, operator: Sense, keys: Sequence[Key] = ()) -> Rest
         Of one slice, or one per item.
     keys
         One per item, for `denoise`.
+    turns
+        One per item, or none: see `WholeImages`.
     """
     made = FramedImages if prior.of_whole_images else RESTORERS[prior.kind]
-    return made(prior, operator, keys)
+    return made(prior, operator, keys, turns)
 
 
 def _levels(level: float, like: Tensor) -> Tensor:
     return torch.full((len(like),), level, device=like.device)
+
+
+def _of_one_shape(ways: Sequence[int]) -> list[list[int]]:
+    """Items that are of one shape when turned: those of even and those of odd quarter turns."""
+    groups = ([i for i, way in enumerate(ways) if way % 2 == odd] for odd in (0, 1))
+    return [items for items in groups if items]
 
 
 def turned(image: Tensor, way: int) -> Tensor:

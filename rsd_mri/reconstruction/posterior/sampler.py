@@ -37,6 +37,9 @@ class Sampler(ABC):
     """What the first level's noise is added to, by the name of a method: by default the one-step image of the teacher
     where the prior comes with one, or total variation where that predicts held-out lines better, or there is no
     teacher."""
+    turned: bool = False
+    """Whether the denoiser is shown each sample of a slice turned another way: its errors are then in their spread, and
+    averaged in their mean (docs/choices.md)."""
 
     through_network: ClassVar[bool] = False
     """Whether the gradient through the network is needed."""

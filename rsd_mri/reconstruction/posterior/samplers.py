@@ -22,6 +22,12 @@ SAMPLERS: dict[str, Sampler] = named(
         extrapolation=0.8,
     ),
     DiffPIR(
+        name="shared",
+        about="DiffPIR whose samples part at the last two levels: four in less than the time of two",
+        apart=2,
+        turned=True,
+    ),
+    DiffPIR(
         name="varied",
         about="DiffPIR with full noise: images that differ more, in three times the time",
         levels=36,

@@ -129,10 +129,12 @@ class InPlanes:
     planes: Planes
     used: tuple[int, ...] = (0, 1, 2)
     """Planes taken in turn."""
+    turn: int = 0
+    """How much further than another sample's the images are turned."""
 
     def denoise(self, x: Tensor, t: Tensor, step: int) -> Tensor:
         """Estimate the clean volume from a noisy one [slice, (set,) readout, phase_encode] of one level [slice]."""
-        plane, way = self.used[step % len(self.used)], step // len(self.used) % WAYS
+        plane, way = self.used[step % len(self.used)], (step // len(self.used) + self.turn) % WAYS
         stack = self.planes.stack(x, plane)
         size = (stack.shape[-2], stack.shape[-1])
         images = stack.reshape(-1, *size)
