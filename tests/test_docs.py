@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from importlib import import_module, util
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,8 @@ def test_commands_of_choices_can_be_run(command, monkeypatch):
         change(usual)
         program, words = "rsd-mri", words[cut + 1 :]
         if words[0] in trials.TRIALS:
-            words = ["bench", "run", "recon", *words[1:]]
+            named = dropwhile(lambda word: not word.startswith("-"), words[1:])  # names of samplers come first
+            words = ["bench", "run", "recon", *named]
     if program == "pytest" or words[0].endswith(".py"):
         assert (ROOT / words[0]).is_file()
     elif program == "python":
