@@ -23,9 +23,11 @@ from rsd_mri.errors import InputError
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
 """What h5py raises on damaged files, depending on which byte is wrong."""
 PATIENCE = 15.0
-"""Time a file may take, beside its size [s]."""
+"""Processor time a file may take, beside its size [s]."""
 SLOWEST = 5e6
 """Reading speed below which a file counts as hanging [bytes/s]."""
+WAITING = 20.0
+"""Seconds a file may take for one of processor time: on a busy machine, or where a disk is slow."""
 SETTLED = 1_000_000_000
 """Age from which the date of a file tells a later change [ns]."""
 DEEPEST = 8
@@ -52,7 +54,7 @@ class _Helper:
         """Return whether the file was walked through in time, without a crash."""
         if self.process.stdin is None or self.process.stdout is None:
             return False
-        timer = threading.Timer(seconds, self.process.kill)
+        timer = threading.Timer(WAITING * seconds, self.process.kill)
         timer.start()
         try:
             self.process.stdin.write(json.dumps([str(path.absolute()), seconds]) + "\n")
@@ -114,13 +116,15 @@ def serve() -> None:
     """Answer each path on standard input with a line, once the file was walked through."""
     for line in sys.stdin:
         path, seconds = json.loads(line)
-        if hasattr(signal, "alarm"):
-            # Ends this process even inside the library, should the parent be killed while it waits.
-            signal.alarm(int(seconds) + 5)
+        if hasattr(signal, "setitimer"):
+            # Both end this process even inside the library; the second should the parent be killed while it waits.
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            signal.alarm(int(WAITING * seconds) + 5)
         # Damage that the library finds itself is left to the reader.
         with suppress(*BROKEN), h5py.File(path, "r") as file:
             _visit(file, set(), 0)
-        if hasattr(signal, "alarm"):
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
         sys.stdout.write("done\n")
         sys.stdout.flush()
