@@ -43,7 +43,7 @@ def seconds():
 def reconstruct(method, prepared):
     if method.samples > 1:
         spread_on_own_lines(method, prepared, "bench", 0, CPU)
-    return run_method(method, [prepared], "bench", 0, 0, Batches(method.samples, 1, 0))
+    return run_method(method, [prepared], "bench", 0, 0, Batches(1, method.samples, 0))
 
 
 @pytest.mark.timeout(1800)
