@@ -12,7 +12,8 @@ from PIL import Image
 import rsd_mri as rsd
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.reconstruction.full_scans import body_of
-from rsd_mri.results.figures import comparison_figure, upper_window
+from rsd_mri.results.figures import comparison_figure
+from rsd_mri.results.window import upper_window
 
 NAMES = {"zero-filled": "zero-filled", "cg-sense": "CG-SENSE", "l1-wavelet": "L1-wavelet", "tv": "total variation",
          "posterior": "posterior mean"}  # fmt: skip

@@ -11,7 +11,8 @@ from rsd_mri.bench.lesion_card import HIDDEN
 from rsd_mri.bench.lesion_readings import Example, Reading
 from rsd_mri.bench.lesion_sites import Site, disc
 from rsd_mri.files import written_whole
-from rsd_mri.results.figures import contact_sheet, upper_window
+from rsd_mri.results.figures import contact_sheet
+from rsd_mri.results.window import upper_window
 
 SIDE = 56
 """Of what is shown round a lesion [pixels]."""

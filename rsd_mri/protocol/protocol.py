@@ -27,7 +27,7 @@ from rsd_mri.protocol.settings import (
 
 LATER: dict[str, dict[str, object]] = {
     "prep": {"maps": "auto", "partial_fourier": "auto"},
-    "distillation": {"teacher": "teacher"},
+    "distillation": {"teacher": "teacher", "adversarial": 0.0},
     "denoiser": {"rounds": 1, "levels": 36},
 }
 """Settings that earlier versions did not have, with the values that stand for what they did."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
-from rsd_mri.results.figures import upper_window
 from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.window import upper_window
 
 LARGEST = 4095
 """Stored values have 12 bits, which every viewer shows."""

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.files import written_whole
+from rsd_mri.results.window import upper_window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,13 +21,6 @@ TITLE = 0.3
 """Height of a line of text in a figure [inches]."""
 QUICK = 1
 """Compression of a sheet: the usual one makes noise only a little smaller, in several times the time."""
-
-
-def upper_window(volume: NDArray[np.generic], percentile: float = 99.8) -> float:
-    """The brightness shown as white: a high percentile of what is not background; never zero."""
-    values = np.abs(volume)
-    lit = values[values > 0.05 * values.max(initial=0)]
-    return float(np.percentile(lit, percentile)) if lit.size else 1.0
 
 
 def contact_sheet(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
-from rsd_mri.results.figures import upper_window
 from rsd_mri.results.planes import voxel_size
 from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.window import upper_window
 
 MOST = 6
 """Slices shown where none are asked for."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.results.figures import upper_window
 from rsd_mri.results.nifti import nifti_image
 from rsd_mri.results.page_volumes import Movie, volumes
 from rsd_mri.results.planes import edge_letters, is_known, voxel_size
 from rsd_mri.results.timing import step_of, words_of
 from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.window import upper_window
 
 
 @dataclass(frozen=True)

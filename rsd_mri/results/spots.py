@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rsd_mri.results.volume import ReconstructedVolume
 
@@ -22,6 +21,8 @@ def spots_picture(rec: ReconstructedVolume) -> NDArray[np.float32] | None:
     rec
         Its checks say at which acceleration lesions were tried, its prior where the picture lies.
     """
+    from PIL import Image  # for the page alone
+
     acceleration = rec.checks.get("lesion_acceleration")
     if rec.prior is None or acceleration is None:
         return None

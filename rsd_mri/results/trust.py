@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.results.figures import upper_window
 from rsd_mri.results.spots import spots_picture
 from rsd_mri.results.volume import ReconstructedVolume
+from rsd_mri.results.window import upper_window
 
 WITHOUT_LEARNING = {
     "held_out_error_temporal_tv": "temporal total variation",

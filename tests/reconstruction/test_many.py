@@ -101,10 +101,10 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_written(folder, tm
 def test_memory_that_runs_out_fails_the_scan_alone(folder, tmp_path, monkeypatch):
     from rsd_mri.reconstruction import movies
 
-    def hungry(prepared, *args, **named):
-        if prepared.scan.source.name == "brain_0_0000.h5":
+    def hungry(moved, *args, **named):
+        if moved.prepared.scan.source.name == "brain_0_0000.h5":
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
-        return whole(prepared, *args, **named)
+        return whole(moved, *args, **named)
 
     whole = movies.reconstruct_scan
     monkeypatch.setattr(movies, "reconstruct_scan", hungry)

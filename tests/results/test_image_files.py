@@ -17,10 +17,10 @@ from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.dicom import write_dicom
-from rsd_mri.results.figures import upper_window
 from rsd_mri.results.nifti import write_nifti
 from rsd_mri.results.planes import edge_letters
 from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.window import upper_window
 from rsd_mri.scan.reading import read_scan
 from rsd_mri.scan.scan import Geometry
 
