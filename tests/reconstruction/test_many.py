@@ -75,6 +75,7 @@ def test_a_folder_is_done_once_and_goes_on_where_it_was(folder, tmp_path, monkey
     assert again().kept == 0 and len(tried) == 4
 
 
+@pytest.mark.long
 def test_workers_and_shards_give_what_one_process_gives(folder, tmp_path):
     """A shard is one process over its part of the scans: together they are the images of one process."""
     task = replace(like(tmp_path / "two", "one-step"), held_out=False)

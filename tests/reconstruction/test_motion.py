@@ -102,6 +102,7 @@ def moved_slab():
     return simulate_scan(data, 4, 0, size=(40, 40), pattern=pattern, slab=True, plane="axial", moving=SLAB)
 
 
+@pytest.mark.long
 def test_points_of_a_slab_have_segments_and_one_pose(moved_slab, tmp_path):
     scan, image = moved_slab
     assert scan.segments.shape == scan.mask.shape == (40, 40)
@@ -133,6 +134,7 @@ def test_slices_that_moved_are_sampled_together(moved_slab):
     assert rec.residual.mean() < 0.85 * still.residual.mean()
 
 
+@pytest.mark.long
 def test_a_frame_of_its_own_is_looked_at(moved):
     """One after the other, as frames come that need no maps of the others."""
     scan, _ = moved
@@ -158,6 +160,7 @@ def test_why_motion_is_not_looked_for_is_said_where_segments_are_known(moved):
     assert look_for_motion(together).note == ""
 
 
+@pytest.mark.long
 def test_the_server_looks_for_it_before_learned_images(moved):
     scan, image = moved
     prior = load_prior(RECONSTRUCTION)

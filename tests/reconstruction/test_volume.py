@@ -209,6 +209,7 @@ def test_slices_of_a_volume_agree_and_are_better(slab):
     assert found[True][0] < found[False][0] and found[True][1] < found[False][1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["two sets", "partial Fourier"])
 def test_volumes_of_two_sets_and_of_partial_fourier(kind):
     scan, image = simulate(3, slab=True, slices=16, matrix=32, acs_lines=10, coils=6, plane="axial", seed=1)
