@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from rsd_mri.results.figures import comparison_figure
 from rsd_mri.results.movie import Movie
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
-
-if TYPE_CHECKING:
-    pass
 
 Image: TypeAlias = NDArray[Any]
 

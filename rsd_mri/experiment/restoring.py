@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def restore(
         [slice, readout, phase_encode] complex64, prepared units, on the CPU.
     """
     method = protocol.denoiser.restored_by
-    path = folder / f"restored-{method}.safetensors"
+    path = _stored(folder, method)
     prior = load_prior(start, "denoiser") if method == "posterior" and start else None
     made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
     if path.is_file():
@@ -61,6 +62,16 @@ def restore(
     return stacked
 
 
+def round_of(protocol: Protocol, out: Path, number: int) -> tuple[Path, Literal["l1-wavelet", "tv", "posterior"]]:
+    """Folder of a round of a run, counted from 1, and what its training slices are restored by."""
+    s = protocol.denoiser
+    return out if s.rounds == 1 else out / f"round-{number}", s.restored_by if number == 1 else "posterior"
+
+
+def _stored(folder: Path, method: str) -> Path:
+    return folder / f"restored-{method}.safetensors"
+
+
 def last_restored(protocol: Protocol, out: Path) -> Tensor:
     """The restored slices that the run's denoiser was trained on last, [slice, readout, phase_encode] complex64.
 
@@ -69,9 +80,7 @@ def last_restored(protocol: Protocol, out: Path) -> Tensor:
     InputError
         If the run holds none.
     """
-    s = protocol.denoiser
-    folder = out if s.rounds == 1 else out / f"round-{s.rounds}"
-    path = folder / f"restored-{s.restored_by if s.rounds == 1 else 'posterior'}.safetensors"
+    path = _stored(*round_of(protocol, out, protocol.denoiser.rounds))
     if not path.is_file():
         raise InputError(
             f"{path}: missing; distillation.adversarial tells the generator's images from the restored slices that the "

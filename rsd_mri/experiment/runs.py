@@ -26,7 +26,7 @@ from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commones
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.reconstructing import reconstructor_run
-from rsd_mri.experiment.restoring import last_restored, restore
+from rsd_mri.experiment.restoring import last_restored, restore, round_of
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
@@ -206,8 +206,7 @@ def denoiser_rounds(
     start, images, folder = options.start, 0, out
     clock = Clock(options)
     for number in range(1, protocol.denoiser.rounds + 1):
-        folder = out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
-        restored_by = protocol.denoiser.restored_by if number == 1 else "posterior"
+        folder, restored_by = round_of(protocol, out, number)
         recipe = replace(protocol, denoiser=replace(protocol.denoiser, restored_by=restored_by))
         if options.fresh and fabric.is_global_zero and folder != out:
             shutil.rmtree(folder, ignore_errors=True)
