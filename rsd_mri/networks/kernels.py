@@ -16,6 +16,8 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
+from rsd_mri.networks.gate_kernels import norm_gate
+from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
@@ -291,7 +293,11 @@ def forward(
     x = x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     out, inverse = torch.empty_like(x), torch.empty(x.shape[0], x.shape[1] // 2)
     maps = [_maps(x, last), *_arrays(gain, slope, offset), groups, eps, _maps(out, last), _array(inverse)]
-    _share(_forward_last if last else _forward, maps, x)
+    if last and x.dtype == torch.float32 and inverse.shape[1] % LANES == 0:
+        maps[0], maps[5 + 1] = (one.reshape(-1) for one in (maps[0], maps[6]))
+        _share(norm_gate, maps, x)
+    else:
+        _share(_forward_last if last else _forward, maps, x)
     return out, inverse
 
 

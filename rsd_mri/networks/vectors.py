@@ -22,6 +22,7 @@ ROWS, VECTORS = (12, 2) if WIDE else (6, 1)
 """Of a product that is held in registers: rows, and vectors a row; sums, factors and one spread value must fit."""
 
 _INDEX, _LANES = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+_WHOLE = ir.VectorType(ir.IntType(32), LANES)
 _FREE = ("contract", "reassoc", "nsz")
 """Products and sums may be fused and reordered; infinities and NaN keep their meaning."""
 
@@ -61,6 +62,56 @@ def _code_of_spread(context: Any, value: Any) -> Any:  # noqa: ARG001
     return VECTOR(types.float32), lambda target, builder, signature, given: _spread(builder, given[0])
 
 
+def _code_of_near_inverse(context: Any, vector: Any) -> Any:  # noqa: ARG001
+    def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        return builder.bitcast(builder.sub(_whole(0x7EF311C7), builder.bitcast(given[0], _WHOLE)), _LANES)
+
+    return VECTOR(VECTOR), code
+
+
+def _code_of_near_inverse_root(context: Any, vector: Any) -> Any:  # noqa: ARG001
+    def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        half = builder.lshr(builder.bitcast(given[0], _WHOLE), _whole(1))
+        return builder.bitcast(builder.sub(_whole(0x5F375A86), half), _LANES)
+
+    return VECTOR(VECTOR), code
+
+
+def _code_of_floor(context: Any, vector: Any) -> Any:  # noqa: ARG001
+    def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        kind = ir.FunctionType(_LANES, [_LANES])
+        return builder.call(builder.module.declare_intrinsic(f"llvm.floor.v{LANES}f32", (), kind), given)
+
+    return VECTOR(VECTOR), code
+
+
+def _code_of_power(context: Any, vector: Any) -> Any:  # noqa: ARG001
+    def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        exponent = builder.add(builder.fptosi(given[0], _WHOLE), _whole(127))
+        return builder.bitcast(builder.shl(exponent, _whole(23)), _LANES)
+
+    return VECTOR(VECTOR), code
+
+
+def _code_of_within(context: Any, vector: Any, low: Any, high: Any) -> Any:  # noqa: ARG001
+    def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        vector, low, high = given
+        risen = builder.select(builder.fcmp_ordered("<", vector, low), low, vector)
+        return builder.select(builder.fcmp_ordered(">", risen, high), high, risen)
+
+    return VECTOR(VECTOR, VECTOR, VECTOR), code
+
+
+near_inverse: Any = intrinsic(_code_of_near_inverse)
+"""(vector of normal positive values): their inverse to an eighth, from the bits; each step y (2 - v y) squares that."""
+near_inverse_root: Any = intrinsic(_code_of_near_inverse_root)
+"""(vector of normal positive values): one over their root to 1/28, in the same way."""
+floor: Any = intrinsic(_code_of_floor)
+"""(vector): the whole numbers below."""
+power_of_two: Any = intrinsic(_code_of_power)
+"""(vector of whole numbers from -126 to 127): two to their power."""
+within: Any = intrinsic(_code_of_within)
+"""(vector, low, high): kept between two others."""
 load: Any = intrinsic(_code_of_load)
 """(flat array, place): its values from there on."""
 store: Any = intrinsic(_code_of_store)
@@ -147,10 +198,14 @@ def _keep(builder: Any, vector: Any, pointer: Any) -> None:
     builder.store(vector, builder.bitcast(pointer, _LANES.as_pointer()), align=4)
 
 
+def _whole(value: int) -> Any:
+    return _WHOLE([value] * LANES)
+
+
 def _spread(builder: Any, value: Any) -> Any:
     none = ir.Constant(_LANES, ir.Undefined)
     one = builder.insert_element(none, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, none, ir.VectorType(ir.IntType(32), LANES)([0] * LANES))
+    return builder.shuffle_vector(one, none, _whole(0))
 
 
 def _operator(symbol: Callable[..., Any], instruction: str) -> None:

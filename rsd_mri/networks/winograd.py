@@ -23,7 +23,7 @@ POINTS = 36
 """Values of a transformed tile."""
 CHUNK_BYTES = 2**20
 """Transformed tiles that are held at once: what the cache of a processor takes."""
-SMALLEST = 32
+SMALLEST = 16
 """Tiles below which the matrices are too small to gain anything."""
 
 _ROWS = [
