@@ -127,6 +127,7 @@ def test_outcomes_are_those_of_what_was_put_in():
     lost = by["posterior"]
     assert abs(lost.area - 0.5) < 0.15 and lost.recovered == pytest.approx(0, abs=0.05)
     assert lost.hidden == 1 and lost.hidden_inside == 1 and lost.gain < -0.3 and lost.gain_high < 0
+    assert lost.gain_apart == pytest.approx(lost.gain, abs=0.05)  # one rival: nobody is chosen
     narrow, _ = outcomes([*full, *kept, *made_up("posterior", 0.0, 0.02, 0.3 * LESIONS[4.0], seed=3)], 0)
     assert next(one for one in narrow if one.method == "posterior").hidden_inside == 0
 
