@@ -83,7 +83,7 @@ def test_curves_of_the_same_groups_are_drawn_alike():
 
 
 def test_the_best_of_several_is_not_flattered():
-    """Six methods of one law: the best of five seems ahead of the sixth, unless others than those who chose judge it."""
+    """Six methods of one law: the best of five seems ahead, unless others than those who chose judge."""
     rng = np.random.default_rng(6)
     flattered, apart, ahead = [], [], []
     for number in range(60):
