@@ -142,7 +142,7 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     assert "not installed" in peer.absent and not said
 
 
-@pytest.mark.parametrize("name", ["BART CG-SENSE", "BART TV (1.0, bartorch)"])
+@pytest.mark.parametrize("name", ["BART CG-SENSE", pytest.param("BART TV (1.0, bartorch)", marks=pytest.mark.long)])
 def test_bart_sees_no_shift_at_odd_sizes(name):
     """Told the true maps and all lines, it finds the image: 0.8.00 and 1.0.00, which differ there."""
     bart = next(peer for peer in all_peers() if peer.name == name)

@@ -55,6 +55,7 @@ def spoiled():
     return replace(prior, denoiser=denoiser)
 
 
+@pytest.mark.long
 def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, spoiled, monkeypatch):
     for name, value in {"RATE": 1e-3, "STEPS": 24, "EVERY": 6}.items():
         monkeypatch.setattr(module, name, value)

@@ -72,6 +72,7 @@ def test_a_head_that_lies_still_is_left_alone():
     assert not found.found and found.misfit < 1.03 and found.reach < 0.4
 
 
+@pytest.mark.long
 def test_the_image_is_better_and_the_notes_say_so(moved):
     scan, image = moved
     rec = reconstruct_scan(scan, method_of("cg-sense"))

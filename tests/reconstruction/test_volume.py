@@ -195,6 +195,7 @@ def slab():
     return simulate(5, slab=True, slices=20, matrix=40, acs_lines=12, coils=6, plane="axial", seed=1)
 
 
+@pytest.mark.long
 def test_slices_of_a_volume_agree_and_are_better(slab):
     scan, image = slab
     truth = np.abs(image)
