@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -156,6 +157,7 @@ def test_no_file_imports_itself_by_way_of_others():
     TopologicalSorter(arrows).prepare()  # a CycleError names the files
 
 
+@cache
 def defined(path: Path) -> set[str]:
     """Names that a module gives."""
     found: set[str] = set()
