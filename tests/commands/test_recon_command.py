@@ -54,6 +54,7 @@ def test_every_sampler(folder, sampler):
         assert file["prior_part"].shape == file["measured_part"].shape == file["reconstruction"].shape
 
 
+@pytest.mark.long
 def test_sampling_through_a_generator(folder):
     """The run folder's generator is taken; its images fit the data better after the warm start than before."""
     (scan,) = (folder / "under").glob("*.h5")

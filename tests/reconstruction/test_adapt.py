@@ -25,7 +25,7 @@ from rsd_mri.simulation import simulate_scan
 
 CPU = torch.device("cpu")
 SIZE = (40, 48)
-SHORT = replace(SAMPLERS["varied"], levels=4, start="tv")
+SHORT = replace(SAMPLERS["varied"], levels=2, start="tv")
 
 
 @pytest.fixture(scope="module")

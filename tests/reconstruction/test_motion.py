@@ -56,6 +56,7 @@ def poses_of(scan):
     return np.array(Moving(3.0).poses(scan.segments, 4, 0))
 
 
+@pytest.mark.long
 def test_poses_are_found(moved):
     scan, _ = moved
     found = find_motion(PreparedScan.of(scan), 0)

@@ -86,7 +86,7 @@ def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
 def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width, noise, extrapolation):
     """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
     operator, y, exact, _ = model
-    t, n = 0.4, 800
+    t, n = 0.4, 500
     sampler = DiffPIR(
         levels=40, sigma_min=t, sigma_max=t, width=width, iterations=30, tolerance=1e-5,
         noise=noise, extrapolation=extrapolation,

@@ -82,6 +82,7 @@ def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
         torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.long
 def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
     """Rates fall to zero over the last images; a finished run goes on under another end."""
     gentle = with_lengths(16, 8).with_values({"teacher.cooldown": "16", "distillation.cooldown": "8"})
