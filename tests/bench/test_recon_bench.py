@@ -46,6 +46,7 @@ def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "recon.json").read_text())["rows"] == found["rows"]
 
 
+@pytest.mark.long
 def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     pytest.importorskip("mrinufft")
     pytest.importorskip("finufft")
@@ -59,6 +60,7 @@ def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     assert done.exit_code == 2 and "leave data out" in done.output
 
 
+@pytest.mark.long
 def test_points_and_one_coil_beside_another_library(monkeypatch, tmp_path):
     monkeypatch.setattr("rsd_mri.bench.recon.HEADS", {"mini": (3, (64, 60))})
     monkeypatch.setattr(peers.shutil, "which", lambda name: None)

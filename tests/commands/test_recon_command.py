@@ -112,7 +112,7 @@ def test_bad_calibrations_are_one_sentence(folder):
     assert "needs fully sampled scans" in done.stderr
 
 
-@pytest.mark.parametrize("method", ["zero-filled", "one-step", "posterior"])
+@pytest.mark.parametrize("method", ["zero-filled", "one-step", pytest.param("posterior", marks=pytest.mark.long)])
 def test_stress_is_said_and_stored(folder, method):
     prior = folder / "prior.safetensors"
     done = call(

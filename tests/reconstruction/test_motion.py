@@ -67,6 +67,7 @@ def test_poses_are_found(moved):
     assert np.rad2deg((found.angles - true[:, 2]).std()) < 0.4
 
 
+@pytest.mark.long
 def test_a_head_that_lies_still_is_left_alone():
     scan, _ = rsd.simulate(2, matrix=96, coils=8, motion=0.0, seed=4)
     found = find_motion(PreparedScan.of(scan), 0)

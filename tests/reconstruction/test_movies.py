@@ -140,6 +140,7 @@ def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
     assert [one.method for one in frames_in_turn(full, None, method, CPU)] == [method, method]
 
 
+@pytest.mark.long
 def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movie):
     scans, truth = movie
     found = {}
@@ -149,6 +150,7 @@ def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movi
     assert found["posterior"] > found["temporal-tv"]
 
 
+@pytest.mark.long
 def test_the_interval_of_frames_holds(movie):
     """By lines left out of all frames; the other frames' samples scatter twenty times too little."""
     scans, truth = movie

@@ -56,6 +56,7 @@ def test_stopped_and_continued_equals_uninterrupted(slices, whole, tmp_path):
         assert any(not torch.equal(a[k], torch.zeros_like(a[k])) for k in a)
 
 
+@pytest.mark.long
 def test_the_critic_is_continued_too(slices, whole, tmp_path):
     """With the adversarial term, which learns from the measurements of the training."""
     told = {"distillation.adversarial": "0.5"}
