@@ -30,6 +30,9 @@ QUICK_LEVEL = 0.05
 QUICK = DiffPIR(name="quick", levels=4)
 """Draws that sample."""
 
+WIDTHS = (1.5, 2.0)
+"""Least and most width of the data step. A smaller one trusts the denoiser against what was measured: where noise is
+high it takes two decibels and hides single pixels (docs/choices.md, protocols/trust.md)."""
 SMALL = 2**14
 """Values of a slice's k-space up to which a processor begins several slices at once: total variation of 64 slices of
 4 x 32 x 32 takes a fifth of the time then, of 16 of 4 x 64 x 64 nine tenths."""
@@ -304,12 +307,12 @@ def keyed_noise(keys: Sequence[Key]) -> Noise:
 
 
 def width_of(operator: Sense) -> float:
-    """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
+    """Width of DiffPIR's data step for a scan: R / 2, at least `WIDTHS[0]` and at most `WIDTHS[1]`.
 
     What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
     """
     acceleration = 1 / float(operator.cells.float().mean())
-    return min(max(acceleration / 2, 1.0), 2.0)
+    return min(max(acceleration / 2, WIDTHS[0]), WIDTHS[1])
 
 
 def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
