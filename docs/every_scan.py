@@ -43,10 +43,16 @@ def every_scan() -> Iterator[Pair]:
         for number, (name, case) in enumerate(colin.SLICES.items()):
             scan, truth = colin.scan_of(case, 940 + number)
             yield f"Colin {name}", scan, truth
+    for name, full, truth in real_images():
+        yield f"{name}, R=3", undersampled(full, 3.0, 0), truth
+
+
+def real_images() -> Iterator[Pair]:
+    """Name, full scan by simulated coils, and the image, of every archive of real images."""
     seen = _module("protocols/trust_scans.py")
     for path in sorted(REAL.glob("*/*.npz")):
         for name, full, truth in seen.images(path):
-            yield f"{path.stem} {name}, R=3", undersampled(full, 3.0, 0), truth
+            yield f"{path.stem} {name}", full, truth
 
 
 def _module(path: str) -> ModuleType:

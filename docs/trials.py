@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from every_scan import every_scan
+from every_scan import every_scan, real_images
 
 from rsd_mri.api.scans import simulate
 from rsd_mri.commands.root import app
@@ -17,7 +17,7 @@ from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
-from rsd_mri.reconstruction.full_scans import body_of, undersampled
+from rsd_mri.reconstruction.full_scans import body_of, full_image, undersampled
 from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
 from rsd_mri.reconstruction.motion import find_motion
@@ -126,6 +126,24 @@ def means(more: Sequence[str]) -> None:
     every(more or ("shared", "diffpir"), samples=4)
 
 
+def twofold(_: Sequence[str]) -> None:
+    """One sample at R = 2 of heads by coils and noise, and of the real images that there are."""
+    method = method_of("posterior", samples=1)
+    for coils, noise in ((1, 0.015), (1, 0.06), (2, 0.015), (4, 0.015), (8, 0.015), (8, 0.06)):
+        found = []
+        for number, contrast in ((1, "T1"), (2, "FLAIR")):
+            make = {"size": (128, 144), "plane": "axial", "contrast": contrast, "noise_correlation": 0.2}
+            pair = [
+                simulate_scan(DataSettings(slices=1, coils=coils, noise=level), 0, f"w {number}", **make)[0]
+                for level in (noise, 0.0)
+            ]
+            rec = reconstruct_scan(undersampled(pair[0], 2.0, 0), method, held_out=False)
+            found.append(psnr(full_image(pair[1]), rec.magnitude))
+        _say(f"{coils} coils, noise {noise:g}", found)
+    for name, full, truth in real_images():
+        _say(name, [psnr(truth, reconstruct_scan(undersampled(full, 2.0, 0), method, held_out=False).magnitude)])
+
+
 TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "posterior": posterior,
     "partial-fourier": partial_fourier,
@@ -135,6 +153,7 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "thick-slab": thick_slab,
     "held-out": held_out,
     "motion": motion,
+    "twofold": twofold,
     "every-scan": every,
     "means": means,
 }

@@ -1,11 +1,13 @@
 """From what the bench of lesions wrote to what lies beside the prior, which the report page quotes and shows.
 
-Run with: python protocols/lesions.py BENCH PRIOR (folders): writes lesions.json and a picture for each acceleration.
+Run with: python protocols/lesions.py BENCH PRIOR (folders): writes lesions.json and a picture for each
+method and acceleration.
 """
 
 import json
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 from PIL import Image
@@ -17,9 +19,12 @@ from rsd_mri.bench.lesion_store import load_case
 from rsd_mri.priors.lesions import FILE, Lesions, lesion_checks
 from rsd_mri.results.spots import PICTURE
 
+METHODS = ("posterior", "one-step")
+"""Those that a prior serves."""
+
 
 def main(bench: Path, prior: Path) -> None:
-    """Take what the learned methods hid, and of the posterior one that was hidden and one that was kept."""
+    """Take what the learned methods hid, and of each one lesion that was hidden and one that was kept."""
     rows = [
         Lesions(
             one["method"],
@@ -30,16 +35,17 @@ def main(bench: Path, prior: Path) -> None:
             round(one["hidden"], 3),
         )
         for one in json.loads((bench / CARD).read_text(encoding="utf-8"))["rows"]
-        if one["method"] in ("posterior", "one-step")
+        if one["method"] in METHODS
     ]
     (prior / FILE).write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
     cases = [made for path in sorted(bench.glob("case-*.npz")) if (made := load_case(path, None)) is not None]
     readings, examples = ([one for case in cases for one in case[kind]] for kind in (0, 1))
-    for acceleration in sorted({one.acceleration for one in rows}):
-        found = lesion_checks(rows, "posterior", acceleration)
-        picture = page_picture(readings, examples, acceleration, found["lesion_lost"], found.get("lesion_least"))
+    for method, acceleration in product(METHODS, sorted({one.acceleration for one in rows})):
+        found = lesion_checks(rows, method, acceleration)
+        sizes = found["lesion_lost"], found.get("lesion_least")
+        picture = page_picture(readings, examples, method, acceleration, *sizes)
         if picture is not None:
-            Image.fromarray(picture).save(prior / PICTURE.format("posterior", acceleration), optimize=True)
+            Image.fromarray(picture).save(prior / PICTURE.format(method, acceleration), optimize=True)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,20 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 import pytest
 
 
-def pytest_collection_modifyitems(items):
-    """The tests of a file go to one process, and all that share the server go to one: it is begun once."""
-    shared = {item.path for item in items if "server" in getattr(item, "fixturenames", ())}
-    for item in items:
-        name = "server" if item.path in shared else f"{item.path.parent.name}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file go to one process, and all that share the server go to one: it is begun once.
+
+    Marks of groups do nothing where pytest 9.2 meets pytest-xdist 3.8: every fixture of a file was made twice.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return "server" if file.startswith("tests/serve/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -103,8 +104,10 @@ def test_modules_stay_small():
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
 
 
-def imported(path: Path, modules: set[str]) -> set[str]:
+@cache
+def imported(path: Path) -> set[str]:
     """Modules of ours that a file imports anywhere, but for types alone."""
+    modules = set(MODULES)
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -129,7 +132,7 @@ def rooms() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in SOURCES:
         if (name := room_of(path)) is not None:
-            used = {room_of(MODULES[module]) for module in imported(path, set(MODULES))}
+            used = {room_of(MODULES[module]) for module in imported(path)}
             found.setdefault(name, set()).update(used - {name, None})
     return found
 
@@ -151,11 +154,12 @@ def test_thirty_rooms_on_twelve_floors():
 
 
 def test_no_file_imports_itself_by_way_of_others():
-    arrows = {name: imported(path, set(MODULES)) - {name} for name, path in MODULES.items()}
+    arrows = {name: imported(path) - {name} for name, path in MODULES.items()}
     assert sum(map(len, arrows.values())) > len(MODULES)
     TopologicalSorter(arrows).prepare()  # a CycleError names the files
 
 
+@cache
 def defined(path: Path) -> set[str]:
     """Names that a module gives."""
     found: set[str] = set()

@@ -23,12 +23,14 @@ SMALLEST = 2.0
 """Size below which nobody would see in the picture what is meant [pixels]."""
 NEARLY = 0.2
 """By how much what is left of the contrast of a kept lesion may differ from all of it."""
+SHOWN = "posterior"
+"""Method of which the bench's own picture is."""
 COLUMNS = ("truth", "total variation", "posterior mean", "half width x 4")
 
 
 @dataclass(frozen=True)
 class Rated:
-    """A lesion in the posterior's image."""
+    """A lesion in a method's image."""
 
     share: float
     """Of its contrast, what is left."""
@@ -36,9 +38,9 @@ class Rated:
     site: Site
 
 
-def rated(readings: Sequence[Reading]) -> list[Rated]:
-    """Every lesion of which the posterior's interval is known, the most hidden one first."""
-    known = [one for one in readings if one.method == "posterior" and one.half_width is not None]
+def rated(readings: Sequence[Reading], method: str) -> list[Rated]:
+    """Every lesion of which a method's interval is known, the most hidden one first."""
+    known = [one for one in readings if one.method == method and one.half_width is not None]
     found = [
         Rated(float(share), one, site) for one in known for share, site in zip(_shares(one), one.sites, strict=True)
     ]
@@ -52,7 +54,7 @@ def best_kept(lesions: Sequence[Rated]) -> Rated:
 
 def write_picture(path: Path, readings: Sequence[Reading], examples: Sequence[Example]) -> None:
     """Show the lesion that the posterior hides most and the one that it keeps best, a row each; nothing without any."""
-    lesions = [one for one in rated(readings) if one.site.size >= SMALLEST]
+    lesions = [one for one in rated(readings, SHOWN) if one.site.size >= SMALLEST]
     if not lesions:
         return
     tiles, labels = [], []
@@ -66,15 +68,20 @@ def write_picture(path: Path, readings: Sequence[Reading], examples: Sequence[Ex
 
 
 def page_picture(
-    readings: Sequence[Reading], examples: Sequence[Example], acceleration: float, lost: float, kept: float | None
+    readings: Sequence[Reading],
+    examples: Sequence[Example],
+    method: str,
+    acceleration: float,
+    lost: float,
+    kept: float | None,
 ) -> NDArray[np.uint8] | None:
-    """A lesion that the posterior hid and one that it kept, for the report page; None where there are none to show.
+    """A lesion that a method hid and one that it kept, for the report page; None where there are none to show.
 
     Parameters
     ----------
     readings, examples
         Of the bench.
-    acceleration
+    method, acceleration
         Of both.
     lost, kept
         Their diameters [pixels]; without the second the hidden one alone.
@@ -85,7 +92,7 @@ def page_picture(
         Grey, a row each, of each the lesion that is plainest in the truth: truth with a ring round the place, the
         image, and its half width four times as bright.
     """
-    here = [one for one in rated(readings) if one.reading.acceleration == acceleration]
+    here = [one for one in rated(readings, method) if one.reading.acceleration == acceleration]
     hidden = [one for one in here if one.site.size == lost and one.share < HIDDEN]
     whole = [one for one in here if one.site.size == kept and abs(one.share - 1) < NEARLY]
     if not hidden:
@@ -106,10 +113,10 @@ def tiles_of(one: Rated, examples: Sequence[Example]) -> list[NDArray[np.floatin
     The window is that of the truth in the part shown; the half width is shown four times as bright. A ring goes round
     the place of the lesion in the first image.
     """
-    match = (one.reading.case, one.reading.acceleration, one.site.second)
-    images = next(e for e in examples if (e.case, e.acceleration, e.second) == match)
+    match = (one.reading.case, one.reading.method, one.reading.acceleration, one.site.second)
+    images = next(e for e in examples if (e.case, e.method, e.acceleration, e.second) == match)
     white = upper_window(_cut(images.truth, one.site))
-    shown = [images.truth, images.tv, images.posterior, 4 * images.half_width]
+    shown = [images.truth, images.tv, images.image, 4 * images.half_width]
     tiles = [np.kron(np.clip(_cut(image, one.site) / white, 0, 1), np.ones((ZOOM, ZOOM))) for image in shown]
     return [_ringed(tiles[0], images.truth.shape, one.site), *tiles[1:]]
 

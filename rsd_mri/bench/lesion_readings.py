@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,13 @@ class Example:
     """Whole images of a case, to look at: a scan with its lesions, and what was made of it."""
 
     case: str
+    method: str
+    """Of `image`; one that says its uncertainty."""
     acceleration: float
     second: bool
     truth: Image
     tv: Image
-    posterior: Image
+    image: Image
     half_width: Image
 
 
@@ -142,11 +145,11 @@ def read_case(
             made[name] = [run(one) for one in prepared]
             readings.append(_reading(case, name, acceleration, truths, made[name]))
             step(1.0)
-        for second in (False, True):
-            mean, width = made["posterior"][second]
+        for name, second in product(made, (False, True)):
+            image, width = made[name][second]
             if width is not None:
-                images = truths[second], made["tv"][second][0], mean, width
-                examples.append(Example(case.name, acceleration, second, *images))
+                images = truths[second], made["tv"][second][0], image, width
+                examples.append(Example(case.name, name, acceleration, second, *images))
     return readings, examples
 
 

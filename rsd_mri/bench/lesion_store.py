@@ -14,7 +14,7 @@ from rsd_mri.bench.lesion_sites import Site
 from rsd_mri.files import written_whole
 
 Made = tuple[list[Reading], list[Example]]
-ARRAYS = ("truth", "image", "half_width"), ("truth", "tv", "posterior", "half_width")
+ARRAYS = ("truth", "image", "half_width"), ("truth", "tv", "image", "half_width")
 
 
 def save_case(path: Path, made_of: str, readings: Sequence[Reading], examples: Sequence[Example]) -> None:
@@ -60,6 +60,8 @@ def load_case(path: Path, made_of: str | None) -> Made | None:
                 for kind, (names, items) in enumerate(zip(ARRAYS, about["plain"], strict=True))
             ]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    if any(one is None for found in arrays[1] for one in found.values()):
         return None
     readings = [
         Reading(**{**plain, **found, "sites": tuple(Site(**site) for site in plain["sites"])})

@@ -211,7 +211,7 @@ class _Learner:
             estimate = restorer_of(self.prior, trial.operator).denoise(noisy, levels, turn)
         with torch.no_grad():
             was = restorer_of(self.original, trial.operator).denoise(noisy, levels, turn)
-            found, variance = estimate.detach(), (width_of(trial.operator) * level) ** 2
+            found, variance = estimate.detach(), (width_of(trial.operator, trial.sigma) * level) ** 2
             right = trial.operator.adjoint(trial.kspace) / trial.sigma**2 + found / variance
             filled = _solve(trial, right, variance, found)
             wrong = trial.tested.forward(filled) - trial.expected
@@ -223,7 +223,7 @@ class _Learner:
         self.optimizer.step()
 
 
-def _solve(trial: Trial, right: Tensor, variance: float, start: Tensor | None) -> Tensor:
+def _solve(trial: Trial, right: Tensor, variance: float | Tensor, start: Tensor | None) -> Tensor:
     """(A^H A / sigma^2 + 1 / variance)^-1 of an image."""
     gram, weight = trial.operator.gram, variance / trial.sigma**2
     return conjugate_gradient(lambda v: weight * gram(v) + v, variance * right, start, 10, 1e-3)

@@ -30,6 +30,12 @@ QUICK_LEVEL = 0.05
 QUICK = DiffPIR(name="quick", levels=4)
 """Draws that sample."""
 
+WIDEST = 2.0
+"""Most that the data step is wide."""
+NOISY, WIDER = 0.04, 0.5
+"""Noise level [prepared units] by which the data step is wider by one, and the most that noise makes it wider: trusted
+as before, the denoiser takes up to three decibels from a noisy scan at R = 2 and hides single pixels (docs/choices.md,
+protocols/trust.md)."""
 SMALL = 2**14
 """Values of a slice's k-space up to which a processor begins several slices at once: total variation of 64 slices of
 4 x 32 x 32 takes a fifth of the time then, of 16 of 4 x 64 x 64 nine tenths."""
@@ -173,7 +179,7 @@ class Posterior:
             restorer.floor,
             progress,
             restorer.whole,
-            width_of(operator),
+            width_of(operator, sigma),
             restorer.level,
         )
 
@@ -303,13 +309,27 @@ def keyed_noise(keys: Sequence[Key]) -> Noise:
     return noise
 
 
-def width_of(operator: Sense) -> float:
-    """Width of DiffPIR's data step for a scan: R / 2, at least 1 and at most 2.
+def width_of(operator: Sense, sigma: float | Tensor) -> float | Tensor:
+    """Width of DiffPIR's data step for a scan: R / 2, at least 1 and what its noise adds, at most `WIDEST`.
 
     What undersampling adds to the denoiser's own error grows with R; measured in docs/choices.md.
+
+    Parameters
+    ----------
+    operator
+        Of the scan.
+    sigma
+        Noise level, prepared units: one number, or one per slice [slice].
+
+    Returns
+    -------
+    float or Tensor
+        As `sigma`.
     """
     acceleration = 1 / float(operator.cells.float().mean())
-    return min(max(acceleration / 2, 1.0), 2.0)
+    if isinstance(sigma, Tensor):
+        return (1 + (sigma / NOISY).clamp_max(WIDER)).clamp(acceleration / 2, WIDEST)
+    return min(max(acceleration / 2, 1 + min(sigma / NOISY, WIDER)), WIDEST)
 
 
 def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:

@@ -142,7 +142,7 @@ def together(
             sigma_data=method.prior.denoiser.sigma_data,
             progress=progress,
             whole=True,
-            width=width_of(operator),
+            width=width_of(operator, sigma),
             back_projected=adjoint_kspace,
             noise_of=lambda group: keyed_noise(keys[group]),
             common=common,

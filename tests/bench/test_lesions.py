@@ -127,6 +127,7 @@ def test_outcomes_are_those_of_what_was_put_in():
     lost = by["posterior"]
     assert abs(lost.area - 0.5) < 0.15 and lost.recovered == pytest.approx(0, abs=0.05)
     assert lost.hidden == 1 and lost.hidden_inside == 1 and lost.gain < -0.3 and lost.gain_high < 0
+    assert lost.gain_apart == pytest.approx(lost.gain, abs=0.05)  # one rival: nobody is chosen
     narrow, _ = outcomes([*full, *kept, *made_up("posterior", 0.0, 0.02, 0.3 * LESIONS[4.0], seed=3)], 0)
     assert next(one for one in narrow if one.method == "posterior").hidden_inside == 0
 
@@ -164,7 +165,8 @@ def test_readings_come_back_as_they_were(tmp_path):
 
 
 def test_the_pages_picture_has_a_hidden_lesion_above_a_kept_one():
-    """Ringed in the truth, absent and present in the image; the half width four times as bright."""
+    """Ringed in the truth, absent and present in the image; the half width four times as bright; of each method its
+    own image."""
     middle, size = (40, 40), (80, 80)
     readings, examples = [], []
     for case, left in (("hidden", 0.0), ("kept", 1.0)):
@@ -176,8 +178,10 @@ def test_the_pages_picture_has_a_hidden_lesion_above_a_kept_one():
         readings.append(
             Reading(case, "posterior", 4.0, (site,), np.stack([flat, there]), np.stack([flat, shown]), half, 30.0)
         )
-        examples.append(Example(case, 4.0, False, images[1], images[0], images[2], np.full(size, 0.1)))
-    picture = page_picture(readings, examples, 4.0, 4.0, 6.0)
+        for method, image in (("one-step", images[0]), ("posterior", images[2])):
+            examples.append(Example(case, method, 4.0, False, images[1], images[0], image, np.full(size, 0.1)))
+    readings.append(replace(readings[0], method="one-step"))
+    picture = page_picture(readings, examples, "posterior", 4.0, 4.0, 6.0)
     side = picture.shape[0] // 2
     assert picture.shape == (2 * side, 3 * side) and picture.dtype == np.uint8
     tiles = picture.reshape(2, side, 3, side).swapaxes(1, 2)
@@ -186,9 +190,11 @@ def test_the_pages_picture_has_a_hidden_lesion_above_a_kept_one():
     assert centres[1, 0] > edges[1, 0] + 60 and centres[1, 1] == centres[1, 0]
     assert np.ptp(tiles[:, 2]) == 0 and tiles[0, 2, 0, 0] == pytest.approx(0.4 * edges[0, 0], abs=1)
     assert (tiles[:, 0] == 255).sum() > (tiles[:, 1] == 255).sum()
-    assert page_picture(readings, examples, 4.0, 4.0, None).shape == (side, 3 * side)
-    assert page_picture(readings, examples, 4.0, 6.0, None) is None
-    assert page_picture(readings, examples, 8.0, 4.0, 6.0) is None
+    own = page_picture(readings, examples, "one-step", 4.0, 4.0, 6.0)  # of which nothing was kept
+    assert own.shape == (side, 3 * side) and np.array_equal(own, picture[:side])
+    assert page_picture(readings, examples, "posterior", 4.0, 4.0, None).shape == (side, 3 * side)
+    assert page_picture(readings, examples, "posterior", 4.0, 6.0, None) is None
+    assert page_picture(readings, examples, "posterior", 8.0, 4.0, 6.0) is None
 
 
 @pytest.mark.parametrize(

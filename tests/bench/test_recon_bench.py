@@ -46,6 +46,7 @@ def test_every_method_and_peer_is_a_row(small, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "recon.json").read_text())["rows"] == found["rows"]
 
 
+@pytest.mark.long
 def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     pytest.importorskip("mrinufft")
     pytest.importorskip("finufft")
@@ -59,6 +60,7 @@ def test_spokes_are_a_bench_of_our_rows(monkeypatch, tmp_path):
     assert done.exit_code == 2 and "leave data out" in done.output
 
 
+@pytest.mark.long
 def test_points_and_one_coil_beside_another_library(monkeypatch, tmp_path):
     monkeypatch.setattr("rsd_mri.bench.recon.HEADS", {"mini": (3, (64, 60))})
     monkeypatch.setattr(peers.shutil, "which", lambda name: None)
@@ -142,7 +144,7 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     assert "not installed" in peer.absent and not said
 
 
-@pytest.mark.parametrize("name", ["BART CG-SENSE", "BART TV (1.0, bartorch)"])
+@pytest.mark.parametrize("name", ["BART CG-SENSE", pytest.param("BART TV (1.0, bartorch)", marks=pytest.mark.long)])
 def test_bart_sees_no_shift_at_odd_sizes(name):
     """Told the true maps and all lines, it finds the image: 0.8.00 and 1.0.00, which differ there."""
     bart = next(peer for peer in all_peers() if peer.name == name)

@@ -54,6 +54,7 @@ def test_every_sampler(folder, sampler):
         assert file["prior_part"].shape == file["measured_part"].shape == file["reconstruction"].shape
 
 
+@pytest.mark.long
 def test_sampling_through_a_generator(folder):
     """The run folder's generator is taken; its images fit the data better after the warm start than before."""
     (scan,) = (folder / "under").glob("*.h5")
@@ -111,7 +112,7 @@ def test_bad_calibrations_are_one_sentence(folder):
     assert "needs fully sampled scans" in done.stderr
 
 
-@pytest.mark.parametrize("method", ["zero-filled", "one-step", "posterior"])
+@pytest.mark.parametrize("method", ["zero-filled", "one-step", pytest.param("posterior", marks=pytest.mark.long)])
 def test_stress_is_said_and_stored(folder, method):
     prior = folder / "prior.safetensors"
     done = call(

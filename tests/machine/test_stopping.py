@@ -95,7 +95,9 @@ def test_workers_of_prep_are_gone_and_nothing_is_left(scans, tmp_path, number, c
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["recon", "{scans}/brain_0_0000.h5", "--out", "{out}", "--samples", "4"], id="recon"),
+        pytest.param(
+            ["recon", "{scans}/brain_0_0000.h5", "--out", "{out}", "--samples", "4"], id="recon", marks=pytest.mark.long
+        ),
         pytest.param(
             ["simulate", "{out}", "--volumes", "50", "--matrix", "128"], id="simulate", marks=pytest.mark.long
         ),

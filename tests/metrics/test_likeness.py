@@ -11,6 +11,11 @@ from rsd_mri.errors import InputError
 from rsd_mri.metrics.likeness import groups, likeness, nearest, two_sample
 
 
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    monkeypatch.setattr("rsd_mri.metrics.likeness.TREES", 50)
+
+
 def pictures(count, seed, where=(2, 5, 8, 11)):
     """A bright square at one of four places, on noise."""
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from rsd_mri.metrics.observer import Observer, channels, curve_of, middle, unseen_scores
+from rsd_mri.metrics.observer import Observer, channels, curve_of, gain_over_chosen, middle, unseen_scores
 
 
 def gaussian(rng, count, delta, root):
@@ -80,6 +80,21 @@ def test_curves_of_the_same_groups_are_drawn_alike():
     present, absent, groups = rng.standard_normal(40) + 1, rng.standard_normal(40), np.arange(40) // 4
     one, same = (curve_of(present, absent, groups, (7,)) for _ in range(2))
     assert middle(one.drawn - same.drawn) == (0.0, 0.0)
+
+
+def test_the_best_of_several_is_not_flattered():
+    """Six methods of one law: the best of five seems ahead, unless others than those who chose judge."""
+    rng = np.random.default_rng(6)
+    flattered, apart, ahead = [], [], []
+    for number in range(60):
+        own, *rivals = [(rng.standard_normal(18) + 1, rng.standard_normal(18)) for _ in range(6)]
+        areas = [curve_of(*one, np.arange(18), (0,), 2).area for one in (own, *rivals)]
+        flattered.append(areas[0] - max(areas[1:]))
+        apart.append(gain_over_chosen(own, rivals, (number,), 50))
+        ahead.append(gain_over_chosen((own[0] + 1, own[1]), rivals, (number,), 50))
+    assert np.mean(flattered) < -0.06
+    assert abs(np.mean(apart)) < 0.03
+    assert np.mean(ahead) == pytest.approx(norm.cdf(2 / np.sqrt(2)) - norm.cdf(1 / np.sqrt(2)), abs=0.03)
 
 
 def test_channels_see_no_brightness_and_have_unit_norm():

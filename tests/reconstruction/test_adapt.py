@@ -25,7 +25,7 @@ from rsd_mri.simulation import simulate_scan
 
 CPU = torch.device("cpu")
 SIZE = (40, 48)
-SHORT = replace(SAMPLERS["varied"], levels=4, start="tv")
+SHORT = replace(SAMPLERS["varied"], levels=2, start="tv")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,7 @@ def spoiled():
     return replace(prior, denoiser=denoiser)
 
 
+@pytest.mark.long
 def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, spoiled, monkeypatch):
     for name, value in {"RATE": 1e-3, "STEPS": 24, "EVERY": 6}.items():
         monkeypatch.setattr(module, name, value)

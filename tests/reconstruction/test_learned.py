@@ -39,7 +39,13 @@ def test_errors_of_a_lopsided_network_average_out_over_eight_steps():
         assert not torch.allclose(seen[1], seen[0])
 
 
-@pytest.mark.parametrize(("every", "width"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0), (6, 2.0)])
-def test_width_of_the_data_step_is_half_the_acceleration_between_one_and_two(every, width):
+@pytest.mark.parametrize(
+    ("every", "sigma", "width"),
+    [(1, 0.0, 1.0), (2, 0.0, 1.0), (2, 0.01, 1.25), (2, 0.02, 1.5), (1, 0.1, 1.5), (3, 0.01, 1.5), (6, 0.1, 2.0)],
+)
+def test_width_of_the_data_step_is_half_the_acceleration_or_what_noise_asks_for(every, sigma, width):
     csm = torch.ones(1, 2, 8, 24, dtype=torch.complex64)
-    assert width_of(sense_operator(csm, torch.arange(24) % every == 0)) == pytest.approx(width)
+    operator = sense_operator(csm, torch.arange(24) % every == 0)
+    assert width_of(operator, sigma) == pytest.approx(width)
+    several = width_of(operator, torch.tensor([sigma, 0.03], dtype=torch.float64))
+    assert several.tolist() == pytest.approx([width, width_of(operator, 0.03)])

@@ -56,6 +56,7 @@ def poses_of(scan):
     return np.array(Moving(3.0).poses(scan.segments, 4, 0))
 
 
+@pytest.mark.long
 def test_poses_are_found(moved):
     scan, _ = moved
     found = find_motion(PreparedScan.of(scan), 0)
@@ -66,12 +67,14 @@ def test_poses_are_found(moved):
     assert np.rad2deg((found.angles - true[:, 2]).std()) < 0.4
 
 
+@pytest.mark.long
 def test_a_head_that_lies_still_is_left_alone():
     scan, _ = rsd.simulate(2, matrix=96, coils=8, motion=0.0, seed=4)
     found = find_motion(PreparedScan.of(scan), 0)
     assert not found.found and found.misfit < 1.03 and found.reach < 0.4
 
 
+@pytest.mark.long
 def test_the_image_is_better_and_the_notes_say_so(moved):
     scan, image = moved
     rec = reconstruct_scan(scan, method_of("cg-sense"))

@@ -85,7 +85,7 @@ def test_still_images_seen_in_turn_come_back():
 
 @pytest.fixture(scope="module")
 def movie():
-    return simulate_beating(12, (48, 48), 6, 0.01, 4)
+    return simulate_beating(8, (40, 40), 6, 0.01, 4)
 
 
 def test_the_average_is_over_those_that_measured(movie):
@@ -109,7 +109,7 @@ def all_frames(scans, name):
 def test_frames_together_are_better_than_one_by_one(movie):
     scans, truth = movie
     alone, variation, low_rank = (all_frames(scans, name) for name in ("tv", "temporal-tv", "low-rank-sparse"))
-    assert "average over 12 frames" in " ".join(alone[0].notes)
+    assert "average over 8 frames" in " ".join(alone[0].notes)
     assert psnr(variation, truth) > psnr(alone, truth) + 1
     assert psnr(low_rank, truth) > psnr(alone, truth)
     assert variation[3].method == "temporal-tv" and variation[3].frame == {"phase": 3}
@@ -140,6 +140,7 @@ def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
     assert [one.method for one in frames_in_turn(full, None, method, CPU)] == [method, method]
 
 
+@pytest.mark.long
 def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movie):
     scans, truth = movie
     found = {}
@@ -149,6 +150,7 @@ def test_posterior_samples_of_frames_are_no_worse_than_what_they_start_from(movi
     assert found["posterior"] > found["temporal-tv"]
 
 
+@pytest.mark.long
 def test_the_interval_of_frames_holds(movie):
     """By lines left out of all frames; the other frames' samples scatter twenty times too little."""
     scans, truth = movie
@@ -205,7 +207,7 @@ def test_frames_that_share_maps_estimate_them_once(movie, monkeypatch):
     espirit = prepare.espirit
     monkeypatch.setattr(prepare, "espirit", lambda *a, **k: asked.append(1) or espirit(*a, **k))
     slices = [one.prepared[0] for one in frames_in_turn(movie[0], None, CLASSICAL["tv"], CPU)]
-    assert len(asked) == 1 and len(slices) == 12
+    assert len(asked) == 1 and len(slices) == 8
     alone = prepare.prepare_slice(
         movie[0][5],
         0,
@@ -226,7 +228,7 @@ def test_a_file_of_frames_is_written_with_a_leading_axis(tmp_path, movie):
         answers=Answers(axes="time,coil,readout,phase"),
     )
     assert not done.failures
-    recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(12)]
+    recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(8)]
     # Without a noise scan the level is that of the data; the scan's unit is the same.
     assert psnr(recs, truth) > 25
 

@@ -86,7 +86,7 @@ def test_decoupled_annealing_is_exact_at_its_default_accuracy(model):
 def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width, noise, extrapolation):
     """At a fixed level t the mean's fixed point is that of the exact posterior with the power w^2 (C^2 + t^2)."""
     operator, y, exact, _ = model
-    t, n = 0.4, 800
+    t, n = 0.4, 500
     sampler = DiffPIR(
         levels=40, sigma_min=t, sigma_max=t, width=width, iterations=30, tolerance=1e-5,
         noise=noise, extrapolation=extrapolation,
@@ -105,7 +105,7 @@ def test_diffpir_settles_on_the_posterior_mean_of_a_wider_prior(model, width, no
 @pytest.mark.parametrize("own", [1, 20])
 def test_samples_that_part_late_have_the_same_mean_and_after_some_levels_the_same_spread(model, own):
     """What they share is drawn for each of two slices once, and forgotten in the levels that each goes alone."""
-    t, n, levels = 0.4, 1500, 40
+    t, n, levels = 0.4, 400, 40
     sampler = DiffPIR(
         levels=levels, sigma_min=t, sigma_max=t, width=1.0, iterations=30, tolerance=1e-6, noise=1.0,
         extrapolation=0.0, apart=own,
@@ -135,7 +135,7 @@ def test_without_the_last_draw_the_spread_is_too_small(model):
 
 def test_preconditioned_langevin_samples_the_exact_posterior(model):
     sampler = Langevin(levels=40, sigma_min=0.1, sigma_max=3.0, step_size=0.3, iterations=25, steps_per_level=2)
-    samples = sampler.sample(problem(model, 600, 2))
+    samples = sampler.sample(problem(model, 300, 2))
     check(samples, *model[2:], 0.15)
 
 

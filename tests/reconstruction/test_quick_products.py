@@ -56,7 +56,7 @@ def test_flags_of_the_processor_decide(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def wrapped():
     """A head that wraps, prepared with two sets of maps, and its image."""
-    ((scan, truth),) = simulated_heads(1, (96, 60), 0)
+    ((scan, truth),) = simulated_heads(1, (64, 44), 0)
     return PreparedScan.of(undersampled(scan, 2.0, 0), replace(PrepSettings(), sets="2")), truth
 
 

@@ -130,6 +130,7 @@ def in_browser(page: Path, script: str, tmp_path: Path, *options: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_the_viewer_shows_slices_where_they_are_and_answers_keys(tmp_path, recs):
     """The object is an L in the upper left; slice 2 is made brighter to be told from the others."""

@@ -48,7 +48,9 @@ class Scans:
         return {"kspace": kspace.numpy(), "csm": csm.numpy(), **rest}
 
 
-@pytest.mark.parametrize("kind", ["uniform", "equispaced", "variable-density", "poisson"])
+@pytest.mark.parametrize(
+    "kind", ["uniform", "equispaced", "variable-density", pytest.param("poisson", marks=pytest.mark.long)]
+)
 def test_scans_are_as_large_as_their_images(kind):
     images = head_like(48)
     data = UndersampledSlices(Scans(images), MaskSettings(kind, 4.0, 8), 0)

@@ -65,7 +65,7 @@ def test_the_centre_is_found_on_disk_too(tmp_path, monkeypatch):
 
 def test_a_simulated_slab_is_the_transform_of_a_volume(tmp_path):
     """Slices of a slab and their neighbours are one volume: sigpy's 3-D transform of it, read back, is the scan."""
-    settings = DataSettings(slices=20, coils=3, noise=0.0)
+    settings = DataSettings(slices=12, coils=3, noise=0.0)
     scan, image = simulate_scan(settings, 1, "slab", size=(32, 32), slab=True)
     positions = np.array(scan.geometry.positions)
     step = np.linalg.norm(np.diff(positions, axis=0), axis=1)
@@ -74,8 +74,8 @@ def test_a_simulated_slab_is_the_transform_of_a_volume(tmp_path):
     coils = sigpy.ifft(scan.kspace, axes=(-2, -1))
     np.testing.assert_allclose(np.sqrt((np.abs(coils) ** 2).sum(1)), np.abs(image), atol=1e-4)
     raw = sigpy.fft(coils, axes=(0, 2, 3))  # [readout, coil, phase_encode, partition]
-    acqs = [record(raw[:, :, i, j].T, i, centre=10, kspace_encode_step_2=j) for i in range(32) for j in range(32)]
-    header = xml((20, 32, 32), (20, 32, 32), (60.0, 96.0, 96.0), (60.0, 96.0, 96.0), partitions=(0, 31, 16))
+    acqs = [record(raw[:, :, i, j].T, i, centre=6, kspace_encode_step_2=j) for i in range(32) for j in range(32)]
+    header = xml((12, 32, 32), (12, 32, 32), (36.0, 96.0, 96.0), (36.0, 96.0, 96.0), partitions=(0, 31, 16))
     back = read_scan(write(tmp_path / "raw.h5", acqs, header))
     np.testing.assert_allclose(back.kspace, scan.kspace, atol=1e-4 * np.abs(scan.kspace).max())
     assert replace(back, source=Path("x")).size == (32, 32)

@@ -244,6 +244,7 @@ def test_texts_end_at_their_first_nul_or_at_their_length(server, small_scan, end
     assert len(talk.send(acquisitions(small_scan)).close().answer().images) == 2
 
 
+@pytest.mark.long
 def test_silence_ends_a_connection_and_dripping_bytes_do_not(server, small_scan):
     silent, dripping = Talk(server), Talk(server, "zero-filled")
     text = header_text(small_scan).encode()

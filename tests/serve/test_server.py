@@ -58,6 +58,7 @@ def test_it_ends_at_once_while_torch_is_imported(fresh, small_scan, how):
     assert fresh.event("stopped") == {"event": "stopped", "connections": 1}
 
 
+@pytest.mark.long
 def test_the_first_connection_is_served_and_sampling_is_stopped(tmp_path, small_scan):
     running = Running(tmp_path, "--samples", 16)
     talk = Talk(running, "default", header_text(small_scan)).send(acquisitions(small_scan)).close()
@@ -69,6 +70,7 @@ def test_the_first_connection_is_served_and_sampling_is_stopped(tmp_path, small_
     assert talk.answer().closed
 
 
+@pytest.mark.long
 def test_what_it_cannot_do_is_said_in_a_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("--port", taken.getsockname()[1])

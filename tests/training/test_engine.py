@@ -110,7 +110,8 @@ def denoiser(data):
     return build_denoiser(PROTOCOL, Inputs.of(data.corruption))
 
 
-@pytest.mark.parametrize("precision", ["bf16", pytest.param("16", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["bf16", "16"])
 def test_half_precision_never_reaches_the_operators(slices, tmp_path, precision, monkeypatch):
     seen, inside = set(), set()
     for name in ("forward", "adjoint"):
@@ -222,6 +223,7 @@ def test_tensorboard_gets_what_the_csv_gets(slices, tmp_path, monkeypatch):
     assert [(name, images) for name, _, images in written[1:]] == rows
 
 
+@pytest.mark.long
 def test_computing_activations_twice_changes_nothing(slices, plain, tmp_path):
     run(slices, tmp_path / "twice", checkpoint_activations=True)
     for name in ("teacher", "generator"):

@@ -1,6 +1,7 @@
 """A run that was killed and continued ends with the weights of one that was not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,13 @@ def whole(slices, tmp_path_factory):
     return folder
 
 
+def taught(whole, folder):
+    """A run with the finished teacher of another."""
+    folder.mkdir()
+    shutil.copy(whole / "teacher.safetensors", folder)
+    return folder
+
+
 def test_stopped_and_continued_equals_uninterrupted(slices, whole, tmp_path):
     run(slices, tmp_path / "parts", with_lengths(8, 8), stage="teacher")
     seen = run(slices, tmp_path / "parts", stage="teacher")
@@ -48,11 +56,12 @@ def test_stopped_and_continued_equals_uninterrupted(slices, whole, tmp_path):
         assert any(not torch.equal(a[k], torch.zeros_like(a[k])) for k in a)
 
 
+@pytest.mark.long
 def test_the_critic_is_continued_too(slices, whole, tmp_path):
     """With the adversarial term, which learns from the measurements of the training."""
     told = {"distillation.adversarial": "0.5"}
     for folder in ("once", "parts"):
-        run(slices, tmp_path / folder, stage="teacher")
+        taught(whole, tmp_path / folder)
     run(slices, tmp_path / "once", PROTOCOL.with_values(told), stage="generator")
     run(slices, tmp_path / "parts", with_lengths(16, 4).with_values(told), stage="generator")
     run(slices, tmp_path / "parts", PROTOCOL.with_values(told), stage="generator")
@@ -66,14 +75,15 @@ def test_the_critic_is_continued_too(slices, whole, tmp_path):
 
 
 def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
-    run(slices, tmp_path, stage="teacher")
+    folder = taught(whole, tmp_path / "run")
     still = PROTOCOL.with_values({"distillation.learning_rate_generator": "0"})
-    run(slices, tmp_path, still, stage="generator", start=whole)
-    begun, ended = (load_file(folder / "generator.safetensors") for folder in (whole, tmp_path))
+    run(slices, folder, still, stage="generator", start=whole)
+    begun, ended = (load_file(one / "generator.safetensors") for one in (whole, folder))
     for name, weight in begun.items():
         torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.long
 def test_a_run_may_end_later_and_more_gently(slices, tmp_path):
     """Rates fall to zero over the last images; a finished run goes on under another end."""
     gentle = with_lengths(16, 8).with_values({"teacher.cooldown": "16", "distillation.cooldown": "8"})

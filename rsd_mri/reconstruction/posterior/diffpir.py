@@ -66,7 +66,7 @@ class DiffPIR(Sampler):
         `found` is that of the levels before.
         """
         image, *before = found
-        width = problem.width if self.width is None else self.width
+        width = problem.over_images(problem.width if self.width is None else self.width)
         for step, t in enumerate(levels, first):
             denoised = problem.estimate(image + self.noise * t * problem.noise(step, "diffusion", image), t, step)
             estimate = denoised + self.extrapolation * (denoised - before[0]) if before else denoised

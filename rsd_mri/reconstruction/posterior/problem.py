@@ -48,8 +48,9 @@ class Problem:
     progress: Progress = SILENT
     whole: bool = False
     """Whether the denoiser is shown whole images: its own variance can then be measured."""
-    width: float = 2.0
-    """Trust of the data over that of the denoiser, for samplers that alternate between the two: see `width_of`."""
+    width: float | Tensor = 2.0
+    """Trust of the data over that of the denoiser, for samplers that alternate between the two: see `width_of`. One
+    number, or one per item [item]."""
     level: float = 0.0
     """The one noise level of a denoiser that is a one-step generator."""
     common: "Problem | None" = None
@@ -60,9 +61,11 @@ class Problem:
     @property
     def precision(self) -> float | Tensor:
         """1 / sigma^2; of several noise levels with axes of size one, so that it broadcasts against images."""
-        if isinstance(self.sigma, Tensor):
-            return self.sigma.reshape(-1, *(1,) * (self.start.ndim - 1)) ** -2
-        return 1 / self.sigma**2
+        return 1 / self.over_images(self.sigma) ** 2
+
+    def over_images(self, value: float | Tensor) -> float | Tensor:
+        """One number, or one per item [item] with axes of size one: to broadcast against images."""
+        return value.reshape(-1, *(1,) * (self.start.ndim - 1)) if isinstance(value, Tensor) else value
 
     @cached_property
     def gram(self) -> LinearOperator:
