@@ -109,9 +109,9 @@ def test_a_lost_and_a_kept_spot_are_shown_where_they_lie_beside_the_prior(rec, t
     assert spots_picture(rec) is None
 
 
-def test_the_packages_prior_has_its_picture_at_every_acceleration_where_spots_were_lost():
-    for acceleration in {one.acceleration for one in lesions_of(RECONSTRUCTION)}:
-        checks = lesion_checks(lesions_of(RECONSTRUCTION), "posterior", acceleration)
-        with Image.open(RECONSTRUCTION / PICTURE.format("posterior", acceleration)) as image:
+def test_the_packages_prior_has_its_picture_of_every_method_and_acceleration_where_spots_were_lost():
+    for method, acceleration in {(one.method, one.acceleration) for one in lesions_of(RECONSTRUCTION)}:
+        checks = lesion_checks(lesions_of(RECONSTRUCTION), method, acceleration)
+        with Image.open(RECONSTRUCTION / PICTURE.format(method, acceleration)) as image:
             rows, columns = 1 + ("lesion_least" in checks), 3
             assert checks["lesion_lost"] and image.width * rows == image.height * columns
