@@ -16,6 +16,8 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
+from rsd_mri.networks.gate_kernels import norm_gate
+from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
@@ -290,8 +292,10 @@ def forward(
     last = _channels_last(x)
     x = x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     out, inverse = torch.empty_like(x), torch.empty(x.shape[0], x.shape[1] // 2)
-    maps = [_maps(x, last), *_arrays(gain, slope, offset), groups, eps, _maps(out, last), _array(inverse)]
-    _share(_forward_last if last else _forward, maps, x)
+    kernel, source, into = _forward_last if last else _forward, _maps(x, last), _maps(out, last)
+    if last and x.dtype == torch.float32 and inverse.shape[1] % LANES == 0:
+        kernel, source, into = norm_gate, source.reshape(-1), into.reshape(-1)
+    _share(kernel, [source, *_arrays(gain, slope, offset), groups, eps, into, _array(inverse)], x)
     return out, inverse
 
 

@@ -288,7 +288,9 @@ class Block(nn.Module):
         if self.dropout is not None:
             h = self.dropout(h)
         h = self.conv2(h)
-        out: Tensor = (x if self.skip is None else self.skip(x)) + h
+        kept = x if self.skip is None else self.skip(x)
+        in_place = h.dtype == kept.dtype and not torch.is_grad_enabled()
+        out: Tensor = h.add_(kept) if in_place else h + kept
         return out if self.attention is None else cast(Tensor, self.attention(out))
 
 

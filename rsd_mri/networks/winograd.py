@@ -7,9 +7,11 @@ precision the result is that of the direct convolution to about 1e-5 of the larg
 
 import math
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,9 +21,9 @@ from rsd_mri.networks.lanes import LANES
 Array = Any
 POINTS = 36
 """Values of a transformed tile."""
-CHUNK_BYTES = 2**21
+CHUNK_BYTES = 2**20
 """Transformed tiles that are held at once: what the cache of a processor takes."""
-SMALLEST = 32
+SMALLEST = 16
 """Tiles below which the matrices are too small to gain anything."""
 
 _ROWS = [
@@ -58,48 +60,55 @@ def plain(x: Tensor) -> bool:
 
 
 def transformed(weight: Tensor) -> Tensor:
-    """Weights [out, in, 3, 3] as the 36 matrices [36, in, out] that tiles are multiplied by."""
+    """Weights [out, in, 3, 3] as the matrices that tiles are multiplied by: [36, panel, in, out of a panel]."""
     rows = torch.tensor(_ROWS, dtype=torch.float64)
-    made = torch.einsum("ai,bj,ocij->abco", rows, rows, weight.detach().double())
-    return made.flatten(0, 1).to(weight.dtype).contiguous()
+    made = torch.einsum("ai,bj,ocij->abco", rows, rows, weight.detach().double()).flatten(0, 1)
+    panels: Tensor = made.unflatten(2, (-1, _kernels()[1](len(weight)))).transpose(1, 2)
+    return panels.to(weight.dtype).contiguous()
 
 
 def convolve(x: Tensor, matrices: Tensor) -> Tensor:
     """Convolve maps [batch, in, y, x] for which `takes` holds; same size, zeros beyond the edges."""
-    scatter, gather = _kernels()
+    convolution, _, rows = _kernels()
     batch, inputs, height, width = x.shape
-    outputs = matrices.shape[2]
+    panels, panel = matrices.shape[1], matrices.shape[3]
+    outputs = panels * panel
     out = torch.empty(batch, outputs, height, width, memory_format=torch.channels_last)
-    tiles, across = _tiles((height, width))
+    tiles = batch * _tiles((height, width))[0]
     threads = torch.get_num_threads()
-    chunk = min(max(CHUNK_BYTES // (4 * POINTS * (inputs + outputs)), SMALLEST) * threads, tiles)
-    before, after = _room("before", POINTS * chunk * inputs), _room("after", POINTS * chunk * outputs)
-    for b in range(batch):
-        source, target = x[b].permute(1, 2, 0).numpy(), out[b].permute(1, 2, 0).numpy()
-        for start in range(0, tiles, chunk):
-            count = min(chunk, tiles - start)
-            shown = before[: POINTS * count * inputs].view(POINTS, count, inputs)
-            made = after[: POINTS * count * outputs].view(POINTS, count, outputs)
-            _share(scatter, source, shown.numpy(), start, across, threads)
-            torch.bmm(shown, matrices, out=made)
-            _share(gather, target, made.numpy(), start, across, threads)
+    # Parts of one size, whole blocks of rows of a product each.
+    most = max(CHUNK_BYTES // (4 * POINTS * (inputs + outputs)), 1)
+    parts = math.ceil(tiles / (most * threads)) * threads
+    chunk = rows * math.ceil(tiles / (parts * rows))
+    maps, into, weights = _flat(x), _flat(out), matrices.view(-1).numpy()
+
+    def work(first: int, last: int) -> None:
+        rooms = tuple(_room(name, POINTS * (chunk * n + LANES)) for name, n in (("in", inputs), ("out", outputs)))
+        convolution(maps, tuple(x.shape), weights, panel, outputs, into, rooms, chunk, (first, last))
+
+    in_threads(work, tiles, threads)
     return out
+
+
+def _flat(x: Tensor) -> Array:
+    """The memory of maps that lie channels last."""
+    return x.permute(0, 2, 3, 1).reshape(-1).numpy()
 
 
 class _Rooms(threading.local):
     """Memory that one convolution after another works in: to ask for it anew costs as much as a transform."""
 
     def __init__(self) -> None:
-        self.of: dict[str, Tensor] = {}
+        self.of: dict[str, Array] = {}
 
 
 _rooms = _Rooms()
 
 
-def _room(name: str, count: int) -> Tensor:
+def _room(name: str, count: int) -> Array:
     """At least `count` values, of this thread; what is in them is left over."""
     if name not in _rooms.of or len(_rooms.of[name]) < count:
-        _rooms.of[name] = torch.empty(count)
+        _rooms.of[name] = np.zeros(count, np.float32)
     return _rooms.of[name]
 
 
@@ -109,14 +118,13 @@ def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:
     return across * math.ceil(size[0] / 4), across
 
 
-def _share(kernel: Any, maps: Array, values: Array, start: int, across: int, threads: int) -> None:
-    """Transform the tiles of a chunk, shared between threads."""
-    in_threads(lambda first, last: kernel(maps, values, start, first, last, across), values.shape[1], threads)
-
-
 @lru_cache(maxsize=1)
-def _kernels() -> tuple[Any, Any]:
-    """The compiled transforms; the compiler is loaded with the first network that runs."""
-    from rsd_mri.networks.winograd_kernels import gather, scatter
+def _kernels() -> tuple[Any, Callable[[int], int], int]:
+    """The compiled convolution, the outputs of a panel of its weights by all outputs, and the rows of its products.
 
-    return scatter, gather
+    The compiler is loaded with the first network that runs.
+    """
+    from rsd_mri.networks.vectors import ROWS, VECTORS
+    from rsd_mri.networks.winograd_kernels import convolve
+
+    return convolve, lambda outputs: LANES * (VECTORS if outputs % (LANES * VECTORS) == 0 else 1), ROWS

@@ -1,108 +1,151 @@
-"""The transforms of `winograd`, compiled: tiles of maps to 36 values each, and back.
+"""The convolution of `winograd`, compiled: tiles of maps to 36 values each, products of matrices, and back.
 
-Each works through blocks of `LANES` channels in a small array of its own, where all distances are constants: elsewhere
-the compiler fears that arrays overlap, and does one channel at a time.
+Arrays are flat: maps [item, y, x, channel], weights as `winograd.transformed` packs them. What is at work at once, some
+tiles of all channels, stays in the cache of a processor.
 """
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from rsd_mri.networks.lanes import LANES
+from rsd_mri.networks.vectors import ROWS, VECTORS, compiled, load, product, spread, store
 
 Array = Any
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 ROW = 6 * LANES
 """Values of one row of a tile."""
+POINTS = 36
+_many, _one = product(ROWS, VECTORS), product(ROWS, 1)
 
 
-@_compiled
-def scatter(maps: Array, values: Array, start: int, first: int, last: int, across: int) -> None:
-    """Transform tiles `start + first` to `start + last` of maps [y, x, channel] into values [36, tile, channel].
+@compiled
+def convolve(
+    maps: Array, shape: Any, weights: Array, panel: int, outputs: int, out: Array, rooms: Any, chunk: int, share: Any
+) -> None:
+    """Convolve the tiles `share` (first, last) of all items, `chunk` at once.
 
-    B^T d B with the points 0, 1, -1, 2, -2 and infinity; tile t covers rows 4 (t // across) - 1 and the five below.
+    Parameters
+    ----------
+    maps
+        Of `shape` (item, inputs, y, x).
+    weights
+        [36, panel of outputs, inputs, output of it], `panel` outputs each.
+    out
+        Maps of as many items and pixels.
+    rooms
+        Memory for 36 (`chunk` inputs + 16) and 36 (`chunk` outputs + 16) values.
+    chunk
+        A multiple of `ROWS`: rows of a chunk that is not full are left over, and multiplied for nothing.
     """
-    height, width, channels = maps.shape
-    tile = np.empty(6 * ROW, np.float32)
-    two, four, five = np.float32(2), np.float32(4), np.float32(5)
-    for n in range(first, last):
-        top, left = 4 * ((start + n) // across) - 1, 4 * ((start + n) % across) - 1
-        for begin in range(0, channels, LANES):
-            for i in range(6):
-                for j in range(6):
-                    place = i * ROW + j * LANES
-                    if 0 <= top + i < height and 0 <= left + j < width:
-                        pixel = maps[top + i, left + j]
-                        for c in range(LANES):
-                            tile[place + c] = pixel[begin + c]
+    _, inputs, height, width = shape
+    before, after = rooms
+    across = (width + 3) // 4
+    tiles = across * ((height + 3) // 4)
+    tile = np.empty(POINTS * LANES, np.float32)
+    # A few values more, or 36 rows would share the same few places of a cache.
+    shown, made = chunk * inputs + LANES, chunk * outputs + LANES
+    for start in range(share[0], share[1], chunk):
+        count = min(chunk, share[1] - start)
+        for n in range(count):
+            item, t = divmod(start + n, tiles)
+            _scatter(maps, item, inputs, height, width, t // across, t % across, tile, before, n * inputs, shown)
+        for p in range(POINTS):
+            for o in range(0, outputs, panel):
+                matrix = (p * outputs + o) * inputs
+                for n in range(0, count, ROWS):
+                    left, into = p * shown + n * inputs, p * made + n * outputs + o
+                    if panel == LANES:
+                        _one(before, left, inputs, weights, matrix, panel, after, into, outputs, inputs)
                     else:
-                        for c in range(LANES):
-                            tile[place + c] = np.float32(0)
-            for k in range(ROW):
-                d0, d1, d2 = tile[k], tile[ROW + k], tile[2 * ROW + k]
-                d3, d4, d5 = tile[3 * ROW + k], tile[4 * ROW + k], tile[5 * ROW + k]
-                even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
-                tile[k] = four * d0 - five * d2 + d4
-                tile[ROW + k] = even + odd
-                tile[2 * ROW + k] = even - odd
-                tile[3 * ROW + k] = wide + steep
-                tile[4 * ROW + k] = wide - steep
-                tile[5 * ROW + k] = four * d1 - five * d3 + d5
-            for i in range(6):
-                for c in range(LANES):
-                    k = i * ROW + c
-                    d0, d1, d2 = tile[k], tile[LANES + k], tile[2 * LANES + k]
-                    d3, d4, d5 = tile[3 * LANES + k], tile[4 * LANES + k], tile[5 * LANES + k]
-                    even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
-                    tile[k] = four * d0 - five * d2 + d4
-                    tile[LANES + k] = even + odd
-                    tile[2 * LANES + k] = even - odd
-                    tile[3 * LANES + k] = wide + steep
-                    tile[4 * LANES + k] = wide - steep
-                    tile[5 * LANES + k] = four * d1 - five * d3 + d5
-            for p in range(36):
-                value = values[p, n]
-                for c in range(LANES):
-                    value[begin + c] = tile[p * LANES + c]
+                        _many(before, left, inputs, weights, matrix, panel, after, into, outputs, inputs)
+        for n in range(count):
+            item, t = divmod(start + n, tiles)
+            _gather(out, item, outputs, height, width, t // across, t % across, tile, after, n * outputs, made)
 
 
-@_compiled
-def gather(maps: Array, values: Array, start: int, first: int, last: int, across: int) -> None:
-    """Transform values [36, tile, channel] of tiles `start + first` to `start + last` back into maps [y, x, channel].
+@compiled
+def _scatter(
+    maps: Array, item: int, channels: int, height: int, width: int,
+    down: int, across: int, tile: Array, values: Array, place: int, distance: int,
+) -> None:  # fmt: skip
+    """Write the 36 values of a tile: B^T d B with the points 0, 1, -1, 2, -2 and infinity.
 
-    A^T m A: four rows and columns of pixels each, cut where the maps end.
+    Tile (down, across) covers rows 4 down - 1 and the five below; beyond the edges are zeros.
     """
-    height, width, channels = maps.shape
-    tile = np.empty(6 * ROW, np.float32)
-    two, four, eight = np.float32(2), np.float32(4), np.float32(8)
-    for n in range(first, last):
-        top, left = 4 * ((start + n) // across), 4 * ((start + n) % across)
-        rows, columns = min(4, height - top), min(4, width - left)
-        for begin in range(0, channels, LANES):
-            for p in range(36):
-                value = values[p, n]
-                for c in range(LANES):
-                    tile[p * LANES + c] = value[begin + c]
-            for k in range(ROW):
-                m1, m2, m3, m4 = tile[ROW + k], tile[2 * ROW + k], tile[3 * ROW + k], tile[4 * ROW + k]
-                even, odd, wide, steep = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-                tile[k] += even + wide
-                tile[ROW + k] = odd + two * steep
-                tile[2 * ROW + k] = even + four * wide
-                tile[3 * ROW + k] = odd + eight * steep + tile[5 * ROW + k]
-            for i in range(4):
-                for c in range(LANES):
-                    k = i * ROW + c
-                    m1, m2, m3, m4 = tile[LANES + k], tile[2 * LANES + k], tile[3 * LANES + k], tile[4 * LANES + k]
-                    even, odd, wide, steep = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-                    tile[k] += even + wide
-                    tile[LANES + k] = odd + two * steep
-                    tile[2 * LANES + k] = even + four * wide
-                    tile[3 * LANES + k] = odd + eight * steep + tile[5 * LANES + k]
-            for i in range(rows):
-                for j in range(columns):
-                    pixel = maps[top + i, left + j]
-                    place = i * ROW + j * LANES
-                    for c in range(LANES):
-                        pixel[begin + c] = tile[place + c]
+    zero, two = spread(np.float32(0)), spread(np.float32(2))
+    four, five = spread(np.float32(4)), spread(np.float32(5))
+    top, left, line = 4 * down - 1, 4 * across - 1, width * channels
+    inside = top >= 0 and top + 6 <= height
+    for channel in range(0, channels, LANES):
+        for j in range(6):
+            d0 = d1 = d2 = d3 = d4 = d5 = zero
+            if 0 <= left + j < width:
+                at = ((item * height + top) * width + left + j) * channels + channel
+                if inside:
+                    d0, d1, d2 = load(maps, at), load(maps, at + line), load(maps, at + 2 * line)
+                    d3, d4, d5 = load(maps, at + 3 * line), load(maps, at + 4 * line), load(maps, at + 5 * line)
+                else:
+                    if top >= 0:
+                        d0 = load(maps, at)
+                    d1 = load(maps, at + line)
+                    if top + 2 < height:
+                        d2 = load(maps, at + 2 * line)
+                    if top + 3 < height:
+                        d3 = load(maps, at + 3 * line)
+                    if top + 4 < height:
+                        d4 = load(maps, at + 4 * line)
+                    if top + 5 < height:
+                        d5 = load(maps, at + 5 * line)
+            even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
+            to = j * LANES
+            store(tile, to, four * d0 - five * d2 + d4)
+            store(tile, to + ROW, even + odd)
+            store(tile, to + 2 * ROW, even - odd)
+            store(tile, to + 3 * ROW, wide + steep)
+            store(tile, to + 4 * ROW, wide - steep)
+            store(tile, to + 5 * ROW, four * d1 - five * d3 + d5)
+        for i in range(6):
+            at, to = i * ROW, place + 6 * i * distance + channel
+            d0, d1, d2 = load(tile, at), load(tile, at + LANES), load(tile, at + 2 * LANES)
+            d3, d4, d5 = load(tile, at + 3 * LANES), load(tile, at + 4 * LANES), load(tile, at + 5 * LANES)
+            even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
+            store(values, to, four * d0 - five * d2 + d4)
+            store(values, to + distance, even + odd)
+            store(values, to + 2 * distance, even - odd)
+            store(values, to + 3 * distance, wide + steep)
+            store(values, to + 4 * distance, wide - steep)
+            store(values, to + 5 * distance, four * d1 - five * d3 + d5)
+
+
+@compiled
+def _gather(
+    maps: Array, item: int, channels: int, height: int, width: int,
+    down: int, across: int, tile: Array, values: Array, place: int, distance: int,
+) -> None:  # fmt: skip
+    """Write the pixels of a tile from its 36 values, A^T m A: four rows and columns, cut where the maps end."""
+    two, four, eight = spread(np.float32(2)), spread(np.float32(4)), spread(np.float32(8))
+    top, left, line = 4 * down, 4 * across, 6 * distance
+    rows, columns = min(4, height - top), min(4, width - left)
+    for channel in range(0, channels, LANES):
+        for j in range(6):
+            at, to = place + j * distance + channel, j * LANES
+            m0, m1, m2 = load(values, at), load(values, at + line), load(values, at + 2 * line)
+            m3, m4, m5 = load(values, at + 3 * line), load(values, at + 4 * line), load(values, at + 5 * line)
+            even, odd, wide, steep = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+            store(tile, to, m0 + even + wide)
+            store(tile, to + ROW, odd + two * steep)
+            store(tile, to + 2 * ROW, even + four * wide)
+            store(tile, to + 3 * ROW, odd + eight * steep + m5)
+        for i in range(rows):
+            at = i * ROW
+            m0, m1, m2 = load(tile, at), load(tile, at + LANES), load(tile, at + 2 * LANES)
+            m3, m4, m5 = load(tile, at + 3 * LANES), load(tile, at + 4 * LANES), load(tile, at + 5 * LANES)
+            even, odd, wide, steep = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+            to = ((item * height + top + i) * width + left) * channels + channel
+            store(maps, to, m0 + even + wide)
+            if columns > 1:
+                store(maps, to + channels, odd + two * steep)
+            if columns > 2:
+                store(maps, to + 2 * channels, even + four * wide)
+            if columns > 3:
+                store(maps, to + 3 * channels, odd + eight * steep + m5)

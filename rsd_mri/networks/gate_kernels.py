@@ -1,0 +1,107 @@
+"""Norm and gate of complex maps that lie channels last, in vectors of channels: what `kernels` does, twice as fast.
+
+Roots and quotients are by Newton's steps from a guess: they take a tenth of the time of the processor's own, which
+are right to the last place, and these are to a few units of it.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rsd_mri.networks.lanes import LANES
+from rsd_mri.networks.vectors import (
+    compiled,
+    floor,
+    load,
+    near_inverse,
+    near_inverse_root,
+    power_of_two,
+    spread,
+    store,
+    within,
+)
+
+Array = Any
+BLOCK = 256
+"""Pixels whose sum is taken in single precision."""
+
+
+@compiled
+def norm_gate(
+    x: Array,
+    gain: Array,
+    slope: Array,
+    offset: Array,
+    groups: int,
+    eps: float,
+    out: Array,
+    inverse: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """As `kernels.forward` for maps x [item, pixel, 2, channel], flat, of a multiple of `LANES` channels."""
+    channels = inverse.shape[1]
+    pixels, each = len(x) // (2 * channels * len(inverse)), channels // groups
+    power, factor = np.empty(channels, np.float64), np.empty(channels, np.float32)
+    for b in range(start, stop):
+        first = b * pixels * 2 * channels
+        power[:] = 0
+        for p in range(0, pixels, BLOCK):
+            _add_power(x, first + p * 2 * channels, min(BLOCK, pixels - p), channels, power)
+        for g in range(groups):
+            mean = power[g * each : (g + 1) * each].sum() / (each * pixels)
+            inverse[b, g * each : (g + 1) * each] = np.float32(1 / math.sqrt(mean + eps))
+        for c in range(channels):
+            factor[c] = inverse[b, c] * gain[b, c]
+        for p in range(pixels):
+            at = first + p * 2 * channels
+            for c in range(0, channels, LANES):
+                u, v = load(x, at + c), load(x, at + channels + c)
+                f = load(factor, c)
+                q = f * f * (u * u + v * v)
+                k = f * _sigmoid(load(slope, c) * (q * _inverse_root(spread(np.float32(1)) + q)) + load(offset, c))
+                store(out, at + c, k * u)
+                store(out, at + channels + c, k * v)
+
+
+@compiled
+def _add_power(x: Array, first: int, pixels: int, channels: int, power: Array) -> None:
+    """Add the sum of squared magnitudes over some pixels, of each channel."""
+    total = np.zeros(channels, np.float32)
+    for p in range(pixels):
+        at = first + p * 2 * channels
+        for c in range(0, channels, LANES):
+            u, v = load(x, at + c), load(x, at + channels + c)
+            store(total, c, load(total, c) + (u * u + v * v))
+    power += total
+
+
+@compiled
+def _inverse_root(v: Any) -> Any:
+    half, more = spread(np.float32(0.5)) * v, spread(np.float32(1.5))
+    y = near_inverse_root(v)
+    y = y * (more - half * y * y)
+    y = y * (more - half * y * y)
+    return y * (more - half * y * y)
+
+
+@compiled
+def _sigmoid(z: Any) -> Any:
+    """1 / (1 + e^-z)."""
+    one, two, zero = spread(np.float32(1)), spread(np.float32(2)), spread(np.float32(0))
+    t = within(zero - z, spread(np.float32(-80)), spread(np.float32(80))) * spread(np.float32(1.4426950408889634))
+    n = floor(t + spread(np.float32(0.5)))
+    r = (t - n) * spread(np.float32(0.6931471805599453))
+    e = spread(np.float32(1 / 720))
+    e = e * r + spread(np.float32(1 / 120))
+    e = e * r + spread(np.float32(1 / 24))
+    e = e * r + spread(np.float32(1 / 6))
+    e = e * r + spread(np.float32(1 / 2))
+    e = e * r + one
+    e = e * r + one
+    v = one + e * power_of_two(n)
+    y = near_inverse(v)
+    y = y * (two - v * y)
+    y = y * (two - v * y)
+    return y * (two - v * y)
