@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from rsd_mri.about.panel import panel
@@ -21,7 +20,7 @@ from rsd_mri.files import read_whole
 from rsd_mri.networks import UNet
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.foreign import is_foreign, load_foreign
-from rsd_mri.protocol import Protocol, build, checked
+from rsd_mri.protocol import Protocol, build, checked, values_of
 from rsd_mri.training.checkpoint import load_tensors, load_weights, parse_tensors, save_tensors
 
 KINDS = ("teacher", "generator", "denoiser")
@@ -188,7 +187,7 @@ def load_prior(source: str | Path, kind: str | None = None) -> Prior:
         raise InputError(f"{path}: not a prior of rsd-mri; expected a run folder or its teacher or generator file")
     if kind is not None and found != kind:
         raise InputError(f"{path}: holds a {found}, but a {kind} is needed here; give the run folder")
-    protocol = build(Protocol, yaml.safe_load(metadata["protocol"]), f"{path.name}: protocol")
+    protocol = build(Protocol, values_of(metadata["protocol"]), f"{path.name}: protocol")
     inputs = build(Inputs, metadata.get("inputs", asdict(WHOLE_IMAGES if found == "denoiser" else Inputs())), path.name)
     denoiser = build_denoiser(protocol, inputs)
     load_weights(denoiser, tensors, str(path))

@@ -27,3 +27,4 @@ from rsd_mri.protocol.settings import PrepSettings as PrepSettings
 from rsd_mri.protocol.settings import ReconstructorSettings as ReconstructorSettings
 from rsd_mri.protocol.settings import SamplerSettings as SamplerSettings
 from rsd_mri.protocol.settings import TeacherSettings as TeacherSettings
+from rsd_mri.protocol.text import values_of as values_of

@@ -7,6 +7,7 @@ import yaml
 from rsd_mri.errors import InputError, alike
 from rsd_mri.protocol.protocol import Protocol
 from rsd_mri.protocol.reading import build
+from rsd_mri.protocol.text import values_of
 
 
 def protocol_folder() -> Path:
@@ -38,7 +39,7 @@ def load_protocol(name: str | Path) -> Protocol:
     if not path.is_file():
         raise InputError(f"{path}: no such protocol file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = values_of(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as YAML ({error})") from error
     return build(Protocol, values, path.name)

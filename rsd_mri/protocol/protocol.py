@@ -5,8 +5,6 @@ import hashlib
 from dataclasses import field
 from typing import Any
 
-import yaml
-
 from rsd_mri.errors import InputError, alike
 from rsd_mri.protocol.checked import Integer, checked
 from rsd_mri.protocol.corruptions import EARLIER, CorruptionSettings, UndersamplingSettings
@@ -24,6 +22,7 @@ from rsd_mri.protocol.settings import (
     SamplerSettings,
     TeacherSettings,
 )
+from rsd_mri.protocol.text import text_of
 
 LATER: dict[str, dict[str, object]] = {
     "prep": {"maps": "auto", "partial_fourier": "auto"},
@@ -80,7 +79,7 @@ class Protocol:
 
     def to_yaml(self) -> str:
         """Write every value, defaults included."""
-        return _text(_plain(self))
+        return text_of(_plain(self))
 
     @property
     def hash(self) -> str:
@@ -99,7 +98,7 @@ class Protocol:
             for name, before in settings.items():
                 if values[part][name] == before:
                     del values[part][name]
-        return hashlib.sha256(_text(values).encode()).hexdigest()
+        return hashlib.sha256(text_of(values).encode()).hexdigest()
 
     def with_values(self, assignments: dict[str, str]) -> "Protocol":
         """Return a copy with dotted keys set from text, as `--set key=value` gives them.
@@ -127,10 +126,6 @@ class Protocol:
                 branch = branch[name]
             branch[last] = value
         return build(Protocol, tree, "--set")
-
-
-def _text(values: dict[str, Any]) -> str:
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _plain(settings: Any) -> Any:

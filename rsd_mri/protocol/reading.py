@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol.sentences import sentence
+from rsd_mri.protocol.text import values_of
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ def parsed(key: str, text: str) -> Any:
         If it is none.
     """
     try:
-        return yaml.safe_load(text)
+        return values_of(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {key}: {text!r} is not a YAML value") from error
 

@@ -28,9 +28,7 @@ EXPECTED = {
     "less_than": "less than {lt:g}",
 }
 """What was expected, by the name of pydantic's error."""
-NUMBERS = ("int_type", "float_type", "int_parsing", "float_parsing")
 FOREIGN = ("unexpected_keyword_argument", "extra_forbidden")
-ADVICE = "; YAML reads a number without a decimal point in its mantissa as text: write 1.0e-4, not 1e-4"
 
 
 def sentence(error: ValidationError, cls: type, where: str) -> str:
@@ -64,7 +62,6 @@ def sentence(error: ValidationError, cls: type, where: str) -> str:
     elif kind in EXPECTED:
         shown = type(given).__name__ if "mapping" in EXPECTED[kind] else repr(given)
         said = f"expected {EXPECTED[kind].format(**context)}, got {shown}"
-        said += ADVICE if kind in NUMBERS and _is_number(given) else ""
     else:
         said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     start = where if not path else f"{where}{'.' if ':' in where else ': '}{'.'.join(path)}"
@@ -110,13 +107,3 @@ def _path(cls: Any, location: tuple[int | str, ...]) -> tuple[list[str], Any]:
 def _of_kind(cls: Any) -> str:
     kind = kind_of(cls)
     return f" of {kind}" if kind is not None else ""
-
-
-def _is_number(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True

@@ -7,13 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-import yaml
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import read_whole
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Prior
-from rsd_mri.protocol import Protocol, build
+from rsd_mri.protocol import Protocol, build, values_of
 from rsd_mri.reconstruction.unrolled.network import Unrolled
 from rsd_mri.training.checkpoint import load_weights, parse_tensors, save_tensors
 
@@ -87,7 +86,7 @@ def load_reconstructor(path: Path) -> Reconstructor:
     tensors, metadata = parse_tensors(content, path)
     if metadata.get("kind") != KIND:
         raise InputError(f"{path}: holds a {metadata.get('kind')}, but a {KIND} is needed here")
-    protocol = build(Protocol, yaml.safe_load(metadata["protocol"]), f"{path.name}: protocol")
+    protocol = build(Protocol, values_of(metadata["protocol"]), f"{path.name}: protocol")
     model = build_model(protocol)
     load_weights(model, {name: value.float() for name, value in tensors.items()}, str(path))
     model.requires_grad_(False).eval()
