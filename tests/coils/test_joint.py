@@ -143,6 +143,7 @@ def quality(scan, truth):
     return 10 * np.log10(abs(truth).max() ** 2 / ((image - abs(truth)) ** 2).mean())
 
 
+@pytest.mark.long
 def test_a_random_pattern_without_a_centre_is_as_good_as_one_with():
     scan, truth = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 0, 2, size=(128, 128))
     without, with_centre = (under(scan, mask) for mask in scattered(128, 7, 20))

@@ -47,6 +47,7 @@ def test_classical_methods(scan, tmp_path):
     assert min(found["l1-wavelet"], found["tv"]) > found["cg-sense"]
 
 
+@pytest.mark.long
 def test_posterior_with_spokes_held_out(scan, tmp_path):
     _, path = scan
     options = ["--samples", 1, "--levels", 12, "--out", tmp_path, "--json"]

@@ -104,6 +104,7 @@ def test_dry_run_writes_nothing(tmp_path):
     assert "MiB" in run("prep", tmp_path / "raw", "--dry-run").stdout
 
 
+@pytest.mark.long
 def test_knee_layout_and_mixed_coil_counts(tmp_path):
     # Twofold readout oversampling, as in fastMRI's 640-wide knees; the header asks for the inner half.
     raw = tmp_path / "raw"

@@ -64,6 +64,7 @@ def test_recon_without_options_uses_it(tmp_path):
         assert file["samples"].shape == (2, 1, 48, 48)
 
 
+@pytest.mark.long
 def test_where_samples_say_too_little_the_reconstructor_says_the_deviation():
     scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 5, 0, size=(48, 48))
     short = undersampled(scan, 2.5, 0)

@@ -73,6 +73,7 @@ def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, 
     assert qualities[1] > qualities[0] + 0.1
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_weights(prepared, spoiled, monkeypatch):
     for name, value in {"RATE": 1e-3, "STEPS": 1, "EVERY": 1, "LEAST_GAIN": -1.0}.items():
         monkeypatch.setattr(module, name, value)

@@ -116,6 +116,7 @@ def test_frames_together_are_better_than_one_by_one(movie):
     assert 0.3 < np.mean([rec.residual.mean() for rec in variation]) < 1.5
 
 
+@pytest.mark.long
 def test_posterior_samples_of_frames_start_from_what_all_gave(movie):
     scans, truth = movie
     method = method_of("posterior", sampler=SAMPLERS["few-step"], samples=2)

@@ -101,6 +101,7 @@ def test_parts_and_checks_of_a_learned_reconstruction(prepared, prior):
     assert any("from the prior" in note for note in rec.notes)
 
 
+@pytest.mark.long
 def test_a_sample_depends_on_neither_the_batch_of_samples_nor_that_of_slices(prior, monkeypatch):
     data = replace(DataSettings(), slices=3, coils=4)
     pattern = draw_mask(MaskSettings(acceleration=2.0, acs_lines=12), (48, 40), generator(3, "mask"))

@@ -85,6 +85,7 @@ def test_accumulation_trains_the_same_networks(slices, plain, tmp_path):
         run(slices, tmp_path / "three", accumulate=3)
 
 
+@pytest.mark.long
 def test_drawing_ahead_changes_nothing(slices, tmp_path):
     found = []
     for ahead in (False, True):
