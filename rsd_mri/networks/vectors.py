@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from rsd_mri.networks.lanes import LANES
 
@@ -209,22 +209,16 @@ def _spread(builder: Any, value: Any) -> Any:
 
 
 def _operator(symbol: Callable[..., Any], instruction: str) -> None:
-    """Let compiled code join two vectors by an operator."""
+    """Let compiled code join two vectors by an operator, without a function of its own for the compiler to inline."""
 
-    def join(context: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
-        def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
-            return getattr(builder, instruction)(*given, flags=_FREE)
+    def typed(context: Any) -> Any:  # noqa: ARG001
+        return lambda one, other: VECTOR if one == VECTOR == other else None
 
-        return VECTOR(VECTOR, VECTOR), code
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
+        return getattr(builder, instruction)(*given, flags=_FREE)
 
-    joining: Any = intrinsic(join)
-
-    @overload(symbol, inline="always")
-    def joined(one: Any, other: Any) -> Any:
-        def code(one: Any, other: Any) -> Any:
-            return joining(one, other)
-
-        return code if one == VECTOR == other else None
+    type_callable(symbol)(typed)
+    lower_builtin(symbol, Vector, Vector)(code)
 
 
 for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
