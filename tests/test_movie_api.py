@@ -21,6 +21,7 @@ def movie(beating):
     return rsd.reconstruct(beating[0], method="temporal-tv")
 
 
+@pytest.mark.long
 def test_frames_together_are_a_movie(beating, movie):
     scans, truth = beating
     assert len(movie) == 8 and movie.magnitude.shape == truth.shape == (8, 1, 48, 48)

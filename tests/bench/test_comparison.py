@@ -82,6 +82,7 @@ def test_bench_walks_the_whole_path(tmp_path, corruption, source):
     assert "Not for diagnostic use" in done.stdout and "published:" in done.stdout
 
 
+@pytest.mark.long
 def test_held_out_scans_are_not_those_of_training(tmp_path):
     recipe = build(Protocol, {**TINY, "data": {**TINY["data"], "slices": 3}}, "tiny")
     images = held_out_images(recipe, tmp_path, 4, SILENT)

@@ -77,6 +77,7 @@ def test_generators_and_samplers_that_do_not_fit_are_refused(folder):
     assert "a generator is needed here" in said
 
 
+@pytest.mark.long
 def test_calibrate_then_recon(folder):
     common = ["--prior", folder / "prior.safetensors", "--samples", 2, "--levels", 2]
     found = last(call("calibrate", folder / "full", "--accel", 3, "--out", folder / "c.json", *common, "--json"))

@@ -79,6 +79,7 @@ def test_every_format_prepares_to_the_same(tmp_path):
     assert np.linalg.norm(coil_images(out / "bart.h5") - whitened) < 0.02 * np.linalg.norm(whitened)
 
 
+@pytest.mark.long
 def test_pictures_and_manifest(tmp_path):
     write_fastmri(tmp_path / "raw" / "a" / "1.h5", made(slices=3))
     out = tmp_path / "out"

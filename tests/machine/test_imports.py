@@ -40,7 +40,7 @@ def scan(tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
-        (["recon", "{scan}", "--method", "zero-filled"], HEAVY | {"pywt"}),
+        pytest.param(["recon", "{scan}", "--method", "zero-filled"], HEAVY | {"pywt"}, marks=pytest.mark.long),
         pytest.param(
             ["recon", "{scan}", "--method", "one-step"], HEAVY - {"numba", "scipy"} | {"pywt"}, marks=pytest.mark.long
         ),

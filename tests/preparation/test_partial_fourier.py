@@ -121,6 +121,7 @@ def psnr(image, truth):
     return 10 * np.log10(abs(truth).max() ** 2 / ((abs(image) - abs(truth)) ** 2).mean())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("share", "axis"), [(0.625, 1), (0.75, 0)])
 def test_heads_gain_more_than_a_decibel(share, axis):
     scan, truth = partial_scan(share, axis)

@@ -157,6 +157,7 @@ def run(request, tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_restore_command(run, tmp_path):
     """A picture of another size than those of training, its mask, its reference; a file that is no picture."""
     rng = np.random.default_rng(0)

@@ -60,6 +60,7 @@ def wrapped():
     return PreparedScan.of(undersampled(scan, 2.0, 0), replace(PrepSettings(), sets="2")), truth
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["one-step", "posterior"])
 def test_a_wrapped_head_loses_less_than_a_tenth_of_a_decibel(method, wrapped, forced):
     prepared, truth = wrapped

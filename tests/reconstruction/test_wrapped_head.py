@@ -130,6 +130,7 @@ def test_unknown_noise_does_not_break_the_samplers(prior):
         assert (operator(out) - operator(image)).abs().mean() < 0.02
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("good", [True, False])
 def test_samplers_start_from_what_predicts_the_held_out_lines(prepared, prior, monkeypatch, good):
     """A teacher that knows the image is started from; one that says nothing is not."""

@@ -153,6 +153,7 @@ def test_operators_are_what_they_say(operator):
         assert bool((matrices.sum((0, 1)) == len(matrices) / 2).all())
 
 
+@pytest.mark.long
 def test_run_reports_the_largest_error_and_repeats_itself():
     cases = linear_cases(("identity", "wide"), (8,), (2,), (0.0, 0.5))
     done = []

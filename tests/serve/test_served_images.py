@@ -41,6 +41,7 @@ def test_images_are_those_of_recon(server, small_scan, read_from_file, method):
     np.testing.assert_allclose(found.transpose(0, 2, 1), expected, atol=1e-5 * expected.max())
 
 
+@pytest.mark.long
 def test_posterior_is_that_of_recon(exact_answer, read_from_file):
     expected = reconstruct_scan(read_from_file, method_of("posterior", load_prior(RECONSTRUCTION), samples=2))
     for number, values in ((2, expected.magnitude), (3, expected.std), (12, expected.samples[1])):

@@ -211,6 +211,7 @@ def test_geometry_follows_the_slices():
     assert scan.attributes["acquisition"].startswith("SAG")
 
 
+@pytest.mark.long
 def test_every_slice_of_many_holds_a_head():
     _, image = simulate_scan(DataSettings(slices=40, matrix=16, coils=2, noise=0.0), 2, 0, plane="axial")
     assert (np.abs(image) > 0.1).mean(axis=(1, 2)).min() > 0.05
