@@ -236,6 +236,7 @@ def test_to_image_and_back(scan):
     np.testing.assert_allclose(rsd.to_image(flat), np.ones((n, n)), atol=1e-5)
 
 
+@pytest.mark.long
 def test_prepare_train_and_look_at_what_is_seen(tmp_path):
     for number in range(2):
         scan = rsd.simulate(2, matrix=24, coils=3, slices=2, acs_lines=8, seed=number)[0]

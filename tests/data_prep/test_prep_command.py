@@ -53,6 +53,7 @@ def made(size=(64, 56), coils=4, slices=2, mask=None, case=0, **settings):
     return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
 
 
+@pytest.mark.long
 def test_every_format_prepares_to_the_same(tmp_path):
     scan = made(mask=LINES)
     raw = tmp_path / "raw"

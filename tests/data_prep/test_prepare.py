@@ -75,6 +75,7 @@ def test_content_is_what_prepare_slice_gives(folder, tmp_path):
     assert sorted(split["train"] + split["val"]) == ["0.h5", "1.h5", "2.h5"]
 
 
+@pytest.mark.long
 def test_again_does_only_what_is_missing_or_changed(folder, scans):
     out = prepare_folder(folder, None, PROTOCOL).out
     before = {p.name: p.stat().st_mtime_ns for p in out.glob("?.h5")}

@@ -47,6 +47,7 @@ def images(out):
     return found
 
 
+@pytest.mark.long
 def test_a_folder_is_done_once_and_goes_on_where_it_was(folder, tmp_path, monkeypatch):
     out = tmp_path / "out"
     task = like(out)

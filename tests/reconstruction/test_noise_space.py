@@ -59,6 +59,7 @@ def errors(samples, mean, covariance):
     )
 
 
+@pytest.mark.long
 def test_a_linear_generator_gives_the_exact_posterior(model):
     samples = chains(model, N, warm=20, levels=300)
     mean, covariance = errors(samples, *model[3](SIGMA))

@@ -95,6 +95,7 @@ def test_the_range_holds_an_exact_posterior_and_one_whose_lines_scatter_as_usual
     assert 0.8 <= scattered <= 0.97
 
 
+@pytest.mark.long
 def test_many_groups_of_points_know_the_factor_well():
     share, found = share_in_range(pattern="points", samples=8)
     assert 0.83 <= share <= 0.97

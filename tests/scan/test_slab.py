@@ -63,6 +63,7 @@ def test_the_centre_is_found_on_disk_too(tmp_path, monkeypatch):
     assert any("centre of k-space is at partition 10" in note for note in streamed.notes)
 
 
+@pytest.mark.long
 def test_a_simulated_slab_is_the_transform_of_a_volume(tmp_path):
     """Slices of a slab and their neighbours are one volume: sigpy's 3-D transform of it, read back, is the scan."""
     settings = DataSettings(slices=12, coils=3, noise=0.0)

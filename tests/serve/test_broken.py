@@ -149,6 +149,7 @@ def test_absurd_data_are_refused(server, small_scan, what):
     assert answer.closed and ("at most" in sentence or "expected" in sentence)
 
 
+@pytest.mark.long
 def test_what_is_merely_claimed_takes_no_memory(server, small_scan):
     def memory():
         process = psutil.Process(server.process.pid)

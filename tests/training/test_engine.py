@@ -76,6 +76,7 @@ def plain(slices, tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_accumulation_trains_the_same_networks(slices, plain, tmp_path):
     run(slices, tmp_path / "two", accumulate=2)
     for name in ("teacher", "generator"):

@@ -31,7 +31,7 @@ def run(protocol, folder, data=None, stage="all"):
     "corruption",
     [
         {"kind": "noise", "sigma": 0.2},
-        {"kind": "super-resolution", "factor": 2},
+        pytest.param({"kind": "super-resolution", "factor": 2}, marks=pytest.mark.long),
         pytest.param({"kind": "random-inpainting", "p": 0.6}, marks=pytest.mark.long),
         pytest.param({"kind": "box-inpainting", "box": 6, "sigma": 0.1}, marks=pytest.mark.long),
         pytest.param({"kind": "gaussian-blur"}, marks=pytest.mark.long),
