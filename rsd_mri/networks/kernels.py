@@ -16,7 +16,7 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
-from rsd_mri.networks.gate_kernels import norm_gate
+from rsd_mri.networks.gate_kernels import BLOCK, norm_gate
 from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
@@ -24,8 +24,6 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"r
 Array = Any
 SMALL = 2**17
 """Values below which a second thread costs more than it brings."""
-BLOCK = 256
-"""Pixels whose sum is taken in single precision."""
 
 
 @numba.njit(inline="always")
