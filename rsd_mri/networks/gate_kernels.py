@@ -30,6 +30,7 @@ BLOCK = 256
 @compiled
 def norm_gate(
     x: Array,
+    beside: Array,
     gain: Array,
     slope: Array,
     offset: Array,
@@ -40,29 +41,39 @@ def norm_gate(
     start: int,
     stop: int,
 ) -> None:
-    """As `kernels.forward` for maps x [item, pixel, 2, channel], flat, of a multiple of `LANES` channels."""
+    """As `kernels.forward` for maps x [item, pixel, 2, channel], flat, of a multiple of `LANES` channels.
+
+    So are those `beside` it, whose channels come after; there may be none.
+    """
     channels = inverse.shape[1]
-    pixels, each = len(x) // (2 * channels * len(inverse)), channels // groups
+    pixels, each = len(out) // (2 * channels * len(inverse)), channels // groups
+    of_x = len(x) * channels // len(out)
     power, factor = np.empty(channels, np.float64), np.empty(channels, np.float32)
     for b in range(start, stop):
-        first = b * pixels * 2 * channels
         power[:] = 0
-        for p in range(0, pixels, BLOCK):
-            _add_power(x, first + p * 2 * channels, min(BLOCK, pixels - p), channels, power)
+        for part in range(2):
+            maps, begun, count = (x, 0, of_x) if part == 0 else (beside, of_x, channels - of_x)
+            for p in range(0, pixels if count else 0, BLOCK):
+                at = (b * pixels + p) * 2 * count
+                _add_power(maps, at, min(BLOCK, pixels - p), count, power[begun : begun + count])
         for g in range(groups):
             mean = power[g * each : (g + 1) * each].sum() / (each * pixels)
             inverse[b, g * each : (g + 1) * each] = np.float32(1 / math.sqrt(mean + eps))
         for c in range(channels):
             factor[c] = inverse[b, c] * gain[b, c]
         for p in range(pixels):
-            at = first + p * 2 * channels
-            for c in range(0, channels, LANES):
-                u, v = load(x, at + c), load(x, at + channels + c)
-                f = load(factor, c)
-                q = f * f * (u * u + v * v)
-                k = f * _sigmoid(load(slope, c) * (q * _inverse_root(spread(np.float32(1)) + q)) + load(offset, c))
-                store(out, at + c, k * u)
-                store(out, at + channels + c, k * v)
+            to = (b * pixels + p) * 2 * channels
+            for part in range(2):
+                maps, begun, count = (x, 0, of_x) if part == 0 else (beside, of_x, channels - of_x)
+                at = (b * pixels + p) * 2 * count
+                for c in range(0, count, LANES):
+                    u, v, of = load(maps, at + c), load(maps, at + count + c), begun + c
+                    f = load(factor, of)
+                    q = f * f * (u * u + v * v)
+                    s = q * _inverse_root(spread(np.float32(1)) + q)
+                    k = f * _sigmoid(load(slope, of) * s + load(offset, of))
+                    store(out, to + of, k * u)
+                    store(out, to + channels + of, k * v)
 
 
 @compiled

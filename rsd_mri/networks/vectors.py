@@ -120,11 +120,12 @@ spread: Any = intrinsic(_code_of_spread)
 """(value): a vector of it."""
 
 
-def product(rows: int, vectors: int) -> Any:
+def product(rows: int, vectors: int, onto: bool = False) -> Any:
     """Compiled code that writes a product of `rows` by any depth with any depth by `vectors` vectors.
 
-    It takes for each of left, right and result a flat array, the place of the first value and the distance of rows,
-    and the depth, at least one. Every sum stays in a register until it is whole (Goto and van de Geijn 2008,
+    It takes for each of left, right and result a flat array, the place of the first value and the distance of rows;
+    the distance of a second place, where the result is written as well; and the depth, at least one. With `onto` what
+    lies at the first place is added. Every sum stays in a register until it is whole (Goto and van de Geijn 2008,
     doi:10.1145/1356052.1356053).
     """
 
@@ -139,6 +140,7 @@ def product(rows: int, vectors: int) -> Any:
         c: Any,
         cp: Any,
         cr: Any,
+        again: Any,
         k: Any,  # noqa: ARG001
     ) -> Any:
         n = types.intp
@@ -151,6 +153,8 @@ def product(rows: int, vectors: int) -> Any:
                 [builder.gep(first, [builder.mul(step, _INDEX(r))]) for r in range(rows)]
                 for first, step in ((left, given[2]), (into, given[8]))
             )
+            zero = [_LANES([0.0] * LANES)] * vectors
+            begun = [_row(builder, first, vectors) if onto else zero for first in intos]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
@@ -165,18 +169,21 @@ def product(rows: int, vectors: int) -> Any:
             following = builder.add(k, _INDEX(1))
             k.add_incoming(_INDEX(0), before)
             k.add_incoming(following, loop)
-            for row, new in zip(sums, grown, strict=True):
-                for s, m in zip(row, new, strict=True):
-                    s.add_incoming(_LANES([0.0] * LANES), before)
+            for row, new, old in zip(sums, grown, begun, strict=True):
+                for s, m, o in zip(row, new, old, strict=True):
+                    s.add_incoming(o, before)
                     s.add_incoming(m, loop)
-            builder.cbranch(builder.icmp_signed("<", following, given[9]), loop, after)
+            builder.cbranch(builder.icmp_signed("<", following, given[10]), loop, after)
             builder.position_at_end(after)
             for first, row in zip(intos, grown, strict=True):
                 for v, s in enumerate(row):
-                    _keep(builder, s, builder.gep(first, [_INDEX(LANES * v)]))
+                    place = builder.gep(first, [_INDEX(LANES * v)])
+                    _keep(builder, s, place)
+                    if not onto:
+                        _keep(builder, s, builder.gep(place, [given[9]]))
             return target.get_dummy_value()
 
-        return types.void(a, n, n, b, n, n, c, n, n, n), code
+        return types.void(a, n, n, b, n, n, c, n, n, n, n), code
 
     return intrinsic(multiply)
 

@@ -8,6 +8,7 @@ precision the result is that of the direct convolution to about 1e-5 of the larg
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -40,11 +41,15 @@ def takes(x: Tensor, weight_shape: tuple[int, ...]) -> bool:
     """Whether a convolution with such weights [out, in, 3, 3] is quicker this way, and no gradient is wanted."""
     return (
         tuple(weight_shape[2:]) == (3, 3)
-        and weight_shape[0] % LANES == 0
-        and weight_shape[1] % LANES == 0
+        and in_vectors(weight_shape)
         and _tiles(x.shape[-2:])[0] >= SMALLEST
         and plain(x)
     )
+
+
+def in_vectors(weight_shape: tuple[int, ...]) -> bool:
+    """Whether weights [out, in, ...] go from whole vectors of channels to whole ones."""
+    return weight_shape[0] % LANES == 0 and weight_shape[1] % LANES == 0
 
 
 def plain(x: Tensor) -> bool:
@@ -59,32 +64,58 @@ def plain(x: Tensor) -> bool:
     )
 
 
-def transformed(weight: Tensor) -> Tensor:
-    """Weights [out, in, 3, 3] as the matrices that tiles are multiplied by: [36, panel, in, out of a panel]."""
+@dataclass(frozen=True)
+class Matrices:
+    """Transformed weights, by which tiles are multiplied."""
+
+    values: Array
+    """[36, part, panel, in, out of a panel], flat."""
+    parts: int
+    """1 of real weights, 3 of complex ones (see `winograd_kernels.convolve`)."""
+    inputs: int
+    """Channels that each part takes."""
+    outputs: int
+    """Channels that each part makes."""
+    panel: int
+    """Of these a panel has."""
+
+
+def transformed(real: Tensor, imag: Tensor | None = None) -> Matrices:
+    """Weights [out, in, 3, 3], of a complex convolution both parts, as the matrices that tiles are multiplied by."""
+    parts = [real] if imag is None else [real, imag - real, -(imag + real)]
     rows = torch.tensor(_ROWS, dtype=torch.float64)
-    made = torch.einsum("ai,bj,ocij->abco", rows, rows, weight.detach().double()).flatten(0, 1)
-    panels: Tensor = made.unflatten(2, (-1, _kernels()[1](len(weight)))).transpose(1, 2)
-    return panels.to(weight.dtype).contiguous()
+    weight = torch.stack([part.detach().double() for part in parts])
+    made = torch.einsum("ai,bj,pocij->abpco", rows, rows, weight).flatten(0, 1)
+    outputs, inputs = real.shape[:2]
+    panel = _kernels()[1](outputs)
+    values = made.unflatten(3, (-1, panel)).transpose(2, 3).float().contiguous()
+    return Matrices(values.flatten().numpy(), len(parts), inputs, outputs, panel)
 
 
-def convolve(x: Tensor, matrices: Tensor) -> Tensor:
-    """Convolve maps [batch, in, y, x] for which `takes` holds; same size, zeros beyond the edges."""
+def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tensor:
+    """Convolve maps [batch, in, y, x] for which `takes` holds; same size, zeros beyond the edges.
+
+    Maps `under` it, laid out as x, are added.
+    """
     convolution, _, rows = _kernels()
-    batch, inputs, height, width = x.shape
-    panels, panel = matrices.shape[1], matrices.shape[3]
-    outputs = panels * panel
-    out = torch.empty(batch, outputs, height, width, memory_format=torch.channels_last)
+    batch, _, height, width = x.shape
+    m = matrices
+    shown, made = m.parts * m.inputs, (2 if m.parts == 3 else 1) * m.outputs
+    out = torch.empty(batch, made, height, width, memory_format=torch.channels_last)
     tiles = batch * _tiles((height, width))[0]
     threads = torch.get_num_threads()
     # Parts of one size, whole blocks of rows of a product each.
-    most = max(CHUNK_BYTES // (4 * POINTS * (inputs + outputs)), 1)
+    most = max(CHUNK_BYTES // (4 * POINTS * (shown + made)), 1)
     parts = math.ceil(tiles / (most * threads)) * threads
     chunk = rows * math.ceil(tiles / (parts * rows))
-    maps, into, weights = _flat(x), _flat(out), matrices.view(-1).numpy()
+    maps, into = _flat(x), _flat(out)
+    added = np.empty(0, np.float32) if under is None else _flat(under)
+    sizes = m.parts, m.inputs, m.outputs, m.panel
 
     def work(first: int, last: int) -> None:
-        rooms = tuple(_room(name, POINTS * (chunk * n + LANES)) for name, n in (("in", inputs), ("out", outputs)))
-        convolution(maps, tuple(x.shape), weights, panel, outputs, into, rooms, chunk, (first, last))
+        lengths = {"in": m.parts * (chunk * m.inputs + LANES), "out": chunk * made + LANES}
+        rooms = tuple(_room(name, POINTS * length) for name, length in lengths.items())
+        convolution(maps, tuple(x.shape), m.values, sizes, added, into, rooms, chunk, (first, last))
 
     in_threads(work, tiles, threads)
     return out
