@@ -49,18 +49,22 @@ def norm_gate(
     pixels, each = len(out) // (2 * channels * len(inverse)), channels // groups
     of_x = len(x) * channels // len(out)
     power, factor = np.empty(channels, np.float64), np.empty(channels, np.float32)
+    total = np.empty(channels, np.float32)
     for b in range(start, stop):
-        power[:] = 0
+        for c in range(channels):  # whole arrays take the compiler longer
+            power[c] = 0.0
         for part in range(2):
             maps, begun, count = (x, 0, of_x) if part == 0 else (beside, of_x, channels - of_x)
             for p in range(0, pixels if count else 0, BLOCK):
                 at = (b * pixels + p) * 2 * count
-                _add_power(maps, at, min(BLOCK, pixels - p), count, power[begun : begun + count])
+                _add_power(maps, at, min(BLOCK, pixels - p), count, total, power, begun)
         for g in range(groups):
-            mean = power[g * each : (g + 1) * each].sum() / (each * pixels)
-            inverse[b, g * each : (g + 1) * each] = np.float32(1 / math.sqrt(mean + eps))
-        for c in range(channels):
-            factor[c] = inverse[b, c] * gain[b, c]
+            mean = 0.0
+            for c in range(g * each, (g + 1) * each):
+                mean += power[c] / (each * pixels)
+            for c in range(g * each, (g + 1) * each):
+                inverse[b, c] = np.float32(1 / math.sqrt(mean + eps))
+                factor[c] = inverse[b, c] * gain[b, c]
         for p in range(pixels):
             to = (b * pixels + p) * 2 * channels
             for part in range(2):
@@ -77,15 +81,17 @@ def norm_gate(
 
 
 @compiled
-def _add_power(x: Array, first: int, pixels: int, channels: int, power: Array) -> None:
-    """Add the sum of squared magnitudes over some pixels, of each channel."""
-    total = np.zeros(channels, np.float32)
+def _add_power(x: Array, first: int, pixels: int, channels: int, total: Array, power: Array, begun: int) -> None:
+    """Add the sum of squared magnitudes over some pixels, of each channel, to those of the channels from one on."""
+    for c in range(0, channels, LANES):
+        store(total, c, spread(np.float32(0)))
     for p in range(pixels):
         at = first + p * 2 * channels
         for c in range(0, channels, LANES):
             u, v = load(x, at + c), load(x, at + channels + c)
             store(total, c, load(total, c) + (u * u + v * v))
-    power += total
+    for c in range(channels):
+        power[begun + c] += total[c]
 
 
 @compiled

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rsd_mri.machine.pool import in_threads
@@ -69,15 +70,13 @@ class Matrices:
     """Transformed weights, by which tiles are multiplied."""
 
     values: Array
-    """[36, part, panel, in, out of a panel], flat."""
+    """[36, part, panel, in, out of a panel], flat; the last panel is filled with zeros."""
     parts: int
     """1 of real weights, 3 of complex ones (see `winograd_kernels.convolve`)."""
     inputs: int
     """Channels that each part takes."""
     outputs: int
     """Channels that each part makes."""
-    panel: int
-    """Of these a panel has."""
 
 
 def transformed(real: Tensor, imag: Tensor | None = None) -> Matrices:
@@ -87,9 +86,9 @@ def transformed(real: Tensor, imag: Tensor | None = None) -> Matrices:
     weight = torch.stack([part.detach().double() for part in parts])
     made = torch.einsum("ai,bj,pocij->abpco", rows, rows, weight).flatten(0, 1)
     outputs, inputs = real.shape[:2]
-    panel = _kernels()[1](outputs)
-    values = made.unflatten(3, (-1, panel)).transpose(2, 3).float().contiguous()
-    return Matrices(values.flatten().numpy(), len(parts), inputs, outputs, panel)
+    panel = _kernels()[1]
+    values = F.pad(made, (0, -outputs % panel)).unflatten(3, (-1, panel)).transpose(2, 3).float().contiguous()
+    return Matrices(values.flatten().numpy(), len(parts), inputs, outputs)
 
 
 def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tensor:
@@ -97,11 +96,12 @@ def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tens
 
     Maps `under` it, laid out as x, are added.
     """
-    convolution, _, rows = _kernels()
+    convolution, panel, rows = _kernels()
     batch, _, height, width = x.shape
     m = matrices
-    shown, made = m.parts * m.inputs, (2 if m.parts == 3 else 1) * m.outputs
-    out = torch.empty(batch, made, height, width, memory_format=torch.channels_last)
+    times = 2 if m.parts == 3 else 1
+    shown, made = m.parts * m.inputs, times * math.ceil(m.outputs / panel) * panel
+    out = torch.empty(batch, times * m.outputs, height, width, memory_format=torch.channels_last)
     tiles = batch * _tiles((height, width))[0]
     threads = torch.get_num_threads()
     # Parts of one size, whole blocks of rows of a product each.
@@ -110,7 +110,7 @@ def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tens
     chunk = rows * math.ceil(tiles / (parts * rows))
     maps, into = _flat(x), _flat(out)
     added = np.empty(0, np.float32) if under is None else _flat(under)
-    sizes = m.parts, m.inputs, m.outputs, m.panel
+    sizes = m.parts, m.inputs, m.outputs
 
     def work(first: int, last: int) -> None:
         lengths = {"in": m.parts * (chunk * m.inputs + LANES), "out": chunk * made + LANES}
@@ -150,12 +150,11 @@ def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _kernels() -> tuple[Any, Callable[[int], int], int]:
-    """The compiled convolution, the outputs of a panel of its weights by all outputs, and the rows of its products.
+def _kernels() -> tuple[Any, int, int]:
+    """The compiled convolution, and the outputs and rows of its products.
 
     The compiler is loaded with the first network that runs.
     """
-    from rsd_mri.networks.vectors import ROWS, VECTORS
-    from rsd_mri.networks.winograd_kernels import convolve
+    from rsd_mri.networks.winograd_kernels import PANEL, ROWS, convolve
 
-    return convolve, lambda outputs: LANES * (VECTORS if outputs % (LANES * VECTORS) == 0 else 1), ROWS
+    return convolve, PANEL, ROWS

@@ -15,8 +15,9 @@ Array = Any
 ROW = 6 * LANES
 """Values of one row of a tile."""
 POINTS = 36
-_many, _one = product(ROWS, VECTORS), product(ROWS, 1)
-_many_onto, _one_onto = product(ROWS, VECTORS, onto=True), product(ROWS, 1, onto=True)
+PANEL = VECTORS * LANES
+"""Outputs that one product makes."""
+_product, _product_onto = product(ROWS, VECTORS), product(ROWS, VECTORS, onto=True)
 
 
 @compiled
@@ -33,10 +34,9 @@ def convolve(
     maps
         Of `shape` (item, channel, y, x).
     weights
-        [36, part, panel of outputs, inputs, output of it].
+        [36, part, panel of outputs, inputs, output of it]; the last panel is filled with zeros.
     sizes
-        Parts: 1 of real weights; 3 of complex ones, a, b - a and -(a + b). Inputs and outputs of each, and outputs of
-        a panel.
+        Parts: 1 of real weights; 3 of complex ones, a, b - a and -(a + b). Inputs and outputs of each.
     under
         Is added to the result: as `out`, or nothing.
     out
@@ -47,48 +47,46 @@ def convolve(
         A multiple of `ROWS`: rows of a chunk that is not full are left over, and multiplied for nothing.
     """
     _, channels, height, width = shape
-    parts, inputs, outputs, panel = sizes
+    parts, inputs, outputs = sizes
     before, after = rooms
     across = (width + 3) // 4
     tiles = across * ((height + 3) // 4)
     tile = np.empty(POINTS * LANES, np.float32)
     # A few values more, or 36 rows would share the same few places of a cache.
     shown = chunk * inputs + LANES
-    other = outputs if parts == 3 else 0
-    every = outputs + other
+    whole = (outputs + PANEL - 1) // PANEL * PANEL
+    pieces, other = (2, whole) if parts == 3 else (1, 0)
+    every, makes = pieces * whole, pieces * outputs
     made = chunk * every + LANES
     for start in range(share[0], share[1], chunk):
         count = min(chunk, share[1] - start)
         for n in range(count):
             item, t = divmod(start + n, tiles)
-            first = item * height * width * channels
-            down, right, place = t // across, t % across, n * inputs
-            if parts == 1:
-                _scatter(maps, first, channels, height, width, down, right, tile, before, place, shown, inputs)
-            else:
-                for part in range(1, 3):
-                    begun, into = first + (part - 1) * inputs, place + part * shown
-                    _scatter(maps, begun, channels, height, width, down, right, tile, before, into, 3 * shown, inputs)
-                _join(before, place, shown, inputs)
+            first, down, right = item * height * width * channels, t // across, t % across
+            step, into = parts * shown, n * inputs + (shown if parts == 3 else 0)
+            for begun in range(first, first + channels, inputs):  # real and imaginary parts
+                _scatter(maps, begun, channels, height, width, down, right, tile, before, into, step, inputs)
+                into += shown
+            if parts == 3:
+                _join(before, n * inputs, shown, inputs)
         for p in range(POINTS):
             for part in range(parts):
-                for o in range(0, outputs, panel):
-                    matrix = ((p * parts + part) * outputs + o) * inputs
+                for o in range(0, whole, PANEL):
+                    matrix = ((p * parts + part) * whole + o) * inputs
                     for n in range(0, count, ROWS):
                         left = (p * parts + part) * shown + n * inputs
                         into = p * made + n * every + (other + o if part == 1 else o)
                         if part == 0:
-                            if panel == LANES:
-                                _one(before, left, inputs, weights, matrix, panel, after, into, every, other, inputs)
-                            else:
-                                _many(before, left, inputs, weights, matrix, panel, after, into, every, other, inputs)
-                        elif panel == LANES:
-                            _one_onto(before, left, inputs, weights, matrix, panel, after, into, every, 0, inputs)
+                            _product(before, left, inputs, weights, matrix, PANEL, after, into, every, other, inputs)
                         else:
-                            _many_onto(before, left, inputs, weights, matrix, panel, after, into, every, 0, inputs)
+                            _product_onto(before, left, inputs, weights, matrix, PANEL, after, into, every, 0, inputs)
         for n in range(count):
             item, t = divmod(start + n, tiles)
-            _gather(out, under, item, every, height, width, t // across, t % across, tile, after, n * every, made)
+            first, down, right = item * height * width * makes, t // across, t % across
+            place = n * every
+            for begun in range(first, first + makes, outputs):
+                _gather(out, under, begun, makes, height, width, down, right, tile, after, place, made, outputs)
+                place += whole
 
 
 @compiled
@@ -158,10 +156,13 @@ def _scatter(
 
 @compiled
 def _gather(
-    maps: Array, under: Array, item: int, channels: int, height: int, width: int,
-    down: int, across: int, tile: Array, values: Array, place: int, distance: int,
+    maps: Array, under: Array, first: int, stride: int, height: int, width: int,
+    down: int, across: int, tile: Array, values: Array, place: int, distance: int, channels: int,
 ) -> None:  # fmt: skip
-    """Write the pixels of a tile from its 36 values, A^T m A: four rows and columns, cut where the maps end."""
+    """Write the pixels of a tile from its 36 values, A^T m A: four rows and columns, cut where the maps end.
+
+    As for `_scatter`, `stride` values lie from pixel to pixel, of which `channels` are written.
+    """
     add = len(under) > 0
     two, four, eight = spread(np.float32(2)), spread(np.float32(4)), spread(np.float32(8))
     top, left, line = 4 * down, 4 * across, 6 * distance
@@ -181,7 +182,7 @@ def _gather(
             m0, m1, m2 = load(tile, at), load(tile, at + LANES), load(tile, at + 2 * LANES)
             m3, m4, m5 = load(tile, at + 3 * LANES), load(tile, at + 4 * LANES), load(tile, at + 5 * LANES)
             even, odd, wide, steep = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-            to = ((item * height + top + i) * width + left) * channels + channel
+            to = first + ((top + i) * width + left) * stride + channel
             for j in range(columns):
                 y = m0 + even + wide
                 if j == 1:
@@ -190,5 +191,5 @@ def _gather(
                     y = even + four * wide
                 elif j == 3:
                     y = odd + eight * steep + m5
-                at = to + j * channels
+                at = to + j * stride
                 store(maps, at, y + load(under, at) if add else y)
