@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsd_mri.networks import winograd
+from rsd_mri.networks import whole_numbers, winograd
 from rsd_mri.networks.activations import ComplexGroupNorm, RealGroupNorm
 
 T = TypeVar("T")
@@ -96,7 +96,12 @@ def same_size(
     if not winograd.takes(x, still.shape):
         return _sum(F.conv2d(x, still, bias, padding=size // 2), under)
     quick = under is None or winograd.plain(under)
-    out = winograd.convolve(x, kept("winograd", transformed, *parameters), under if quick else None)
+    below = under if quick else None
+    if len(parameters) == 2 and whole_numbers.takes(x, parameters[0].shape):
+        rounded = kept("whole numbers", lambda: whole_numbers.transformed(parameters[0], parameters[1]), *parameters)
+        out = whole_numbers.convolve(x, rounded, below)
+    else:
+        out = winograd.convolve(x, kept("winograd", transformed, *parameters), below)
     out = out if bias is None else out.add_(bias[:, None, None])
     return out if quick else _sum(out, under)
 

@@ -7,7 +7,7 @@ precision the result is that of the direct convolution to about 1e-5 of the larg
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from rsd_mri.networks.lanes import LANES
 Array = Any
 POINTS = 36
 """Values of a transformed tile."""
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 """Transformed tiles that are held at once: what the cache of a processor takes."""
 SMALLEST = 16
 """Tiles below which the matrices are too small to gain anything."""
@@ -82,13 +82,23 @@ class Matrices:
 def transformed(real: Tensor, imag: Tensor | None = None) -> Matrices:
     """Weights [out, in, 3, 3], of a complex convolution both parts, as the matrices that tiles are multiplied by."""
     parts = [real] if imag is None else [real, imag - real, -(imag + real)]
-    rows = torch.tensor(_ROWS, dtype=torch.float64)
-    weight = torch.stack([part.detach().double() for part in parts])
-    made = torch.einsum("ai,bj,pocij->abpco", rows, rows, weight).flatten(0, 1)
+    made = values_of(parts)
     outputs, inputs = real.shape[:2]
     panel = _kernels()[1]
     values = F.pad(made, (0, -outputs % panel)).unflatten(3, (-1, panel)).transpose(2, 3).float().contiguous()
     return Matrices(values.flatten().numpy(), len(parts), inputs, outputs)
+
+
+def values_of(weights: Sequence[Tensor]) -> Tensor:
+    """The 36 values of several weights [out, in, 3, 3] each: [36, which, in, out], in double precision."""
+    rows = torch.tensor(_ROWS, dtype=torch.float64)
+    stacked = torch.stack([weight.detach().double() for weight in weights])
+    return torch.einsum("ai,bj,pocij->abpco", rows, rows, stacked).flatten(0, 1)
+
+
+def tiles_of(x: Tensor) -> int:
+    """Tiles of a batch of maps."""
+    return len(x) * _tiles(x.shape[-2:])[0]
 
 
 def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tensor:
@@ -102,28 +112,30 @@ def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tens
     times = 2 if m.parts == 3 else 1
     shown, made = m.parts * m.inputs, times * math.ceil(m.outputs / panel) * panel
     out = torch.empty(batch, times * m.outputs, height, width, memory_format=torch.channels_last)
-    tiles = batch * _tiles((height, width))[0]
-    threads = torch.get_num_threads()
-    # Parts of one size, whole blocks of rows of a product each.
-    most = max(CHUNK_BYTES // (4 * POINTS * (shown + made)), 1)
-    parts = math.ceil(tiles / (most * threads)) * threads
-    chunk = rows * math.ceil(tiles / (parts * rows))
-    maps, into = _flat(x), _flat(out)
-    added = np.empty(0, np.float32) if under is None else _flat(under)
+    tiles, threads = tiles_of(x), torch.get_num_threads()
+    chunk = chunk_of(tiles, shown + made, rows, threads)
+    maps, into, added = flat(x), flat(out), flat(under)
     sizes = m.parts, m.inputs, m.outputs
 
     def work(first: int, last: int) -> None:
         lengths = {"in": m.parts * (chunk * m.inputs + LANES), "out": chunk * made + LANES}
-        rooms = tuple(_room(name, POINTS * length) for name, length in lengths.items())
+        rooms = tuple(room(name, POINTS * length) for name, length in lengths.items())
         convolution(maps, tuple(x.shape), m.values, sizes, added, into, rooms, chunk, (first, last))
 
     in_threads(work, tiles, threads)
     return out
 
 
-def _flat(x: Tensor) -> Array:
-    """The memory of maps that lie channels last."""
-    return x.permute(0, 2, 3, 1).reshape(-1).numpy()
+def chunk_of(tiles: int, values: int, rows: int, threads: int) -> int:
+    """Tiles to hold at once, of 36 times so many values each: whole blocks of rows of a product, all chunks alike."""
+    most = max(CHUNK_BYTES // (4 * POINTS * values), 1)
+    parts = math.ceil(tiles / (most * threads)) * threads
+    return rows * math.ceil(tiles / (parts * rows))
+
+
+def flat(x: Tensor | None) -> Array:
+    """The memory of maps that lie channels last; none of none."""
+    return np.empty(0, np.float32) if x is None else x.permute(0, 2, 3, 1).reshape(-1).numpy()
 
 
 class _Rooms(threading.local):
@@ -136,11 +148,11 @@ class _Rooms(threading.local):
 _rooms = _Rooms()
 
 
-def _room(name: str, count: int) -> Array:
-    """At least `count` values, of this thread; what is in them is left over."""
+def room(name: str, count: int, kind: Any = np.float32) -> Array:
+    """At least `count` values of 32 bits, of this thread; what is in them is left over."""
     if name not in _rooms.of or len(_rooms.of[name]) < count:
         _rooms.of[name] = np.zeros(count, np.float32)
-    return _rooms.of[name]
+    return _rooms.of[name].view(kind)
 
 
 def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:

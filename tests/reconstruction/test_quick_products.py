@@ -45,12 +45,18 @@ def test_flags_of_the_processor_decide(tmp_path, monkeypatch):
     for flags, quick in (("fpu avx512_bf16", True), ("fpu amx_bf16 sse", True), ("fpu avx512_vnni", False)):
         (tmp_path / "cpuinfo").write_text(f"model name\t: x\nflags\t\t: {flags}\n")
         monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
-        device.bfloat16_is_quick.cache_clear()
+        device.flags.cache_clear()
         assert device.bfloat16_is_quick() == quick
+        assert not device.whole_numbers_are_quick()
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx512bw avx512_vnni\n")
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+    device.flags.cache_clear()
+    assert device.whole_numbers_are_quick()
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "absent")
-    device.bfloat16_is_quick.cache_clear()
+    device.flags.cache_clear()
     assert not device.bfloat16_is_quick()
-    device.bfloat16_is_quick.cache_clear()
+    assert not device.whole_numbers_are_quick()
+    device.flags.cache_clear()
 
 
 @pytest.fixture(scope="module")
