@@ -125,10 +125,9 @@ def product(rows: int, vectors: int, onto: bool = False, of: tuple[Any, Callable
 
     It takes for each of left, right and result a flat array, the place of the first value and the distance of rows;
     the distance of a second place, where the result is written as well; and the depth, at least one. With `onto` what
-    lies at the first place is added; `of` has another type of sums and what adds a product to them. Every sum stays in a register until it is whole (Goto and van de Geijn 2008,
-    doi:10.1145/1356052.1356053).
+    lies at the first place is added. `of` has another type of sums, and what adds a product to one. Every sum stays in
+    a register until it is whole (Goto and van de Geijn 2008, doi:10.1145/1356052.1356053).
     """
-
     kind, add = of or (_LANES, _fused)
 
     def multiply(

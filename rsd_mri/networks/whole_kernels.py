@@ -191,5 +191,3 @@ def _scale(
             scale, at, to = unit * load(scales, p * whole + c), place + p * distance + c, 2 * p * whole + c
             store(tile, to, scale * widened(sums, at))
             store(tile, to + whole, scale * widened(sums, at + whole))
-
-

@@ -40,7 +40,15 @@ class WholeMatrices:
 
 def takes(x: Tensor, weight_shape: tuple[int, ...]) -> bool:
     """Whether a complex convolution, weights [out, in, 3, 3] of each part, is wanted this way and can be done."""
-    return whole_numbers_wanted() and winograd.takes(x, weight_shape)
+    return whole_numbers_wanted() and winograd.takes(x, weight_shape) and _for_this_processor()
+
+
+@lru_cache(maxsize=1)
+def _for_this_processor() -> bool:
+    """Whether code is compiled for this processor, and not for another by numba's settings."""
+    from numba.core import config
+
+    return not config.CPU_NAME and not config.CPU_FEATURES
 
 
 def transformed(real: Tensor, imag: Tensor) -> WholeMatrices:
