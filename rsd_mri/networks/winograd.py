@@ -167,6 +167,7 @@ def _kernels() -> tuple[Any, int, int]:
 
     The compiler is loaded with the first network that runs.
     """
-    from rsd_mri.networks.winograd_kernels import PANEL, ROWS, convolve
+    from rsd_mri.networks.vectors import ROWS
+    from rsd_mri.networks.winograd_kernels import PANEL, convolve
 
     return convolve, PANEL, ROWS
