@@ -16,7 +16,7 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
-from rsd_mri.networks.gate_kernels import BLOCK, norm_gate
+from rsd_mri.networks.gate_kernels import BLOCK, norm_gate, norm_gate_gradients
 from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
@@ -291,7 +291,7 @@ def forward(
     x = x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
     out, inverse = torch.empty_like(x), torch.empty(x.shape[0], x.shape[1] // 2)
     kernel, source, into = _forward_last if last else _forward, _maps(x, last), _maps(out, last)
-    if last and x.dtype == torch.float32 and inverse.shape[1] % LANES == 0:
+    if _in_vectors(x, last):
         kernel, source, into = norm_gate, source.reshape(-1), into.reshape(-1)
     _share(kernel, [source, *_arrays(gain, slope, offset), groups, eps, into, _array(inverse)], x)
     return out, inverse
@@ -313,9 +313,17 @@ def backward(
     d_x = torch.empty_like(x)
     others = [torch.empty(x.shape[0], x.shape[1] // 2) for _ in range(3)]
     small = _arrays(gain, slope, offset, inverse)
-    maps = [_maps(x, last), _maps(grad, last), *small, groups, _maps(d_x, last), *_arrays(*others)]
-    _share(_backward_last if last else _backward, maps, x)
+    kernel, maps = _backward_last if last else _backward, [_maps(m, last) for m in (x, grad, d_x)]
+    if _in_vectors(x, last):
+        kernel, maps = norm_gate_gradients, [m.reshape(-1) for m in maps]
+    source, along, into = maps
+    _share(kernel, [source, along, *small, groups, into, *_arrays(*others)], x)
     return d_x, *others
+
+
+def _in_vectors(x: torch.Tensor, last: bool) -> bool:
+    """Whether whole vectors of channels can be worked on at once."""
+    return last and x.dtype == torch.float32 and x.shape[1] // 2 >= LANES
 
 
 def _channels_last(x: torch.Tensor) -> bool:

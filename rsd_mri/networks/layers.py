@@ -50,7 +50,7 @@ class Kept:
 
 
 def same_size(x: Tensor, weight: Callable[[], Tensor], bias: Tensor | None, kept: Kept, *parameters: Tensor) -> Tensor:
-    """Convolve to the same size; in inference on a processor by what is quickest there.
+    """Convolve to the same size, on a processor by what is quickest there.
 
     Parameters
     ----------
@@ -72,12 +72,16 @@ def same_size(x: Tensor, weight: Callable[[], Tensor], bias: Tensor | None, kept
     def last() -> Tensor:
         return weight().contiguous(memory_format=torch.channels_last)
 
-    still = kept("weight", last, *parameters)
+    learning = torch.is_grad_enabled()
+    still = weight() if learning else kept("weight", last, *parameters)
     if size == 1:  # a product of matrices
         made = F.linear(x.permute(0, 2, 3, 1), still.flatten(1), bias)
         return made.permute(0, 3, 1, 2)
     if not winograd.takes(x, still.shape):
         return F.conv2d(x, still, bias, padding=size // 2)
+    if learning:
+        out = winograd.convolve_learning(x, still)
+        return out if bias is None else out + bias[:, None, None]
     out = winograd.convolve(x, kept("winograd", lambda: winograd.transformed(still), *parameters))
     return out if bias is None else out.add_(bias[:, None, None])
 

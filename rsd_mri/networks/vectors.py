@@ -20,6 +20,8 @@ WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))
 """Whether a register of the processor holds a vector."""
 ROWS, VECTORS = (12, 2) if WIDE else (6, 1)
 """Of a product that is held in registers: rows, and vectors a row; sums, factors and one spread value must fit."""
+DOWN = 16 if WIDE else 4
+"""Rows of a product with `down`, one vector a row."""
 
 _INDEX, _LANES = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 _WHOLE = ir.VectorType(ir.IntType(32), LANES)
@@ -120,12 +122,13 @@ spread: Any = intrinsic(_code_of_spread)
 """(value): a vector of it."""
 
 
-def product(rows: int, vectors: int) -> Any:
+def product(rows: int, vectors: int, *, down: bool = False) -> Any:
     """Compiled code that writes a product of `rows` by any depth with any depth by `vectors` vectors.
 
     It takes for each of left, right and result a flat array, the place of the first value and the distance of rows,
     and the depth, at least one. Every sum stays in a register until it is whole (Goto and van de Geijn 2008,
-    doi:10.1145/1356052.1356053).
+    doi:10.1145/1356052.1356053). With `down` the left one is read down its columns (rows are those of its transpose,
+    depth its rows), and the product is added to what the result holds.
     """
 
     def multiply(
@@ -149,8 +152,9 @@ def product(rows: int, vectors: int) -> Any:
             )
             lefts, intos = (
                 [builder.gep(first, [builder.mul(step, _INDEX(r))]) for r in range(rows)]
-                for first, step in ((left, given[2]), (into, given[8]))
+                for first, step in ((left, _INDEX(1) if down else given[2]), (into, given[8]))
             )
+            begun = [_row(builder, first, vectors) if down else [_LANES([0.0] * LANES)] * vectors for first in intos]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
@@ -159,15 +163,16 @@ def product(rows: int, vectors: int) -> Any:
             factors = _row(builder, builder.gep(right, [builder.mul(k, given[5])]), vectors)
             grown = []
             for first, row in zip(lefts, sums, strict=True):
-                one = _spread(builder, builder.load(builder.gep(first, [k])))
+                step = builder.mul(k, given[2]) if down else k
+                one = _spread(builder, builder.load(builder.gep(first, [step])))
                 more = [builder.fmul(one, factor, flags=_FREE) for factor in factors]
                 grown.append([builder.fadd(s, m, flags=_FREE) for s, m in zip(row, more, strict=True)])
             following = builder.add(k, _INDEX(1))
             k.add_incoming(_INDEX(0), before)
             k.add_incoming(following, loop)
-            for row, new in zip(sums, grown, strict=True):
-                for s, m in zip(row, new, strict=True):
-                    s.add_incoming(_LANES([0.0] * LANES), before)
+            for row, old, new in zip(sums, begun, grown, strict=True):
+                for s, b, m in zip(row, old, new, strict=True):
+                    s.add_incoming(b, before)
                     s.add_incoming(m, loop)
             builder.cbranch(builder.icmp_signed("<", following, given[9]), loop, after)
             builder.position_at_end(after)
