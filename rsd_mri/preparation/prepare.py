@@ -15,7 +15,7 @@ from rsd_mri.coils.acs import (
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
-from rsd_mri.coils.noise import scan_noise
+from rsd_mri.coils.noise import ScanNoise, scan_noise
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
@@ -60,6 +60,8 @@ class VolumeCalibration:
     noise_source: str
     n_sets: int
     sets_reason: str
+    unevenness: float = 1.0
+    """Noise where it is strongest along the phase encoding over that where it is weakest; `sigma` is the mean."""
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
     partial: PartialFourier | None = None
@@ -68,13 +70,16 @@ class VolumeCalibration:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of it."""
-        maps = f"Coil maps: {self.sets_reason}."
-        return (maps, f"{self.partial.note(self.acs)}.") if self.partial else (maps,)
+        said = [f"Coil maps: {self.sets_reason}."]
+        if self.unevenness > 1:
+            said.append(
+                f"Noise: {self.unevenness:.1f} times as strong in some parts of k-space as in others, as a filter "
+                "leaves it; the level taken is the mean over what was acquired."
+            )
+        return (*said, f"{self.partial.note(self.acs)}.") if self.partial else tuple(said)
 
 
-def calibrate_volume(
-    scan: Scan, settings: PrepSettings, noise: tuple[NDArray[np.complex128] | None, str] | None = None
-) -> VolumeCalibration:
+def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None = None) -> VolumeCalibration:
     """Decide what all slices share: whitening, coil compression, scale, number of sets of maps.
 
     Parameters
@@ -84,7 +89,7 @@ def calibrate_volume(
     settings
         The protocol's `prep`.
     noise
-        Covariance and source as `scan_noise` gives them, where they are not the scan's own.
+        As `scan_noise` gives it, where it is not the scan's own.
 
     Raises
     ------
@@ -98,7 +103,8 @@ def calibrate_volume(
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
     density = density_of(scan)
-    covariance, noise_source = scan_noise(scan) if noise is None else noise
+    noise = noise or scan_noise(scan)
+    covariance = noise.covariance
     learned = learned_from(
         scan,
         settings.calib_width,
@@ -137,7 +143,8 @@ def calibrate_volume(
         acs=acs if density is None else (0, 0),
         calib_width=calib_width,
         energy_kept=energy_kept,
-        noise_source=noise_source,
+        noise_source=noise.source,
+        unevenness=noise.unevenness,
         n_sets=n_sets,
         sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
         density=density,
