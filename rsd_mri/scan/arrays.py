@@ -147,9 +147,9 @@ def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> 
             f"only READ, PHS1, PHS2, COIL, SLICE and {', '.join(FRAMES)} above 1"
         )
     array = array.reshape([n for name, n in shape.items() if name in named], order="F")
-    axes = Axes(tuple(named[name] for name in BART_DIMENSIONS if name in named), OWN_ORDER)
+    order = Axes(tuple(named[name] for name in BART_DIMENSIONS if name in named), OWN_ORDER)
     notes = ("a bare array: image size, voxel size and noise are not known",)
-    return scans_of_array(path, "cfl", array, axes, notes=notes, bare=False)
+    return scans_of_array(path, "cfl", array, order, notes=notes, bare=False)
 
 
 def _bart_shape(header: Path) -> dict[str, int]:
