@@ -26,6 +26,9 @@ WORTH_IT = {"kspace": 1.0, "lines": 0.65}
 FILTERED = 2.0
 """Noise power of the centre over that of the edge above which the edge was filtered: signal only adds to that, and of
 white noise the null space finds at most 1.1 times as much. As many times its power others may find in the centre."""
+MOST_BELOW = 3.0
+"""By how much the level that data are weighed by lies below the mean at most: by so much the quiet edge of low-field
+scans did."""
 BLOCKS = 8
 """Blocks of k-space along either axis, from its centre to its edge, in which noise is taken as the same."""
 BAD_SHARE = 0.05
@@ -39,11 +42,15 @@ class ScanNoise:
     """What is known of the noise of a scan."""
 
     covariance: NDArray[np.complex128] | None
-    """[coil, coil], in the unit of its k-space, mean over what was acquired; None where no noise can be measured."""
+    """[coil, coil], in the unit of its k-space: what its data are weighed by; None where no noise can be measured."""
     source: str
     """`scan`, `lines`, `calibration`, `kspace` or `none`."""
+    mean: float = 1.0
+    """Level of the noise of what was acquired over that, root mean square: above 1 where a filter of k-space took some
+    of it down. The data are weighed by the part with least noise: there they tell what no other part does, while in the
+    centre signal is far above noise. By the mean, low-field scans lose single pixels (protocols/trust.md)."""
     unevenness: float = 1.0
-    """Noise where it is strongest along the phase encoding over that where it is weakest, as `Background` has it."""
+    """Noise where it is strongest in k-space over that where it is weakest, amplitudes."""
 
 
 def scan_noise(scan: Scan) -> ScanNoise:
@@ -52,8 +59,8 @@ def scan_noise(scan: Scan) -> ScanNoise:
     From the noise scan where there is one that is not all zeros. Otherwise parts of the data that should hold
     little but noise are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and
     what neighbouring samples do not explain in the fully sampled centre (`calibration`). Signal left in any of them
-    only adds power, so the quietest is taken; but where positions outside the object show that a filter took the edge
-    of k-space down, they tell, for the edge says too little.
+    only adds power, so the quietest is taken. Where positions outside the object, or the centre, show that a filter
+    took the edge of k-space down, they tell what the mean is.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
         silent = silent_coils(scan.noise)
@@ -99,16 +106,22 @@ def data_noise(scan: Scan) -> ScanNoise:
     if scan.trajectory is not None:
         return ScanNoise(covariance, source)
     unexplained = null_space_covariance(_centre(scan, sound), covariance)
+    quiet, allowed = _power(covariance), FILTERED * _power(unexplained)
     # Signal falls off from the centre as well, but is more there than what the coils do not explain.
-    allowed = FILTERED * _power(unexplained)
     if outside is not None and outside.lines is not None and _power(outside.central) < allowed:
-        return ScanNoise(outside.mean, "lines", outside.unevenness)
-    if _power(unexplained) < WORTH_IT[source] * _power(covariance):
+        return _uneven(outside.mean, "lines", quiet, outside.unevenness)
+    if _power(unexplained) < WORTH_IT[source] * quiet:
         return ScanNoise(unexplained, "calibration")
-    if _power(unexplained) > FILTERED * _power(covariance):
+    if _power(unexplained) > FILTERED * quiet:
         share, unevenness = filtered_share(scan, unexplained)
-        return ScanNoise(unexplained * share, "calibration", unevenness)
+        return _uneven(unexplained * share, "calibration", quiet, unevenness)
     return ScanNoise(covariance, source)
+
+
+def _uneven(covariance: NDArray[np.complex128], source: str, quiet: float, unevenness: float) -> ScanNoise:
+    """Noise of this mean covariance, of which a quiet part has that power."""
+    mean = float(np.clip(np.sqrt(_power(covariance) / quiet), 1.0, MOST_BELOW))
+    return ScanNoise(covariance / mean**2, source, mean, unevenness)
 
 
 def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:

@@ -51,7 +51,7 @@ class VolumeCalibration:
     n_readout: int
     """Readout size without oversampling."""
     sigma: float
-    """Noise standard deviation in prepared units."""
+    """Noise standard deviation in prepared units, that data are weighed by."""
     scale: float
     """Prepared k-space times this is the whitened k-space."""
     acs: tuple[int, int]
@@ -60,12 +60,19 @@ class VolumeCalibration:
     noise_source: str
     n_sets: int
     sets_reason: str
+    noise_mean: float = 1.0
+    """Level of the noise over `sigma`, root mean square over what was acquired; as `ScanNoise` has it."""
     unevenness: float = 1.0
-    """Noise where it is strongest along the phase encoding over that where it is weakest; `sigma` is the mean."""
+    """Noise where it is strongest in k-space over that where it is weakest."""
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
     partial: PartialFourier | None = None
     """Where one side of k-space was left out, and the image is taken to be real but for a smooth phase."""
+
+    @property
+    def level(self) -> float:
+        """Noise standard deviation in prepared units, root mean square over what was acquired."""
+        return self.sigma * self.noise_mean
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -74,7 +81,7 @@ class VolumeCalibration:
         if self.unevenness > 1:
             said.append(
                 f"Noise: {self.unevenness:.1f} times as strong in some parts of k-space as in others, as a filter "
-                "leaves it; the level taken is the mean over what was acquired."
+                f"leaves it; data are weighed by {1 / self.noise_mean:.2f} of its mean level."
             )
         return (*said, f"{self.partial.note(self.acs)}.") if self.partial else tuple(said)
 
@@ -144,6 +151,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
         calib_width=calib_width,
         energy_kept=energy_kept,
         noise_source=noise.source,
+        noise_mean=noise.mean,
         unevenness=noise.unevenness,
         n_sets=n_sets,
         sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
@@ -316,6 +324,7 @@ def prepare_slice(
         mask=scan.mask,
         image=image[0].numpy(),
         sigma=volume.sigma,
+        noise_mean=volume.noise_mean,
         scale=volume.scale,
         back=volume.back,
         image_size=(min(wanted[0], size[0]), min(wanted[1], size[1])),

@@ -9,7 +9,7 @@ from coil_phantom import make_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd_mri.coils.noise import scan_noise, sound_readout
+from rsd_mri.coils.noise import MOST_BELOW, scan_noise, sound_readout
 from rsd_mri.coils.null_space import kernel_width, null_space_covariance
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
 from rsd_mri.operators.fourier import fft1c, ifft1c, ifft2c
@@ -35,9 +35,10 @@ def amplitude_ratio(found, true):
 
 
 def of(scan):
-    """Covariance, source and unevenness."""
+    """Covariance, mean over what was acquired, source and unevenness."""
     found = scan_noise(scan)
-    return found.covariance, found.source, found.unevenness
+    mean = None if found.covariance is None else found.covariance * found.mean**2
+    return mean, found.source, found.unevenness
 
 
 @cache
@@ -260,6 +261,7 @@ def test_level_of_a_filtered_scan_without_empty_positions(n_coils, kind, window)
     left, truth = filtered(scan, window(128), mask)
     covariance, source, unevenness = of(left)
     assert source == "calibration" and unevenness > 2
+    assert 1 < scan_noise(left).mean <= MOST_BELOW
     assert 0.85 < amplitude_ratio(covariance, truth) < 1.3
 
 
@@ -292,5 +294,5 @@ def test_the_noise_of_low_field_scans_is_that_of_their_empty_corners():
             )
             found = scan_noise(Scan(full * mask, mask, "file", Path(f"{name}.h5"), "measured"))
             assert found.unevenness > 1.5
-            ratios.append(float(np.sqrt(found.covariance[0, 0].real)) / level)
+            ratios.append(found.mean * float(np.sqrt(found.covariance[0, 0].real)) / level)
     assert np.median(ratios) == pytest.approx(1, abs=0.15) and min(ratios) > 0.7 and max(ratios) < 1.3
