@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # BART 0.8.00 (Debian 12): `twixread` leaves reflected lines as they were recorded. Siemens marks the readouts of a falling gradient, in
 # echo-planar imaging and in every second echo of a bipolar multi-echo scan, with the flag REFLECT, and stores them in the order of
-# time; twixtools 0.24 and pyMapVBVD 0.7.0 turn them round, as Siemens's own reconstruction does, `twixread` puts them beside the others and
+# time; twixtools 0.24 and pyMapVBVD 0.7.0 turn them round, as the flag asks; `twixread` puts them beside the others and
 # says nothing: the second echo is the mirror image of the first, and its centre of k-space lies a sample beside. No option turns
 # them. A line measured twice under the same counters, an average without its counter, is overwritten by the last.
 set -euo pipefail
