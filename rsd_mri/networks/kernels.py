@@ -308,7 +308,8 @@ def forward(
     channels = x.shape[1] + (0 if beside is None else beside.shape[1])
     size = (len(x), channels, *x.shape[2:])
     out, inverse = torch.empty(size, dtype=x.dtype, memory_format=layout), torch.empty(len(x), channels // 2)
-    kernel, sources, into = _forward_last if last else _forward, [_maps(x, last)], _maps(out, last)
+    kernel: Any = _forward_last if last else _forward
+    sources, into = [_maps(x, last)], _maps(out, last)
     if _in_vectors(x, last):
         more = np.empty(0, np.float32) if beside is None else _maps(beside, last).reshape(-1)
         kernel, sources, into = norm_gate, [sources[0].reshape(-1), more], into.reshape(-1)

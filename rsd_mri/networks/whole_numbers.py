@@ -48,7 +48,7 @@ def _for_this_processor() -> bool:
     """Whether code is compiled for this processor, and not for another by numba's settings."""
     from numba.core import config
 
-    return not config.CPU_NAME and not config.CPU_FEATURES
+    return not any(getattr(config, name, None) for name in ("CPU_NAME", "CPU_FEATURES"))
 
 
 def transformed(real: Tensor, imag: Tensor) -> WholeMatrices:
@@ -93,6 +93,8 @@ def convolve(x: Tensor, matrices: WholeMatrices, under: Tensor | None = None) ->
 @lru_cache(maxsize=1)
 def _kernels() -> tuple[Any, int, int, int]:
     """The compiled convolution, the outputs and rows of its products, and the largest value of a tile."""
-    from rsd_mri.networks.whole_kernels import LARGEST, PANEL, ROWS, convolve
+    from rsd_mri.networks.vectors import ROWS
+    from rsd_mri.networks.whole_kernels import LARGEST, convolve
+    from rsd_mri.networks.winograd_kernels import PANEL
 
     return convolve, PANEL, ROWS, LARGEST

@@ -113,27 +113,22 @@ def _scatter(
     zero, two = spread(np.float32(0)), spread(np.float32(2))
     four, five = spread(np.float32(4)), spread(np.float32(5))
     top, left, line = 4 * down - 1, 4 * across - 1, width * stride
-    inside = top >= 0 and top + 6 <= height
     for channel in range(0, channels, LANES):
         for j in range(6):
             d0 = d1 = d2 = d3 = d4 = d5 = zero
             if 0 <= left + j < width:
                 at = first + (top * width + left + j) * stride + channel
-                if inside:
-                    d0, d1, d2 = load(maps, at), load(maps, at + line), load(maps, at + 2 * line)
-                    d3, d4, d5 = load(maps, at + 3 * line), load(maps, at + 4 * line), load(maps, at + 5 * line)
-                else:
-                    if top >= 0:
-                        d0 = load(maps, at)
-                    d1 = load(maps, at + line)
-                    if top + 2 < height:
-                        d2 = load(maps, at + 2 * line)
-                    if top + 3 < height:
-                        d3 = load(maps, at + 3 * line)
-                    if top + 4 < height:
-                        d4 = load(maps, at + 4 * line)
-                    if top + 5 < height:
-                        d5 = load(maps, at + 5 * line)
+                if top >= 0:
+                    d0 = load(maps, at)
+                d1 = load(maps, at + line)
+                if top + 2 < height:
+                    d2 = load(maps, at + 2 * line)
+                if top + 3 < height:
+                    d3 = load(maps, at + 3 * line)
+                if top + 4 < height:
+                    d4 = load(maps, at + 4 * line)
+                if top + 5 < height:
+                    d5 = load(maps, at + 5 * line)
             even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
             to = j * LANES
             store(tile, to, four * d0 - five * d2 + d4)
