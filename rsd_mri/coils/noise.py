@@ -1,18 +1,19 @@
 """Receiver noise of a scan: its covariance over the coils, measured or estimated."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import centre_slice, to_readout_image
+from rsd_mri.coils.acs import centre_slice
+from rsd_mri.coils.background import background
 from rsd_mri.coils.null_space import null_space_covariance
-from rsd_mri.coils.whitening import noise_covariance
+from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import silent_coils
 from rsd_mri.scan.trajectory import radius
 
-COLUMN_SHARE = 0.05
-"""Share of readout positions taken as free of signal to begin with."""
 EDGE_SHARE = 0.01
 """Share of the samples that count as the edge of k-space, where there are many."""
 MAX_CENTRE = 24
@@ -22,31 +23,51 @@ MAX_SLICES = 2
 WORTH_IT = {"kspace": 1.0, "lines": 0.65}
 """The null space is believed where its noise power is below this share of what was found there: its own error is near
 10 % in amplitude, that of readout positions which are truly empty 1 %."""
+FILTERED = 2.0
+"""Noise power of the centre over that of the edge above which the edge was filtered: signal only adds to that, and of
+white noise the null space finds at most 1.1 times as much. As many times its power others may find in the centre."""
+MOST_BELOW = 3.0
+"""By how much the level that data are weighed by lies below the mean at most: by so much the quiet edge of low-field
+scans did."""
+BLOCKS = 8
+"""Blocks of k-space along either axis, from its centre to its edge, in which noise is taken as the same."""
 BAD_SHARE = 0.05
 """Share of the readout at either end where samples may be bad: the receiver settles, a filter falls off."""
 LOUD, QUIET = 4.0, 0.2
 """Power over that of the samples further in, beyond which those at an end are bad."""
 
 
-def scan_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
-    """Estimate the noise covariance of a scan, in the unit of its k-space.
+@dataclass(frozen=True)
+class ScanNoise:
+    """What is known of the noise of a scan."""
+
+    covariance: NDArray[np.complex128] | None
+    """[coil, coil], in the unit of its k-space: what its data are weighed by; None where no noise can be measured."""
+    source: str
+    """`scan`, `lines`, `calibration`, `kspace` or `none`."""
+    mean: float = 1.0
+    """Level of the noise of what was acquired over that, root mean square: above 1 where a filter of k-space took some
+    of it down. The data are weighed by the part with least noise: there they tell what no other part does, while in the
+    centre signal is far above noise. By the mean, low-field scans lose single pixels (protocols/trust.md)."""
+    unevenness: float = 1.0
+    """Noise where it is strongest in k-space over that where it is weakest, amplitudes."""
+
+
+def scan_noise(scan: Scan) -> ScanNoise:
+    """Estimate the noise covariance of a scan.
 
     From the noise scan where there is one that is not all zeros. Otherwise parts of the data that should hold
     little but noise are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and
     what neighbouring samples do not explain in the fully sampled centre (`calibration`). Signal left in any of them
-    only adds power, so the quietest is taken.
-
-    Returns
-    -------
-    covariance
-        [coil, coil], or None where the data hold no measurable noise.
-    source
-        `scan`, `lines`, `calibration`, `kspace` or `none`.
+    only adds power, so the quietest is taken. Where positions outside the object, or the centre, show that a filter
+    took the edge of k-space down, they tell what the mean is.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
         silent = silent_coils(scan.noise)
         covariance = noise_covariance(scan.noise)
-        return (_completed(covariance, silent, data_noise(scan)[0]) if silent.any() else covariance), "scan"
+        if silent.any():
+            covariance = _completed(covariance, silent, data_noise(scan).covariance)
+        return ScanNoise(covariance, "scan")
     return data_noise(scan)
 
 
@@ -69,25 +90,38 @@ def _completed(
     return found
 
 
-def data_noise(scan: Scan) -> tuple[NDArray[np.complex128] | None, str]:
+def data_noise(scan: Scan) -> ScanNoise:
     """Estimate the noise covariance from the data alone, as `scan_noise` does without a noise scan."""
     sound = sound_readout(scan)
-    covariance, source = edge_covariance(scan, sound), "kspace"
+    covariance, source, outside = edge_covariance(scan, sound), "kspace", None
     if scan.mask.ndim == 1:
-        background = background_covariance(scan, sound)
-        if _power(background) < _power(covariance):
-            covariance, source = background, "lines"
+        outside = background(scan, sound)
+        if _power(outside.outer) < _power(covariance):
+            covariance, source = outside.outer, "lines"
     middle = scan.size[0] // 2 if scan.trajectory is None else int(_distance(scan).min(axis=1).argmin())
     acquired = scan.kspace[:, :, middle][..., np.broadcast_to(scan.mask, scan.size)[middle]]
     signal = float(np.mean(np.abs(acquired) ** 2, dtype=np.float64))
     if _power(covariance) <= 1e-12 * signal:
-        return None, "none"
+        return ScanNoise(None, "none")
     if scan.trajectory is not None:
-        return covariance, source
+        return ScanNoise(covariance, source)
     unexplained = null_space_covariance(_centre(scan, sound), covariance)
-    if _power(unexplained) < WORTH_IT[source] * _power(covariance):
-        covariance, source = unexplained, "calibration"
-    return covariance, source
+    quiet, allowed = _power(covariance), FILTERED * _power(unexplained)
+    # Signal falls off from the centre as well, but is more there than what the coils do not explain.
+    if outside is not None and outside.lines is not None and _power(outside.central) < allowed:
+        return _uneven(outside.mean, "lines", quiet, outside.unevenness)
+    if _power(unexplained) < WORTH_IT[source] * quiet:
+        return ScanNoise(unexplained, "calibration")
+    if _power(unexplained) > FILTERED * quiet:
+        share, unevenness = filtered_share(scan, unexplained)
+        return _uneven(unexplained * share, "calibration", quiet, unevenness)
+    return ScanNoise(covariance, source)
+
+
+def _uneven(covariance: NDArray[np.complex128], source: str, quiet: float, unevenness: float) -> ScanNoise:
+    """Noise of this mean covariance, of which a quiet part has that power."""
+    mean = float(np.clip(np.sqrt(_power(covariance) / quiet), 1.0, MOST_BELOW))
+    return ScanNoise(covariance / mean**2, source, mean, unevenness)
 
 
 def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
@@ -100,6 +134,39 @@ def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
         rows = centre_slice(scan.size[0], height)
     columns = centre_slice(scan.size[1], min(MAX_CENTRE, width))
     return np.stack([scan.kspace[index][:, rows, columns].copy() for index in _evenly(scan.n_slices, MAX_SLICES)])
+
+
+def filtered_share(scan: Scan, centre: NDArray[np.complex128]) -> tuple[float, float]:
+    """Noise power of what was acquired over that of the centre, where a filter took the edge of k-space down.
+
+    Where there is less power than in the noise of the centre, that is all the noise there can be; elsewhere the noise
+    is taken as that of the centre, so that the level is too high rather than too low.
+
+    Parameters
+    ----------
+    scan
+        On a Cartesian grid.
+    centre
+        [coil, coil], covariance of the noise in its centre.
+
+    Returns
+    -------
+    tuple
+        Mean share of the power; and the noise where it is strongest over that where it is weakest, amplitudes.
+    """
+    mask = np.broadcast_to(scan.mask, scan.size)
+    rows, columns = (BLOCKS * np.abs(np.arange(n) - n // 2) // (n // 2 + 1) for n in scan.size)
+    block = (rows[:, None] * BLOCKS + columns)[mask]
+    whiten = whitening_matrix(centre)[0]
+    power = np.zeros(BLOCKS**2)
+    for one in scan.kspace:
+        white = np.abs(np.einsum("vc,cn->vn", whiten, one[:, mask])) ** 2
+        power += np.bincount(block, white.mean(axis=0), BLOCKS**2) / scan.n_slices
+    count = np.bincount(block, minlength=BLOCKS**2)
+    there = count > 0
+    share = np.minimum(power[there] / count[there], 1.0)
+    least = float(np.quantile(share, 0.05))
+    return float(np.average(share, weights=count[there])), float(1 / np.sqrt(max(least, 1e-6)))
 
 
 def _power(covariance: NDArray[np.complex128]) -> float:
@@ -166,32 +233,3 @@ def sound_readout(scan: Scan) -> NDArray[np.bool_]:
         if bad.any():
             good[ends[: int(np.flatnonzero(bad)[-1]) + 1]] = False
     return good
-
-
-def background_covariance(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex128]:
-    """Covariance over the readout positions with the least power, in the outer half of the acquired lines.
-
-    `sound` is `sound_readout(scan)`: a bad sample would spread over all positions.
-    """
-    acquired = np.flatnonzero(scan.mask)
-    far = np.abs(acquired - scan.size[1] // 2)
-    outer = acquired[far >= np.median(far)]
-
-    def hybrid(index: int) -> NDArray[np.complex64]:
-        """Coil, readout position, outer line of one slice; all slices at once would take as much as the scan."""
-        return to_readout_image(scan.kspace[index][..., outer] * sound[:, None])
-
-    power = np.stack([np.mean(np.abs(hybrid(index)) ** 2, axis=(0, 2)) for index in range(scan.n_slices)])
-    power = np.where(power > 0, power, np.inf)
-    n_start = max(4, round(COLUMN_SHARE * np.isfinite(power).sum()))
-    quiet = np.sort(power, axis=None)[:n_start]
-    # Positions of noise alone scatter by 1 / sqrt(samples); take all that fit the quiet ones.
-    limit = np.median(quiet) * (1 + 4 / np.sqrt(scan.n_coils * len(outer)))
-    chosen = power <= max(limit, quiet[-1])
-    covariance: NDArray[np.complex128] = np.zeros((scan.n_coils, scan.n_coils), dtype=np.complex128)
-    for index in np.flatnonzero(chosen.any(axis=1)):
-        # Every position has as many lines as the others, so it counts for its share of them.
-        covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
-    # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
-    whole: NDArray[np.complex128] = covariance / max(float(sound.mean()), 1 / len(sound))
-    return whole

@@ -1,6 +1,7 @@
 """The step of expectation: every undersampled training slice restored with what is known."""
 
 import math
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,9 @@ from rsd_mri.training.checkpoint import load_tensors, save_tensors
 PIXELS = {"cpu": 2**16, "cuda": 2**21}
 """Restored at a time on each kind of device. The restorations do not depend on it, up to rounding."""
 
+CHECKPOINT_SECONDS = 60.0
+"""The most that is restored again after a stop."""
+
 
 def restore(
     slices: UndersampledSlices,
@@ -30,7 +34,7 @@ def restore(
     start: Path | None = None,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Restore every undersampled training slice; stored in the run, done once for each prior.
+    """Restore every undersampled training slice; stored in the run, done once for each prior. Stopped, it goes on.
 
     With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
 
@@ -43,23 +47,41 @@ def restore(
     path = _stored(folder, method)
     prior = load_prior(start, "denoiser") if method == "posterior" and start else None
     made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
-    if path.is_file():
-        tensors, metadata = load_tensors(path)
-        if all(metadata.get(name) == value for name, value in made_from.items()):
-            return torch.view_as_complex(tensors["images"])
+    if (images := _kept(path, made_from)) is not None:
+        return images
     if method == "posterior" and prior is None:
         prior = load_prior(folder, "denoiser")
     device = device or torch.device("cpu")
     if prior is not None:
         prior.to(device)
-    size, images = max(PIXELS.get(device.type, PIXELS["cpu"]) // math.prod(slices.size), 1), []
-    for first in range(0, len(slices), size):
+    size = max(PIXELS.get(device.type, PIXELS["cpu"]) // math.prod(slices.size), 1)
+    checkpoint, saved = folder / "checkpoint" / path.name, time.monotonic()
+    begun = _kept(checkpoint, made_from)
+    done = [] if begun is None else [begun]
+    for first in range(sum(map(len, done)), len(slices), size):
         chosen = range(first, min(first + size, len(slices)))
-        images.append(_restored(slices, chosen, protocol, prior, device).cpu())
+        done.append(_restored(slices, chosen, protocol, prior, device).cpu())
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            checkpoint.parent.mkdir(exist_ok=True)
+            _keep(checkpoint, torch.cat(done), made_from)
+            saved = time.monotonic()
         progress(chosen.stop / len(slices))
-    stacked = torch.cat(images)
-    save_tensors(path, {"images": torch.view_as_real(stacked)}, {"kind": "restored", **made_from})
-    return stacked
+    _keep(path, torch.cat(done), made_from)
+    checkpoint.unlink(missing_ok=True)
+    return torch.cat(done)
+
+
+def _keep(path: Path, images: Tensor, made_from: dict[str, str]) -> None:
+    save_tensors(path, {"images": torch.view_as_real(images)}, {"kind": "restored", **made_from})
+
+
+def _kept(path: Path, made_from: dict[str, str]) -> Tensor | None:
+    """The restored slices of a file, if it is there and was made from the same."""
+    if not path.is_file():
+        return None
+    tensors, metadata = load_tensors(path)
+    same = all(metadata.get(name) == value for name, value in made_from.items())
+    return torch.view_as_complex(tensors["images"]) if same else None
 
 
 def round_of(protocol: Protocol, out: Path, number: int) -> tuple[Path, Literal["l1-wavelet", "tv", "posterior"]]:

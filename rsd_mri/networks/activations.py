@@ -101,7 +101,7 @@ class ComplexNormAct(nn.Module):
 
 def takes_apart(*maps: Tensor) -> bool:
     """Whether `ComplexNormAct` takes maps that lie apart without their being joined first."""
-    if not all(map(winograd.plain, maps)):
+    if not all(map(winograd.of_inference, maps)):
         return False
     from rsd_mri.networks import kernels
 

@@ -17,7 +17,7 @@ from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
 from rsd_mri.networks import winograd
-from rsd_mri.networks.gate_kernels import BLOCK, norm_gate
+from rsd_mri.networks.gate_kernels import BLOCK, norm_gate, norm_gate_gradients
 from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
@@ -286,7 +286,7 @@ def takes(x: torch.Tensor) -> bool:
 
 def takes_apart(*maps: torch.Tensor) -> bool:
     """Whether `forward` takes several such maps as one: of inference, of whole vectors of complex channels each."""
-    return all(winograd.plain(x) and x.shape[1] % (2 * LANES) == 0 for x in maps)
+    return all(winograd.of_inference(x) and x.shape[1] % (2 * LANES) == 0 for x in maps)
 
 
 def forward(
@@ -310,7 +310,7 @@ def forward(
     out, inverse = torch.empty(size, dtype=x.dtype, memory_format=layout), torch.empty(len(x), channels // 2)
     kernel: Any = _forward_last if last else _forward
     sources, into = [_maps(x, last)], _maps(out, last)
-    if last and x.dtype == torch.float32 and inverse.shape[1] % LANES == 0:
+    if _in_vectors(x, last):
         more = np.empty(0, np.float32) if beside is None else _maps(beside, last).reshape(-1)
         kernel, sources, into = norm_gate, [sources[0].reshape(-1), more], into.reshape(-1)
     _share(kernel, [*sources, *_arrays(gain, slope, offset), groups, eps, into, _array(inverse)], x)
@@ -333,9 +333,17 @@ def backward(
     d_x = torch.empty_like(x)
     others = [torch.empty(x.shape[0], x.shape[1] // 2) for _ in range(3)]
     small = _arrays(gain, slope, offset, inverse)
-    maps = [_maps(x, last), _maps(grad, last), *small, groups, _maps(d_x, last), *_arrays(*others)]
-    _share(_backward_last if last else _backward, maps, x)
+    kernel, maps = _backward_last if last else _backward, [_maps(m, last) for m in (x, grad, d_x)]
+    if _in_vectors(x, last):
+        kernel, maps = norm_gate_gradients, [m.reshape(-1) for m in maps]
+    source, along, into = maps
+    _share(kernel, [source, along, *small, groups, into, *_arrays(*others)], x)
     return d_x, *others
+
+
+def _in_vectors(x: torch.Tensor, last: bool) -> bool:
+    """Whether whole vectors of channels can be worked on at once."""
+    return last and x.dtype == torch.float32 and x.shape[1] // 2 >= LANES
 
 
 def _channels_last(x: torch.Tensor) -> bool:

@@ -61,7 +61,7 @@ def same_size(
     *parameters: Tensor,
     under: Tensor | None = None,
 ) -> Tensor:
-    """Convolve to the same size; in inference on a processor by what is quickest there.
+    """Convolve to the same size, on a processor by what is quickest there.
 
     Parameters
     ----------
@@ -89,12 +89,16 @@ def same_size(
         # Real and imaginary part apart, where each of them is made of whole vectors.
         return winograd.transformed(*parameters if winograd.in_vectors(parameters[0].shape) else (still,))
 
-    still = kept("weight", last, *parameters)
+    learning = torch.is_grad_enabled()
+    still = weight() if learning else kept("weight", last, *parameters)
     if size == 1:  # a product of matrices
         made = F.linear(x.permute(0, 2, 3, 1), still.flatten(1), bias)
         return _sum(made.permute(0, 3, 1, 2), under)
     if not winograd.takes(x, still.shape):
         return _sum(F.conv2d(x, still, bias, padding=size // 2), under)
+    if learning:
+        out = winograd.convolve_learning(x, still)
+        return _sum(out if bias is None else out + bias[:, None, None], under)
     quick = under is None or winograd.plain(under)
     below = under if quick else None
     if len(parameters) == 2 and whole_numbers.takes(x, parameters[0].shape):

@@ -179,7 +179,7 @@ class UNet(nn.Module):
         # Real parts stay first: a channel's pixels become neighbouring channels.
         h = F.pixel_unshuffle(F.pad(x, pad), fold)
         # The layout of matrix units, and of the quickest convolutions of processors; every layer keeps it.
-        if h.is_cuda or not torch.is_grad_enabled():
+        if h.is_cuda or not (torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
             h = h.contiguous(memory_format=torch.channels_last)
         if self.condition_gain is not None:
             h = self.first(h) * (1 + self.condition_gain(condition).repeat(1, 2, 1, 1))

@@ -20,6 +20,8 @@ WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))
 """Whether a register of the processor holds a vector."""
 ROWS, VECTORS = (12, 2) if WIDE else (6, 1)
 """Of a product that is held in registers: rows, and vectors a row; sums, factors and one spread value must fit."""
+DOWN = 16 if WIDE else 4
+"""Rows of a product with `down`, one vector a row."""
 
 _INDEX, _LANES = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 _WHOLE = ir.VectorType(ir.IntType(32), LANES)
@@ -120,12 +122,20 @@ spread: Any = intrinsic(_code_of_spread)
 """(value): a vector of it."""
 
 
-def product(rows: int, vectors: int, onto: bool = False, of: tuple[Any, Callable[..., Any]] | None = None) -> Any:
+def product(
+    rows: int,
+    vectors: int,
+    onto: bool = False,
+    of: tuple[Any, Callable[..., Any]] | None = None,
+    *,
+    down: bool = False,
+) -> Any:
     """Compiled code that writes a product of `rows` by any depth with any depth by `vectors` vectors.
 
     It takes for each of left, right and result a flat array, the place of the first value and the distance of rows;
     the distance of a second place, where the result is written as well; and the depth, at least one. With `onto` what
-    lies at the first place is added. `of` has another type of sums, and what adds a product to one. Every sum stays in
+    lies at the first place is added. With `down` the left one is read down its columns: rows are those of its
+    transpose, the depth its rows. `of` has another type of sums, and what adds a product to one. Every sum stays in
     a register until it is whole (Goto and van de Geijn 2008, doi:10.1145/1356052.1356053).
     """
     kind, add = of or (_LANES, _fused)
@@ -152,7 +162,7 @@ def product(rows: int, vectors: int, onto: bool = False, of: tuple[Any, Callable
             )
             lefts, intos = (
                 [builder.gep(first, [builder.mul(step, _INDEX(r))]) for r in range(rows)]
-                for first, step in ((left, given[2]), (into, given[8]))
+                for first, step in ((left, _INDEX(1) if down else given[2]), (into, given[8]))
             )
             zero = [kind(None)] * vectors
             begun = [_row(builder, first, vectors, kind) if onto else zero for first in intos]
@@ -164,7 +174,8 @@ def product(rows: int, vectors: int, onto: bool = False, of: tuple[Any, Callable
             factors = _row(builder, builder.gep(right, [builder.mul(k, given[5])]), vectors, kind)
             grown = []
             for first, row in zip(lefts, sums, strict=True):
-                one = _spread(builder, builder.load(builder.gep(first, [k])))
+                step = builder.mul(k, given[2]) if down else k
+                one = _spread(builder, builder.load(builder.gep(first, [step])))
                 grown.append([add(builder, s, one, factor) for s, factor in zip(row, factors, strict=True)])
             following = builder.add(k, _INDEX(1))
             k.add_incoming(_INDEX(0), before)

@@ -55,7 +55,7 @@ def transformed(real: Tensor, imag: Tensor) -> WholeMatrices:
     """Weights [out, in, 3, 3] of both parts as the matrices that rounded tiles are multiplied by."""
     _, panel, _, most = _kernels()
     outputs, inputs = real.shape[:2]
-    values = F.pad(values_of([real, imag]), (0, -outputs % panel))
+    values = F.pad(values_of([real.double(), imag.double()]), (0, -outputs % panel))
     size = values.abs().sum(1)
     # No sum of values that are rounded to `most` at most may pass 31 bits.
     scales = torch.maximum(size.amax(1) / LARGEST, size.sum(1) / (0.998 * 2**31 / most)).clamp_min(1e-30)

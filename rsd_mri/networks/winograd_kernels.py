@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rsd_mri.networks.lanes import LANES
-from rsd_mri.networks.vectors import ROWS, VECTORS, compiled, load, product, spread, store
+from rsd_mri.networks.vectors import DOWN, ROWS, VECTORS, compiled, load, product, spread, store
 
 Array = Any
 ROW = 6 * LANES
@@ -18,6 +18,7 @@ POINTS = 36
 PANEL = VECTORS * LANES
 """Outputs that one product makes."""
 _product, _product_onto = product(ROWS, VECTORS), product(ROWS, VECTORS, onto=True)
+_down = product(DOWN, 1, onto=True, down=True)
 
 
 @compiled
@@ -188,3 +189,86 @@ def _gather(
                     y = odd + eight * steep + m5
                 at = to + j * stride
                 store(maps, at, y + load(under, at) if add else y)
+
+
+@compiled
+def weigh(
+    maps: Array, shape: Any, gradient: Array, outputs: int, sums: Array, rooms: Any, chunk: int, share: Any
+) -> None:
+    """Add to `sums` [36, inputs, outputs] the products of what the tiles `share` of maps and gradient transform to.
+
+    Parameters
+    ----------
+    maps
+        Of `shape` (item, inputs, y, x).
+    gradient
+        Of what the maps were convolved to: as many items and pixels, `outputs` channels.
+    rooms
+        Memory for 36 (`chunk` inputs + 16) and 36 (`chunk` outputs + 16) values.
+    """
+    _, inputs, height, width = shape
+    before, after = rooms
+    across = (width + 3) // 4
+    tiles = across * ((height + 3) // 4)
+    tile = np.empty(POINTS * LANES, np.float32)
+    shown, made = chunk * inputs + LANES, chunk * outputs + LANES
+    for start in range(share[0], share[1], chunk):
+        count = min(chunk, share[1] - start)
+        for n in range(count):
+            item, t = divmod(start + n, tiles)
+            down, right = t // across, t % across
+            first = item * height * width * inputs
+            _scatter(maps, first, inputs, height, width, down, right, tile, before, n * inputs, shown, inputs)
+            _widen(gradient, item, outputs, height, width, down, right, tile, after, n * outputs, made)
+        for p in range(POINTS):
+            for i in range(0, inputs, DOWN):
+                for o in range(0, outputs, LANES):
+                    into = (p * inputs + i) * outputs + o
+                    _down(before, p * shown + i, inputs, after, p * made + o, outputs, sums, into, outputs, 0, count)
+
+
+@compiled
+def _widen(
+    maps: Array, item: int, channels: int, height: int, width: int,
+    down: int, across: int, tile: Array, values: Array, place: int, distance: int,
+) -> None:  # fmt: skip
+    """Write the 36 values of a tile of 4x4 pixels: A g A^T, the transpose of `_gather`; zeros where the maps end."""
+    zero, two = spread(np.float32(0)), spread(np.float32(2))
+    four, eight = spread(np.float32(4)), spread(np.float32(8))
+    top, left, line = 4 * down, 4 * across, width * channels
+    rows = min(4, height - top)
+    for channel in range(0, channels, LANES):
+        for j in range(4):
+            g0 = g1 = g2 = g3 = zero
+            if left + j < width:
+                at = ((item * height + top) * width + left + j) * channels + channel
+                g0 = load(maps, at)
+                if rows > 1:
+                    g1 = load(maps, at + line)
+                if rows > 2:
+                    g2 = load(maps, at + 2 * line)
+                if rows > 3:
+                    g3 = load(maps, at + 3 * line)
+            even, odd, wide, steep = g0 + g2, g1 + g3, g0 + four * g2, two * g1 + eight * g3
+            to = j * LANES
+            store(tile, to, g0)
+            store(tile, to + ROW, even + odd)
+            store(tile, to + 2 * ROW, even - odd)
+            store(tile, to + 3 * ROW, wide + steep)
+            store(tile, to + 4 * ROW, wide - steep)
+            store(tile, to + 5 * ROW, g3)
+        for i in range(6):
+            at, to = i * ROW, place + 6 * i * distance + channel
+            g0, g1, g2, g3 = (
+                load(tile, at),
+                load(tile, at + LANES),
+                load(tile, at + 2 * LANES),
+                load(tile, at + 3 * LANES),
+            )
+            even, odd, wide, steep = g0 + g2, g1 + g3, g0 + four * g2, two * g1 + eight * g3
+            store(values, to, g0)
+            store(values, to + distance, even + odd)
+            store(values, to + 2 * distance, even - odd)
+            store(values, to + 3 * distance, wide + steep)
+            store(values, to + 4 * distance, wide - steep)
+            store(values, to + 5 * distance, g3)

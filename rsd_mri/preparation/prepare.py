@@ -15,7 +15,7 @@ from rsd_mri.coils.acs import (
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
-from rsd_mri.coils.noise import scan_noise
+from rsd_mri.coils.noise import ScanNoise, scan_noise
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
@@ -51,7 +51,7 @@ class VolumeCalibration:
     n_readout: int
     """Readout size without oversampling."""
     sigma: float
-    """Noise standard deviation in prepared units."""
+    """Noise standard deviation in prepared units, that data are weighed by."""
     scale: float
     """Prepared k-space times this is the whitened k-space."""
     acs: tuple[int, int]
@@ -60,21 +60,33 @@ class VolumeCalibration:
     noise_source: str
     n_sets: int
     sets_reason: str
+    noise_mean: float = 1.0
+    """Level of the noise over `sigma`, root mean square over what was acquired; as `ScanNoise` has it."""
+    unevenness: float = 1.0
+    """Noise where it is strongest in k-space over that where it is weakest."""
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
     partial: PartialFourier | None = None
     """Where one side of k-space was left out, and the image is taken to be real but for a smooth phase."""
 
     @property
+    def level(self) -> float:
+        """Noise standard deviation in prepared units, root mean square over what was acquired."""
+        return self.sigma * self.noise_mean
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of it."""
-        maps = f"Coil maps: {self.sets_reason}."
-        return (maps, f"{self.partial.note(self.acs)}.") if self.partial else (maps,)
+        said = [f"Coil maps: {self.sets_reason}."]
+        if self.unevenness > 1:
+            said.append(
+                f"Noise: {self.unevenness:.1f} times as strong in some parts of k-space as in others, as a filter "
+                f"leaves it; data are weighed by {1 / self.noise_mean:.2f} of its mean level."
+            )
+        return (*said, f"{self.partial.note(self.acs)}.") if self.partial else tuple(said)
 
 
-def calibrate_volume(
-    scan: Scan, settings: PrepSettings, noise: tuple[NDArray[np.complex128] | None, str] | None = None
-) -> VolumeCalibration:
+def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None = None) -> VolumeCalibration:
     """Decide what all slices share: whitening, coil compression, scale, number of sets of maps.
 
     Parameters
@@ -84,7 +96,7 @@ def calibrate_volume(
     settings
         The protocol's `prep`.
     noise
-        Covariance and source as `scan_noise` gives them, where they are not the scan's own.
+        As `scan_noise` gives it, where it is not the scan's own.
 
     Raises
     ------
@@ -98,7 +110,8 @@ def calibrate_volume(
             f"R={scan.realised_acceleration:.2f}; take prep.mode 'measured'"
         )
     density = density_of(scan)
-    covariance, noise_source = scan_noise(scan) if noise is None else noise
+    noise = noise or scan_noise(scan)
+    covariance = noise.covariance
     learned = learned_from(
         scan,
         settings.calib_width,
@@ -137,7 +150,9 @@ def calibrate_volume(
         acs=acs if density is None else (0, 0),
         calib_width=calib_width,
         energy_kept=energy_kept,
-        noise_source=noise_source,
+        noise_source=noise.source,
+        noise_mean=noise.mean,
+        unevenness=noise.unevenness,
         n_sets=n_sets,
         sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
         density=density,
@@ -309,6 +324,7 @@ def prepare_slice(
         mask=scan.mask,
         image=image[0].numpy(),
         sigma=volume.sigma,
+        noise_mean=volume.noise_mean,
         scale=volume.scale,
         back=volume.back,
         image_size=(min(wanted[0], size[0]), min(wanted[1], size[1])),

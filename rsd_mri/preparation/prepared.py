@@ -27,7 +27,8 @@ class PreparedSlice:
     image: NDArray[np.complex64]
     """[readout, phase_encode] (or [set, ...]): S^H F^H kspace, gridded along a trajectory. For evaluation only."""
     sigma: float
-    """Standard deviation of the complex k-space noise, in prepared units."""
+    """Standard deviation of the complex k-space noise, in prepared units; of its quiet part, that data are weighed by,
+    where a filter of k-space made it uneven."""
     scale: float
     """Prepared k-space times this is the whitened k-space."""
     back: NDArray[np.complex64]
@@ -63,6 +64,13 @@ class PreparedSlice:
     """[segment, 3]: how it lay in each, shift along readout and phase encoding [pixels] and angle [rad]."""
     aspect: float = 1.0
     """Voxel size along the readout over that along the phase encoding."""
+    noise_mean: float = 1.0
+    """Level of the noise over `sigma`, root mean square over what was acquired."""
+
+    @property
+    def level(self) -> float:
+        """Standard deviation of the complex k-space noise, root mean square over what was acquired."""
+        return self.sigma * self.noise_mean
 
     @property
     def size(self) -> tuple[int, int]:

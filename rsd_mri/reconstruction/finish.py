@@ -134,9 +134,9 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
         prior=prior,
         prior_share=prior_share,
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
-        residual=residual_ratio(operator, kspace, mean, prepared.sigma),
+        residual=residual_ratio(operator, kspace, mean, prepared.level),
         centre_residual=_centre_residual(operator, kspace, mean, prepared),
-        noise=_noise(operator, unit, prepared.sigma),
+        noise=_noise(operator, unit, prepared.level),
         rms=power**0.5,
         seconds=seconds,
     )
@@ -173,7 +173,7 @@ def _centre_residual(operator: Sense, kspace: Tensor, mean: Tensor, prepared: Pr
     centre = operator.with_mask(mask & torch.from_numpy(prepared.mask).to(mask.device))
     if not centre.mask.any():
         return 0.0
-    return residual_ratio(centre, centre.sampling(kspace), mean, prepared.sigma)
+    return residual_ratio(centre, centre.sampling(kspace), mean, prepared.level)
 
 
 def pooled_std(samples: NDArray[np.float32]) -> NDArray[np.float32]:

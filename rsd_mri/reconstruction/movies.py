@@ -166,8 +166,7 @@ def average_of(frames: Sequence[Scan]) -> Scan:
 def _shared(frames: Sequence[Scan], settings: PrepSettings) -> list[PreparedScan]:
     average = average_of(frames)
     # The average has less noise than a frame: the level is that of the frame.
-    noise, source = scan_noise(frames[0])
-    volume = calibrate_volume(average, settings, (noise, source))
+    volume = calibrate_volume(average, settings, scan_noise(frames[0]))
     reason = f"from the average over {len(frames)} frames; {volume.sets_reason}"
     found = []
     maps: dict[int, SliceMaps] = {}

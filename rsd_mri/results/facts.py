@@ -129,7 +129,8 @@ def methods(
             ("SSIM", *(f"{image_quality.ssim(*pair):.4f}" for pair in pairs)),
             ("NMSE", *(f"{image_quality.nmse(*pair):.4f}" for pair in pairs)),
         ]
-    return rows
+    # What none of them has is no row.
+    return [row for row in rows if any(cell != "-" for cell in row[1:])]
 
 
 def _shown(name: str, value: str | int | float) -> str:

@@ -26,6 +26,8 @@ from rsd_mri.results.trust import trust_of
 from rsd_mri.results.volume import ReconstructedVolume, frames_of
 from rsd_mri.scan.display import mask_picture
 
+MASK_HEIGHT = 12
+"""Most that the picture of the sampling pattern is high [em]; its proportions stay."""
 SCRIPTS = ("volumes", "planes", "panel", "viewer")
 """The page's own script, in the order in which one part uses another."""
 
@@ -95,6 +97,7 @@ def write_page(
         reference = reference[::every]
     middle = whole[len(whole) // 2]
     sheet = rec.magnitude if len(whole) == 1 else np.stack([f.magnitude[f.n_slices // 2] for f in shown[0][:64]])
+    pattern = mask_picture(_masks(whole))
     text = Template(_part("page.html")).substitute(
         title=html.escape(f"{rec.source.name}: {rec.title or rec.method}"),
         style=_part("page.css"),
@@ -102,7 +105,8 @@ def write_page(
         trust=_trust(middle, f" (frame {len(whole) // 2 + 1} of {len(whole)})" if len(whole) > 1 else ""),
         warnings="".join(f"<li>{html.escape(line)}</li>" for line in facts.warnings(whole)),
         acquisition=_table(facts.acquisition(whole, every)),
-        mask=data_uri(mask_picture(_masks(whole))),
+        mask=data_uri(pattern),
+        mask_width=f"{MASK_HEIGHT * pattern.width / pattern.height:.1f}em",
         methods=_table(facts.methods(shown, reference), header=True),
         sheet=data_uri(contact_sheet(sheet, pixel=voxel_size(rec.geometry)[:2])),
         version=__version__,

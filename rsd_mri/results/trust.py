@@ -103,10 +103,12 @@ def _small_lesion(rec: ReconstructedVolume) -> Answer | None:
             f"{rec.checks['lesion_contrast']:.0%} brighter or darker than the tissue, lost more than half of that."
         )
     picture = spots_picture(rec)
-    kept = f", below one of {_size(least)} that was kept" if lost and least else ""
+    spots = f"a spot of {_size(lost)} that was lost" if lost else f"a spot of {_size(least or 0)} that was kept"
+    if lost and least:
+        spots = f"above {spots}, below one of {_size(least)} that was kept"
     shown = (
-        f"on simulated heads, above a spot of {_size(lost)} that was lost{kept}. From the left: truth with a ring "
-        "round the place, image, half width of the interval x 4"
+        f"on simulated heads, {spots}. From the left: truth with a ring round the place, image, half width of the "
+        "interval x 4"
     )
     return Answer("How small a spot may be lost?", number, sentence, picture, shown)
 

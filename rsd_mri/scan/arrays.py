@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.scan.along import scan_along
-from rsd_mri.scan.assembly import assemble
+from rsd_mri.scan.axes import OWN_ORDER, PARTITION, Axes
 from rsd_mri.scan.complex_values import as_complex
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.layouts import axes_of, scans_of_array
@@ -35,7 +35,8 @@ UNREADABLE = (
     tokenize.TokenError,
 )  # fmt: skip
 """What numpy raises on damaged `.npy` headers."""
-FIRST_KEPT = ("TE", "TIME", "TIME2", "BATCH")
+FRAMES = {"TE": "contrast", "COEFF": "time", "TIME": "repetition", "TIME2": "set", "BATCH": "frame", "AVG": "average"}
+"""BART's dimensions that hold images of their own, or averages; `twixread` puts the phases of a cycle into COEFF."""
 
 
 def read_npy(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
@@ -121,9 +122,8 @@ def _bart_array(path: Path, budget: int | None) -> NDArray[np.complex64]:
 def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> tuple[Scan, ...]:
     """Read BART's `.cfl` with its `.hdr` beside it.
 
-    Of the dimensions, READ, PHS1, COIL and SLICE may be larger than 1; AVG is averaged; of TE, TIME, TIME2
-    and BATCH the first is kept. Where READ is 1, PHS1 and PHS2 are the two axes of the image, as after a
-    Fourier transform along a fully sampled readout.
+    READ, PHS1, COIL and SLICE are k-space; with PHS2 it is a volume. Where READ is 1, PHS1 and PHS2 are the two axes
+    of the image, as after a Fourier transform along a fully sampled readout. `FRAMES` become frames, or are averaged.
 
     Raises
     ------
@@ -135,27 +135,21 @@ def read_cfl(path: Path, budget: int | None = None, axes: str | None = None) -> 
     path = path.with_suffix(".cfl")
     array = _bart_array(path, budget)
     shape = dict(zip(BART_DIMENSIONS, array.shape, strict=True))
-    notes = ["a bare array: image size, voxel size and noise are not known"]
-    names = list(shape)
-    if shape["AVG"] > 1:
-        notes.append(f"{shape['AVG']} averages were averaged")
-        array = array.mean(axis=names.index("AVG"), keepdims=True)
-    for name in FIRST_KEPT:
-        if shape[name] > 1:
-            notes.append(f"the first of {shape[name]} along {name} was kept")
-            array = array.take([0], axis=names.index(name))
-    transformed = shape["READ"] == 1 and shape["PHS2"] > 1
-    image = ("PHS1", "PHS2") if transformed else ("READ", "PHS1")
-    wanted = [names.index(name) for name in ("SLICE", "COIL", *image)]
-    others = [n for i, n in enumerate(names) if i not in wanted and array.shape[i] != 1]
+    named = {"SLICE": "slice", "COIL": "coil", "READ": "readout", "PHS1": "phase"}
+    if shape["PHS2"] > 1:
+        named |= {"PHS1": "readout", "PHS2": "phase"} if shape["READ"] == 1 else {"PHS2": PARTITION}
+        del named["READ" if shape["READ"] == 1 else "SLICE"]
+    named |= {name: frame for name, frame in FRAMES.items() if shape[name] > 1}
+    others = [name for name, n in shape.items() if n != 1 and name not in named]
     if others:
         raise InputError(
-            f"{path}: dimension {others[0]} is {shape[others[0]]}; expected k-space of slices, "
-            "with only READ, PHS1, COIL and SLICE above 1 (transform a third axis first: bart fft -iu)"
+            f"{path}: dimension {others[0]} is {shape[others[0]]}; expected k-space of slices or of one volume, with "
+            f"only READ, PHS1, PHS2, COIL, SLICE and {', '.join(FRAMES)} above 1"
         )
-    rest = [i for i in range(len(names)) if i not in wanted]
-    kspace = array.transpose(wanted + rest).reshape([array.shape[i] for i in wanted])
-    return (assemble(path, "cfl", kspace, notes=tuple(notes)),)
+    array = array.reshape([n for name, n in shape.items() if name in named], order="F")
+    order = Axes(tuple(named[name] for name in BART_DIMENSIONS if name in named), OWN_ORDER)
+    notes = ("a bare array: image size, voxel size and noise are not known",)
+    return scans_of_array(path, "cfl", array, order, notes=notes, bare=False)
 
 
 def _bart_shape(header: Path) -> dict[str, int]:

@@ -151,7 +151,7 @@ class Learned:
         rec = Reconstruction(
             magnitude=done.magnitude[None], image=done.image[None], csm=done.csm[None], method=method.name,
             source=scan.source, mask=scan.mask, mask_source=scan.mask_source, acceleration=scan.realised_acceleration,
-            residual=np.array([done.residual], np.float32), sigma=np.array([one.sigma], np.float32),
+            residual=np.array([done.residual], np.float32), sigma=np.array([one.level], np.float32),
             seconds=np.zeros(1),
             posterior=_posterior(done, method.sampled),
             prior=PriorUse(str(self.prior.path), self.prior.sha256), parameters=method.parameters(),
@@ -162,7 +162,7 @@ class Learned:
             rec = with_own_interval(rec) if self.interval is None else with_interval(rec, self.interval)
         differences = distance_from_card(
             self.prior.card, self.prior.denoiser.sigma_data, acceleration=scan.realised_acceleration,
-            sigma=one.sigma, size=one.kspace.shape[-2:], rms=done.rms, elsewhere=elsewhere_of(self.prior.path),
+            sigma=one.level, size=one.kspace.shape[-2:], rms=done.rms, elsewhere=elsewhere_of(self.prior.path),
         )  # fmt: skip
         distrust = [difference.sentence for difference in differences]
         said = reasons(checks)

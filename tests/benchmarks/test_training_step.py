@@ -1,7 +1,7 @@
 """A training step against that of an earlier build, in turns: images a second, and the losses.
 
 Run with: pytest tests/benchmarks/test_training_step.py --override-ini addopts= -s
-EARLIER names another commit than the one before networks multiplied in bfloat16.
+EARLIER names another commit than the last one whose training convolved directly.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EARLIER = os.environ.get("EARLIER", "80efa87")
+EARLIER = os.environ.get("EARLIER", "0ab3a50")
 STEPS = """
 import sys, time
 import torch

@@ -32,11 +32,12 @@ def together(*commands):
     return time.perf_counter() - begun
 
 
-def test_zero_filled_against_the_import_of_torch(scan, tmp_path):
-    ours, bare = command(scan, tmp_path, "zero-filled"), [sys.executable, "-c", "import torch"]
+def test_zero_filled_against_the_import_of_torch(tmp_path):
+    (slice_of_it,) = simulate_folder(tmp_path / "slice", 1, 1, 256, 4, acceleration=4.0)
+    ours, bare = command(slice_of_it, tmp_path, "zero-filled"), [sys.executable, "-c", "import torch"]
     pairs = [(together(ours), together(bare)) for _ in range(5)]
     ratio = min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
-    print(f"\nzero-filled, whole command: {ratio:.2f} of the import of torch (aim: at most 1.6)")
+    print(f"\nzero-filled, one slice, whole command: {ratio:.2f} of the import of torch (aim: at most 1.6)")
 
 
 @pytest.mark.timeout(1800)

@@ -1,5 +1,6 @@
 import dataclasses
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ from coil_phantom import make_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd_mri.coils.noise import scan_noise, sound_readout
+from rsd_mri.coils.noise import MOST_BELOW, scan_noise, sound_readout
 from rsd_mri.coils.null_space import kernel_width, null_space_covariance
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
-from rsd_mri.operators.fourier import fft1c, ifft1c
+from rsd_mri.operators.fourier import fft1c, ifft1c, ifft2c
 from rsd_mri.protocol import DataSettings
+from rsd_mri.scan import Scan
 from rsd_mri.simulation import simulate_scan
+
+LOW_FIELD = Path(__file__).parents[3] / "shared" / "data" / "lowfield_patients" / "two_patients.npz"
 
 
 def mixed_noise(n_coils, n, seed):
@@ -28,6 +32,13 @@ def mixed_noise(n_coils, n, seed):
 def amplitude_ratio(found, true):
     """Estimated over true noise standard deviation, mean over the whitened coils."""
     return float(np.sqrt(np.trace(np.linalg.solve(true, found)).real / len(true)))
+
+
+def of(scan):
+    """Covariance, mean over what was acquired, source and unevenness."""
+    found = scan_noise(scan)
+    mean = None if found.covariance is None else found.covariance * found.mean**2
+    return mean, found.source, found.unevenness
 
 
 @cache
@@ -65,7 +76,7 @@ def test_a_dead_coil_stays_finite():
 
 def test_the_noise_scan_is_used_where_there_is_one():
     scan = make_scan(sigma=0.1)
-    covariance, source = scan_noise(scan)
+    covariance, source, _ = of(scan)
     assert source == "scan"
     np.testing.assert_allclose(covariance, noise_covariance(scan.noise))
 
@@ -83,8 +94,8 @@ def test_level_without_a_noise_scan(acceleration, fov, noise):
         mask[54:74] = True
         mask[::8] = True
     scan = dataclasses.replace(scan, kspace=(scan.kspace * mask).astype(np.complex64), mask=mask, noise=None)
-    covariance, source = scan_noise(scan)
-    assert source in ("lines", "kspace", "calibration")
+    covariance, source, unevenness = of(scan)
+    assert source in ("lines", "kspace", "calibration") and unevenness == 1
     assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.12)
 
 
@@ -103,15 +114,15 @@ def test_level_of_an_object_that_fills_the_readout(n_coils, noise, kind):
     elif kind == "points":
         mask = two_directions((110, 128), "variable-density")
     tight = dataclasses.replace(scan, kspace=tight * mask, mask=mask, noise=None, image_size=None)
-    covariance, _ = scan_noise(tight)
+    covariance, _, _ = of(tight)
     assert amplitude_ratio(covariance, noise_covariance(scan.noise)) == pytest.approx(1, abs=0.15)
 
 
 def test_lines_outside_the_mask_are_never_read():
     scan = dataclasses.replace(make_scan(acceleration=2, acs_lines=12), noise=None)
     spoilt = np.where(scan.mask, scan.kspace, np.complex64(1e3))
-    clean, source = scan_noise(scan)
-    dirty, dirty_source = scan_noise(dataclasses.replace(scan, kspace=spoilt))
+    clean, source, _ = of(scan)
+    dirty, dirty_source, _ = of(dataclasses.replace(scan, kspace=spoilt))
     assert source == dirty_source
     assert np.array_equal(clean, dirty)
 
@@ -120,7 +131,7 @@ def test_no_noise_is_said_so():
     scan = dataclasses.replace(make_scan(sigma=0, oversampling=2), noise=None)
     kspace = np.zeros_like(scan.kspace)
     kspace[..., 60:68, 20:28] = scan.kspace[..., 60:68, 20:28]
-    covariance, source = scan_noise(dataclasses.replace(scan, kspace=kspace))
+    covariance, source, _ = of(dataclasses.replace(scan, kspace=kspace))
     assert covariance is None
     assert source == "none"
 
@@ -129,7 +140,7 @@ def test_a_partial_echo_does_not_look_quiet():
     scan, _ = simulate_scan(DataSettings(slices=1, coils=8, noise=0.02), 3, "echo", size=(160, 96))
     kspace = scan.kspace.copy()
     kspace[:, :, :40] = 0
-    covariance, source = scan_noise(dataclasses.replace(scan, kspace=kspace, noise=None))
+    covariance, source, _ = of(dataclasses.replace(scan, kspace=kspace, noise=None))
     assert source in ("lines", "kspace")
     assert amplitude_ratio(covariance, noise_covariance(scan.noise)) == pytest.approx(1, abs=0.12)
 
@@ -152,7 +163,7 @@ def test_level_of_a_pattern_in_two_directions(n_coils, kind, noise):
     mask = two_directions((160, 128), kind)
     scan = dataclasses.replace(scan, kspace=(scan.kspace * mask).astype(np.complex64), mask=mask)
     truth = noise_covariance(scan.noise)
-    covariance, source = scan_noise(dataclasses.replace(scan, noise=None))
+    covariance, source, _ = of(dataclasses.replace(scan, noise=None))
     assert source in ("kspace", "calibration")
     assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15)
 
@@ -170,7 +181,7 @@ def test_bad_samples_at_the_ends_of_the_readout(gain, kind):
     sound = sound_readout(bad)
     assert not sound[:3].any() and not sound[-2:].any()
     assert sound.sum() >= 152
-    assert amplitude_ratio(scan_noise(bad)[0], noise_covariance(scan.noise)) == pytest.approx(1, abs=0.15)
+    assert amplitude_ratio(scan_noise(bad).covariance, noise_covariance(scan.noise)) == pytest.approx(1, abs=0.15)
 
 
 def test_good_samples_are_kept():
@@ -197,5 +208,91 @@ def test_too_few_data_leave_the_first_guess():
 
 def test_noise_samples_of_zeros_are_no_noise_scan(full_scan):
     silent = dataclasses.replace(full_scan[0], noise=np.zeros_like(full_scan[0].noise))
-    covariance, source = scan_noise(silent)
+    covariance, source, _ = of(silent)
     assert source not in ("scan", "none") and np.trace(covariance).real > 0
+
+
+def hann(n):
+    return np.cos(np.pi / 2 * (np.arange(n) - n // 2) / (n / 2)) ** 2
+
+
+def fermi(n):
+    return 1 / (1 + np.exp((np.abs(np.arange(n) - n // 2) / (n / 2) - 0.8) / 0.06))
+
+
+def one_sided(n):
+    return np.linspace(0.15, 1, n)
+
+
+def filtered(scan, weights, mask):
+    """A scan as a filter of k-space leaves it, and the covariance of its noise, mean over what was acquired."""
+    weights = np.broadcast_to(weights, scan.size)
+    left = dataclasses.replace(scan, kspace=(scan.kspace * weights * mask).astype(np.complex64), mask=mask, noise=None)
+    return left, noise_covariance(scan.noise) * np.mean(weights[np.broadcast_to(mask, scan.size)] ** 2)
+
+
+@pytest.mark.parametrize("n_coils", [1, 2, 8])
+@pytest.mark.parametrize("window", [hann, fermi, one_sided])
+@pytest.mark.parametrize("acceleration", [1, 3])
+def test_level_where_a_filter_took_lines_down(n_coils, window, acceleration):
+    """The edge of k-space says up to thirty times too little; positions outside the object hold the filtered noise."""
+    scan = a_head(n_coils, 0.01, (160, 128), mixed=0.3 if n_coils > 1 else 0.0)
+    mask = (np.abs(np.arange(128) - 64) < 10) | (np.arange(128) % acceleration == 0)
+    left, truth = filtered(scan, window(128), mask)
+    covariance, source, unevenness = of(left)
+    assert source == "lines" and unevenness > 1.5
+    assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15)
+    _, _, nothing = of(filtered(scan, np.ones(128), mask)[0])
+    assert nothing == 1
+
+
+@pytest.mark.parametrize("n_coils", [2, 8])
+@pytest.mark.parametrize("kind", ["tight", "points"])
+@pytest.mark.parametrize("window", [hann, fermi])
+def test_level_of_a_filtered_scan_without_empty_positions(n_coils, kind, window):
+    """The centre tells what the noise was; the level is bounded from above, and never below by much."""
+    scan = a_head(n_coils, 0.03, (160, 128))
+    mask = np.ones(128, dtype=bool)
+    if kind == "tight":
+        inside = ifft1c(torch.from_numpy(scan.kspace), dim=-2)[:, :, 25:135].contiguous()
+        scan = dataclasses.replace(scan, kspace=fft1c(inside, dim=-2).numpy(), image_size=None)
+    else:
+        mask = two_directions((160, 128), "variable-density")
+    left, truth = filtered(scan, window(128), mask)
+    covariance, source, unevenness = of(left)
+    assert source == "calibration" and unevenness > 2
+    assert 1 < scan_noise(left).mean <= MOST_BELOW
+    assert 0.85 < amplitude_ratio(covariance, truth) < 1.3
+
+
+def test_lines_that_a_filter_left_empty_are_no_noise():
+    scan = a_head(2, 0.01, (160, 128))
+    weights = fermi(128)
+    weights[[0, 1, 127]] = 0
+    covariance, _, unevenness = of(filtered(scan, weights, np.ones(128, dtype=bool))[0])
+    truth = noise_covariance(scan.noise) * np.mean(weights[2:127] ** 2)
+    assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15) and 5 < unevenness < 50
+
+
+@pytest.mark.skipif(not LOW_FIELD.is_file(), reason="needs the low-field scans")
+def test_the_noise_of_low_field_scans_is_that_of_their_empty_corners():
+    """Whoever published them took k-space down along the phase encoding, more so at one end."""
+    with np.load(LOW_FIELD, allow_pickle=False) as archive:
+        slices = {f"{name}-{n}": archive[name][n] for name in archive if archive[name].shape[1] == 128 for n in (1, 2)}
+    ratios = []
+    for name, kspace in slices.items():
+        full = np.ascontiguousarray(kspace[None, None], np.complex64)
+        image = np.abs(ifft2c(torch.from_numpy(full))[0, 0].numpy())
+        height, width = (n // 10 for n in image.shape)
+        corners = np.concatenate(
+            [image[y : y + height, x : x + width] for y in (2, -height - 2) for x in (2, -width - 2)]
+        )
+        level = np.sqrt(np.median(corners**2) / np.log(2))
+        for acceleration in (1, 2):
+            mask = (np.abs(np.arange(full.shape[-1]) - full.shape[-1] // 2) < 10) | (
+                np.arange(full.shape[-1]) % acceleration == 0
+            )
+            found = scan_noise(Scan(full * mask, mask, "file", Path(f"{name}.h5"), "measured"))
+            assert found.unevenness > 1.5
+            ratios.append(found.mean * float(np.sqrt(found.covariance[0, 0].real)) / level)
+    assert np.median(ratios) == pytest.approx(1, abs=0.15) and min(ratios) > 0.7 and max(ratios) < 1.3

@@ -1,4 +1,4 @@
-"""Convolutions of inference against torch's own."""
+"""Convolutions on a processor against torch's own, and their gradients."""
 
 import copy
 
@@ -65,14 +65,42 @@ def test_changed_weights_are_noticed(change):
         assert (other(x) - expected).abs().max() > 0.1
 
 
-def test_half_precision_double_and_training_go_the_direct_way():
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(24, 24), (23, 30)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 32), (48, 16)])
+def test_gradients_are_those_of_the_direct_convolution(inputs, outputs, size, threads):
+    x, weight = maps(3, inputs, size), normal((outputs, inputs, 3, 3), generator(0, "weight"), torch.float32)
+    along = maps(3, outputs, size)
+    mine, plain = [[v.to(dtype).requires_grad_() for v in (x, weight)] for dtype in (torch.float32, torch.float64)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        made = winograd.convolve_learning(*mine)
+        found = torch.autograd.grad(made, mine, along)
+    finally:
+        torch.set_num_threads(before)
+    direct = F.conv2d(*plain, padding=1)
+    for one, expected in zip(
+        (made, *found), (direct, *torch.autograd.grad(direct, plain, along.double())), strict=True
+    ):
+        assert (one - expected).abs().max() < 3e-5 * expected.abs().max()
+
+
+def test_a_frozen_layer_hands_on_the_gradient_of_its_maps_alone():
+    torch.manual_seed(0)
+    conv = ComplexConv2d(16, 16).requires_grad_(False)
+    x = maps(1, 32, (24, 24)).requires_grad_()
+    conv(x).square().sum().backward()
+    assert x.grad is not None and conv.real.grad is None
+
+
+def test_half_precision_and_double_go_the_direct_way():
     weight = (16, 16, 3, 3)
     x = maps(1, 16, (24, 24))
-    assert not winograd.takes(x, weight)  # a gradient may be wanted
-    with torch.no_grad():
-        assert winograd.takes(x, weight)
-        assert not winograd.takes(x.double(), weight)
-        assert not winograd.takes(x.contiguous(), weight)
-        assert not winograd.takes(x, (8, 16, 3, 3))
-        with torch.autocast("cpu", torch.bfloat16):
-            assert not winograd.takes(x, weight)
+    assert winograd.takes(x, weight)
+    assert not winograd.takes(x.double(), weight)
+    assert not winograd.takes(x.contiguous(), weight)
+    assert not winograd.takes(x, (8, 16, 3, 3))
+    assert not winograd.takes(maps(16, 16, (4, 4)), weight)  # one tile an item, most of it beyond the edge
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not winograd.takes(x, weight)

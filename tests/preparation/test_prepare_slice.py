@@ -13,7 +13,8 @@ from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.errors import InputError
 from rsd_mri.operators import ifft2c, sense_operator
 from rsd_mri.preparation import calibrate_volume, prepare_slice
-from rsd_mri.protocol import PrepSettings
+from rsd_mri.protocol import DataSettings, PrepSettings
+from rsd_mri.simulation import simulate_scan
 
 SETTINGS = PrepSettings()
 
@@ -256,3 +257,19 @@ def test_a_real_scan_with_a_pattern_in_two_directions():
     images = sigpy.ifft(low, axes=(-2, -1))
     left = images - prepared.csm * (prepared.csm.conj() * images).sum(0)
     assert np.sum(np.abs(left) ** 2) < 0.01 * np.sum(np.abs(images) ** 2)
+
+
+def test_noise_that_a_filter_made_uneven_is_said_and_judged_by_its_mean():
+    scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 3, "filter", size=(128, 96))
+    weights = np.cos(np.pi / 2 * (np.arange(96) - 48) / 48) ** 2
+    filtered = dataclasses.replace(scan, kspace=(scan.kspace * weights).astype(np.complex64), noise=None)
+    volume = calibrate_volume(filtered, SETTINGS)
+    # From coils of the scan to prepared ones the true noise goes with the data.
+    truth = volume.forward @ noise_covariance(scan.noise) @ volume.forward.conj().T * np.mean(weights**2)
+    level = np.sqrt(np.trace(truth).real / len(truth))
+    assert volume.level == pytest.approx(level, rel=0.15) and volume.sigma == pytest.approx(level / 3, rel=0.15)
+    assert any("Noise" in note and "0.33 of its mean level" in note for note in volume.notes)
+    one = prepare_slice(filtered, 0, SETTINGS, volume)
+    assert (one.level, one.sigma) == (volume.level, volume.sigma)
+    white = calibrate_volume(dataclasses.replace(scan, noise=None), SETTINGS)
+    assert white.level == white.sigma and not any("Noise" in note for note in white.notes)

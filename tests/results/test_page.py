@@ -81,6 +81,20 @@ def test_a_hash_leaves_room_for_the_other_columns(recs):
     assert table["Settings"] == (f"teacher_hash {'a' * 12}, levels 36",)
 
 
+def test_the_sampling_pattern_keeps_its_proportions(tmp_path, recs):
+    tall = dataclasses.replace(recs[0], mask=np.ones((40, 20), bool))
+    assert "26em, 6.0em)" in write_page(tmp_path / "page.html", tall).read_text()
+    lines = dataclasses.replace(recs[0], mask=np.ones(60, bool))
+    assert "26em, 36.0em)" in write_page(tmp_path / "page.html", lines).read_text()
+
+
+def test_what_no_method_has_is_no_row(recs):
+    plain = dataclasses.replace(recs[1], posterior=None, checks={})
+    names = [row[0] for row in facts.methods([plain])]
+    assert "Seed" in names and not {"Samples", "Spread where measured", "Error on lines left out"} & set(names)
+    assert "Samples" in [row[0] for row in facts.methods([recs[0], plain])]
+
+
 def test_warnings_name_slices_that_do_not_fit_their_data(a_reconstruction):
     rec = a_reconstruction()
     quiet = " ".join(facts.warnings(dataclasses.replace(rec, geometry=AXIAL)))

@@ -96,7 +96,13 @@ def test_a_lost_and_a_kept_spot_are_shown_where_they_lie_beside_the_prior(rec, t
     Image.fromarray(grey).save(path)
     answer = next(one for one in trust_of(rec) if "spot" in one.question)
     assert np.allclose(answer.picture * 255, grey)
-    assert "2 pixels that was lost, below one of 4 pixels that was kept" in answer.shown
+    assert "above a spot of 2 pixels that was lost, below one of 4 pixels that was kept" in answer.shown
+    for checks, words in (
+        (told, "heads, a spot of 2 pixels that was lost. "),
+        (told | {"lesion_lost": 0.0, "lesion_least": 1.0}, "heads, a spot of 1 pixel that was kept. "),
+    ):
+        alone = dataclasses.replace(rec, checks={k: v for k, v in rec.checks.items() if k[:6] != "lesion"} | checks)
+        assert words in next(one for one in trust_of(alone) if "spot" in one.question).shown
     assert spots_picture(dataclasses.replace(rec, checks={})) is None
     assert spots_picture(dataclasses.replace(rec, checks=rec.checks | {"lesion_acceleration": 8.0})) is None
     # None of ours: colours, too large, another format, damaged.

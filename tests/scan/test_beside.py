@@ -119,7 +119,8 @@ def test_a_coil_that_is_silent_in_the_noise_scan_gets_its_noise_from_the_data(tm
     levels = np.array([0.02, 0.0, 0.02]) * np.sqrt(2)
     scan = read_scan(write(tmp_path / "a.h5", ("dataset", xml(**HEADER), noise_records(levels=levels) + lines(k))))
     assert any("coil 1 is silent in the noise scan" in note for note in scan.notes)
-    covariance, source = scan_noise(scan)
+    found = scan_noise(scan)
+    covariance, source = found.covariance, found.source
     assert source == "scan"
     np.testing.assert_allclose(np.sqrt(np.diag(covariance).real), 0.02 * np.sqrt(2), rtol=0.35)
     assert silent_coils(scan.noise).tolist() == [False, True, False]
@@ -233,7 +234,7 @@ def test_loud_samples_at_the_ends_of_the_readout_are_left_out(tmp_path, before, 
     assert scan.kspace[:, :, before : SIZE[0] - after].any(axis=(0, 1, 3)).all()
     assert any("no data" in note for note in scan.notes)
     clean = read_scan(write(tmp_path / "b.h5", ("dataset", xml(**HEADER), lines(kspace()))))
-    ratio = np.trace(scan_noise(scan)[0]).real / np.trace(scan_noise(clean)[0]).real
+    ratio = np.trace(scan_noise(scan).covariance).real / np.trace(scan_noise(clean).covariance).real
     assert 0.4 < ratio < 2.2
 
 

@@ -75,6 +75,16 @@ def test_records_are_those_that_twixtools_reads(tmp_path):
         assert records.head["idx"]["kspace_encode_step_1"][index] == theirs[index].cLin
 
 
+def test_a_file_that_twixtools_wrote_again_is_the_same_scan(tmp_path, capsys):
+    twixtools = pytest.importorskip("twixtools")
+    path = write_twix(tmp_path / "meas.dat", [header_bytes() + lines(kspace()) + end_bytes()])
+    theirs = twixtools.read_twix(str(path), parse_pmu=False, parse_geometry=False, verbose=False)
+    twixtools.write_twix(theirs, str(tmp_path / "again.dat"))
+    first, second = read_scan(path), read_scan(tmp_path / "again.dat")
+    np.testing.assert_array_equal(first.kspace, second.kspace)
+    assert (first.geometry, first.facts, first.notes) == (second.geometry, second.facts, second.notes)
+
+
 def test_reflected_lines_are_turned_and_averages_averaged(tmp_path):
     k, other = kspace(1), kspace(2)
     other = k + 0.01 * (other - k)

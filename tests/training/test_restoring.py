@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from rsd_mri.datasets.slices import UndersampledSlices
+from rsd_mri.experiment import restoring
 from rsd_mri.experiment.restoring import restore
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
@@ -64,3 +66,22 @@ def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):
     first = restore(slices, PROTOCOL, run, SILENT)
     prior(tmp_path, 1)  # the round that these restorations trained
     assert torch.equal(restore(slices, PROTOCOL, run, SILENT), first)
+
+
+def test_stopped_on_the_way_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(restoring, "PIXELS", {"cpu": 256})  # one slice at a time
+    monkeypatch.setattr(restoring, "CHECKPOINT_SECONDS", -1.0)
+    slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
+    for name in ("one", "run", "whole"):
+        (tmp_path / name).mkdir()
+    one, told = prior(tmp_path / "one", 0), []
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(slices, PROTOCOL, tmp_path / "run", Progress.of(stop), one)
+    found = restore(slices, PROTOCOL, tmp_path / "run", Progress.of(told.append), one)
+    assert told == [1.0]  # the first of the two slices was kept
+    assert torch.equal(found, restore(slices, PROTOCOL, tmp_path / "whole", SILENT, one))
+    assert [path.name for path in (tmp_path / "run").rglob("*.safetensors")] == ["restored-posterior.safetensors"]
