@@ -12,10 +12,11 @@ from rsd_mri.commands.app import app
 from rsd_mri.priors import GENERATION, PRIORS, RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.protocol import DataSettings
+from rsd_mri.reconstruction.calibration import read_calibration
 from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.full_scans import undersampled
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.samplers import DiffPIR
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.simulation import simulate_folder, simulate_scan
 
@@ -28,6 +29,15 @@ def test_it_is_small_whole_and_named_in_its_card():
     for one in (prior, prior.teacher):
         assert one.card.acceleration == 4.0
         assert one.sha256 in text
+
+
+@pytest.mark.parametrize("name", ["diffpir", "shared", "varied"])
+def test_its_samplers_have_intervals_at_every_acceleration(name):
+    known = map(read_calibration, RECONSTRUCTION.glob("calibration-*.json"))
+    law = (SAMPLERS[name].levels, 4, load_prior(RECONSTRUCTION).sha256)
+    found = [c for c in known if c.sampler == name and (c.levels, c.samples, c.prior_hash) == law]
+    assert sorted(round(c.acceleration, 1) for c in found) == [2.0, 2.8, 4.0, 5.7, 8.0]
+    assert all(0.9 <= c.covered < 0.96 for c in found)
 
 
 def test_the_generator_is_named_in_its_card():
