@@ -213,7 +213,7 @@ class UNet(nn.Module):
         return self._run
 
     def _run(self, layer: nn.Module, embedded: Tensor, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        """One layer; joining the skip here lets a checkpoint keep the parts, which others keep too."""
+        """One layer; that it joins the skip itself lets a checkpoint keep the parts, which others keep too."""
         out: Tensor = layer(x, embedded) if skip is None else layer(x, embedded, skip)
         return out
 
