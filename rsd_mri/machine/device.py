@@ -1,6 +1,8 @@
 """Where to compute, and how precisely a network has to."""
 
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,22 +31,58 @@ def resolve_device(name: str) -> torch.device:
 CPUINFO = Path("/proc/cpuinfo")
 
 
-@lru_cache(maxsize=1)
 def bfloat16_is_quick() -> bool:
     """Whether the processor multiplies bfloat16 twice as fast as single precision or faster; False where unknown."""
+    return bool(flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def whole_numbers_are_quick() -> bool:
+    """Whether the processor adds products of pairs of whole numbers of 16 bits in one instruction."""
+    return flags() >= {"avx512_vnni", "avx512bw"}
+
+
+@lru_cache(maxsize=1)
+def flags() -> frozenset[str]:
+    """What the processor can do, as Linux names it."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        return False
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return frozenset()
+    return frozenset(next((line.split() for line in lines if line.startswith("flags")), []))
+
+
+class _Products(threading.local):
+    """How this thread's networks multiply."""
+
+    whole_numbers = False
+
+
+_products = _Products()
+
+
+def whole_numbers_wanted() -> bool:
+    """Whether a network that runs now may round what it multiplies to whole numbers."""
+    return _products.whole_numbers and not torch.is_grad_enabled()
+
+
+@contextmanager
+def in_whole_numbers() -> Iterator[None]:
+    """Let networks round what they multiply to whole numbers of 16 bits, where they can."""
+    before, _products.whole_numbers = _products.whole_numbers, True
+    try:
+        yield
+    finally:
+        _products.whole_numbers = before
 
 
 def quick_products(device: torch.device) -> AbstractContextManager[object]:
-    """A network's products in bfloat16 on processors that are quick at it, where no gradient is taken.
+    """A network's products in what a processor is quick at, where no gradient is taken: bfloat16, or whole numbers.
 
     Everything that is not a product of the network, the physics above all, keeps its precision.
     """
-    if device.type == "cpu" and bfloat16_is_quick() and not torch.is_grad_enabled():
-        return torch.autocast("cpu", torch.bfloat16)
+    if device.type == "cpu" and not torch.is_grad_enabled():
+        if bfloat16_is_quick():
+            return torch.autocast("cpu", torch.bfloat16)
+        if whole_numbers_are_quick():
+            return in_whole_numbers()
     return nullcontext()

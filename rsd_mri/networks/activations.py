@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from rsd_mri.networks import winograd
+
 
 class ComplexGroupNorm(nn.Module):
     """Divide each group of channels by its root mean square magnitude; no mean is taken out.
@@ -78,14 +80,32 @@ class ComplexNormAct(nn.Module):
         self.norm = ComplexGroupNorm(channels)
         self.gate = MagnitudeGate(channels)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise and gate; `scale` [batch, channel] multiplies the norm's gain."""
+    def forward(self, x: Tensor, scale: Tensor | None = None, beside: Tensor | None = None) -> Tensor:
+        """Normalise and gate; `scale` [batch, channel] multiplies the norm's gain.
+
+        Channels `beside` those of x come after them, where `takes_apart` holds of both.
+        """
         if torch.compiler.is_compiling():
             plain: Tensor = self.gate(self.norm(x, scale))
             return plain
         gain = self.norm.scaled_gain(x, scale)
+        if beside is not None:
+            from rsd_mri.networks import kernels
+
+            return kernels.forward(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps, beside)[
+                0
+            ]
         fused: Tensor = _NormGate.apply(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps)
         return fused
+
+
+def takes_apart(*maps: Tensor) -> bool:
+    """Whether `ComplexNormAct` takes maps that lie apart without their being joined first."""
+    if not all(map(winograd.of_inference, maps)):
+        return False
+    from rsd_mri.networks import kernels
+
+    return kernels.takes_apart(*maps)
 
 
 class RealNormAct(nn.Module):

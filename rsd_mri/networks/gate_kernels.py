@@ -33,6 +33,7 @@ BLOCK = 256
 @compiled
 def norm_gate(
     x: Array,
+    beside: Array,
     gain: Array,
     slope: Array,
     offset: Array,
@@ -43,51 +44,66 @@ def norm_gate(
     start: int,
     stop: int,
 ) -> None:
-    """As `kernels.forward` for maps x [item, pixel, 2, channel], flat, of at least `LANES` channels."""
+    """As `kernels.forward` for maps x [item, pixel, 2, channel], flat, of at least `LANES` channels.
+
+    So are those `beside` it, whose channels come after; there may be none.
+    """
     channels = inverse.shape[1]
-    pixels, each = len(x) // (2 * channels * len(inverse)), channels // groups
+    pixels, each = len(out) // (2 * channels * len(inverse)), channels // groups
+    of_x = len(x) * channels // len(out)
     power, factor = np.empty(channels, np.float64), np.empty(channels, np.float32)
+    total = np.empty(channels + LANES, np.float32)
     for b in range(start, stop):
-        first = b * pixels * 2 * channels
-        power[:] = 0
-        for p in range(0, pixels, BLOCK):
-            _add_power(x, first + p * 2 * channels, min(BLOCK, pixels - p), channels, power)
+        for c in range(channels):  # whole arrays take the compiler longer
+            power[c] = 0.0
+        for part in range(2):
+            maps, begun, count = (x, 0, of_x) if part == 0 else (beside, of_x, channels - of_x)
+            for p in range(0, pixels if count else 0, BLOCK):
+                at = (b * pixels + p) * 2 * count
+                _add_power(maps, at, min(BLOCK, pixels - p), count, total, power, begun)
         for g in range(groups):
-            mean = power[g * each : (g + 1) * each].sum() / (each * pixels)
-            inverse[b, g * each : (g + 1) * each] = np.float32(1 / math.sqrt(mean + eps))
-        for c in range(channels):
-            factor[c] = inverse[b, c] * gain[b, c]
+            mean = 0.0
+            for c in range(g * each, (g + 1) * each):
+                mean += power[c] / (each * pixels)
+            for c in range(g * each, (g + 1) * each):
+                inverse[b, c] = np.float32(1 / math.sqrt(mean + eps))
+                factor[c] = inverse[b, c] * gain[b, c]
         for p in range(pixels):
-            at = first + p * 2 * channels
-            for aligned in range(0, channels, LANES):
-                c = min(aligned, channels - LANES)
-                u, v = load(x, at + c), load(x, at + channels + c)
-                f = load(factor, c)
-                q = f * f * (u * u + v * v)
-                k = f * _sigmoid(load(slope, c) * (q * _inverse_root(spread(np.float32(1)) + q)) + load(offset, c))
-                store(out, at + c, k * u)
-                store(out, at + channels + c, k * v)
+            to = (b * pixels + p) * 2 * channels
+            for part in range(2):
+                maps, begun, count = (x, 0, of_x) if part == 0 else (beside, of_x, channels - of_x)
+                at = (b * pixels + p) * 2 * count
+                for aligned in range(0, count, LANES):
+                    c = min(aligned, count - LANES)
+                    u, v, of = load(maps, at + c), load(maps, at + count + c), begun + c
+                    f = load(factor, of)
+                    q = f * f * (u * u + v * v)
+                    s = q * _inverse_root(spread(np.float32(1)) + q)
+                    k = f * _sigmoid(load(slope, of) * s + load(offset, of))
+                    store(out, to + of, k * u)
+                    store(out, to + channels + of, k * v)
 
 
 @compiled
-def _add_power(x: Array, first: int, pixels: int, channels: int, power: Array) -> None:
-    """Add the sum of squared magnitudes over some pixels, of each channel."""
-    total = np.zeros(channels + LANES, np.float32)
+def _add_power(x: Array, first: int, pixels: int, channels: int, total: Array, power: Array, begun: int) -> None:
+    """Add the sum of squared magnitudes over some pixels, of each channel, to those of the channels from one on."""
+    for c in range(0, channels, LANES):
+        store(total, c, spread(np.float32(0)))
     for p in range(pixels):
         at = first + p * 2 * channels
         for aligned in range(0, channels, LANES):
             c = min(aligned, channels - LANES)
             u, v = load(x, at + c), load(x, at + channels + c)
             store(total, aligned, load(total, aligned) + (u * u + v * v))
-    _add(total, channels, power)
+    _add(total, channels, power, begun)
 
 
 @compiled
-def _add(total: Array, channels: int, sums: Array) -> None:
-    """Add what the vectors of a pixel have summed to the channels' own sums."""
+def _add(total: Array, channels: int, sums: Array, begun: int) -> None:
+    """Add what the vectors of a pixel have summed to the channels' own sums, from one channel on."""
     for channel in range(channels):
         aligned = channel // LANES * LANES
-        sums[channel] += total[aligned + channel - min(aligned, channels - LANES)]
+        sums[begun + channel] += total[aligned + channel - min(aligned, channels - LANES)]
 
 
 @compiled
@@ -108,12 +124,14 @@ def norm_gate_gradients(
             at, count = p * 2 * channels, min(BLOCK, pixels - p)
             _add_gradients(x, grad, first + at, direct, at, count, channels, factor, slope, offset, sums)
         for g in range(groups):
-            ends = slice(g * each, (g + 1) * each)
-            d_gain[b, ends] = sums[0, ends] * inverse[b, ends]
-            d_slope[b, ends] = factor[ends] * sums[2, ends]
-            d_offset[b, ends] = factor[ends] * sums[1, ends]
-            n = inverse[b, g * each]
-            share[ends] = -(sums[0, ends] * gain[b, ends]).sum() * n * n * n / (each * pixels)
+            d_rms, n = 0.0, inverse[b, g * each]
+            for c in range(g * each, (g + 1) * each):
+                d_gain[b, c] = sums[0, c] * inverse[b, c]
+                d_slope[b, c] = factor[c] * sums[2, c]
+                d_offset[b, c] = factor[c] * sums[1, c]
+                d_rms += sums[0, c] * gain[b, c]
+            for c in range(g * each, (g + 1) * each):
+                share[c] = -d_rms * n * n * n / (each * pixels)
         for p in range(pixels):
             at = p * 2 * channels
             for aligned in range(0, channels, LANES):
@@ -152,9 +170,9 @@ def _add_gradients(
             store(d_factor, aligned, load(d_factor, aligned) + (gated + a * s * grown))
             store(d_inner, aligned, load(d_inner, aligned) + inner)
             store(d_s, aligned, load(d_s, aligned) + inner * s)
-    _add(d_factor, channels, sums[0])
-    _add(d_inner, channels, sums[1])
-    _add(d_s, channels, sums[2])
+    _add(d_factor, channels, sums[0], 0)
+    _add(d_inner, channels, sums[1], 0)
+    _add(d_s, channels, sums[2], 0)
 
 
 @compiled

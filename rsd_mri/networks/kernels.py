@@ -16,6 +16,7 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
+from rsd_mri.networks import winograd
 from rsd_mri.networks.gate_kernels import BLOCK, norm_gate, norm_gate_gradients
 from rsd_mri.networks.lanes import LANES
 
@@ -283,17 +284,36 @@ def takes(x: torch.Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
 
 
+def takes_apart(*maps: torch.Tensor) -> bool:
+    """Whether `forward` takes several such maps as one: of inference, of whole vectors of complex channels each."""
+    return all(winograd.of_inference(x) and x.shape[1] % (2 * LANES) == 0 for x in maps)
+
+
 def forward(
-    x: torch.Tensor, gain: torch.Tensor, slope: torch.Tensor, offset: torch.Tensor, groups: int, eps: float
+    x: torch.Tensor,
+    gain: torch.Tensor,
+    slope: torch.Tensor,
+    offset: torch.Tensor,
+    groups: int,
+    eps: float,
+    beside: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the output, laid out and stored as x, and 1 / rms [batch, channel]; see `activations.ComplexNormAct`."""
+    """Return the output, laid out and stored as x, and 1 / rms [batch, channel]; see `activations.ComplexNormAct`.
+
+    `beside`, where `takes_apart` holds of both, has further channels, which come after those of x.
+    """
     last = _channels_last(x)
-    x = x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
-    out, inverse = torch.empty_like(x), torch.empty(x.shape[0], x.shape[1] // 2)
-    kernel, source, into = _forward_last if last else _forward, _maps(x, last), _maps(out, last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = x.contiguous(memory_format=layout)
+    channels = x.shape[1] + (0 if beside is None else beside.shape[1])
+    size = (len(x), channels, *x.shape[2:])
+    out, inverse = torch.empty(size, dtype=x.dtype, memory_format=layout), torch.empty(len(x), channels // 2)
+    kernel: Any = _forward_last if last else _forward
+    sources, into = [_maps(x, last)], _maps(out, last)
     if _in_vectors(x, last):
-        kernel, source, into = norm_gate, source.reshape(-1), into.reshape(-1)
-    _share(kernel, [source, *_arrays(gain, slope, offset), groups, eps, into, _array(inverse)], x)
+        more = np.empty(0, np.float32) if beside is None else _maps(beside, last).reshape(-1)
+        kernel, sources, into = norm_gate, [sources[0].reshape(-1), more], into.reshape(-1)
+    _share(kernel, [*sources, *_arrays(gain, slope, offset), groups, eps, into, _array(inverse)], x)
     return out, inverse
 
 

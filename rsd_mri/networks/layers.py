@@ -11,13 +11,16 @@ the normalisation divides by a magnitude, the nonlinearity multiplies by a funct
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsd_mri.networks import winograd
+from rsd_mri.networks import whole_numbers, winograd
 from rsd_mri.networks.activations import ComplexGroupNorm, RealGroupNorm
+
+T = TypeVar("T")
 
 
 def to_channels(image: Tensor) -> Tensor:
@@ -37,19 +40,27 @@ class Kept:
     """What is made of parameters for inference, made again when they have changed."""
 
     _of: tuple[object, ...] = ()
-    _made: dict[str, Tensor] = field(default_factory=dict)
+    _made: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, what: str, make: Callable[[], Tensor], *parameters: Tensor) -> Tensor:
-        """The tensor of a name."""
+    def __call__(self, what: str, make: Callable[[], T], *parameters: Tensor) -> T:
+        """What has that name."""
         of = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters)
         if of != self._of:
             self._of, self._made = of, {}
         if what not in self._made:
-            self._made[what] = make().detach()
-        return self._made[what]
+            self._made[what] = make()
+        made: T = self._made[what]
+        return made
 
 
-def same_size(x: Tensor, weight: Callable[[], Tensor], bias: Tensor | None, kept: Kept, *parameters: Tensor) -> Tensor:
+def same_size(
+    x: Tensor,
+    weight: Callable[[], Tensor],
+    bias: Tensor | None,
+    kept: Kept,
+    *parameters: Tensor,
+    under: Tensor | None = None,
+) -> Tensor:
     """Convolve to the same size, on a processor by what is quickest there.
 
     Parameters
@@ -63,27 +74,55 @@ def same_size(x: Tensor, weight: Callable[[], Tensor], bias: Tensor | None, kept
     kept
         Holds them for inference.
     parameters
-        What the weights are made of, the first of them [.., .., kernel, kernel].
+        What the weights are made of, [.., .., kernel, kernel]: one real tensor, or real and imaginary part.
+    under
+        Is added to the result.
     """
     size = parameters[0].shape[-1]
     if not winograd.plain(x):
-        return F.conv2d(x, weight(), bias, padding=size // 2)
+        return _sum(F.conv2d(x, weight(), bias, padding=size // 2), under)
 
     def last() -> Tensor:
-        return weight().contiguous(memory_format=torch.channels_last)
+        return weight().detach().contiguous(memory_format=torch.channels_last)
+
+    def transformed() -> winograd.Matrices:
+        # Real and imaginary part apart, where each of them is made of whole vectors.
+        return winograd.transformed(*parameters if winograd.in_vectors(parameters[0].shape) else (still,))
 
     learning = torch.is_grad_enabled()
     still = weight() if learning else kept("weight", last, *parameters)
     if size == 1:  # a product of matrices
         made = F.linear(x.permute(0, 2, 3, 1), still.flatten(1), bias)
-        return made.permute(0, 3, 1, 2)
+        return _sum(made.permute(0, 3, 1, 2), under)
     if not winograd.takes(x, still.shape):
-        return F.conv2d(x, still, bias, padding=size // 2)
+        return _sum(F.conv2d(x, still, bias, padding=size // 2), under)
     if learning:
         out = winograd.convolve_learning(x, still)
-        return out if bias is None else out + bias[:, None, None]
-    out = winograd.convolve(x, kept("winograd", lambda: winograd.transformed(still), *parameters))
-    return out if bias is None else out.add_(bias[:, None, None])
+        return _sum(out if bias is None else out + bias[:, None, None], under)
+    quick = under is None or winograd.plain(under)
+    below = under if quick else None
+    if len(parameters) == 2 and whole_numbers.takes(x, parameters[0].shape):
+        rounded = kept("whole numbers", lambda: whole_numbers.transformed(parameters[0], parameters[1]), *parameters)
+        out = whole_numbers.convolve(x, rounded, below)
+    else:
+        out = winograd.convolve(x, kept("winograd", transformed, *parameters), below)
+    out = out if bias is None else out.add_(bias[:, None, None])
+    return out if quick else _sum(out, under)
+
+
+def _sum(made: Tensor, under: Tensor | None) -> Tensor:
+    """Both together; what was made may be overwritten."""
+    if under is None:
+        return made
+    return made.add_(under) if made.dtype == under.dtype and not torch.is_grad_enabled() else made + under
+
+
+def joined(a: Tensor, b: Tensor, is_complex: bool) -> Tensor:
+    """Concatenate channels; complex storage keeps real parts first."""
+    if not is_complex:
+        return torch.cat([a, b], dim=1)
+    (ar, ai), (br, bi) = a.chunk(2, dim=1), b.chunk(2, dim=1)
+    return torch.cat([ar, br, ai, bi], dim=1)
 
 
 class ComplexConv2d(nn.Module):
@@ -99,9 +138,25 @@ class ComplexConv2d(nn.Module):
         self.imag = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * std)
         self._kept = Kept()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [batch, 2 inputs, y, x] to [batch, 2 outputs, y, x]."""
-        return same_size(x, self._weight, None, self._kept, self.real, self.imag)
+    def forward(self, x: Tensor, under: Tensor | None = None) -> Tensor:
+        """Map [batch, 2 inputs, y, x] to [batch, 2 outputs, y, x]; what lies `under` it is added."""
+        return same_size(x, self._weight, None, self._kept, self.real, self.imag, under=under)
+
+    def add_to(self, out: Tensor, *maps: Tensor) -> Tensor:
+        """Add what a layer of kernel 1 makes of maps of inference that lie apart (`winograd.plain`), in place."""
+        begin, flat = 0, out.permute(0, 2, 3, 1).view(-1, out.shape[1])
+        for x in maps:
+            end = begin + x.shape[1] // 2
+
+            def columns(begin: int = begin, end: int = end) -> Tensor:
+                real, imag = self.real[:, begin:end, 0, 0], self.imag[:, begin:end, 0, 0]
+                block = torch.cat([torch.cat([real, -imag], 1), torch.cat([imag, real], 1)])
+                return block.detach().T.contiguous()
+
+            weight = self._kept(f"columns from {begin}", columns, self.real, self.imag)
+            flat.addmm_(x.permute(0, 2, 3, 1).flatten(0, 2), weight)
+            begin = end
+        return out
 
     def _weight(self) -> Tensor:
         top = torch.cat([self.real, -self.imag], dim=1)
@@ -118,9 +173,9 @@ class RealConv2d(nn.Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
         self._kept = Kept()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same size."""
-        return same_size(x, lambda: self.weight, self.bias, self._kept, self.weight)
+    def forward(self, x: Tensor, under: Tensor | None = None) -> Tensor:
+        """Same size; what lies `under` it is added."""
+        return same_size(x, lambda: self.weight, self.bias, self._kept, self.weight, under=under)
 
 
 class Attention(nn.Module):
@@ -161,8 +216,11 @@ class GatedConv2d(nn.Module):
         self.features = (ComplexConv2d if is_complex else RealConv2d)(inputs, outputs, kernel, gain)
         self.gate = RealConv2d(inputs, outputs, kernel)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shapes as the convolution."""
+    def forward(self, x: Tensor, under: Tensor | None = None) -> Tensor:
+        """Same shapes as the convolution; what lies `under` it is added."""
+        return _sum(self._gated(x), under)
+
+    def _gated(self, x: Tensor) -> Tensor:
         features: Tensor = self.features(x)
         if not self.is_complex:
             return features * torch.sigmoid(self.gate(x))

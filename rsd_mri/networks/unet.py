@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rsd_mri.networks.activations import ComplexNormAct, RealNormAct
-from rsd_mri.networks.layers import Attention, ComplexConv2d, GatedConv2d, RealConv2d
+from rsd_mri.networks.activations import ComplexNormAct, RealNormAct, takes_apart
+from rsd_mri.networks.layers import Attention, ComplexConv2d, GatedConv2d, RealConv2d, joined
 from rsd_mri.protocol import NetworkSettings
 
 NOISE_FREQUENCIES = 16
@@ -214,15 +214,8 @@ class UNet(nn.Module):
 
     def _run(self, layer: nn.Module, embedded: Tensor, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """One layer; joining the skip here lets a checkpoint keep the parts, which others keep too."""
-        out: Tensor = layer(x if skip is None else self._join(x, skip), embedded)
+        out: Tensor = layer(x, embedded) if skip is None else layer(x, embedded, skip)
         return out
-
-    def _join(self, a: Tensor, b: Tensor) -> Tensor:
-        """Concatenate channels; complex storage keeps real parts first."""
-        if not self.is_complex:
-            return torch.cat([a, b], dim=1)
-        (ar, ai), (br, bi) = a.chunk(2, dim=1), b.chunk(2, dim=1)
-        return torch.cat([ar, br, ai, bi], dim=1)
 
 
 @dataclass(frozen=True)
@@ -271,6 +264,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         act = ComplexNormAct if is_complex else RealNormAct
+        self.is_complex = is_complex
         self.act1, self.conv1, self.act2 = act(inputs), conv(inputs, outputs), act(outputs)
         self.conv2 = conv(outputs, outputs, gain=0.1)
         self.scale = nn.Linear(embedding, outputs)
@@ -281,16 +275,21 @@ class Block(nn.Module):
         self.dropout = ChannelDropout(dropout, is_complex) if dropout else None
         self.attention = Attention(outputs, is_complex) if attends else None
 
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """Same spatial size; channels from inputs to outputs."""
-        h: Tensor = self.conv1(self.act1(x))
+    def forward(self, x: Tensor, embedded: Tensor, beside: Tensor | None = None) -> Tensor:
+        """Same spatial size; channels from inputs, the last of which may lie `beside` the others, to outputs."""
+        parts = (x,) if beside is None else (x, beside)
+        # Maps of inference that nothing but norm, gate and a product of matrices reads need not be joined.
+        apart = self.is_complex and isinstance(self.skip, ComplexConv2d) and takes_apart(*parts)
+        if beside is not None and not apart:
+            x, beside = joined(x, beside, self.is_complex), None
+        h: Tensor = self.conv1(self.act1(x) if beside is None else self.act1(x, None, beside))
         h = self.act2(h, 1 + self.scale(embedded))
         if self.dropout is not None:
             h = self.dropout(h)
-        h = self.conv2(h)
-        kept = x if self.skip is None else self.skip(x)
-        in_place = h.dtype == kept.dtype and not torch.is_grad_enabled()
-        out: Tensor = h.add_(kept) if in_place else h + kept
+        if isinstance(self.skip, ComplexConv2d) and apart:
+            out: Tensor = self.skip.add_to(self.conv2(h).contiguous(memory_format=torch.channels_last), *parts)
+        else:
+            out = self.conv2(h, x if self.skip is None else self.skip(x))
         return out if self.attention is None else cast(Tensor, self.attention(out))
 
 

@@ -47,14 +47,14 @@ class _Model(models.PrimitiveModel):
 
 def _code_of_load(context: Any, array: Any, place: Any) -> Any:  # noqa: ARG001 - as numba calls it
     def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return _loaded(builder, builder.gep(_first(target, builder, signature, given, 0), [given[1]]))
+        return _loaded(builder, builder.gep(first_of(target, builder, signature, given, 0), [given[1]]))
 
     return VECTOR(array, types.intp), code
 
 
 def _code_of_store(context: Any, array: Any, place: Any, vector: Any) -> Any:  # noqa: ARG001
     def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:
-        _keep(builder, given[2], builder.gep(_first(target, builder, signature, given, 0), [given[1]]))
+        _keep(builder, given[2], builder.gep(first_of(target, builder, signature, given, 0), [given[1]]))
         return target.get_dummy_value()
 
     return types.void(array, types.intp, VECTOR), code
@@ -122,14 +122,23 @@ spread: Any = intrinsic(_code_of_spread)
 """(value): a vector of it."""
 
 
-def product(rows: int, vectors: int, *, down: bool = False) -> Any:
+def product(
+    rows: int,
+    vectors: int,
+    onto: bool = False,
+    of: tuple[Any, Callable[..., Any]] | None = None,
+    *,
+    down: bool = False,
+) -> Any:
     """Compiled code that writes a product of `rows` by any depth with any depth by `vectors` vectors.
 
-    It takes for each of left, right and result a flat array, the place of the first value and the distance of rows,
-    and the depth, at least one. Every sum stays in a register until it is whole (Goto and van de Geijn 2008,
-    doi:10.1145/1356052.1356053). With `down` the left one is read down its columns (rows are those of its transpose,
-    depth its rows), and the product is added to what the result holds.
+    It takes for each of left, right and result a flat array, the place of the first value and the distance of rows;
+    the distance of a second place, where the result is written as well; and the depth, at least one. With `onto` what
+    lies at the first place is added. With `down` the left one is read down its columns: rows are those of its
+    transpose, the depth its rows. `of` has another type of sums, and what adds a product to one. Every sum stays in
+    a register until it is whole (Goto and van de Geijn 2008, doi:10.1145/1356052.1356053).
     """
+    kind, add = of or (_LANES, _fused)
 
     def multiply(
         context: Any,
@@ -142,65 +151,73 @@ def product(rows: int, vectors: int, *, down: bool = False) -> Any:
         c: Any,
         cp: Any,
         cr: Any,
+        again: Any,
         k: Any,  # noqa: ARG001
     ) -> Any:
         n = types.intp
 
         def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:
             left, right, into = (
-                builder.gep(_first(target, builder, signature, given, i), [given[i + 1]]) for i in (0, 3, 6)
+                builder.gep(first_of(target, builder, signature, given, i), [given[i + 1]]) for i in (0, 3, 6)
             )
             lefts, intos = (
                 [builder.gep(first, [builder.mul(step, _INDEX(r))]) for r in range(rows)]
                 for first, step in ((left, _INDEX(1) if down else given[2]), (into, given[8]))
             )
-            begun = [_row(builder, first, vectors) if down else [_LANES([0.0] * LANES)] * vectors for first in intos]
+            zero = [kind(None)] * vectors
+            begun = [_row(builder, first, vectors, kind) if onto else zero for first in intos]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
             k = builder.phi(_INDEX)
-            sums = [[builder.phi(_LANES) for _ in range(vectors)] for _ in range(rows)]
-            factors = _row(builder, builder.gep(right, [builder.mul(k, given[5])]), vectors)
+            sums = [[builder.phi(kind) for _ in range(vectors)] for _ in range(rows)]
+            factors = _row(builder, builder.gep(right, [builder.mul(k, given[5])]), vectors, kind)
             grown = []
             for first, row in zip(lefts, sums, strict=True):
                 step = builder.mul(k, given[2]) if down else k
                 one = _spread(builder, builder.load(builder.gep(first, [step])))
-                more = [builder.fmul(one, factor, flags=_FREE) for factor in factors]
-                grown.append([builder.fadd(s, m, flags=_FREE) for s, m in zip(row, more, strict=True)])
+                grown.append([add(builder, s, one, factor) for s, factor in zip(row, factors, strict=True)])
             following = builder.add(k, _INDEX(1))
             k.add_incoming(_INDEX(0), before)
             k.add_incoming(following, loop)
-            for row, old, new in zip(sums, begun, grown, strict=True):
-                for s, b, m in zip(row, old, new, strict=True):
-                    s.add_incoming(b, before)
+            for row, new, old in zip(sums, grown, begun, strict=True):
+                for s, m, o in zip(row, new, old, strict=True):
+                    s.add_incoming(o, before)
                     s.add_incoming(m, loop)
-            builder.cbranch(builder.icmp_signed("<", following, given[9]), loop, after)
+            builder.cbranch(builder.icmp_signed("<", following, given[10]), loop, after)
             builder.position_at_end(after)
             for first, row in zip(intos, grown, strict=True):
                 for v, s in enumerate(row):
-                    _keep(builder, s, builder.gep(first, [_INDEX(LANES * v)]))
+                    place = builder.gep(first, [_INDEX(LANES * v)])
+                    _keep(builder, s, place)
+                    if not onto:
+                        _keep(builder, s, builder.gep(place, [given[9]]))
             return target.get_dummy_value()
 
-        return types.void(a, n, n, b, n, n, c, n, n, n), code
+        return types.void(a, n, n, b, n, n, c, n, n, n, n), code
 
     return intrinsic(multiply)
 
 
-def _row(builder: Any, first: Any, vectors: int) -> list[Any]:
-    return [_loaded(builder, builder.gep(first, [_INDEX(LANES * v)])) for v in range(vectors)]
+def _fused(builder: Any, sums: Any, one: Any, other: Any) -> Any:
+    return builder.fadd(sums, builder.fmul(one, other, flags=_FREE), flags=_FREE)
 
 
-def _first(target: Any, builder: Any, signature: Any, given: Any, i: int) -> Any:
+def _row(builder: Any, first: Any, vectors: int, kind: Any) -> list[Any]:
+    return [_loaded(builder, builder.gep(first, [_INDEX(LANES * v)]), kind) for v in range(vectors)]
+
+
+def first_of(target: Any, builder: Any, signature: Any, given: Any, i: int) -> Any:
     """Pointer to the first value of the array that is argument `i`."""
     return target.make_array(signature.args[i])(target, builder, given[i]).data
 
 
-def _loaded(builder: Any, pointer: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, _LANES.as_pointer()), align=4)
+def _loaded(builder: Any, pointer: Any, kind: Any = _LANES) -> Any:
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=4)
 
 
 def _keep(builder: Any, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, _LANES.as_pointer()), align=4)
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
 
 
 def _whole(value: int) -> Any:
@@ -208,7 +225,7 @@ def _whole(value: int) -> Any:
 
 
 def _spread(builder: Any, value: Any) -> Any:
-    none = ir.Constant(_LANES, ir.Undefined)
+    none = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
     one = builder.insert_element(none, value, ir.IntType(32)(0))
     return builder.shuffle_vector(one, none, _whole(0))
 

@@ -7,12 +7,15 @@ precision the result is that of the direct convolution to about 1e-5 of the larg
 
 import math
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -22,8 +25,10 @@ from rsd_mri.networks.lanes import LANES
 Array = Any
 POINTS = 36
 """Values of a transformed tile."""
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 """Transformed tiles that are held at once: what the cache of a processor takes."""
+GRADIENT_BYTES = 2**20
+"""The same for the gradient of weights, whose sums each chunk reads and writes."""
 SMALLEST = 16
 """Tiles below which the matrices are too small to gain anything."""
 
@@ -41,12 +46,21 @@ def takes(x: Tensor, weight_shape: tuple[int, ...]) -> bool:
     """Whether a convolution with such weights [out, in, 3, 3] is quicker this way."""
     return (
         tuple(weight_shape[2:]) == (3, 3)
-        and weight_shape[0] % LANES == 0
-        and weight_shape[1] % LANES == 0
+        and in_vectors(weight_shape)
         and min(x.shape[-2:]) > 4
-        and len(x) * _tiles(x.shape[-2:])[0] >= SMALLEST
+        and tiles_of(x) >= SMALLEST
         and plain(x)
     )
+
+
+def in_vectors(weight_shape: tuple[int, ...]) -> bool:
+    """Whether weights [out, in, ...] go from whole vectors of channels to whole ones."""
+    return weight_shape[0] % LANES == 0 and weight_shape[1] % LANES == 0
+
+
+def of_inference(x: Tensor) -> bool:
+    """Whether maps are `plain`, and no gradient is wanted."""
+    return plain(x) and not torch.is_grad_enabled()
 
 
 def plain(x: Tensor) -> bool:
@@ -60,12 +74,34 @@ def plain(x: Tensor) -> bool:
     )
 
 
-def transformed(weight: Tensor) -> Tensor:
-    """Weights [out, in, 3, 3] as the matrices that tiles are multiplied by: [36, panel, in, out of a panel]."""
-    outputs, inputs = weight.shape[:2]
-    panel = _panel(outputs)
-    flat = weight.detach().permute(2, 3, 0, 1).reshape(9, -1, panel, inputs).transpose(2, 3)
-    made: Tensor = (_both_ways(weight.dtype) @ flat.reshape(9, -1)).unflatten(1, (-1, inputs, panel))
+@dataclass(frozen=True)
+class Matrices:
+    """Transformed weights, by which tiles are multiplied."""
+
+    values: Array
+    """[36, part, panel, in, out of a panel], flat; the last panel is filled with zeros."""
+    parts: int
+    """1 of real weights, 3 of complex ones (see `winograd_kernels.convolve`)."""
+    inputs: int
+    """Channels that each part takes."""
+    outputs: int
+    """Channels that each part makes."""
+
+
+def transformed(real: Tensor, imag: Tensor | None = None) -> Matrices:
+    """Weights [out, in, 3, 3], of a complex convolution both parts, as the matrices that tiles are multiplied by."""
+    parts = [real] if imag is None else [real, imag - real, -(imag + real)]
+    made = values_of(parts)
+    outputs, inputs = real.shape[:2]
+    panel = _kernels().PANEL
+    values = F.pad(made, (0, -outputs % panel)).unflatten(3, (-1, panel)).transpose(2, 3).float().contiguous()
+    return Matrices(values.flatten().numpy(), len(parts), inputs, outputs)
+
+
+def values_of(weights: Sequence[Tensor]) -> Tensor:
+    """The 36 values of several weights [out, in, 3, 3] each: [36, which, in, out]."""
+    stacked = torch.stack([weight.detach().permute(2, 3, 1, 0) for weight in weights], 2)
+    made: Tensor = (_both_ways(stacked.dtype) @ stacked.reshape(9, -1)).unflatten(1, stacked.shape[2:])
     return made
 
 
@@ -101,24 +137,31 @@ class _Convolution(torch.autograd.Function):
         return of_x, of_weight
 
 
-def convolve(x: Tensor, matrices: Tensor) -> Tensor:
-    """Convolve maps [batch, in, y, x] for which `takes` holds; same size, zeros beyond the edges."""
-    kernels, rows = _kernels()
-    batch, inputs, height, width = x.shape
-    panels, panel = matrices.shape[1], matrices.shape[3]
-    outputs = panels * panel
-    out = torch.empty(batch, outputs, height, width, memory_format=torch.channels_last)
-    tiles = batch * _tiles((height, width))[0]
-    threads = torch.get_num_threads()
-    # Parts of one size, whole blocks of rows of a product each.
-    most = max(CHUNK_BYTES // (4 * POINTS * (inputs + outputs)), 1)
-    parts = math.ceil(tiles / (most * threads)) * threads
-    chunk = rows * math.ceil(tiles / (parts * rows))
-    maps, into, weights = _flat(x), _flat(out), matrices.view(-1).numpy()
+def tiles_of(x: Tensor) -> int:
+    """Tiles of a batch of maps."""
+    return len(x) * _tiles(x.shape[-2:])[0]
+
+
+def convolve(x: Tensor, matrices: Matrices, under: Tensor | None = None) -> Tensor:
+    """Convolve maps [batch, in, y, x] for which `takes` holds; same size, zeros beyond the edges.
+
+    Maps `under` it, laid out as x, are added.
+    """
+    kernels = _kernels()
+    batch, _, height, width = x.shape
+    m = matrices
+    times = 2 if m.parts == 3 else 1
+    shown, made = m.parts * m.inputs, times * math.ceil(m.outputs / kernels.PANEL) * kernels.PANEL
+    out = torch.empty(batch, times * m.outputs, height, width, memory_format=torch.channels_last)
+    tiles, threads = tiles_of(x), torch.get_num_threads()
+    chunk = chunk_of(tiles, shown + made, kernels.ROWS, threads)
+    maps, into, added = flat(x), flat(out), flat(under)
+    sizes = m.parts, m.inputs, m.outputs
 
     def work(first: int, last: int) -> None:
-        rooms = tuple(_room(name, POINTS * (chunk * n + LANES)) for name, n in (("in", inputs), ("out", outputs)))
-        kernels.convolve(maps, tuple(x.shape), weights, panel, outputs, into, rooms, chunk, (first, last))
+        lengths = {"in": m.parts * (chunk * m.inputs + LANES), "out": chunk * made + LANES}
+        rooms = tuple(room(name, POINTS * length) for name, length in lengths.items())
+        kernels.convolve(maps, tuple(x.shape), m.values, sizes, added, into, rooms, chunk, (first, last))
 
     in_threads(work, tiles, threads)
     return out
@@ -129,17 +172,16 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
 
     What `convolve` does, transposed in the weights: 36 products of both transforms, summed over the tiles.
     """
-    kernels, _ = _kernels()
-    batch, inputs, height, width = x.shape
-    outputs = gradient.shape[1]
-    tiles, threads = batch * _tiles((height, width))[0], torch.get_num_threads()
-    chunk = max(CHUNK_BYTES // (4 * POINTS * (inputs + outputs)), 1)
-    maps, given = _flat(x), _flat(gradient)
+    kernels, inputs, outputs = _kernels(), x.shape[1], gradient.shape[1]
+    tiles, threads = tiles_of(x), torch.get_num_threads()
+    chunk = max(GRADIENT_BYTES // (4 * POINTS * (inputs + outputs)), 1)
+    maps, given = flat(x), flat(gradient)
     sums: dict[int, Array] = {}
 
     def work(first: int, last: int) -> None:
-        rooms = tuple(_room(name, POINTS * (chunk * n + LANES)) for name, n in (("in", inputs), ("out", outputs)))
-        sums[first] = np.zeros(POINTS * inputs * outputs, np.float32)
+        rooms = tuple(room(name, POINTS * (chunk * n + LANES)) for name, n in (("in", inputs), ("out", outputs)))
+        sums[first] = room("sums", POINTS * inputs * outputs)[: POINTS * inputs * outputs]
+        sums[first][:] = 0
         kernels.weigh(maps, tuple(x.shape), given, outputs, sums[first], rooms, chunk, (first, last))
 
     in_threads(work, tiles, threads)
@@ -148,9 +190,16 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     return made
 
 
-def _flat(x: Tensor) -> Array:
-    """The memory of maps that lie channels last."""
-    return x.permute(0, 2, 3, 1).reshape(-1).numpy()
+def chunk_of(tiles: int, values: int, rows: int, threads: int) -> int:
+    """Tiles to hold at once, of 36 times so many values each: whole blocks of rows of a product, all chunks alike."""
+    most = max(CHUNK_BYTES // (4 * POINTS * values), 1)
+    parts = math.ceil(tiles / (most * threads)) * threads
+    return rows * math.ceil(tiles / (parts * rows))
+
+
+def flat(x: Tensor | None) -> Array:
+    """The memory of maps that lie channels last; none of none."""
+    return np.empty(0, np.float32) if x is None else x.permute(0, 2, 3, 1).reshape(-1).numpy()
 
 
 class _Rooms(threading.local):
@@ -163,11 +212,11 @@ class _Rooms(threading.local):
 _rooms = _Rooms()
 
 
-def _room(name: str, count: int) -> Array:
-    """At least `count` values, of this thread; what is in them is left over."""
+def room(name: str, count: int, kind: Any = np.float32) -> Array:
+    """At least `count` values of 32 bits, of this thread; what is in them is left over."""
     if name not in _rooms.of or len(_rooms.of[name]) < count:
         _rooms.of[name] = np.zeros(count, np.float32)
-    return _rooms.of[name]
+    return _rooms.of[name].view(kind)
 
 
 def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:
@@ -176,17 +225,9 @@ def _tiles(size: tuple[int, ...] | torch.Size) -> tuple[int, int]:
     return across * math.ceil(size[0] / 4), across
 
 
-def _panel(outputs: int) -> int:
-    """Outputs of a panel of weights."""
-    from rsd_mri.networks.vectors import VECTORS
-
-    return LANES * (VECTORS if outputs % (LANES * VECTORS) == 0 else 1)
-
-
 @lru_cache(maxsize=1)
-def _kernels() -> tuple[ModuleType, int]:
-    """The compiled convolutions, and the rows of their products; the compiler is loaded with the first that runs."""
+def _kernels() -> ModuleType:
+    """The compiled convolutions; the compiler is loaded with the first that runs."""
     from rsd_mri.networks import winograd_kernels
-    from rsd_mri.networks.vectors import ROWS
 
-    return winograd_kernels, ROWS
+    return winograd_kernels

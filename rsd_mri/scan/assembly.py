@@ -249,8 +249,8 @@ def _centred(
         return kspace, mask, (0, 0), Finding("centre", f"{middle}", where, list(middle)), []
     at = (middle[0] + peak.off[0], middle[1] + peak.off[1])
     note = (
-        f"the echo lies at sample {at[0]}, line {at[1]} of k-space, not at its middle {middle}: it was brought there, "
-        "which takes a linear phase out of the image"
+        f"the echo lies at sample {at[0]}, line {at[1]} of k-space, not at its middle {middle}: k-space was moved in a "
+        "circle, which takes a linear phase out of the image; where one side was left out, give its place as zeros"
     )
     finding = Finding("centre", f"{at}, moved to {middle}", "the largest values of k-space", list(at))
     if mask is not None and np.ndim(mask) >= 1:

@@ -106,7 +106,7 @@ def find_peak_of_volume(
 
 
 def rolled(kspace: NDArray[np.complex64], off: tuple[int, int]) -> NDArray[np.complex64]:
-    """Bring what lies `off` from n // 2 there: takes a linear phase out of the image and changes nothing else."""
+    """Bring what lies `off` from n // 2 there: takes a linear phase out of the image, if nothing was left out."""
     if isinstance(kspace, Slices):
         kspace.change(lambda one: rolled(one, off))
         return kspace

@@ -19,7 +19,12 @@ from rsd_mri.reconstruction.classical.methods import (
     total_variation,
     zero_filled,
 )
-from rsd_mri.reconstruction.classical.total_variation import gradient, gradient_adjoint
+from rsd_mri.reconstruction.classical.total_variation import (
+    LoopedVariation,
+    VariationShrinkage,
+    gradient,
+    gradient_adjoint,
+)
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
 
 METHODS = {"cg-sense": cg_sense, "l1-wavelet": l1_wavelet, "tv": total_variation}
@@ -111,6 +116,22 @@ def test_total_variation_equals_sigpy():
         operator, kspace, regularisation=0.01, iterations=150, tolerance=1e-7, isotropic=False, dual_steps=20
     )
     assert difference(ours[0], app.run()) < 3e-3
+
+
+@pytest.mark.parametrize("sets", [(), (2,)])
+@pytest.mark.parametrize("size", [(9, 7), (16, 33), (5, 1)])
+def test_loops_shrink_the_variation_as_torch_does(size, sets):
+    images = [normal((2, *sets, *size), generator(0, "image", number)) for number in range(3)]
+    amount = torch.tensor([0.2, 0.7]).reshape(2, *(1 for _ in sets), 1, 1)
+    loops, plain = LoopedVariation(3), VariationShrinkage(3)
+    for image in images:  # the dual of one call starts the next
+        assert torch.allclose(loops(image, amount), plain(image, amount), atol=1e-6)
+
+
+def test_total_variation_by_loops_is_the_same():
+    operator, kspace, _ = a_case(32)
+    found = [total_variation(operator, kspace, 0.01, iterations=10, loops=loops) for loops in (False, True)]
+    assert torch.allclose(*found, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -20,8 +20,9 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def forced(monkeypatch):
-    def force(quick):
+    def force(quick, whole=False):
         monkeypatch.setattr(device, "bfloat16_is_quick", lambda: quick)
+        monkeypatch.setattr(device, "whole_numbers_are_quick", lambda: whole)
 
     return force
 
@@ -45,12 +46,18 @@ def test_flags_of_the_processor_decide(tmp_path, monkeypatch):
     for flags, quick in (("fpu avx512_bf16", True), ("fpu amx_bf16 sse", True), ("fpu avx512_vnni", False)):
         (tmp_path / "cpuinfo").write_text(f"model name\t: x\nflags\t\t: {flags}\n")
         monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
-        device.bfloat16_is_quick.cache_clear()
+        device.flags.cache_clear()
         assert device.bfloat16_is_quick() == quick
+        assert not device.whole_numbers_are_quick()
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx512bw avx512_vnni\n")
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+    device.flags.cache_clear()
+    assert device.whole_numbers_are_quick()
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "absent")
-    device.bfloat16_is_quick.cache_clear()
+    device.flags.cache_clear()
     assert not device.bfloat16_is_quick()
-    device.bfloat16_is_quick.cache_clear()
+    assert not device.whole_numbers_are_quick()
+    device.flags.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +67,18 @@ def wrapped():
     return PreparedScan.of(undersampled(scan, 2.0, 0), replace(PrepSettings(), sets="2")), truth
 
 
+WHOLE = pytest.param(False, True, marks=pytest.mark.skipif(not device.whole_numbers_are_quick(), reason="cannot"))
+
+
 @pytest.mark.long
+@pytest.mark.parametrize(("half", "whole"), [(True, False), WHOLE])
 @pytest.mark.parametrize("method", ["one-step", "posterior"])
-def test_a_wrapped_head_loses_less_than_a_tenth_of_a_decibel(method, wrapped, forced):
+def test_a_wrapped_head_loses_less_than_a_tenth_of_a_decibel(method, half, whole, wrapped, forced):
     prepared, truth = wrapped
     how = method_of(method, sampler=DiffPIR(levels=4, start="tv"), samples=1)
-    found = {}
-    for quick in (False, True):
-        forced(quick)
-        found[quick] = psnr(truth, reconstruct_scan(prepared, how, held_out=False).magnitude)
-    assert found[True] != found[False]
-    assert found[True] == pytest.approx(found[False], abs=0.1)
+    found = []
+    for quick in ((False, False), (half, whole)):
+        forced(*quick)
+        found.append(psnr(truth, reconstruct_scan(prepared, how, held_out=False).magnitude))
+    assert found[1] != found[0]
+    assert found[1] == pytest.approx(found[0], abs=0.1)

@@ -14,7 +14,8 @@ from torch import Tensor
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy, inner
-from rsd_mri.reconstruction.classical.total_variation import VariationShrinkage
+from rsd_mri.operators.sense import compiled
+from rsd_mri.reconstruction.classical.total_variation import LoopedVariation, VariationShrinkage
 from rsd_mri.reconstruction.classical.wavelet import WaveletShrinkage
 
 Value: TypeAlias = float | Tensor
@@ -127,6 +128,7 @@ def total_variation(
     tolerance: float = 1e-3,
     isotropic: bool = True,
     dual_steps: int = 5,
+    loops: bool = False,
 ) -> Tensor:
     """Minimise 1/2 ||A x - y||^2 + regularisation TV(x) by FISTA.
 
@@ -140,9 +142,12 @@ def total_variation(
         As for `l1_wavelet`.
     isotropic, dual_steps
         See `VariationShrinkage`.
+    loops
+        By compiled loops on a processor: for who has loaded their compiler for a network.
     """
     weight = _weight("tv", operator, kspace, sigma, regularisation)
-    return fista(operator, kspace, VariationShrinkage(dual_steps, isotropic), weight, iterations, tolerance)
+    proximal = (LoopedVariation if loops else VariationShrinkage)(dual_steps, isotropic)
+    return fista(operator, kspace, proximal, weight, iterations, tolerance, loops)
 
 
 def fista(
@@ -152,6 +157,7 @@ def fista(
     regularisation: Value,
     iterations: int,
     tolerance: float,
+    loops: bool = False,
 ) -> Tensor:
     """Minimise 1/2 ||A x - y||^2 + regularisation g(x), with the proximal map of g.
 
@@ -169,9 +175,11 @@ def fista(
         One weight, or one an item.
     iterations, tolerance
         As for `l1_wavelet`.
+    loops
+        As for `total_variation`, for A^H A.
     """
     operator, kspace = operator.balanced(kspace)
-    right, gram = operator.adjoint(kspace), operator.gram
+    right, gram = operator.adjoint(kspace), compiled(operator.gram) if loops else operator.gram
     step = 1 / operator.norm_bound
     amount = per_item(regularisation, right) * step
     x = operator.gridded(kspace)

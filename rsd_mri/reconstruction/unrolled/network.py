@@ -124,7 +124,13 @@ class Unrolled(nn.Module):
         with torch.no_grad():
             # Never stopped early: a slice does not depend on those beside it.
             start = total_variation(
-                operator, kspace, sigma, iterations=START_ITERATIONS, tolerance=0.0, dual_steps=START_DUAL_STEPS
+                operator,
+                kspace,
+                sigma,
+                iterations=START_ITERATIONS,
+                tolerance=0.0,
+                dual_steps=START_DUAL_STEPS,
+                loops=True,
             )
             support = (operator.csm != 0).any(-3)
         facts = scan_facts(operator, sigma)
