@@ -8,6 +8,7 @@ import numpy as np
 
 from rsd_mri.errors import InputError
 from rsd_mri.priors import PRIORS
+from rsd_mri.priors.usual_lines import FILE, usual_at, usual_lines_of
 from rsd_mri.reconstruction.calibration import Calibration, deviation_of, made_by, read_calibration
 from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
@@ -59,8 +60,9 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
 
     The package's calibration, where it has one of this prior, sampler and number of levels (of several that with the
     nearest acceleration), says how wide the interval is on simulated heads; acquired lines left out of this scan, how
-    large the error is here (`own_factor`). Both are taken for what they are worth: the mean of their logarithms,
-    weighted by how well each is known. For patterns in two
+    large the error is here (`own_factor`), drawn towards what such lines usually say of this sampler (`drawn`), where
+    that was measured. Both are taken for what they are worth: the mean of their logarithms, weighted by how well each
+    is known. For patterns in two
     directions, which the package was not calibrated on, and for other samplers the lines speak alone. Without either,
     or without a standard deviation, nothing is added. By what factor the width itself may be off, with 90 %, is
     `half_width_within` of the checks.
@@ -71,7 +73,9 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
     made, deviation = made_by(rec.method, rec.parameters, rec.prior), deviation_of(rec.parameters)
     fitting = [c for c in known if (c.sampler, c.levels, c.prior_hash) == made and c.deviation == deviation]
     nearest = min(fitting, key=lambda c: abs(math.log(c.acceleration / rec.acceleration)), default=None)
-    own = own_factor(rec)
+    along_lines = rec.mask.ndim == 1
+    ratio, lines, how = _by_lines(rec, made)
+    own = own_factor(rec, ratio)
     if own is None:
         if nearest is None:
             return rec
@@ -81,32 +85,62 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
         )
         done = with_interval(rec, nearest)
         return _known_to(PACKAGE_SCATTER, replace(done, notes=(*done.notes, note)))
-    along_lines = rec.mask.ndim == 1
-    lines = math.hypot(OF_LINES if along_lines else OF_POINTS, rec.checks.get("own_lines_error", 0.0))
     if nearest is None or not along_lines:
         note = (
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
-            "this scan"
+            f"this scan{how}"
         )
         return _with_half_width(rec, rec.posterior, own, lines, note)
     weight = PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines**2)
     scale = (own / nearest.factor) ** weight
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
-        "the acquired lines left out of this scan"
+        f"the acquired lines left out of this scan{how}"
     )
     return _with_half_width(rec, rec.posterior, nearest.factor * scale, math.sqrt(weight) * lines, note)
 
 
-def own_factor(rec: Reconstruction) -> float | None:
+def drawn(factor: float, error: float, usual: tuple[float, float]) -> tuple[float, float]:
+    """A factor that few lines show, drawn towards the usual one: the mean of a normal law given both.
+
+    Half of what it differs by from scan to scan says nothing of the scan (protocols/trust.md).
+
+    Parameters
+    ----------
+    factor, error
+        What the lines say, and the standard error of its logarithm.
+    usual
+        What lines usually say, and by how much its logarithm differs between scans.
+
+    Returns
+    -------
+    tuple
+        The factor, and the standard error of its logarithm.
+    """
+    mean, scatter = math.log(usual[0]), usual[1]
+    share = scatter**2 / (scatter**2 + error**2)
+    return math.exp(mean + share * (math.log(factor) - mean)), math.sqrt(share) * error
+
+
+def _by_lines(rec: Reconstruction, made: tuple[str, int, str]) -> tuple[float | None, float, str]:
+    """Factor by the scan's own lines, what the logarithm of the width misses by it, and how it was found."""
+    along_lines, ratio = rec.mask.ndim == 1, rec.checks.get("own_lines_factor")
+    error = math.hypot(OF_LINES if along_lines else OF_POINTS, rec.checks.get("own_lines_error", 0.0))
+    table = [row for path in sorted(PRIORS.glob(f"*/{FILE}")) for row in usual_lines_of(path)]
+    usual = usual_at(table, made, along_lines, rec.acceleration)
+    if ratio is None or usual is None:
+        return ratio, error, ""
+    return *drawn(ratio, error, usual), " and from what they usually say of this sampler"
+
+
+def own_factor(rec: Reconstruction, ratio: float | None) -> float | None:
     """Half width over standard deviation by the scan's own lines; None where they are too few, or there is no spread.
 
-    Error over spread on lines left out, times the samples' spread in the body, is the size of the image's error there:
-    over frequencies the spread falls off as the error does, however much too small it is. To it comes the noise of
-    what was acquired, which the samples do not have. The standard deviation gives the shape alone, wherever it is from:
-    twice as large everywhere, it makes the same interval.
+    Error over spread on lines left out (`ratio`), times the samples' spread in the body, is the size of the image's
+    error there: over frequencies the spread falls off as the error does, however much too small it is. To it comes the
+    noise of what was acquired, which the samples do not have. The standard deviation gives the shape alone, wherever it
+    is from: twice as large everywhere, it makes the same interval.
     """
-    ratio = rec.checks.get("own_lines_factor")
     if ratio is None or rec.posterior is None or rec.samples is None or len(rec.samples) < 2:
         return None
     size, shape, noise = 0.0, 0.0, rec.checks.get("noise", 0.0)

@@ -1,7 +1,8 @@
 """Conformal calibration: its guarantee on exchangeable images, its file, its refusals."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from rsd_mri.errors import InputError
 from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.priors.usual_lines import FILE, UsualLines
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction import intervals
 from rsd_mri.reconstruction.calibration import (
@@ -25,7 +27,7 @@ from rsd_mri.reconstruction.calibration import (
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import pooled_std
 from rsd_mri.reconstruction.full_scans import full_image, undersampled
-from rsd_mri.reconstruction.intervals import own_factor, with_interval, with_own_interval
+from rsd_mri.reconstruction.intervals import drawn, own_factor, with_interval, with_own_interval
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.files import write_reconstruction
 from rsd_mri.results.reading import read_reconstruction
@@ -118,7 +120,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
         assert with_own_interval(other) is other
     # The scan's own lines widen the interval, and stand alone where nothing is known or the pattern is of points.
     told = {"own_lines": 5.0, "own_lines_factor": 8.0, "own_lines_error": 0.1}
-    alone = own_factor(replace(sampled, checks=told))
+    alone = own_factor(sampled, 8.0)
     wide = with_own_interval(replace(sampled, checks=told))
     known = intervals.OF_LINES**2 + 0.1**2
     weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + known)
@@ -131,6 +133,23 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     points = replace(sampled, mask=np.ones((48, 40), bool))
     for other in (points, *unknown):
         assert np.allclose(with_own_interval(replace(other, checks=told)).half_width, alone * sampled.std)
+    # Where it is known what lines usually say of this sampler, those of one scan are drawn towards it.
+    usual = [UsualLines("abc", "annealing", 24, lines, 4.0, 4.0, 0.4, 9) for lines in (True, False)]
+    (folder / FILE).write_text(json.dumps([asdict(row) for row in usual]), encoding="utf-8")
+    for mask, own, package in ((sampled.mask, intervals.OF_LINES, True), (points.mask, intervals.OF_POINTS, False)):
+        between = with_own_interval(replace(sampled, mask=mask, checks=told))
+        ratio, error = drawn(8.0, math.hypot(own, 0.1), (4.0, 0.4))
+        weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + error**2) if package else 1.0
+        width = 2.5 ** (1 - weight) * own_factor(sampled, ratio) ** weight
+        assert 4 < ratio < 8 and np.allclose(between.half_width, width * sampled.std)
+        assert between.checks["half_width_within"] == pytest.approx(
+            math.exp(1.645 * math.sqrt(weight) * error), rel=1e-3
+        )
+        assert any("what they usually say of this sampler" in note for note in between.notes)
+    # The last differs in its deviation and number of samples alone: that is no matter here.
+    for other in unknown[:-1]:
+        assert np.allclose(with_own_interval(replace(other, checks=told)).half_width, alone * sampled.std)
+    (folder / FILE).unlink()
     # Another deviation needs a calibration of its own.
     mixed = {**sampled.parameters, "deviation": "both"}
     assert with_own_interval(replace(sampled, parameters=mixed)).half_width is None
