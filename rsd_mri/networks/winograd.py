@@ -43,12 +43,16 @@ _ROWS = [
 
 
 def takes(x: Tensor, weight_shape: tuple[int, ...]) -> bool:
-    """Whether a convolution with such weights [out, in, 3, 3] is quicker this way."""
+    """Whether a convolution with such weights [out, in, 3, 3] is quicker this way.
+
+    In inference whatever the batch: an image is the same alone and beside others.
+    """
+    tiles = tiles_of(x if torch.is_grad_enabled() else x[:1])
     return (
         tuple(weight_shape[2:]) == (3, 3)
         and in_vectors(weight_shape)
         and min(x.shape[-2:]) > 4
-        and tiles_of(x) >= SMALLEST
+        and tiles >= SMALLEST
         and plain(x)
     )
 

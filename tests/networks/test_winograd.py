@@ -94,6 +94,13 @@ def test_a_frozen_layer_hands_on_the_gradient_of_its_maps_alone():
     assert x.grad is not None and conv.real.grad is None
 
 
+def test_in_inference_the_way_does_not_depend_on_the_batch():
+    weight, x = (16, 16, 3, 3), maps(8, 16, (12, 10))  # nine tiles an item
+    assert winograd.takes(x, weight)
+    with torch.no_grad():
+        assert not winograd.takes(x, weight) and not winograd.takes(x[:1], weight)
+
+
 def test_half_precision_and_double_go_the_direct_way():
     weight = (16, 16, 3, 3)
     x = maps(1, 16, (24, 24))
