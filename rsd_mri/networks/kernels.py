@@ -302,7 +302,7 @@ def forward(
 
     `beside`, where `takes_apart` holds of both, has further channels, which come after those of x.
     """
-    last = _channels_last(x)
+    last = _channels_last(x) or beside is not None  # maps of one pixel lie either way
     layout = torch.channels_last if last else torch.contiguous_format
     x = x.contiguous(memory_format=layout)
     channels = x.shape[1] + (0 if beside is None else beside.shape[1])

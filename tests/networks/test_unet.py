@@ -45,11 +45,12 @@ def test_complex_network_commutes_with_a_global_phase(gated, condition_channels,
 
 @pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("field", ["complex", "real"])
-def test_inference_gives_what_training_gives(field, gated):
+@pytest.mark.parametrize("size", [(33, 38), (4, 4), (2, 2)])  # down to maps of one pixel
+def test_inference_gives_what_training_gives(field, gated, size):
     """Without a gradient maps are not joined, and what is added is added as it is written."""
     settings = NetworkSettings(field=field, gated=gated, channels=16, multipliers=(1, 2))
     net = awake(UNet(settings, 1 if field == "complex" else 2)).eval()
-    x, noise = to_channels(complex_normal(2, 1, 33, 38)), torch.tensor([0.1, -0.4])
+    x, noise = to_channels(complex_normal(2, 1, *size)), torch.tensor([0.1, -0.4])
     with torch.no_grad():
         found = [net(x, noise) for _ in range(2)]
     expected = net(x, noise).detach()
