@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from rsd_mri.networks import winograd
+from rsd_mri.networks.lanes import LANES
 
 
 class ComplexGroupNorm(nn.Module):
@@ -100,12 +101,8 @@ class ComplexNormAct(nn.Module):
 
 
 def takes_apart(*maps: Tensor) -> bool:
-    """Whether `ComplexNormAct` takes maps that lie apart without their being joined first."""
-    if not all(map(winograd.of_inference, maps)):
-        return False
-    from rsd_mri.networks import kernels
-
-    return kernels.takes_apart(*maps)
+    """Whether `ComplexNormAct` takes maps that lie apart unjoined: of inference, whole vectors of complex channels."""
+    return all(winograd.of_inference(x) and x.shape[1] % (2 * LANES) == 0 for x in maps)
 
 
 class RealNormAct(nn.Module):

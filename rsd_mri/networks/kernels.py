@@ -16,7 +16,6 @@ import torch
 from numba.extending import overload
 
 from rsd_mri.machine.pool import in_threads
-from rsd_mri.networks import winograd
 from rsd_mri.networks.gate_kernels import BLOCK, norm_gate, norm_gate_gradients
 from rsd_mri.networks.lanes import LANES
 
@@ -284,11 +283,6 @@ def takes(x: torch.Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
 
 
-def takes_apart(*maps: torch.Tensor) -> bool:
-    """Whether `forward` takes several such maps as one: of inference, of whole vectors of complex channels each."""
-    return all(winograd.of_inference(x) and x.shape[1] % (2 * LANES) == 0 for x in maps)
-
-
 def forward(
     x: torch.Tensor,
     gain: torch.Tensor,
@@ -300,7 +294,7 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the output, laid out and stored as x, and 1 / rms [batch, channel]; see `activations.ComplexNormAct`.
 
-    `beside`, where `takes_apart` holds of both, has further channels, which come after those of x.
+    `beside`, where `activations.takes_apart` holds of both, has further channels, which come after those of x.
     """
     last = _channels_last(x) or beside is not None  # maps of one pixel lie either way
     layout = torch.channels_last if last else torch.contiguous_format

@@ -143,7 +143,7 @@ class ComplexConv2d(nn.Module):
         return same_size(x, self._weight, None, self._kept, self.real, self.imag, under=under)
 
     def add_to(self, out: Tensor, *maps: Tensor) -> Tensor:
-        """Add what a layer of kernel 1 makes of maps of inference that lie apart (`winograd.plain`), in place."""
+        """Add what a layer of kernel 1 makes of maps that lie apart (`activations.takes_apart`), in place."""
         begin, flat = 0, out.permute(0, 2, 3, 1).view(-1, out.shape[1])
         for x in maps:
             end = begin + x.shape[1] // 2
