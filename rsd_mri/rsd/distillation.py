@@ -8,9 +8,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
+from rsd_mri.diffusion.autoguidance import Autoguided
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import LOWEST, distillation_levels, log_normal
 from rsd_mri.machine.randomness import normal_items, uniform_items
+from rsd_mri.networks import UNet
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.adversarial import Critic, passing_loss, telling_loss
@@ -74,6 +76,8 @@ class DistillationStage(Stage):
         What the teacher learned from: the adversarial term needs it.
     start
         What the generator begins as; the teacher without it.
+    guide
+        A worse teacher, which guides the other where the generator's images are judged.
     """
 
     name = "generator"
@@ -89,6 +93,7 @@ class DistillationStage(Stage):
         compiled: bool = False,
         measured: Data | None = None,
         start: Denoiser | None = None,
+        guide: Denoiser | None = None,
     ) -> None:
         self.settings, self.protocol, self.corruption = protocol.distillation, protocol, corruption
         self.batch = protocol.distillation.batch
@@ -97,14 +102,16 @@ class DistillationStage(Stage):
         if monitor is not None:
             self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
-        self.teacher = averaged_copy(teacher)
+        guided = teacher if guide is None else Autoguided(teacher, guide.to(fabric.device), self.settings.autoguidance)
+        self.teacher = averaged_copy(guided)
         begun = teacher if start is None else start.to(fabric.device)
         fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(begun).requires_grad_(True)
         self._average = averaged_copy(student)
         self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
             for denoiser in (self.teacher, fake, student):
-                denoiser.network.compile()
+                for network in (one for one in denoiser.modules() if isinstance(one, UNet)):
+                    network.compile()
         s = self.settings
         self._measured, self._critic = measured, None
         learned = list(fake.parameters())

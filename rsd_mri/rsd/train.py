@@ -21,6 +21,7 @@ from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prio
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import DistillationStage
+from rsd_mri.rsd.guide import kept_guide
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, begin_folder, make_fabric
@@ -99,6 +100,7 @@ def train(
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
         save_corruption(folder, data.corruption)
     fabric.barrier()
+    guide = kept_guide(protocol, folder, options, fabric) if "generator" in stages else None
     images: dict[str, int] = {}
     clock = Clock(options)
     for number, stage in enumerate(stages):
@@ -116,11 +118,15 @@ def train(
             # Where the teacher is trained in the same call, what to start from is the teacher's.
             alone = options.start is not None and options.stage == "generator"
             start = new_network(protocol, Inputs.of(corruption), "generator", options) if alone else None
+            worse = None if guide is None else equipped(guide.denoiser, options)
             built = DistillationStage(
-                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start
+                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start, worse
             )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
-        images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
+        identity = _identity(protocol, data, stage)
+        if stage == "generator" and guide is not None:
+            identity["guide"] = guide.sha256
+        images[stage] = run_stage(built, fabric, folder, loop, identity, progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return Trained(images, files, fabric.is_global_zero)
 
