@@ -1,6 +1,6 @@
 """Sets of images that a run's networks make, and what its law makes of them: what comparisons start from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from rsd_mri.corruption.corruption import Corruption, Key
-from rsd_mri.diffusion.autoguidance import Autoguided
 from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.machine.progress import Progress
+from rsd_mri.priors.guided import GUIDE, guided_by
 from rsd_mri.priors.prior import Prior, data_corruption, load_corruption, load_prior
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
-from rsd_mri.rsd.guide import GUIDE
 from rsd_mri.rsd.sampling import timed
 
 TRUNCATED_AT = 0.2
@@ -87,8 +86,7 @@ def generate_sets(
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
     weight = protocol.distillation.autoguidance
     if weight and (run / GUIDE).is_file():
-        worse = load_prior(run / GUIDE, protocol.distillation.teacher).to(device)
-        guided = replace(teacher, denoiser=Autoguided(teacher.denoiser, worse.denoiser, weight))
+        guided = guided_by(teacher, run / GUIDE, weight).to(device)
         taught["teacher, guided"] = _sample_teacher(guided, own, keys, sigma, batch, progress)[0]
     return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
 

@@ -6,12 +6,10 @@ from lightning_fabric import Fabric
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.priors.guided import GUIDE
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import Protocol
 from rsd_mri.training.fabric import TrainOptions
-
-GUIDE = "guide.safetensors"
-"""Its file in the run folder."""
 
 
 def check_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> None:

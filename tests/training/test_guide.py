@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tiny_run import PROTOCOL, Slices, run
 
 from rsd_mri.errors import InputError
-from rsd_mri.rsd.guide import GUIDE
+from rsd_mri.priors.guided import GUIDE
 
 GUIDED = PROTOCOL.with_values({"distillation.autoguidance": "1"})
 
