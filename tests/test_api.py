@@ -152,7 +152,7 @@ def test_save_by_ending(rec, tmp_path, name):
 def test_displays_say_what_they_are(scan, rec):
     for thing, facts in (
         (scan, ("4 coils", "2-D" if scan.mask.ndim == 2 else "lines", "acceleration")),
-        (rec, ("Posterior", "Data residual", "Voxel")),
+        (rec, ("Posterior", "Data residual", "Voxel", "<figcaption>slice 1<")),
         (rsd.load_prior(), ("denoiser of whole images", "acceleration", "SHA-256")),
     ):
         text = thing._repr_html_()
