@@ -123,6 +123,8 @@ def train(
                 teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start, worse
             )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
+            if start is None:
+                loop = replace(loop, from_nothing=True)
         identity = _identity(protocol, data, stage)
         if stage == "generator" and guide is not None:
             identity["guide"] = guide.sha256

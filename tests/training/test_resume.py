@@ -17,6 +17,7 @@ from tiny_run import PROTOCOL, Slices, run
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import load_tensors
+from rsd_mri.training.ema import update_average
 from rsd_mri.training.state import module_weights
 
 
@@ -82,6 +83,19 @@ def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
     begun, ended = (load_file(one / "generator.safetensors") for one in (whole, folder))
     for name, weight in begun.items():
         torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_an_average_of_averages_keeps_its_half_life_from_the_start():
+    average, module = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    left = {}
+    for begun in (True, False):
+        average.weight.data.fill_(1.0)
+        module.weight.data.zero_()
+        for images in range(4, 101, 4):
+            update_average(average, module, 4, images, 100, begun)
+        left[begun] = average.weight.item()
+    assert left[False] == pytest.approx(0.5)
+    assert left[True] < 1e-3
 
 
 def test_and_its_fake_score_as_the_one_that_knows_its_images(slices, whole, tmp_path):
