@@ -84,9 +84,9 @@ def generate_sets(
         progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
-    weight = protocol.distillation.autoguidance
-    if weight and (run / GUIDE).is_file():
-        guided = guided_by(teacher, run / GUIDE, weight).to(device)
+    s = protocol.distillation
+    if s.autoguidance and (run / GUIDE).is_file():
+        guided = guided_by(teacher, run / GUIDE, s.autoguidance, s.autoguidance_below).to(device)
         taught["teacher, guided"] = _sample_teacher(guided, own, keys, sigma, batch, progress)[0]
     return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
 

@@ -11,7 +11,7 @@ GUIDE = "guide.safetensors"
 """The worse one's file in the run folder of a generator that was distilled from both."""
 
 
-def guided_by(prior: Prior, guide: Prior | Path, weight: float) -> Prior:
+def guided_by(prior: Prior, guide: Prior | Path, weight: float, below: float | None = None) -> Prior:
     """A teacher, guided.
 
     Raises
@@ -25,4 +25,4 @@ def guided_by(prior: Prior, guide: Prior | Path, weight: float) -> Prior:
         guide = load_prior(guide, prior.kind)
     if (guide.kind, guide.inputs) != (prior.kind, prior.inputs):
         raise InputError(f"{guide.path}: a {guide.kind} of other inputs; {prior.path} needs a guide of its own kind")
-    return replace(prior, denoiser=Autoguided(prior.denoiser, guide.denoiser, weight))
+    return replace(prior, denoiser=Autoguided(prior.denoiser, guide.denoiser, weight, below))

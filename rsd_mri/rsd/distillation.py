@@ -112,7 +112,10 @@ class DistillationStage(Stage):
         if monitor is not None:
             self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
-        guided = teacher if guide is None else Autoguided(teacher, guide.to(fabric.device), self.settings.autoguidance)
+        guided = teacher
+        if guide is not None:
+            s = self.settings
+            guided = Autoguided(teacher, guide.to(fabric.device), s.autoguidance, s.autoguidance_below)
         self.teacher = averaged_copy(guided)
         begun = teacher if start is None else start.generator.to(fabric.device)
         judges = {} if start is None else start.judges

@@ -50,6 +50,14 @@ def test_it_is_the_score_of_a_quotient_of_powers():
     torch.testing.assert_close(score, expected, rtol=1e-6, atol=1e-8)
 
 
+def test_from_a_noise_level_on_it_is_not_guided():
+    u, t = torch.ones(3, *SIZE), torch.tensor([0.5, 1.0, 2.0])
+    made = Autoguided(Wiener(GOOD), Wiener(WORSE), 1.0, below=1.0)(u, t)
+    everywhere, nowhere = Autoguided(Wiener(GOOD), Wiener(WORSE), 1.0)(u, t), Wiener(GOOD)(u, t)
+    assert torch.equal(made[0], everywhere[0]) and not torch.equal(made[0], nowhere[0])
+    assert torch.equal(made[1:], nowhere[1:])
+
+
 def test_the_network_is_the_better_ones():
     good = Wiener(GOOD)
     made = Autoguided(good, Wiener(WORSE), 1.0)
