@@ -40,6 +40,9 @@ class Sampler(ABC):
     turned: bool = False
     """Whether the denoiser is shown each sample of a slice turned another way: its errors are then in their spread, and
     averaged in their mean (docs/choices.md)."""
+    chains: int | None = None
+    """How many chains the samples of a slice are, by their numbers in turn, where those of a chain share levels
+    (docs/choices.md). None: one."""
 
     through_network: ClassVar[bool] = False
     """Whether the gradient through the network is needed."""
