@@ -84,7 +84,7 @@ def test_commands_of_choices_can_be_run(command, monkeypatch):
         cut = words.index("--")
         usual, change = vary.found(words[1])
         values = [ast.literal_eval(value) for value in words[2:cut]]
-        assert len(values) > 1 and {type(value) for value in values} <= {float if usual is None else type(usual)}
+        assert len(values) > 1 and {type(one) for one in values} <= ({int, float} if usual is None else {type(usual)})
         change(usual)
         program, words = "rsd-mri", words[cut + 1 :]
         if words[0] in trials.TRIALS:
