@@ -177,6 +177,10 @@ class SenseGram(LinearOperator):
         """Apply A^H A, which is its own adjoint."""
         return self.forward(y)
 
+    def loops_take(self, x: Tensor) -> bool:
+        """Whether it is by compiled loops, and images are what other loops beside it take."""
+        return self.by_loops and x.device.type == "cpu" and x.dtype == self.coils.csm.dtype == torch.complex64
+
     @cached_property
     def maps(self) -> Tensor:
         """[batch, set, coil, readout, phase_encode], in order; an iteration applies the operator many times."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import LinearOperator
-from rsd_mri.operators.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.regularised import solve_regularised
 from rsd_mri.operators.sense import compiled
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]
@@ -54,7 +54,10 @@ class Problem:
     level: float = 0.0
     """The one noise level of a denoiser that is a one-step generator."""
     common: "Problem | None" = None
-    """The same with one item a slice, for what all samples of a slice share; None where they share nothing."""
+    """The same for what samples of a slice share, with one item a slice or several chains; None where they share
+    nothing."""
+    parents: Tensor | None = None
+    """[item]: which item of `common` each is of; all of the first slice are first where not given."""
     kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What samplers have found of it and need not find again."""
 
@@ -87,7 +90,9 @@ class Problem:
         return self.operator.adjoint(self.noise(step, what, like))
 
     def of_each(self, images: Tensor) -> Tensor:
-        """What `common` has of each slice for every sample of it, [item, ...]."""
+        """What `common` has for each item, [item, ...]."""
+        if self.parents is not None:
+            return images[self.parents]
         return images.repeat_interleave(len(self.start) // len(images), 0)
 
     def gaussian_variance(self, t: float) -> Tensor:
@@ -97,13 +102,5 @@ class Problem:
     def solve(
         self, right: Tensor, variance: Tensor | float, start: Tensor | None, iterations: int, tolerance: float
     ) -> Tensor:
-        """Solve (A^H A / sigma^2 + 1 / variance) x = right, with one variance or one per pixel.
-
-        Solved for x over the root of the variance: its norm stays near one at low levels, and the iterations are as
-        few for a variance that differs from place to place.
-        """
-        root = torch.as_tensor(variance, dtype=right.real.dtype, device=right.device).sqrt()
-        scaled = None if start is None else start / root
-        return root * conjugate_gradient(
-            lambda v: self.precision * root * self.gram(root * v) + v, root * right, scaled, iterations, tolerance
-        )
+        """Solve (A^H A / sigma^2 + 1 / variance) x = right, with one variance or one per pixel."""
+        return solve_regularised(self.gram, self.precision, variance, right, start, iterations, tolerance)
