@@ -12,6 +12,8 @@ import pydicom
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import rsd_mri as rsd
 from rsd_mri.corruption.undersampling import Undersampling
@@ -150,7 +152,7 @@ def test_save_by_ending(rec, tmp_path, name):
 def test_displays_say_what_they_are(scan, rec):
     for thing, facts in (
         (scan, ("4 coils", "2-D" if scan.mask.ndim == 2 else "lines", "acceleration")),
-        (rec, ("Posterior", "Data residual", "Voxel")),
+        (rec, ("Posterior", "Data residual", "Voxel", "<figcaption>slice 1<")),
         (rsd.load_prior(), ("denoiser of whole images", "acceleration", "SHA-256")),
     ):
         text = thing._repr_html_()
@@ -170,6 +172,41 @@ def test_generate_gives_what_the_command_writes(run, tmp_path, network):
     assert len(made) == 3 and made.prior.kind == network
     np.testing.assert_allclose(made.pictures, np.abs(expected), atol=rounding)
     assert made.show().size[0] > 2 * 20
+
+
+def test_a_guided_teacher_gives_what_the_command_writes(run, tmp_path):
+    options = {"network": "teacher", "seed": 5, "device": "cpu"}
+    plain, same, other = (
+        rsd.generate(run, 3, **options, **one)
+        for one in ({}, {"guide": run, "autoguidance": 2.0}, {"guide": rsd.load_prior(run, "teacher")})
+    )
+    rounding = 1e-3 * plain.pictures.max()
+    np.testing.assert_allclose(same.images, plain.images, atol=rounding)  # by itself it is not moved
+    np.testing.assert_allclose(other.images, plain.images, atol=rounding)
+    spoiled = {k: 1.1 * v for k, v in load_file(run / "teacher.safetensors").items()}
+    with safe_open(run / "teacher.safetensors", "pt") as file:
+        save_file(spoiled, tmp_path / "worse.safetensors", file.metadata())
+    made = rsd.generate(run, 3, **options, guide=tmp_path / "worse.safetensors", autoguidance=0.5)
+    assert np.abs(made.images - plain.images).max() > rounding
+    generate_file(
+        run,
+        3,
+        "teacher",
+        tmp_path / "g.h5",
+        3,
+        0.0,
+        "cpu",
+        5,
+        SILENT,
+        write_contact_sheet,
+        tmp_path / "worse.safetensors",
+        0.5,
+    )
+    with h5py.File(tmp_path / "g.h5") as file:
+        np.testing.assert_allclose(made.images, file["images"][()], atol=rounding)
+        assert file.attrs["autoguidance"] == 0.5
+    with pytest.raises(InputError, match="a generator, which nothing guides"):
+        rsd.generate(run, 1, network="generator", guide=run, device="cpu")
 
 
 def test_generate_takes_the_generator_of_a_run(run):

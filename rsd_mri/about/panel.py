@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def panel(title: str, rows: Sequence[tuple[str, ...]], picture: "Image.Image | None" = None) -> str:
-    """HTML of rows (name, what there is to say of it) under a title."""
+def panel(title: str, rows: Sequence[tuple[str, ...]], picture: "Image.Image | None" = None, caption: str = "") -> str:
+    """HTML of rows (name, what there is to say of it) under a title, beside a picture and what that shows."""
     left = "style='text-align:left;vertical-align:top'"
     body = "".join(
         f"<tr><th {left}>{html.escape(row[0])}</th><td {left}>{html.escape(' '.join(row[1:]))}</td></tr>"
@@ -21,7 +21,12 @@ def panel(title: str, rows: Sequence[tuple[str, ...]], picture: "Image.Image | N
     )
     shown = ""
     if picture is not None:
-        shown = f"<img alt='' style='width:18em;image-rendering:pixelated' src='{data_uri(picture)}'>"
+        said = html.escape(caption, quote=True)
+        style = "width:18em;image-rendering:pixelated;border:1px solid grey"
+        shown = (
+            f"<figure style='margin:0'><img alt='{said}' style='{style}' src='{data_uri(picture)}'>"
+            f"<figcaption>{said}</figcaption></figure>"
+        )
     return (
         f"<div><b>{html.escape(title)}</b><div style='display:flex;gap:1em;align-items:flex-start'>"
         f"<table>{body}</table>{shown}</div><i>{NOT_FOR_DIAGNOSTIC_USE}</i></div>"

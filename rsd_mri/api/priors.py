@@ -19,6 +19,7 @@ from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors import GENERATION, RECONSTRUCTION
 from rsd_mri.priors import prior as priors
+from rsd_mri.priors.guided import guided_by
 from rsd_mri.priors.prior import Prior, load_corruption
 from rsd_mri.protocol import Protocol, protocol_for_acceleration
 from rsd_mri.reconstruction.methods import find_prior
@@ -84,6 +85,7 @@ def train(
     stage: str = "all",
     settings: Mapping[str, object] | None = None,
     start: str | Path | None = None,
+    guide: str | Path | None = None,
     fresh: bool = False,
     device: str = "auto",
     progress: Callable[[float], object] | None = None,
@@ -104,6 +106,8 @@ def train(
         Values that differ from the protocol's: `{"teacher.images": 1000}`.
     start
         Run folder or weights that a new teacher or denoiser starts from.
+    guide
+        Run folder or weights of a worse teacher, for the setting `distillation.autoguidance`.
     fresh
         Start over.
     device
@@ -123,7 +127,8 @@ def train(
     from rsd_mri.experiment.runs import train_run  # what trains takes four seconds to load
     from rsd_mri.training.fabric import TrainOptions
 
-    options = TrainOptions(stage, fresh, device, start=None if start is None else Path(start))
+    first, worse = (None if path is None else Path(path) for path in (start, guide))
+    options = TrainOptions(stage, fresh, device, start=first, guide=worse)
     folder = None if data is None else Path(data)
     return train_run(protocol_of(base, settings), Path(out), folder, options, Progress.of(progress))
 
@@ -136,6 +141,8 @@ def generate(
     seed: int = 0,
     batch: int = 16,
     device: str = "auto",
+    guide: Prior | str | Path | None = None,
+    autoguidance: float = 1.0,
 ) -> Samples:
     """Images from noise alone: the same as `rsd-mri generate` writes.
 
@@ -154,18 +161,25 @@ def generate(
         Images at a time; does not change them.
     device
         `auto`, `cpu`, `cuda` or `mps`.
+    guide
+        A worse teacher, such as that of the run which the other was trained on from: it guides the teacher.
+    autoguidance
+        By which weight.
 
     Raises
     ------
     InputError
-        If the run has neither, or the count is below 1.
+        If the run has neither, the guide does not fit, or the count is below 1.
     """
     if count < 1 or batch < 1:
         raise InputError(f"count {count}, batch {batch}: expected at least 1 of each")
     if prior is None:
         prior = priors.load_prior(GENERATION, "generator")
     given = prior if isinstance(prior, Prior) else priors.load_prior(prior)
-    chosen = _that_generates(given, network).to(resolve_device(device))
+    chosen = _that_generates(given, network)
+    if guide is not None:
+        chosen = guided_by(chosen, guide if isinstance(guide, Prior) else Path(guide), autoguidance)
+    chosen = chosen.to(resolve_device(device))
     corruption = load_corruption(chosen.path.parent, chosen)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     made = torch.cat([sample_prior(chosen, corruption, keys[i : i + batch]).cpu() for i in range(0, count, batch)])

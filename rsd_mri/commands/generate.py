@@ -27,6 +27,10 @@ def generate(
     out: Annotated[Optional[Path], typer.Option(help="HDF5 file; default RUN/generated.h5, or ./generated.h5.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 16,
     truncate: Annotated[float, typer.Option(min=0.0, help="Stop the teacher's sampler below this noise level.")] = 0.0,
+    guide: Annotated[
+        Optional[Path], typer.Option(help="Run folder or weights of a worse teacher, which guides the teacher.")
+    ] = None,
+    autoguidance: Annotated[float, typer.Option(min=0.0, help="Weight of the guide.")] = 1.0,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -54,6 +58,8 @@ def generate(
                 seed,
                 bar.progress,
                 write_contact_sheet,
+                None if guide is None else existing(guide, "run folder"),
+                autoguidance,
             )
         result(
             [

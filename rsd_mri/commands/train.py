@@ -51,6 +51,10 @@ def train(
             help="Run folder or weights that a new network starts from; else random, a generator from its teacher.",
         ),
     ] = None,
+    guide: Annotated[
+        Optional[Path],
+        typer.Option(help="Run folder or weights of a worse teacher, for distillation.autoguidance; kept in the run."),
+    ] = None,
     images: Annotated[Optional[int], typer.Option(min=1, help="Training length of each stage [images].")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of continuing.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Devices per node; found by itself under torchrun.")] = 1,
@@ -106,6 +110,7 @@ def train(
             tensorboard,
             seconds=60 * minutes,
             start=None if start is None else existing(start, "run folder"),
+            guide=None if guide is None else existing(guide, "run folder"),
         )
         with Bar("training", quiet=not _first_process()) as bar:
             done = train_run(

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.noise_levels import karras
 from rsd_mri.machine.progress import Progress
+from rsd_mri.priors.guided import GUIDE, guided_by
 from rsd_mri.priors.prior import Prior, data_corruption, load_corruption, load_prior
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
@@ -28,7 +29,8 @@ class GeneratedSets:
     """What teacher and student made of the same keys."""
 
     taught: dict[str, NDArray[Any]]
-    """`teacher`, and `teacher, truncated` where the sampler passes the noise of the data; in the teacher's space."""
+    """`teacher`, and `teacher, truncated` where the sampler passes the noise of the data; `teacher, guided` where it
+    was distilled so; in the teacher's space."""
     student: NDArray[Any]
     corruption: Corruption
     """The law of the measurements."""
@@ -82,6 +84,10 @@ def generate_sets(
         progress.step("student"),
     )
     taught = {"teacher": full} | ({} if truncated is None else {"teacher, truncated": truncated})
+    s = protocol.distillation
+    if s.autoguidance and (run / GUIDE).is_file():
+        guided = guided_by(teacher, run / GUIDE, s.autoguidance, s.autoguidance_below).to(device)
+        taught["teacher, guided"] = _sample_teacher(guided, own, keys, sigma, batch, progress)[0]
     return GeneratedSets(taught, made, corruption, keys, sigma, teacher_seconds, seconds)
 
 

@@ -32,6 +32,7 @@ from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
+from rsd_mri.rsd.guide import check_guide
 from rsd_mri.rsd.magnitudes import settled
 from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
@@ -128,8 +129,9 @@ def train_run(
     Raises
     ------
     InputError
-        If data, stages and protocol do not fit, or another process trains in the folder.
+        If data, stages, guide and protocol do not fit, or another process trains in the folder.
     """
+    check_guide(protocol, out, options)
     fabric = make_fabric(options)
     with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
         return _train_run(protocol, out, data, options, progress, fabric)

@@ -90,13 +90,13 @@ class ComplexNormAct(nn.Module):
             plain: Tensor = self.gate(self.norm(x, scale))
             return plain
         gain = self.norm.scaled_gain(x, scale)
-        if beside is not None:
-            from rsd_mri.networks import kernels
+        given = x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps
+        if beside is not None or not torch.is_grad_enabled():
+            from rsd_mri.networks import kernels  # the compiler is loaded with the first network that runs
 
-            return kernels.forward(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps, beside)[
-                0
-            ]
-        fused: Tensor = _NormGate.apply(x, gain, self.gate.slope, self.gate.offset, self.norm.groups, self.norm.eps)
+            if kernels.takes(x):
+                return kernels.forward(*given, beside)[0]
+        fused: Tensor = _NormGate.apply(*given)
         return fused
 
 

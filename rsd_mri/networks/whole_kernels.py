@@ -70,25 +70,28 @@ def _code_of_widen(context: Any, array: Any, place: Any) -> Any:  # noqa: ARG001
 
 def _code_of_larger(context: Any, most: Any, v: Any) -> Any:  # noqa: ARG001
     def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
-        kind = ir.FunctionType(_LANES, [_LANES])
-        size = builder.call(builder.module.declare_intrinsic(f"llvm.fabs.v{LANES}f32", (), kind), given[1:])
-        return builder.select(builder.fcmp_ordered(">", size, given[0]), size, given[0])
+        most, size = (builder.bitcast(one, _WHOLE) for one in given)
+        size = builder.and_(size, _WHOLE([0x7FFFFFFF] * LANES))
+        return builder.bitcast(builder.select(builder.icmp_signed(">", size, most), size, most), _LANES)
 
     return VECTOR(VECTOR, VECTOR), code
 
 
 def _code_of_largest(context: Any, v: Any) -> Any:  # noqa: ARG001
     def code(target: Any, builder: Any, signature: Any, given: Any) -> Any:  # noqa: ARG001
-        kind = ir.FunctionType(ir.FloatType(), [_LANES])
-        return builder.call(builder.module.declare_intrinsic(f"llvm.vector.reduce.fmax.v{LANES}f32", (), kind), given)
+        kind = ir.FunctionType(ir.IntType(32), [_WHOLE])
+        reduce = builder.module.declare_intrinsic(f"llvm.vector.reduce.smax.v{LANES}i32", (), kind)
+        return builder.bitcast(builder.call(reduce, [builder.bitcast(given[0], _WHOLE)]), ir.FloatType())
 
     return types.float32(VECTOR), code
 
 
 larger: Any = intrinsic(_code_of_larger)
-"""(vector, another): the magnitude of the other's values where they are larger."""
+"""(vector of no negative values, another): the magnitude of the other's values where they are larger.
+
+As whole numbers: the bits of larger magnitudes are larger ones, and what is no number is larger than all."""
 largest_of: Any = intrinsic(_code_of_largest)
-"""(vector of numbers): the largest of its values."""
+"""(vector of no negative values): the largest, or what is no number."""
 round_three: Any = intrinsic(_code_of_round)
 """(vectors u and v, array of 32 bits, place and distance in 16 bits): write u + v, u and v, rounded, each so far on."""
 widened: Any = intrinsic(_code_of_widen)
@@ -118,7 +121,7 @@ def convolve(
     pairs = inputs // 2
     across = (width + 3) // 4
     tiles = across * ((height + 3) // 4)
-    tile = np.empty(POINTS * LANES, np.float32)
+    tile, shares = np.empty(POINTS * LANES, np.float32), np.empty(POINTS, np.float32)
     shown = chunk * pairs + LANES
     whole = (outputs + PANEL - 1) // PANEL * PANEL
     every, makes = 2 * whole, 2 * outputs
@@ -132,7 +135,7 @@ def convolve(
                 begun, into = first + part * inputs, part * inputs
                 down, right = t // across, t % across
                 _scatter(maps, begun, channels, height, width, down, right, tile, tile_before, into, channels, inputs)
-            _round(tile_before, inputs, before, 2 * n * pairs, 2 * shown, units, n * POINTS)
+            _round(tile_before, inputs, before, 2 * n * pairs, 2 * shown, units, n * POINTS, shares)
         for p in range(POINTS):
             for part in range(3):
                 for o in range(0, whole, PANEL):
@@ -155,29 +158,31 @@ def convolve(
 
 
 @compiled
-def _round(tile: Array, inputs: int, values: Array, place: int, distance: int, units: Array, first: int) -> None:
-    """Write the three parts of each of a tile's 36 values, and what one unit of them stands for."""
-    zero = spread(np.float32(0))
-    lost = zero
+def _round(
+    tile: Array, inputs: int, values: Array, place: int, distance: int, units: Array, first: int, shares: Array
+) -> None:
+    """Write the three parts of each of a tile's 36 values, and what one unit of them stands for.
+
+    All the largest first, and quotients of many at once: nothing then waits for a quotient.
+    """
+    whole = spread(np.float32(0))
     for p in range(POINTS):
         most = spread(np.float32(1e-30))
         for c in range(0, 2 * inputs, LANES):
-            v = load(tile, 2 * p * inputs + c)
-            most, lost = larger(most, v), lost + zero * v
-        largest = largest_of(most)
-        units[first + p] = largest / np.float32(LARGEST)
-        by = spread(np.float32(LARGEST) / largest)
+            most = larger(most, load(tile, 2 * p * inputs + c))
+        units[first + p] = largest_of(most)
+        whole = larger(whole, most)
+    # What is no number, or too large for one, stays so.
+    lost = largest_of(whole) * np.float32(0) != 0
+    for p in range(POINTS):
+        shares[p] = np.float32(LARGEST) / units[first + p]
+    for p in range(POINTS):
+        units[first + p] = np.float32(np.nan) if lost else units[first + p] * np.float32(1 / LARGEST)
+    for p in range(POINTS):
+        by = spread(shares[p])
         for c in range(0, inputs, LANES):
             u, v = load(tile, 2 * p * inputs + c), load(tile, (2 * p + 1) * inputs + c)
             round_three(u * by, v * by, values, place + 3 * p * distance + c, distance)
-    # What is no number, or too large for one, stays so.
-    store(tile, 0, lost)
-    lacking = np.float32(0)
-    for i in range(LANES):
-        lacking += tile[i]
-    if lacking != 0:
-        for p in range(POINTS):
-            units[first + p] = lacking
 
 
 @compiled

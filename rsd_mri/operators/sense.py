@@ -20,7 +20,7 @@ from rsd_mri.operators.sampling import Masking, SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
 from rsd_mri.operators.transform import Transform
 
-PART_BYTES = 2**18
+PART_BYTES = 2**19
 """Coil images that are worked on at once, on a processor."""
 SMALL = 2**17
 """Values of them below which a second thread costs more than it brings."""
@@ -176,6 +176,10 @@ class SenseGram(LinearOperator):
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply A^H A, which is its own adjoint."""
         return self.forward(y)
+
+    def loops_take(self, x: Tensor) -> bool:
+        """Whether it is by compiled loops, and images are what other loops beside it take."""
+        return self.by_loops and x.device.type == "cpu" and x.dtype == self.coils.csm.dtype == torch.complex64
 
     @cached_property
     def maps(self) -> Tensor:

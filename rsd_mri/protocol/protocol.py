@@ -26,7 +26,7 @@ from rsd_mri.protocol.text import text_of
 
 LATER: dict[str, dict[str, object]] = {
     "prep": {"maps": "auto", "partial_fourier": "auto"},
-    "distillation": {"teacher": "teacher", "adversarial": 0.0},
+    "distillation": {"teacher": "teacher", "adversarial": 0.0, "autoguidance": 0.0, "autoguidance_below": None},
     "denoiser": {"rounds": 1, "levels": 36},
 }
 """Settings that earlier versions did not have, with the values that stand for what they did."""

@@ -181,6 +181,11 @@ class DistillationSettings:
     fake_mask: Literal["acquired", "further"] = "acquired"
     """Where the fake score's loss acts: on the acquired mask (the teacher's objective) or, as in the
     reference code, on the further-corrupted one."""
+    autoguidance: NotNegative = 0.0
+    """Weight by which a worse teacher, which the run is given, guides the one that is distilled (Karras et al. 2024,
+    arXiv 2406.02507); 0 for none."""
+    autoguidance_below: Positive | None = None
+    """Noise level below which it is guided; all of them without it."""
     adversarial: NotNegative = 0.0
     """Weight of an adversarial term (Zhou et al. 2024, arXiv 2410.14919): the fake score learns to tell the generator's
     images, corrupted, from what the teacher learned from, and the generator not to be told."""

@@ -21,7 +21,9 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import generator
 from rsd_mri.networks.unet import Block
-from rsd_mri.operators.conjugate_gradient import conjugate_gradient, energy
+from rsd_mri.operators.conjugate_gradient import energy
+from rsd_mri.operators.regularised import solve_regularised
+from rsd_mri.operators.sense import compiled
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.priors.foreign import is_foreign
 from rsd_mri.priors.prior import Prior
@@ -225,8 +227,7 @@ class _Learner:
 
 def _solve(trial: Trial, right: Tensor, variance: float | Tensor, start: Tensor | None) -> Tensor:
     """(A^H A / sigma^2 + 1 / variance)^-1 of an image."""
-    gram, weight = trial.operator.gram, variance / trial.sigma**2
-    return conjugate_gradient(lambda v: weight * gram(v) + v, variance * right, start, 10, 1e-3)
+    return solve_regularised(compiled(trial.operator.gram), trial.sigma**-2, variance, right, start, 10, 1e-3)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ def reconstruction_panel(rec: ReconstructedVolume) -> str:
     rows: list[tuple[str, ...]] = [("Note", line) for line in facts.warnings(rec)]
     rows += [*facts.acquisition(rec), *facts.methods([rec])[1:]]
     middle = rec.n_slices // 2
-    return panel(repr(rec), rows, contact_sheet(rec.magnitude[middle : middle + 1]))
+    return panel(repr(rec), rows, contact_sheet(rec.magnitude[middle : middle + 1]), f"slice {middle}")
 
 
 def movie_panel(frames: Sequence[ReconstructedVolume], name: str) -> str:
@@ -24,4 +24,5 @@ def movie_panel(frames: Sequence[ReconstructedVolume], name: str) -> str:
     rows += [*facts.acquisition(frames), *facts.methods([frames])[1:]]
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), 4)).round().astype(int))
     middle = frames[0].n_slices // 2
-    return panel(name, rows, contact_sheet(np.stack([frames[number].magnitude[middle] for number in chosen])))
+    sheet = contact_sheet(np.stack([frames[number].magnitude[middle] for number in chosen]))
+    return panel(name, rows, sheet, f"slice {middle}, frames {', '.join(map(str, chosen))}")

@@ -1,16 +1,18 @@
 """Phase two as the training loop runs it: the fake score and the one-step generator."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rsd_mri.corruption.corruption import Corruption, Key, Measurements
+from rsd_mri.diffusion.autoguidance import Autoguided
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import LOWEST, distillation_levels, log_normal
 from rsd_mri.machine.randomness import normal_items, uniform_items
+from rsd_mri.networks import UNet
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.adversarial import Critic, passing_loss, telling_loss
@@ -26,6 +28,7 @@ from rsd_mri.rsd.objectives import (
     sid_loss,
 )
 from rsd_mri.rsd.stages import Finish
+from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
 from rsd_mri.training.stage import Stage
@@ -47,6 +50,15 @@ class Draw:
     keys: list[Key]
     measured: Measurements | None = None
     """What the generator's images are told apart from."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What an earlier distillation left."""
+
+    generator: Denoiser
+    judges: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    """Weights of `fake`, which knows the generator's images, and of `critic`, where they were kept."""
 
 
 class DistillationStage(Stage):
@@ -73,7 +85,9 @@ class DistillationStage(Stage):
     measured
         What the teacher learned from: the adversarial term needs it.
     start
-        What the generator begins as; the teacher without it.
+        What the generator, and what judges it, begin as; the teacher without it.
+    guide
+        A worse teacher, which guides the other where the generator's images are judged.
     """
 
     name = "generator"
@@ -88,7 +102,8 @@ class DistillationStage(Stage):
         monitor: Monitor | None = None,
         compiled: bool = False,
         measured: Data | None = None,
-        start: Denoiser | None = None,
+        start: Beginning | None = None,
+        guide: Denoiser | None = None,
     ) -> None:
         self.settings, self.protocol, self.corruption = protocol.distillation, protocol, corruption
         self.batch = protocol.distillation.batch
@@ -97,14 +112,22 @@ class DistillationStage(Stage):
         if monitor is not None:
             self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
-        self.teacher = averaged_copy(teacher)
-        begun = teacher if start is None else start.to(fabric.device)
+        guided = teacher
+        if guide is not None:
+            s = self.settings
+            guided = Autoguided(teacher, guide.to(fabric.device), s.autoguidance, s.autoguidance_below)
+        self.teacher = averaged_copy(guided)
+        begun = teacher if start is None else start.generator.to(fabric.device)
+        judges = {} if start is None else start.judges
         fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(begun).requires_grad_(True)
+        if "fake" in judges:
+            load_weights(fake, judges["fake"], "the earlier fake score")
         self._average = averaged_copy(student)
         self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
             for denoiser in (self.teacher, fake, student):
-                denoiser.network.compile()
+                for network in (one for one in denoiser.modules() if isinstance(one, UNet)):
+                    network.compile()
         s = self.settings
         self._measured, self._critic = measured, None
         learned = list(fake.parameters())
@@ -112,6 +135,8 @@ class DistillationStage(Stage):
             if measured is None:
                 raise ValueError("the adversarial term needs the measurements")
             critic = Critic(fake.network).to(fabric.device)
+            if "critic" in judges:
+                load_weights(critic, judges["critic"], "the earlier critic")
             learned += critic.parameters()
             self._critic = fabric.setup_module(critic)
             self._items = training_items(measured, monitor)

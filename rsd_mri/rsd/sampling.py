@@ -17,6 +17,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
+from rsd_mri.priors.guided import guided_by
 from rsd_mri.priors.prior import Prior, load_corruption, load_prior
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
@@ -35,7 +36,7 @@ class Generated:
     seconds_per_image: float
     network: str
     network_calls: int
-    """Per image."""
+    """Per image, the guide's too."""
     seed: int
 
 
@@ -136,6 +137,8 @@ def generate_file(
     seed: int,
     progress: Progress,
     picture: "Picture",
+    guide: Path | None = None,
+    autoguidance: float = 1.0,
 ) -> Generated:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
@@ -161,6 +164,10 @@ def generate_file(
         Told the share done.
     picture
         Writes the contact sheet.
+    guide
+        Run folder or weights of a worse teacher, which guides the teacher.
+    autoguidance
+        By which weight.
 
     Returns
     -------
@@ -170,11 +177,14 @@ def generate_file(
     Raises
     ------
     InputError
-        If the run lacks the network.
+        If the run lacks the network, or the guide does not fit it.
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
-    prior = network_of(run, network).to(resolve_device(device))
+    prior = network_of(run, network)
+    if guide is not None:
+        prior = guided_by(prior, guide, autoguidance)
+    prior = prior.to(resolve_device(device))
     corruption = load_corruption(run, prior)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]
     images_all, seconds = timed(
@@ -186,7 +196,7 @@ def generate_file(
     )
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
-    calls = 1 if network == "generator" else 2 * prior.protocol.sampler.steps - 1
+    calls = 1 if network == "generator" else (2 * prior.protocol.sampler.steps - 1) * (1 if guide is None else 2)
     with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
         file.attrs.update(
@@ -198,6 +208,7 @@ def generate_file(
             protocol=prior.protocol.to_yaml(),
             network_calls=calls,
             truncate=truncate,
+            **({} if guide is None else {"guide": str(guide), "autoguidance": autoguidance}),
             not_for_diagnostic_use=True,
         )
     sheet = out.with_suffix(".png")

@@ -20,11 +20,13 @@ from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
-from rsd_mri.rsd.distillation import DistillationStage
+from rsd_mri.rsd.distillation import Beginning, DistillationStage
+from rsd_mri.rsd.guide import kept_guide
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, begin_folder, make_fabric
 from rsd_mri.training.loop import LoopSettings, Picture, run_stage
+from rsd_mri.training.state import module_weights
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def train(
                 partial_file.write_text(protocol.to_yaml(), encoding="utf-8")
         save_corruption(folder, data.corruption)
     fabric.barrier()
+    guide = kept_guide(protocol, folder, options, fabric) if "generator" in stages else None
     images: dict[str, int] = {}
     clock = Clock(options)
     for number, stage in enumerate(stages):
@@ -114,13 +117,18 @@ def train(
             teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
             learned_from = data if protocol.distillation.teacher == "teacher" else restored
             # Where the teacher is trained in the same call, what to start from is the teacher's.
-            alone = options.start is not None and options.stage == "generator"
-            start = new_network(protocol, Inputs.of(corruption), "generator", options) if alone else None
+            start = _beginning(protocol, Inputs.of(corruption), options) if options.stage == "generator" else None
+            worse = None if guide is None else equipped(guide.denoiser, options)
             built = DistillationStage(
-                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start
+                teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start, worse
             )
             loop = LoopSettings.of(protocol.distillation, timed, fabric)
-        images[stage] = run_stage(built, fabric, folder, loop, _identity(protocol, data, stage), progress, picture)
+            if start is None:
+                loop = replace(loop, from_nothing=True)
+        identity = _identity(protocol, data, stage)
+        if stage == "generator" and guide is not None:
+            identity["guide"] = guide.sha256
+        images[stage] = run_stage(built, fabric, folder, loop, identity, progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return Trained(images, files, fabric.is_global_zero)
 
@@ -207,6 +215,18 @@ def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOpt
         earlier = load_prior(options.start, kind)
         load_weights(new, earlier.denoiser.state_dict(), str(earlier.path))
     return equipped(new, options)
+
+
+def _beginning(protocol: Protocol, inputs: Inputs, options: TrainOptions) -> Beginning | None:
+    """An earlier run's generator, with the fake score that knows its images where the checkpoint is there."""
+    if options.start is None:
+        return None
+    generator = new_network(protocol, inputs, "generator", options)
+    checkpoint = options.start / "checkpoint" / "generator.safetensors"
+    judges = {}
+    if checkpoint.is_file():
+        judges = {name: weights for name in ("fake", "critic") if (weights := module_weights(checkpoint, name))}
+    return Beginning(generator, judges)
 
 
 def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:

@@ -17,4 +17,4 @@ def mask_picture(mask: NDArray[np.bool_]) -> Image.Image:
 
 def scan_panel(scan: Acquisition) -> str:
     """HTML of what was understood of a scan, beside its sampling pattern."""
-    return panel(repr(scan), inspect_scan(scan).rows(), mask_picture(scan.cells))
+    return panel(repr(scan), inspect_scan(scan).rows(), mask_picture(scan.cells), "sampling, acquired white")

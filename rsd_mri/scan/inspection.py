@@ -226,14 +226,14 @@ def _places(scan: Acquisition) -> list[Place]:
 
 
 def _rounded(vector: tuple[float, float, float] | None) -> str:
-    return "not known" if vector is None else str(tuple(round(x, 3) for x in vector))
+    return "not known" if vector is None else str(tuple(round(x, 3) + 0.0 for x in vector))
 
 
 def _positions(geometry: Geometry) -> str:
     if not geometry.positions:
         return "not known"
-    shown = ", ".join(str(tuple(round(x, 1) for x in p)) for p in geometry.positions[:SHOWN])
-    return f"{len(geometry.positions)} known: {shown}{', ...' if len(geometry.positions) > SHOWN else ''}"
+    shown = ", ".join(str(tuple(round(x, 1) + 0.0 for x in p)) for p in geometry.positions[:SHOWN])
+    return f"{len(geometry.positions)} known: {shown}{', ...' if len(geometry.positions) > SHOWN else ''} mm"
 
 
 def _directions(geometry: Geometry) -> str:

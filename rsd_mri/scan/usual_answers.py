@@ -15,7 +15,7 @@ def usual_findings(scan: Acquisition) -> list[Finding]:
     """Answers of every scan, where its reader has nothing better to say."""
     voxel = scan.geometry.voxel_size
     oriented = scan.geometry.slice_direction is not None
-    known = f"{len(scan.geometry.positions)} positions" if scan.geometry.positions else "not known"
+    known = f"{len(scan.geometry.positions)} of {scan.n_slices} positions" if scan.geometry.positions else "not known"
     noise, calibration = scan.noise, scan.calibration
     return [
         Finding("format", scan.format, "content of the file"),

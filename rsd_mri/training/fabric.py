@@ -48,6 +48,8 @@ class TrainOptions:
     """Longest time of this call, in equal parts for its stages; 0 for as long as it takes."""
     start: Path | None = None
     """Run folder or file whose weights a new network starts from; random ones without it."""
+    guide: Path | None = None
+    """Run folder or file whose teacher, a worse one, guides the teacher that is distilled."""
 
 
 class Clock:

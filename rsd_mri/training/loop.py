@@ -54,6 +54,8 @@ class LoopSettings:
     previews: int = 4
     """Sample grids over the whole training."""
     ema_halflife: int = 10_000
+    from_nothing: bool = True
+    """Whether the network's first weights are no trained ones, which its average is to forget."""
     accumulate: int = 1
     """Parts that each process's share of a batch is taken in."""
     tensorboard: bool = False
@@ -71,6 +73,7 @@ class LoopSettings:
             options.checkpoint_seconds,
             max(stage.images // logs, 1),
             ema_halflife=stage.ema_halflife,
+            from_nothing=options.start is None,
             accumulate=options.accumulate,
             tensorboard=options.tensorboard,
             ahead=fabric.device.type != "cpu",
@@ -148,7 +151,8 @@ def run_stage(
                 tally.add(name, losses)
         images += stage.batch
         for name, average in stage.averages.items():
-            update_average(average, stage.modules[name], stage.batch, images, settings.ema_halflife)
+            seen = (stage.batch, images, settings.ema_halflife, settings.from_nothing)
+            update_average(average, stage.modules[name], *seen)
         if settings.seconds:
             spent = (time.monotonic() - started) / settings.seconds
             place = min(start + int(spent * (settings.images - start)), settings.images)

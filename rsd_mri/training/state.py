@@ -109,6 +109,11 @@ def resume_state(stage: Stage, fabric: Fabric, path: Path, identity: Mapping[str
     return int(metadata["images"]), best
 
 
+def module_weights(path: Path, name: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint's module as it was trained, not averaged; none where it had no such module."""
+    return _part(load_tensors(path)[0], f"module/{name}/")
+
+
 def bare(module: nn.Module) -> nn.Module:
     """The network inside Fabric's and DDP's wrappers."""
     while hasattr(module, "module") and isinstance(module.module, nn.Module):

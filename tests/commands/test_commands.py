@@ -241,6 +241,15 @@ def test_same_seed_same_samples(folder):
         (["train", "--accel", "5"], "no protocol has this acceleration"),
         (["train"], "give --accel R or --protocol NAME"),
         (["train", "--accel", "4", "--from", "nowhere"], "nowhere: no such run folder"),
+        (["train", "--accel", "4", "--guide", "nowhere"], "nowhere: no such run folder"),
+        (
+            ["train", "--accel", "4", "--guide", ".", "--stage", "teacher"],
+            "guides the distillation, not --stage teacher",
+        ),
+        (
+            ["train", "--accel", "4", "--set", "distillation.autoguidance=1"],
+            "the run has no guide; give --guide EARLIER",
+        ),
         (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
         (["generate", "nowhere"], "nowhere: no such run folder"),
         (["protocols", "nothing"], "no protocol named 'nothing'"),

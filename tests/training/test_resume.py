@@ -17,6 +17,8 @@ from tiny_run import PROTOCOL, Slices, run
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import load_tensors
+from rsd_mri.training.ema import update_average
+from rsd_mri.training.state import module_weights
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,36 @@ def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
     begun, ended = (load_file(one / "generator.safetensors") for one in (whole, folder))
     for name, weight in begun.items():
         torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_an_average_of_averages_keeps_its_half_life_from_the_start():
+    average, module = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    left = {}
+    for begun in (True, False):
+        average.weight.data.fill_(1.0)
+        module.weight.data.zero_()
+        for images in range(4, 101, 4):
+            update_average(average, module, 4, images, 100, begun)
+        left[begun] = average.weight.item()
+    assert left[False] == pytest.approx(0.5)
+    assert left[True] < 1e-3
+
+
+def test_and_its_fake_score_as_the_one_that_knows_its_images(slices, whole, tmp_path):
+    still = {"distillation.learning_rate_generator": "0", "distillation.learning_rate_fake": "0"}
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(whole / "generator.safetensors", bare)
+    fakes = {}
+    for name, start in (("earlier", whole), ("teacher", bare)):
+        folder = taught(whole, tmp_path / name)
+        run(slices, folder, PROTOCOL.with_values(still), stage="generator", start=start)
+        fakes[name] = module_weights(folder / "checkpoint" / "generator.safetensors", "fake")
+    known = module_weights(whole / "checkpoint" / "generator.safetensors", "fake")
+    teacher = load_file(whole / "teacher.safetensors")
+    assert all(torch.equal(fakes["earlier"][k], known[k]) for k in known)
+    assert all(torch.equal(fakes["teacher"][k], teacher[k]) for k in teacher)
+    assert not all(torch.equal(known[k], teacher[k]) for k in teacher)
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """Expectation maximisation as a run: rounds of a denoiser of whole images, and its distillation to one step."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -94,9 +95,21 @@ def test_generator_and_denoiser_make_images_without_maps(run):
     assert network_of(folder, "teacher").kind == "denoiser"
     made = generate_sets(PROTOCOL, folder, 6, torch.device("cpu"), SILENT)
     assert made.student.shape == made.taught["teacher"].shape == (6, 16, 16)
+    assert set(made.taught) == {"teacher", "teacher, truncated"}
     # Judged as measurements under masks of the data, though no network was told of any.
     again = made.corrupted_again()["student"]
     assert again.shape == (6, 16, 16) and not np.allclose(again, made.student, atol=1e-3)
+
+
+def test_the_guided_teacher_is_judged_beside_the_other(run, tmp_path):
+    folder, _ = run
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.copy(folder / "round-1" / "denoiser.safetensors", tmp_path / "run" / "guide.safetensors")
+    guided = replace(PROTOCOL, distillation=replace(PROTOCOL.distillation, autoguidance=1.0))
+    made = generate_sets(guided, tmp_path / "run", 4, torch.device("cpu"), SILENT)
+    plain = generate_sets(PROTOCOL, tmp_path / "run", 4, torch.device("cpu"), SILENT)
+    np.testing.assert_array_equal(made.taught["teacher"], plain.taught["teacher"])
+    assert np.abs(made.taught["teacher, guided"] - made.taught["teacher"]).max() > 1e-3
 
 
 def test_pictures_have_no_denoiser_to_distil(tmp_path):

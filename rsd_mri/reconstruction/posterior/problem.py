@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import LinearOperator
-from rsd_mri.operators.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.regularised import solve_regularised
 from rsd_mri.operators.sense import compiled
 
 Denoise = Callable[[Tensor, Tensor, int], Tensor]
@@ -97,13 +97,5 @@ class Problem:
     def solve(
         self, right: Tensor, variance: Tensor | float, start: Tensor | None, iterations: int, tolerance: float
     ) -> Tensor:
-        """Solve (A^H A / sigma^2 + 1 / variance) x = right, with one variance or one per pixel.
-
-        Solved for x over the root of the variance: its norm stays near one at low levels, and the iterations are as
-        few for a variance that differs from place to place.
-        """
-        root = torch.as_tensor(variance, dtype=right.real.dtype, device=right.device).sqrt()
-        scaled = None if start is None else start / root
-        return root * conjugate_gradient(
-            lambda v: self.precision * root * self.gram(root * v) + v, root * right, scaled, iterations, tolerance
-        )
+        """Solve (A^H A / sigma^2 + 1 / variance) x = right, with one variance or one per pixel."""
+        return solve_regularised(self.gram, self.precision, variance, right, start, iterations, tolerance)

@@ -13,7 +13,8 @@ from rsd_mri.corruption.undersampling import Undersampling, sampling_features
 from rsd_mri.diffusion.denoiser import Condition
 from rsd_mri.machine.device import quick_products
 from rsd_mri.operators import Sense, sense_operator
-from rsd_mri.operators.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.regularised import solve_regularised
+from rsd_mri.operators.sense import compiled
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.methods import cg_sense
 from rsd_mri.reconstruction.posterior.support import Window, whole_fields, windows_of
@@ -90,10 +91,8 @@ class _Bound:
 
     def data_step(self, adjoint_kspace: Tensor, estimate: Tensor, trust: float, sigma: float) -> Tensor:
         """The maximum of the exact likelihood times a Gaussian of width `trust` around the estimate."""
-        gram, weight = self.operator.gram, trust**2 / sigma**2
-        return conjugate_gradient(
-            lambda v: weight * gram(v) + v, weight * adjoint_kspace + estimate, estimate, 20, 1e-3
-        )
+        right = adjoint_kspace / sigma**2 + estimate / trust**2
+        return solve_regularised(compiled(self.operator.gram), sigma**-2, trust**2, right, estimate, 20, 1e-3)
 
 
 class WholeImages(_Bound):

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rsd_mri.operators import LinearOperator
-from rsd_mri.operators.conjugate_gradient import conjugate_gradient
+from rsd_mri.operators.regularised import solve_regularised
 
 TOLERANCE = 1e-3
 
@@ -59,7 +59,7 @@ class _DataStep(torch.autograd.Function):
         iterations: int,
     ) -> Tensor:
         right = precision * adjoint_kspace + estimate / variance
-        found = _solved(gram, precision, variance, right, estimate, iterations)
+        found = solve_regularised(gram, precision, variance, right, estimate, iterations, TOLERANCE)
         ctx.save_for_backward(precision, estimate, variance, found)
         ctx.gram, ctx.iterations = gram, iterations
         return found
@@ -68,21 +68,7 @@ class _DataStep(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         precision, estimate, variance, found = ctx.saved_tensors
-        back = _solved(ctx.gram, precision, variance, grad, None, ctx.iterations)
+        back = solve_regularised(ctx.gram, precision, variance, grad, None, ctx.iterations, TOLERANCE)
         # x = (p G + 1/v)^-1 (p A^H y + z / v): dx = (p G + 1/v)^-1 (dz / v + (z - x) d(1/v)).
         of_precision = (back.conj() * (estimate - found)).real
         return None, None, None, back / variance, -of_precision / variance.square(), None
-
-
-def _solved(
-    gram: LinearOperator, precision: Tensor, variance: Tensor, right: Tensor, start: Tensor | None, iterations: int
-) -> Tensor:
-    """(p G + 1 / v)^-1 right, solved for x over the root of v, as `Problem.solve` does."""
-    root = variance.sqrt()
-    return root * conjugate_gradient(
-        lambda v: precision * root * gram(root * v) + v,
-        root * right,
-        None if start is None else start / root,
-        iterations,
-        TOLERANCE,
-    )
