@@ -29,9 +29,9 @@ white noise the null space finds at most 1.1 times as much. As many times its po
 MOST_BELOW = 3.0
 """By how much the level that data are weighed by lies below the mean at most: by so much the quiet edge of low-field
 scans did."""
-BELOW = 2.0
-"""By how much it lies below the noise of lines of which a filter was taken away: weighed by all of it, the posterior's
-prior takes half of what is one or two pixels wide (docs/choices.md)."""
+BELOW = 1.5
+"""By how much it lies below the noise of lines of which a filter was taken away: weighed by all of it, the posterior
+keeps less of what is one or two pixels wide in low-field scans; by half of it, it loses decibels (docs/choices.md)."""
 BLOCKS = 8
 """Blocks of k-space along either axis, from its centre to its edge, in which noise is taken as the same."""
 BAD_SHARE = 0.05

@@ -69,7 +69,8 @@ def taper_of(
         at_most = np.log(power[inside].mean()) + 3 / np.sqrt(samples)
         found = np.where(np.abs(everywhere) <= MIDDLE, np.minimum(found, at_most), found)
     root = np.exp((found - found[n_phase // 2]) / 2)
-    return np.maximum(root, LEAST * root.max()).astype(np.float32)
+    taper: NDArray[np.float32] = np.maximum(root, LEAST * root.max()).astype(np.float32)
+    return taper
 
 
 def untapered(scan: Scan, taper: NDArray[np.float32] | None) -> Scan:
@@ -82,7 +83,8 @@ def tapered(images: Tensor, taper: NDArray[np.floating] | None) -> Tensor:
     if taper is None:
         return images
     factor = torch.from_numpy(taper).to(images.device)
-    return ifft1c(fft1c(images, dim=-1) * factor, dim=-1)
+    found: Tensor = ifft1c(fft1c(images, dim=-1) * factor, dim=-1)
+    return found
 
 
 def tapered_std(std: Tensor, taper: NDArray[np.floating] | None) -> Tensor:
@@ -91,4 +93,5 @@ def tapered_std(std: Tensor, taper: NDArray[np.floating] | None) -> Tensor:
         return std
     response = ifft1c(torch.from_numpy(taper).to(std.device, torch.complex64), dim=-1).abs().square()
     spread = ifft1c(fft1c(std.square(), dim=-1) * fft1c(response, dim=-1), dim=-1).real
-    return (spread / len(taper) ** 0.5).clamp_min(0).sqrt()
+    found: Tensor = (spread / len(taper) ** 0.5).clamp_min(0).sqrt()
+    return found

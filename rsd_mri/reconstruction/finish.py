@@ -121,8 +121,8 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
     csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     samples, std = np.stack([magnitude(sample) for sample in images]), None
     if made.std is not None:
-        std = tapered_std(magnitude_std(mean[0], made.std[0]), prepared.taper)
-        std = crop(std * unit, prepared.image_size).cpu().numpy()
+        said = tapered_std(magnitude_std(mean[0], made.std[0]), prepared.taper)
+        std = crop(said * unit, prepared.image_size).cpu().numpy()
         if len(samples) > 1:
             # Two measures of one thing, each known up to a factor: the mean of their logarithms.
             std = np.sqrt(std * pooled_std(samples))

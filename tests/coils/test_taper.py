@@ -143,7 +143,7 @@ def test_prepared_noise_is_white_and_the_image_is_that_of_the_data():
     )
     one = prepare_slice(scan, 0, PrepSettings(), volume)
     np.testing.assert_allclose(one.kspace, volume.forward[0, 0] * scan.kspace[0] / volume.taper, rtol=1e-5)
-    assert any("every line is weighed by 0.50 of its own" in note for note in volume.notes)
+    assert any("every line is weighed by 0.67 of its own" in note for note in volume.notes)
     given = reconstruct_scan(PreparedScan.of(scan), method_of("zero-filled")).magnitude
     seen = (np.abs(one.csm) > 0).any(0)
     whole = full_image(scan)

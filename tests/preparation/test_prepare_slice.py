@@ -267,8 +267,8 @@ def test_a_filter_is_said_and_taken_from_prepared_data():
     # From coils of the scan to prepared ones the true noise goes with the data.
     truth = volume.forward @ noise_covariance(scan.noise) @ volume.forward.conj().T
     level = np.sqrt(np.trace(truth).real / len(truth))
-    assert volume.level == pytest.approx(level, rel=0.15) and volume.sigma == pytest.approx(level / 2, rel=0.15)
-    assert any("Noise" in note and "weighed by 0.50 of its own" in note for note in volume.notes)
+    assert volume.level == pytest.approx(level, rel=0.15) and volume.sigma == pytest.approx(level / 1.5, rel=0.15)
+    assert any("Noise" in note and "weighed by 0.67 of its own" in note for note in volume.notes)
     one = prepare_slice(filtered, 0, SETTINGS, volume)
     assert (one.level, one.sigma) == (volume.level, volume.sigma) and one.taper is volume.taper
     white = calibrate_volume(dataclasses.replace(scan, noise=None), SETTINGS)
