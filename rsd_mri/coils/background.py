@@ -67,7 +67,7 @@ def background(scan: Scan, sound: NDArray[np.bool_]) -> Background:
         covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
     covariance /= max(float(sound.mean()), 1 / len(sound))
-    taper = None if scan.trajectory is not None else _along_lines(scan, sound, acquired, place)
+    taper = None if scan.trajectory is not None else _along_lines(scan, sound, acquired, place, covariance)
     if taper is None:
         return Background(covariance)
     return Background(covariance, taper, float(np.mean(np.square(taper[acquired[outer]]))))
@@ -105,7 +105,11 @@ def _quiet(power: NDArray[np.floating], samples: int) -> NDArray[np.bool_]:
 
 
 def _along_lines(
-    scan: Scan, sound: NDArray[np.bool_], acquired: NDArray[np.int64], place: NDArray[np.floating]
+    scan: Scan,
+    sound: NDArray[np.bool_],
+    acquired: NDArray[np.int64],
+    place: NDArray[np.floating],
+    covariance: NDArray[np.complex128],
 ) -> NDArray[np.float32] | None:
     """Noise of every line over that of the centre, [phase_encode]; None where it is white, or unknown."""
     part = np.clip(np.searchsorted(PARTS, place, side="right") - 1, 0, len(PARTS) - 2)
@@ -136,4 +140,6 @@ def _along_lines(
     total = np.zeros(len(acquired))
     for index in np.flatnonzero(chosen.any(axis=1)):
         total += np.mean(np.abs(hybrid(int(index))[:, chosen[index]]) ** 2, axis=0).sum(axis=0, dtype=np.float64)
-    return taper_of(place, total / chosen.sum(), float(samples), scan.size[1])
+    # Coils that hear the same noise say it once.
+    independent = float(np.trace(covariance).real ** 2 / np.square(np.abs(covariance)).sum())
+    return taper_of(place, total / chosen.sum(), float(samples) * independent / scan.n_coils, scan.size[1])
