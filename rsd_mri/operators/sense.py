@@ -20,7 +20,7 @@ from rsd_mri.operators.sampling import Masking, SamplingMask
 from rsd_mri.operators.self_adjoint import apply_self_adjoint
 from rsd_mri.operators.transform import Transform
 
-PART_BYTES = 2**19
+PART_BYTES = 2**18
 """Coil images that are worked on at once, on a processor."""
 SMALL = 2**17
 """Values of them below which a second thread costs more than it brings."""

@@ -20,7 +20,7 @@ def guided_by(prior: Prior, guide: Prior | Path, weight: float, below: float | N
         If the prior is no teacher, or the guide is of another kind or told otherwise of its images.
     """
     if prior.in_one_call:
-        raise InputError(f"{prior.path}: a generator, which nothing guides; take the teacher")
+        raise InputError(f"{prior.path}: a generator, which nothing guides; take the teacher (--with teacher)")
     if isinstance(guide, Path):
         guide = load_prior(guide, prior.kind)
     if (guide.kind, guide.inputs) != (prior.kind, prior.inputs):

@@ -11,12 +11,11 @@ from rsd_mri.priors import PRIORS
 from rsd_mri.priors.usual_lines import FILE, usual_at, usual_lines_of
 from rsd_mri.reconstruction.calibration import Calibration, deviation_of, made_by, read_calibration
 from rsd_mri.reconstruction.full_scans import body_of
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, DiffPIR
 from rsd_mri.results.reconstruction import PosteriorPart, Reconstruction
 
-OWN_COVERAGE, OWN_LONGER = 0.9, 1.2
-"""What an interval from the scan's own lines is to cover; and by how much it is longer than that of a Gaussian error of
-the size that the lines say: the shape of the standard deviation is not quite the error's. Tested on scans on which
-neither was chosen: protocols/trust.md."""
+OWN_COVERAGE = 0.9
+"""What an interval from the scan's own lines is to cover."""
 OF_LINES, OF_POINTS, PACKAGE_SCATTER = 0.3, 0.13, 0.5
 """By how much the logarithm of the width misses, whole scans apart: by a scan's own lines, or groups of points, beyond
 what their differences say (those never acquired are not quite like them), and by the package's calibration."""
@@ -150,7 +149,12 @@ def own_factor(rec: Reconstruction, ratio: float | None) -> float | None:
         shape += float(np.square(std[body]).sum())
     if not size or not shape:
         return None
-    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * OWN_LONGER * math.sqrt(size / shape)
+    return NormalDist().inv_cdf((1 + OWN_COVERAGE) / 2) * longer_of(rec) * math.sqrt(size / shape)
+
+
+def longer_of(rec: Reconstruction) -> float:
+    """`Sampler.longer` of what drew the samples; that of the default where it is unknown."""
+    return SAMPLERS.get(str(rec.parameters.get("sampler")), DiffPIR()).longer
 
 
 def _with_half_width(

@@ -145,12 +145,11 @@ class Posterior:
         firsts = _starts(self.first(), operator, kspace, sigma) if first is None else first
         operator, kspace = operator.balanced(kspace)
         n = len(keys) // len(kspace)
-        common = self._bound(operator, kspace, sigma, [in_common(key) for key in keys[::n]], progress, firsts)
-        if n > 1 and len(kspace) > 1:
-            operator = _repeated(operator, n)
-            kspace = kspace.repeat_interleave(n, 0)
-        own = self._bound(operator, kspace, sigma, keys, progress, firsts.repeat_interleave(n, 0))
-        return replace(own, common=common)
+        shared = [in_common(key, self.sampler.chains or 1) for key in keys]
+        chains = list(dict.fromkeys(shared))
+        common = self._bound(*_for_each(operator, kspace, len(chains)), sigma, chains, progress, firsts)
+        own = self._bound(*_for_each(operator, kspace, n * len(kspace)), sigma, keys, progress, firsts)
+        return replace(own, common=common, parents=torch.tensor([chains.index(key) for key in shared]))
 
     def turns(self, keys: Sequence[Key]) -> list[int]:
         """By how much further the image of each key is turned for the denoiser: by its number among its slice's."""
@@ -166,7 +165,8 @@ class Posterior:
         progress: Progress,
         starts: Tensor,
     ) -> Problem:
-        """The problem of these keys; `starts` are of each of them."""
+        """The problem of these keys; `starts` are of each slice, as many keys of all."""
+        starts = starts.repeat_interleave(len(keys) // len(starts), 0)
         restorer = restorer_of(self.prior, operator, keys, self.turns(keys))
         return Problem(
             operator,
@@ -294,9 +294,11 @@ def at_least(sigma: float | Tensor) -> float | Tensor:
     return sigma.clamp_min(SMALLEST_LEVEL) if isinstance(sigma, Tensor) else max(sigma, SMALLEST_LEVEL)
 
 
-def in_common(key: Key) -> Key:
-    """Of what all samples of a slice share, from the key (seed, name, slice, sample) of any of them."""
-    return (*key[:3], "common")
+def in_common(key: Key, chains: int = 1) -> Key:
+    """Of what samples of a slice share, from the key (seed, name, slice, sample) of any of them."""
+    number = key[3] if len(key) > 3 else 0
+    chain = number % chains if isinstance(number, int) else 0
+    return (*key[:3], f"common {chain}" if chain else "common")
 
 
 def keyed_noise(keys: Sequence[Key]) -> Noise:
@@ -340,6 +342,14 @@ def _slices(operator: Sense, kspace: Tensor) -> list[tuple[Sense, Tensor]]:
     return [
         (operator.with_maps(operator.csm[i : i + 1], masks[i : i + 1]), kspace[i : i + 1]) for i in range(len(kspace))
     ]
+
+
+def _for_each(operator: Sense, kspace: Tensor, items: int) -> tuple[Sense, Tensor]:
+    """Operator and k-space of every slice for as many items each; those of one slice serve any number."""
+    n = items // len(kspace)
+    if n == 1 or len(kspace) == 1:
+        return operator, kspace
+    return _repeated(operator, n), kspace.repeat_interleave(n, 0)
 
 
 def _repeated(operator: Sense, n: int) -> Sense:

@@ -148,12 +148,15 @@ def together(
             common=common,
         )
 
-    drawn, common = [], None
+    drawn: list[Tensor] = []
+    commons: dict[Key, VolumeProblem] = {}
     for number, part in progress.part(0.1, 1.0).each(range(method.samples)):
         keys: list[Key] = [(seed, name, index, number) for index in range(count)]
-        common = common or problem([in_common(key) for key in keys], part)
+        shared = [in_common(key, method.sampler.chains or 1) for key in keys]
+        if shared[0] not in commons:
+            commons[shared[0]] = problem(shared, part)
         with torch.no_grad():
-            drawn.append(method.sampler.sample(problem(keys, part, common)).cpu())
+            drawn.append(method.sampler.sample(problem(keys, part, commons[shared[0]])).cpu())
     return Together(**{f.name: getattr(method, f.name) for f in fields(Posterior)}, drawn=tuple(drawn), stds=stds)
 
 

@@ -226,7 +226,7 @@ def _places(scan: Acquisition) -> list[Place]:
 
 
 def _rounded(vector: tuple[float, float, float] | None) -> str:
-    return "not known" if vector is None else str(tuple(round(x, 3) + 0.0 for x in vector))
+    return "not known" if vector is None else str(tuple(round(x, 3) for x in vector))
 
 
 def _positions(geometry: Geometry) -> str:

@@ -183,10 +183,10 @@ def test_an_interval_by_own_lines_is_exact_where_the_error_is_gaussian(seed, wro
         parameters={"sampler": "unheard of", "levels": 1, "samples": 8},
         checks={"own_lines_factor": 1 / wrong},
     )
-    half_width = with_own_interval(rec).half_width / intervals.OWN_LONGER
+    half_width = with_own_interval(rec).half_width / intervals.longer_of(rec)
     assert np.mean(np.abs(target - rec.magnitude) <= half_width) == pytest.approx(0.9, abs=0.015)
     noisy = replace(rec, checks={"own_lines_factor": 0.8 / wrong, "noise": 0.6 * float(np.mean(sizes**2)) ** 0.5})
-    assert np.allclose(with_own_interval(noisy).half_width / intervals.OWN_LONGER, half_width, rtol=0.02)
+    assert np.allclose(with_own_interval(noisy).half_width / intervals.longer_of(rec), half_width, rtol=0.02)
 
 
 def test_the_factor_reaches_its_confidence_on_new_images():

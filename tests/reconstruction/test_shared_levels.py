@@ -76,6 +76,33 @@ def test_samples_take_what_they_share_from_one_of_their_slice(prior, apart):
     assert apart_by == [own > 0] * 2
 
 
+@pytest.mark.parametrize("chains", [2, 3])
+def test_samples_take_what_they_share_from_their_chain(prior, chains):
+    """Two slices of four samples, computed together, in any part, and each alone: every chain goes its own way."""
+    mask = torch.arange(16) % 2 == 0
+    operator = sense_operator(torch.ones(2, 1, 16, 16, dtype=torch.complex64), mask)
+    rng = torch.Generator().manual_seed(0)
+    kspace = operator(torch.randn(2, 16, 16, dtype=torch.complex64, generator=rng))
+    sampler = DiffPIR(levels=LEVELS, apart=2, chains=chains, start="zero-filled")
+    method = Posterior(prior, sampler, 4)
+    keys = [(0, "scan", slice_number, sample) for slice_number in range(2) for sample in range(4)]
+    found = method.run(operator, kspace, 0.05, keys)
+    assert prior.denoiser.seen == 2 * chains * (LEVELS - 2) + 8 * 2
+    for item, key in enumerate(keys):
+        one, y = operator.with_maps(operator.csm[:1], mask), kspace[item // 4 : item // 4 + 1]
+        alone = replace(method, samples=1).run(one, y, 0.05, [key])
+        torch.testing.assert_close(alone[0], found[item], atol=1e-4, rtol=1e-4)
+        if key[3] < chains:  # the first chain is that of samples that share all
+            all_one = replace(method, samples=1, sampler=replace(sampler, chains=None)).run(one, y, 0.05, [key])
+            assert torch.allclose(all_one, alone, atol=1e-4) == (key[3] % chains == 0)
+    # Without the last levels samples of a chain are one image, and those of others are others.
+    shared = replace(method, sampler=replace(sampler, apart=0)).run(operator, kspace, 0.05, keys).unflatten(0, (2, 4))
+    for a in range(4):
+        for b in range(4):
+            same = torch.allclose(shared[:, a], shared[:, b], atol=1e-6)
+            assert same == (a % chains == b % chains)
+
+
 def test_the_sampler_of_a_mean_of_four_calls_the_network_a_third_as_often():
     sampler = SAMPLERS["shared"]
     calls = sampler.levels - sampler.apart + 4 * sampler.apart

@@ -39,8 +39,8 @@ class DiffPIR(Sampler):
     """How much further the estimate is taken than it came since the level before: 0 not at all; more follows data whose
     coil maps are wrong too far, and towards 1 it is no longer stable (docs/choices.md)."""
     apart: int | None = None
-    """Last levels that each sample of a slice goes alone, where the first are of all: there each would learn the same
-    of the data for itself (docs/choices.md). None: all levels."""
+    """Last levels that each sample of a slice goes alone, where the first are of all, or of its chain: there each would
+    learn the same of the data for itself (docs/choices.md). None: all levels."""
     width: float | None = None
     """r over t; by default what the problem says."""
     iterations: int = 10

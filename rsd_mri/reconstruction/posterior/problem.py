@@ -54,7 +54,10 @@ class Problem:
     level: float = 0.0
     """The one noise level of a denoiser that is a one-step generator."""
     common: "Problem | None" = None
-    """The same with one item a slice, for what all samples of a slice share; None where they share nothing."""
+    """The same for what samples of a slice share, with one item a slice or several chains; None where they share
+    nothing."""
+    parents: Tensor | None = None
+    """[item]: which item of `common` each is of; all of the first slice are first where not given."""
     kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What samplers have found of it and need not find again."""
 
@@ -87,7 +90,9 @@ class Problem:
         return self.operator.adjoint(self.noise(step, what, like))
 
     def of_each(self, images: Tensor) -> Tensor:
-        """What `common` has of each slice for every sample of it, [item, ...]."""
+        """What `common` has for each item, [item, ...]."""
+        if self.parents is not None:
+            return images[self.parents]
         return images.repeat_interleave(len(self.start) // len(images), 0)
 
     def gaussian_variance(self, t: float) -> Tensor:

@@ -40,6 +40,13 @@ class Sampler(ABC):
     turned: bool = False
     """Whether the denoiser is shown each sample of a slice turned another way: its errors are then in their spread, and
     averaged in their mean (docs/choices.md)."""
+    longer: float = field(default=1.2, repr=False, compare=False)
+    """By how much an interval whose scale is from lines left out is longer than that of a Gaussian error of the size
+    that the lines say: the shape of the standard deviation is not quite the error's, nor that of the spread on lines
+    which nobody acquired (protocols/trust.md)."""
+    chains: int | None = None
+    """How many chains the samples of a slice are, by their numbers in turn, where those of a chain share levels
+    (docs/choices.md). None: one."""
 
     through_network: ClassVar[bool] = False
     """Whether the gradient through the network is needed."""
@@ -73,7 +80,7 @@ class Sampler(ABC):
 
     def parameters(self) -> Parameters:
         """The settings as they are stored."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "about")}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "name"}
         return {"sampler": self.name, **{name: value for name, value in values.items() if value is not None}}
 
 

@@ -26,6 +26,7 @@ SAMPLERS: dict[str, Sampler] = named(
         about="DiffPIR whose samples part at the last two levels: four in less than the time of two",
         apart=2,
         turned=True,
+        longer=0.8,
     ),
     DiffPIR(
         name="varied",
