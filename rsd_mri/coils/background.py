@@ -2,7 +2,7 @@
 
 The noise of a receiver is white. Many scanners, and whoever publishes their data, take the edge of k-space down by a
 filter, signal and noise alike; the quietest samples then say too little. Positions outside the object hold noise alone
-in every line, and show by how much.
+in every line, and show by how much (`taper`).
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import to_readout_image
+from rsd_mri.coils.taper import taper_of
 from rsd_mri.coils.whitening import noise_covariance
 from rsd_mri.scan.scan import Scan
 
@@ -24,9 +25,6 @@ UNEVEN = 1.25
 chance comes on top."""
 ROUNDING = 1e-12
 """Power of a line over that of the strongest, below which it is empty."""
-FURTHER = 0.55
-"""How much of the step, in logarithms, between the two parts beside the middle one is still to come there, where the
-noise falls off as a Gaussian does: Hann's and Hamming's filters come near it. What is more in the middle is signal."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +33,16 @@ class Background:
 
     outer: NDArray[np.complex128]
     """[coil, coil], covariance in the outer half of the acquired lines."""
-    lines: NDArray[np.floating] | None = None
-    """[line]: noise power of each acquired line over that of the outer half; None where it is white, or positions
+    taper: NDArray[np.float32] | None = None
+    """[phase_encode]: noise of every line over that of the centre, amplitudes; None where it is white, or positions
     without signal are too few to tell. It may be signal still: that too falls off from the centre."""
-    nearest: int = 0
-    """Which of these is nearest to the centre."""
-
-    @property
-    def mean(self) -> NDArray[np.complex128]:
-        """[coil, coil], mean over the acquired lines."""
-        return self.outer if self.lines is None else self.outer * float(self.lines.mean())
+    tapered: float = 1.0
+    """Mean square of it over the outer half of the acquired lines."""
 
     @property
     def central(self) -> NDArray[np.complex128]:
         """[coil, coil], in the centre of k-space."""
-        return self.outer if self.lines is None else self.outer * float(self.lines[self.nearest])
-
-    @property
-    def unevenness(self) -> float:
-        """Noise where it is strongest along the phase encoding over that where it is weakest, amplitudes."""
-        return 1.0 if self.lines is None else float(np.sqrt(self.lines.max() / self.lines.min()))
+        return self.outer / self.tapered
 
 
 def background(scan: Scan, sound: NDArray[np.bool_]) -> Background:
@@ -79,10 +67,10 @@ def background(scan: Scan, sound: NDArray[np.bool_]) -> Background:
         covariance += noise_covariance(hybrid(int(index))[:, chosen[index]]) * (chosen[index].sum() / chosen.sum())
     # Zeros in the readout hold no noise; the transform spreads that of the others over all positions.
     covariance /= max(float(sound.mean()), 1 / len(sound))
-    lines = None if scan.trajectory is not None else _of_lines(scan, sound, acquired, place)
-    if lines is None:
+    taper = None if scan.trajectory is not None else _along_lines(scan, sound, acquired, place, covariance)
+    if taper is None:
         return Background(covariance)
-    return Background(covariance, lines / lines[outer].mean(), int(np.abs(place).argmin()))
+    return Background(covariance, taper, float(np.mean(np.square(taper[acquired[outer]]))))
 
 
 def _with_something(scan: Scan, lines: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -116,10 +104,14 @@ def _quiet(power: NDArray[np.floating], samples: int) -> NDArray[np.bool_]:
     return found
 
 
-def _of_lines(
-    scan: Scan, sound: NDArray[np.bool_], acquired: NDArray[np.int64], place: NDArray[np.floating]
-) -> NDArray[np.floating] | None:
-    """Noise power of each acquired line; None where it is white, or unknown."""
+def _along_lines(
+    scan: Scan,
+    sound: NDArray[np.bool_],
+    acquired: NDArray[np.int64],
+    place: NDArray[np.floating],
+    covariance: NDArray[np.complex128],
+) -> NDArray[np.float32] | None:
+    """Noise of every line over that of the centre, [phase_encode]; None where it is white, or unknown."""
     part = np.clip(np.searchsorted(PARTS, place, side="right") - 1, 0, len(PARTS) - 2)
     there, number, lines = np.unique(part, return_inverse=True, return_counts=True)
     outside = there != len(PARTS) // 2 - 1
@@ -139,14 +131,15 @@ def _of_lines(
         return None
     found = power[:, chosen].mean(axis=1)
     # The window joins neighbours: of three positions two say something new.
-    chance = 1 / np.sqrt(lines * scan.n_coils * chosen.sum() * 2 / 3)
+    samples = scan.n_coils * chosen.sum() * 2 / 3
+    chance = 1 / np.sqrt(lines * samples)
     least, most = (outside.nonzero()[0][at(found[outside])] for at in (np.argmin, np.argmax))
     certain = found[most] * (1 - 3 * chance[most]) > UNEVEN**2 * found[least] * (1 + 3 * chance[least])
     if not certain:
         return None
-    for middle in np.flatnonzero(~outside):
-        sides = [found[middle - 1 :: -1], found[middle + 1 :]] if middle else [found[1:]]
-        risen = [side[0] * max(side[0] / side[1], 1.0) ** FURTHER for side in sides if len(side) > 1]
-        found[middle] = min(found[middle], np.mean(risen)) if risen else found[middle]
-    of_line: NDArray[np.floating] = found[number]
-    return of_line
+    total = np.zeros(len(acquired))
+    for index in np.flatnonzero(chosen.any(axis=1)):
+        total += np.mean(np.abs(hybrid(int(index))[:, chosen[index]]) ** 2, axis=0).sum(axis=0, dtype=np.float64)
+    # Coils that hear the same noise say it once.
+    independent = float(np.trace(covariance).real ** 2 / np.square(np.abs(covariance)).sum())
+    return taper_of(place, total / chosen.sum(), float(samples) * independent / scan.n_coils, scan.size[1])

@@ -29,6 +29,9 @@ white noise the null space finds at most 1.1 times as much. As many times its po
 MOST_BELOW = 3.0
 """By how much the level that data are weighed by lies below the mean at most: by so much the quiet edge of low-field
 scans did."""
+BELOW = 1.5
+"""By how much it lies below the noise of lines of which a filter was taken away: weighed by all of it, the posterior
+keeps less of what is one or two pixels wide in low-field scans; by half of it, it loses decibels (docs/choices.md)."""
 BLOCKS = 8
 """Blocks of k-space along either axis, from its centre to its edge, in which noise is taken as the same."""
 BAD_SHARE = 0.05
@@ -42,15 +45,19 @@ class ScanNoise:
     """What is known of the noise of a scan."""
 
     covariance: NDArray[np.complex128] | None
-    """[coil, coil], in the unit of its k-space: what its data are weighed by; None where no noise can be measured."""
+    """[coil, coil], in the unit of its k-space: what its data are weighed by; None where no noise can be measured.
+    Under a `taper` in the centre of k-space."""
     source: str
     """`scan`, `lines`, `calibration`, `kspace` or `none`."""
     mean: float = 1.0
     """Level of the noise of what was acquired over that, root mean square: above 1 where a filter of k-space took some
-    of it down. The data are weighed by the part with least noise: there they tell what no other part does, while in the
-    centre signal is far above noise. By the mean, low-field scans lose single pixels (protocols/trust.md)."""
+    of it down, and no positions outside the object tell by how much where. The data are then weighed by the part with
+    least noise: there they tell what no other part does, while in the centre signal is far above noise."""
     unevenness: float = 1.0
     """Noise where it is strongest in k-space over that where it is weakest, amplitudes."""
+    taper: NDArray[np.float32] | None = None
+    """[phase_encode]: noise of every line over that of the centre, amplitudes, as a filter of k-space left it; None
+    where it is the same for all, or unknown."""
 
 
 def scan_noise(scan: Scan) -> ScanNoise:
@@ -59,8 +66,8 @@ def scan_noise(scan: Scan) -> ScanNoise:
     From the noise scan where there is one that is not all zeros. Otherwise parts of the data that should hold
     little but noise are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and
     what neighbouring samples do not explain in the fully sampled centre (`calibration`). Signal left in any of them
-    only adds power, so the quietest is taken. Where positions outside the object, or the centre, show that a filter
-    took the edge of k-space down, they tell what the mean is.
+    only adds power, so the quietest is taken. Where a filter took the edge of k-space down, positions outside the
+    object show by how much in every line; where there are none, the centre tells what the mean is.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
         silent = silent_coils(scan.noise)
@@ -108,8 +115,10 @@ def data_noise(scan: Scan) -> ScanNoise:
     unexplained = null_space_covariance(_centre(scan, sound), covariance)
     quiet, allowed = _power(covariance), FILTERED * _power(unexplained)
     # Signal falls off from the centre as well, but is more there than what the coils do not explain.
-    if outside is not None and outside.lines is not None and _power(outside.central) < allowed:
-        return _uneven(outside.mean, "lines", quiet, outside.unevenness)
+    if outside is not None and outside.taper is not None and _power(outside.central) < allowed:
+        there = outside.taper[scan.mask]
+        spread = float(there.max() / there.min())
+        return ScanNoise(outside.central / BELOW**2, "lines", BELOW, spread, outside.taper)
     if _power(unexplained) < WORTH_IT[source] * quiet:
         return ScanNoise(unexplained, "calibration")
     if _power(unexplained) > FILTERED * quiet:

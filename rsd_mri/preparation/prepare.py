@@ -16,6 +16,7 @@ from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import ScanNoise, scan_noise
+from rsd_mri.coils.taper import untapered
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
@@ -41,7 +42,7 @@ class VolumeCalibration:
     """What is decided once for all slices of a scan."""
 
     forward: NDArray[np.complex64]
-    """[virtual coil, coil]: whitening, compression and scale; prepared k-space is this times the scan's."""
+    """[virtual coil, coil]: whitening, compression, scale; prepared k-space is this times the scan's over `taper`."""
     back: NDArray[np.complex64]
     """[coil, virtual coil]: from prepared coils to the coils and the unit of the scan."""
     calibration: NDArray[np.complex64]
@@ -64,6 +65,9 @@ class VolumeCalibration:
     """Level of the noise over `sigma`, root mean square over what was acquired; as `ScanNoise` has it."""
     unevenness: float = 1.0
     """Noise where it is strongest in k-space over that where it is weakest."""
+    taper: NDArray[np.float32] | None = None
+    """[phase_encode]: by how much a filter of k-space took every line down, signal and noise alike; None where there
+    was none. Prepared k-space is without it, and its noise white; images are given with it."""
     density: NDArray[np.float32] | None = None
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
     partial: PartialFourier | None = None
@@ -79,11 +83,21 @@ class VolumeCalibration:
         """What is to be said of it."""
         said = [f"Coil maps: {self.sets_reason}."]
         if self.unevenness > 1:
+            weighed = (
+                f"data are weighed by {1 / self.noise_mean:.2f} of its mean level"
+                if self.taper is None
+                else f"every line is weighed by {1 / self.noise_mean:.2f} of its own, and images keep the filter"
+            )
             said.append(
                 f"Noise: {self.unevenness:.1f} times as strong in some parts of k-space as in others, as a filter "
-                f"leaves it; data are weighed by {1 / self.noise_mean:.2f} of its mean level."
+                f"leaves it; {weighed}."
             )
         return (*said, f"{self.partial.note(self.acs)}.") if self.partial else tuple(said)
+
+    def virtual(self, acquired: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """K-space of the scan's coils in prepared units, [virtual coil, readout, phase_encode]."""
+        found: NDArray[np.complexfloating] = np.einsum("vc,cyx->vyx", self.forward, acquired, optimize=True)
+        return (found if self.taper is None else found / self.taper).astype(np.complex64)
 
 
 def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None = None) -> VolumeCalibration:
@@ -111,6 +125,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
         )
     density = density_of(scan)
     noise = noise or scan_noise(scan)
+    scan = untapered(scan, noise.taper)
     covariance = noise.covariance
     learned = learned_from(
         scan,
@@ -153,6 +168,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
         noise_source=noise.source,
         noise_mean=noise.mean,
         unevenness=noise.unevenness,
+        taper=noise.taper,
         n_sets=n_sets,
         sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
         density=density,
@@ -303,7 +319,7 @@ def prepare_slice(
         raise InputError(
             f"{scan.source}: kspace of slice {index} holds infinite or undefined numbers; export the scan again"
         )
-    kspace = np.einsum("vc,cyx->vyx", volume.forward, acquired, optimize=True).astype(np.complex64)
+    kspace = volume.virtual(acquired)
     if scan.trajectory is None:
         kspace = without_oversampling(kspace, volume.n_readout)
     size = (volume.n_readout, scan.matrix[1])
@@ -325,6 +341,7 @@ def prepare_slice(
         image=image[0].numpy(),
         sigma=volume.sigma,
         noise_mean=volume.noise_mean,
+        taper=volume.taper,
         scale=volume.scale,
         back=volume.back,
         image_size=(min(wanted[0], size[0]), min(wanted[1], size[1])),

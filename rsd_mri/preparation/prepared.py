@@ -66,6 +66,8 @@ class PreparedSlice:
     """Voxel size along the readout over that along the phase encoding."""
     noise_mean: float = 1.0
     """Level of the noise over `sigma`, root mean square over what was acquired."""
+    taper: NDArray[np.float32] | None = None
+    """[phase_encode]: a filter that was in the scan's k-space and is not in this; images are given with it."""
 
     @property
     def level(self) -> float:

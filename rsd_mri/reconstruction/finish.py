@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsd_mri.coils.taper import tapered, tapered_std
 from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator, with_conjugates
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
@@ -99,7 +100,7 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
     back = torch.from_numpy(prepared.back).to(images.device)
 
     def magnitude(image: Tensor) -> NDArray[np.float32]:
-        coil_images = operator.coils.forward(image[None])[0]
+        coil_images = tapered(operator.coils.forward(image[None])[0], prepared.taper)
         physical = torch.einsum("pv,vyx->pyx", back, coil_images)
         return crop(physical.abs().square().sum(0).sqrt(), prepared.image_size).cpu().numpy()
 
@@ -116,11 +117,12 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     unit = _unit(operator, back, one_set)
     whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
-    image = crop((whole if one_set else whole[0]) * unit, prepared.image_size)
+    image = crop(tapered(whole if one_set else whole[0], prepared.taper) * unit, prepared.image_size)
     csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     samples, std = np.stack([magnitude(sample) for sample in images]), None
     if made.std is not None:
-        std = crop(magnitude_std(mean[0], made.std[0]) * unit, prepared.image_size).cpu().numpy()
+        said = tapered_std(magnitude_std(mean[0], made.std[0]), prepared.taper)
+        std = crop(said * unit, prepared.image_size).cpu().numpy()
         if len(samples) > 1:
             # Two measures of one thing, each known up to a factor: the mean of their logarithms.
             std = np.sqrt(std * pooled_std(samples))
@@ -136,16 +138,18 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
         dispersion=dispersion(operator, images) if len(images) > 1 else None,
         residual=residual_ratio(operator, kspace, mean, prepared.level),
         centre_residual=_centre_residual(operator, kspace, mean, prepared),
-        noise=_noise(operator, unit, prepared.level),
+        noise=_noise(operator, unit, prepared),
         rms=power**0.5,
         seconds=seconds,
     )
 
 
-def _noise(operator: Sense, unit: Tensor, sigma: float) -> float:
+def _noise(operator: Sense, unit: Tensor, prepared: PreparedSlice) -> float:
     """In phase with the image lies half of the power of complex noise; only what is acquired brings it in."""
-    acquired = float(operator.cells.float().mean())
-    return sigma * math.sqrt(acquired / 2) * float(unit.mean())
+    cells = operator.cells.float()
+    if prepared.taper is not None:
+        cells = cells * torch.from_numpy(prepared.taper).to(cells.device).square()
+    return prepared.level * math.sqrt(float(cells.mean()) / 2) * float(unit.mean())
 
 
 def magnitude_std(image: Tensor, std: Tensor) -> Tensor:

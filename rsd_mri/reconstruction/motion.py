@@ -108,9 +108,7 @@ def _of_these_lines(prepared: PreparedScan) -> bool:
 def _virtual(prepared: PreparedScan, index: int) -> NDArray[np.complex64]:
     """K-space of a slice in virtual coils, readout oversampling and all."""
     scan = prepared.scan
-    acquired = np.where(scan.mask, scan.kspace[index], 0)
-    found: NDArray[np.complex64] = np.einsum("vc,cyx->vyx", prepared.volume.forward, acquired, optimize=True)
-    return found.astype(np.complex64)
+    return prepared.volume.virtual(np.where(scan.mask, scan.kspace[index], 0))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.calibration import learned_from
+from rsd_mri.coils.taper import untapered
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
@@ -76,7 +77,7 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
     if like is None or like.scan.n_coils != scan.n_coils:
         return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
     mixing = like.volume.forward, like.volume.back
-    learned = learned_from(scan, settings.calib_width, settings.maps, lambda: mixing)
+    learned = learned_from(untapered(scan, like.volume.taper), settings.calib_width, settings.maps, lambda: mixing)
     own = np.einsum("vc,scyx->svyx", like.volume.forward, learned.kspace).astype(np.complex64)
     volume = replace(like.volume, calibration=own, acs=learned.acs, calib_width=learned.width)
     return Prepared(scan, settings, volume, KEPT_BYTES)

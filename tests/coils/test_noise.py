@@ -38,6 +38,8 @@ def of(scan):
     """Covariance, mean over what was acquired, source and unevenness."""
     found = scan_noise(scan)
     mean = None if found.covariance is None else found.covariance * found.mean**2
+    if found.taper is not None:
+        mean = mean * np.mean(np.square(found.taper[scan.mask]))
     return mean, found.source, found.unevenness
 
 
@@ -294,5 +296,6 @@ def test_the_noise_of_low_field_scans_is_that_of_their_empty_corners():
             )
             found = scan_noise(Scan(full * mask, mask, "file", Path(f"{name}.h5"), "measured"))
             assert found.unevenness > 1.5
-            ratios.append(found.mean * float(np.sqrt(found.covariance[0, 0].real)) / level)
+            acquired = 1.0 if found.taper is None else np.sqrt(np.mean(np.square(found.taper[mask])))
+            ratios.append(acquired * found.mean * float(np.sqrt(found.covariance[0, 0].real)) / level)
     assert np.median(ratios) == pytest.approx(1, abs=0.15) and min(ratios) > 0.7 and max(ratios) < 1.3

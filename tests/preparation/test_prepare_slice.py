@@ -259,17 +259,17 @@ def test_a_real_scan_with_a_pattern_in_two_directions():
     assert np.sum(np.abs(left) ** 2) < 0.01 * np.sum(np.abs(images) ** 2)
 
 
-def test_noise_that_a_filter_made_uneven_is_said_and_judged_by_its_mean():
+def test_a_filter_is_said_and_taken_from_prepared_data():
     scan, _ = simulate_scan(DataSettings(slices=1, coils=4, noise=0.01), 3, "filter", size=(128, 96))
     weights = np.cos(np.pi / 2 * (np.arange(96) - 48) / 48) ** 2
     filtered = dataclasses.replace(scan, kspace=(scan.kspace * weights).astype(np.complex64), noise=None)
     volume = calibrate_volume(filtered, SETTINGS)
     # From coils of the scan to prepared ones the true noise goes with the data.
-    truth = volume.forward @ noise_covariance(scan.noise) @ volume.forward.conj().T * np.mean(weights**2)
+    truth = volume.forward @ noise_covariance(scan.noise) @ volume.forward.conj().T
     level = np.sqrt(np.trace(truth).real / len(truth))
-    assert volume.level == pytest.approx(level, rel=0.15) and volume.sigma == pytest.approx(level / 3, rel=0.15)
-    assert any("Noise" in note and "0.33 of its mean level" in note for note in volume.notes)
+    assert volume.level == pytest.approx(level, rel=0.15) and volume.sigma == pytest.approx(level / 1.5, rel=0.15)
+    assert any("Noise" in note and "weighed by 0.67 of its own" in note for note in volume.notes)
     one = prepare_slice(filtered, 0, SETTINGS, volume)
-    assert (one.level, one.sigma) == (volume.level, volume.sigma)
+    assert (one.level, one.sigma) == (volume.level, volume.sigma) and one.taper is volume.taper
     white = calibrate_volume(dataclasses.replace(scan, noise=None), SETTINGS)
     assert white.level == white.sigma and not any("Noise" in note for note in white.notes)
