@@ -151,8 +151,8 @@ def run_stage(
                 tally.add(name, losses)
         images += stage.batch
         for name, average in stage.averages.items():
-            seen = (stage.batch, images, settings.ema_halflife, settings.from_nothing)
-            update_average(average, stage.modules[name], *seen)
+            counted = images if settings.from_nothing else settings.images
+            update_average(average, stage.modules[name], stage.batch, counted, settings.ema_halflife)
         if settings.seconds:
             spent = (time.monotonic() - started) / settings.seconds
             place = min(start + int(spent * (settings.images - start)), settings.images)

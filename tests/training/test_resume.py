@@ -17,7 +17,6 @@ from tiny_run import PROTOCOL, Slices, run
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
 from rsd_mri.training.checkpoint import load_tensors
-from rsd_mri.training.ema import update_average
 from rsd_mri.training.state import module_weights
 
 
@@ -85,17 +84,20 @@ def test_a_generator_may_begin_as_an_earlier_one(slices, whole, tmp_path):
         torch.testing.assert_close(ended[name], weight, rtol=1e-5, atol=1e-7)
 
 
-def test_an_average_of_averages_keeps_its_half_life_from_the_start():
-    average, module = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
-    left = {}
-    for begun in (True, False):
-        average.weight.data.fill_(1.0)
-        module.weight.data.zero_()
-        for images in range(4, 101, 4):
-            update_average(average, module, 4, images, 100, begun)
-        left[begun] = average.weight.item()
-    assert left[False] == pytest.approx(0.5)
-    assert left[True] < 1e-3
+@pytest.mark.long
+def test_what_begins_as_an_average_is_averaged_as_long_from_its_first_step(slices, whole, tmp_path):
+    """And no longer than suits the length of the run: a short one does not keep what it began as."""
+    moved = {}
+    for name, start in (("fresh", None), ("from", whole)):
+        folder = taught(whole, tmp_path / name)
+        run(slices, folder, stage="generator", start=start)
+        weights = load_tensors(folder / "checkpoint" / "generator.safetensors")[0]
+        moved[name] = sum(
+            float((weights[k.replace("average", "module", 1)] - v).abs().sum())
+            for k, v in weights.items()
+            if k.startswith("average/generator/")
+        )
+    assert moved["from"] < 3 * moved["fresh"] + 1e-3
 
 
 def test_and_its_fake_score_as_the_one_that_knows_its_images(slices, whole, tmp_path):
