@@ -3,7 +3,6 @@
 import math
 import time
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior_method import Posterior
+from rsd_mri.rsd.guide import round_folder
 from rsd_mri.training.checkpoint import load_tensors, save_tensors
 
 PIXELS = {"cpu": 2**16, "cuda": 2**21}
@@ -84,12 +84,6 @@ def _kept(path: Path, made_from: dict[str, str]) -> Tensor | None:
     return torch.view_as_complex(tensors["images"]) if same else None
 
 
-def round_of(protocol: Protocol, out: Path, number: int) -> tuple[Path, Literal["l1-wavelet", "tv", "posterior"]]:
-    """Folder of a round of a run, counted from 1, and what its training slices are restored by."""
-    s = protocol.denoiser
-    return out if s.rounds == 1 else out / f"round-{number}", s.restored_by if number == 1 else "posterior"
-
-
 def _stored(folder: Path, method: str) -> Path:
     return folder / f"restored-{method}.safetensors"
 
@@ -102,7 +96,8 @@ def last_restored(protocol: Protocol, out: Path) -> Tensor:
     InputError
         If the run holds none.
     """
-    path = _stored(*round_of(protocol, out, protocol.denoiser.rounds))
+    rounds = protocol.denoiser.rounds
+    path = _stored(round_folder(protocol, out, rounds), protocol.denoiser.of_round(rounds).restored_by)
     if not path.is_file():
         raise InputError(
             f"{path}: missing; distillation.adversarial tells the generator's images from the restored slices that the "

@@ -26,13 +26,13 @@ from rsd_mri.datasets.slices import PreparedSlices, UndersampledSlices, commones
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.reconstructing import reconstructor_run
-from rsd_mri.experiment.restoring import last_restored, restore, round_of
+from rsd_mri.experiment.restoring import last_restored, restore
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
-from rsd_mri.rsd.guide import check_guide
+from rsd_mri.rsd.guide import check_guide, round_folder
 from rsd_mri.rsd.magnitudes import settled
 from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
@@ -208,8 +208,8 @@ def denoiser_rounds(
     start, images, folder = options.start, 0, out
     clock = Clock(options)
     for number in range(1, protocol.denoiser.rounds + 1):
-        folder, restored_by = round_of(protocol, out, number)
-        recipe = replace(protocol, denoiser=replace(protocol.denoiser, restored_by=restored_by))
+        folder, this = round_folder(protocol, out, number), protocol.denoiser.of_round(number)
+        recipe = replace(protocol, denoiser=this)
         if options.fresh and fabric.is_global_zero and folder != out:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -218,8 +218,9 @@ def denoiser_rounds(
             restore(slices, recipe, folder, tell, start, fabric.device)
         fabric.barrier()
         restored = restore(slices, recipe, folder, tell, start, fabric.device)
-        said = replace(card, restored_by=restored_by, round=number)
-        begin = replace(clock.share(protocol.denoiser.rounds + 1 - number), start=start)
+        said = replace(card, restored_by=this.restored_by, round=number)
+        still = sum(protocol.denoiser.of_round(n).images for n in range(number, protocol.denoiser.rounds + 1))
+        begin = replace(clock.share(still / max(this.images, 1)), start=start)
         done = train_denoiser(restored, recipe, folder, begin, progress, said, write_contact_sheet, fabric)
         start, images = folder, images + done.images["denoiser"]
     result = out / "denoiser.safetensors"

@@ -26,8 +26,14 @@ from rsd_mri.protocol.text import text_of
 
 LATER: dict[str, dict[str, object]] = {
     "prep": {"maps": "auto", "partial_fourier": "auto"},
-    "distillation": {"teacher": "teacher", "adversarial": 0.0, "autoguidance": 0.0, "autoguidance_below": None},
-    "denoiser": {"rounds": 1, "levels": 36},
+    "distillation": {
+        "teacher": "teacher",
+        "adversarial": 0.0,
+        "autoguidance": 0.0,
+        "autoguidance_below": None,
+        "guide_round": 0,
+    },
+    "denoiser": {"rounds": 1, "levels": 36, "last_images": None, "last_cooldown": None},
 }
 """Settings that earlier versions did not have, with the values that stand for what they did."""
 
@@ -74,7 +80,7 @@ class Protocol:
     def taught(self) -> tuple[int, int]:
         """Training length of what is distilled and its batch [images]; of a denoiser all rounds together."""
         if self.distillation.teacher == "denoiser":
-            return self.denoiser.rounds * self.denoiser.images, self.denoiser.batch
+            return self.denoiser.all_images, self.denoiser.batch
         return self.teacher.images, self.teacher.batch
 
     def to_yaml(self) -> str:

@@ -3,6 +3,7 @@
 Defaults live here only. The settings of corruptions are in `corruptions`.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -186,6 +187,8 @@ class DistillationSettings:
     arXiv 2406.02507); 0 for none."""
     autoguidance_below: Positive | None = None
     """Noise level below which it is guided; all of them without it."""
+    guide_round: Whole = 0
+    """Round of the run's own denoiser, before the last and counted from 1, that guides it; 0: a guide that is given."""
     adversarial: NotNegative = 0.0
     """Weight of an adversarial term (Zhou et al. 2024, arXiv 2410.14919): the fake score learns to tell the generator's
     images, corrupted, from what the teacher learned from, and the generator not to be told."""
@@ -212,6 +215,8 @@ class DenoiserSettings:
     """Noise levels of the posterior sampler that restores."""
     images: Whole = 100_000
     """Training length of a round [images]."""
+    last_images: Whole | None = None
+    """That of the last round, whose denoiser is the run's; as the others without it."""
     batch: Count = 16
     patch: Whole = 48
     """Side of a training patch [pixels]; 0 for whole images, neither cut nor turned, whose law can be sampled."""
@@ -222,10 +227,29 @@ class DenoiserSettings:
     learning_rate: NotNegative = 1.0e-3
     cooldown: Whole = 0
     """Linear fall of the learning rate to zero over the last of the images [images]."""
+    last_cooldown: Whole | None = None
+    """That of the last round; as the others without it."""
     log_mean: Number = -2.0
     log_std: Positive = 1.4
     """Training noise levels: lower than the teacher's, as reconstruction starts from the data."""
     ema_halflife: Whole = 5_000
+
+    def of_round(self, number: int) -> "DenoiserSettings":
+        """The settings of one round, counted from 1: its length, and what its scans are restored by."""
+        last = number == self.rounds
+        return replace(
+            self,
+            restored_by=self.restored_by if number == 1 else "posterior",
+            images=self.last_images if last and self.last_images is not None else self.images,
+            cooldown=self.last_cooldown if last and self.last_cooldown is not None else self.cooldown,
+            last_images=None,
+            last_cooldown=None,
+        )
+
+    @property
+    def all_images(self) -> int:
+        """Training length of all rounds together [images]."""
+        return sum(self.of_round(number).images for number in range(1, self.rounds + 1))
 
 
 @checked

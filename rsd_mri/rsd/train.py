@@ -194,7 +194,9 @@ def train_denoiser(
     stage = DenoiserStage(new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile)
     identity = {
         "protocol": replace(
-            protocol, denoiser=replace(s, rounds=1, images=0, cooldown=0), distillation=DistillationSettings()
+            protocol,
+            denoiser=replace(s, rounds=1, images=0, cooldown=0, last_images=None, last_cooldown=None),
+            distillation=DistillationSettings(),
         ).hash,
         "data": data.identity,
     }

@@ -59,8 +59,11 @@ class Clock:
         self._options = options
         self._end = time.monotonic() + options.seconds
 
-    def share(self, left: int) -> TrainOptions:
-        """The options of the next of `left` parts, with its share of the time that is left; at least a second."""
+    def share(self, left: float) -> TrainOptions:
+        """The options of the next part, with its share of the time that is left; at least a second.
+
+        `left` is how many such parts are still to be done, this one included.
+        """
         if not self._options.seconds:
             return self._options
         return replace(self._options, seconds=max((self._end - time.monotonic()) / left, 1.0))

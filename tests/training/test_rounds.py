@@ -2,18 +2,20 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from rsd_mri.datasets.restored import RestoredImages
 from rsd_mri.errors import InputError
 from rsd_mri.experiment.generated import generate_sets
 from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
+from rsd_mri.priors.guided import GUIDE
 from rsd_mri.priors.prior import WHOLE_IMAGES, load_corruption, load_prior
 from rsd_mri.protocol import (
     DataSettings,
@@ -71,6 +73,51 @@ def test_what_is_done_is_not_done_again(run):
     assert len(before) == 2
     assert train_run(PROTOCOL, folder, None, CPU, SILENT).images == {"denoiser": 0, "generator": 0}
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_an_earlier_round_guides_the_distillation(run, tmp_path):
+    folder, _ = run
+    shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("generator.safetensors"))
+    guided = replace(PROTOCOL, distillation=replace(PROTOCOL.distillation, autoguidance=1.0, guide_round=1))
+    data = folder / "simulated-prepared"
+    assert train_run(guided, tmp_path / "run", data, CPU, SILENT).images == {"denoiser": 0, "generator": 16}
+    guide = load_prior(tmp_path / "run" / GUIDE, "denoiser")
+    assert guide.sha256 == load_prior(folder / "round-1", "denoiser").sha256
+    given = replace(guided, distillation=replace(guided.distillation, guide_round=0))
+    shutil.copytree(folder, tmp_path / "given", ignore=shutil.ignore_patterns("generator.safetensors"))
+    options = replace(CPU, stage="generator", guide=folder / "round-1")
+    assert train_run(given, tmp_path / "given", data, options, SILENT).images == {"generator": 16}
+    a, b, plain = (load_file(f / "generator.safetensors") for f in (tmp_path / "run", tmp_path / "given", folder))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], plain[name]) for name in a)
+
+
+def test_the_last_round_may_be_longer(run, tmp_path):
+    folder, _ = run
+    longer = replace(PROTOCOL, denoiser=replace(PROTOCOL.denoiser, last_images=64, last_cooldown=16))
+    assert longer.taught == (96, 8)
+    shutil.copytree(folder, tmp_path / "run")
+    options = replace(CPU, stage="denoiser")
+    assert train_run(longer, tmp_path / "run", folder / "simulated-prepared", options, SILENT).images == {
+        "denoiser": 32
+    }
+
+
+@pytest.mark.parametrize(
+    ("distillation", "options", "sentence"),
+    [
+        ({"guide_round": 2}, {}, "denoiser.rounds is 2; a guide is of a round before the last"),
+        ({"autoguidance": 0.0}, {}, "distillation.autoguidance is 0; set its weight"),
+        ({"teacher": "teacher"}, {}, "distillation.teacher is 'teacher', which has no rounds"),
+        ({}, {"guide": Path()}, "set it to 0 to give another guide"),
+        ({}, {"stage": "generator"}, "round-1: holds no denoiser to guide the distillation"),
+    ],
+)
+def test_a_round_that_cannot_guide_is_refused(run, tmp_path, distillation, options, sentence):
+    chosen = {"autoguidance": 1.0, "guide_round": 1, **distillation}
+    protocol = replace(PROTOCOL, distillation=replace(PROTOCOL.distillation, **chosen))
+    with pytest.raises(InputError, match=sentence):
+        train_run(protocol, tmp_path, run[0] / "simulated-prepared", replace(CPU, **options), SILENT)
 
 
 def test_one_more_round_goes_on_from_the_last(run, tmp_path):
