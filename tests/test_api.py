@@ -207,6 +207,8 @@ def test_a_guided_teacher_gives_what_the_command_writes(run, tmp_path):
         assert file.attrs["autoguidance"] == 0.5
     with pytest.raises(InputError, match="a generator, which nothing guides"):
         rsd.generate(run, 1, network="generator", guide=run, device="cpu")
+    with pytest.raises(InputError, match="is the weight of a guide, and there is none"):
+        rsd.generate(run, 1, network="teacher", autoguidance=2.0, device="cpu")
 
 
 def test_generate_takes_the_generator_of_a_run(run):

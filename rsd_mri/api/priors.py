@@ -142,7 +142,7 @@ def generate(
     batch: int = 16,
     device: str = "auto",
     guide: Prior | str | Path | None = None,
-    autoguidance: float = 1.0,
+    autoguidance: float | None = None,
 ) -> Samples:
     """Images from noise alone: the same as `rsd-mri generate` writes.
 
@@ -164,13 +164,15 @@ def generate(
     guide
         A worse teacher, such as that of the run which the other was trained on from: it guides the teacher.
     autoguidance
-        By which weight.
+        By which weight, 1 where not given.
 
     Raises
     ------
     InputError
-        If the run has neither, the guide does not fit, or the count is below 1.
+        If the run has neither, the guide does not fit, there is a weight and no guide, or the count is below 1.
     """
+    if autoguidance is not None and guide is None:
+        raise InputError(f"autoguidance {autoguidance:g}: is the weight of a guide, and there is none; give guide")
     if count < 1 or batch < 1:
         raise InputError(f"count {count}, batch {batch}: expected at least 1 of each")
     if prior is None:
@@ -178,7 +180,8 @@ def generate(
     given = prior if isinstance(prior, Prior) else priors.load_prior(prior)
     chosen = _that_generates(given, network)
     if guide is not None:
-        chosen = guided_by(chosen, guide if isinstance(guide, Prior) else Path(guide), autoguidance)
+        weight = 1.0 if autoguidance is None else autoguidance
+        chosen = guided_by(chosen, guide if isinstance(guide, Prior) else Path(guide), weight)
     chosen = chosen.to(resolve_device(device))
     corruption = load_corruption(chosen.path.parent, chosen)
     keys: list[Key] = [(seed, "generate", i) for i in range(count)]

@@ -11,6 +11,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.commands.console import Bar, refusing
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, SeedOption, existing
 from rsd_mri.commands.output import result
+from rsd_mri.errors import InputError
 
 
 class Network(str, Enum):
@@ -30,7 +31,9 @@ def generate(
     guide: Annotated[
         Optional[Path], typer.Option(help="Run folder or weights of a worse teacher, which guides the teacher.")
     ] = None,
-    autoguidance: Annotated[float, typer.Option(min=0.0, help="Weight of the guide.")] = 1.0,
+    autoguidance: Annotated[
+        Optional[float], typer.Option(min=0.0, help="Weight of the guide; 1 without it.", show_default=False)
+    ] = None,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -40,6 +43,11 @@ def generate(
     Example: rsd-mri generate run -n 16 --with generator
     """
     with refusing():
+        if autoguidance is not None and guide is None:
+            raise InputError(
+                f"--autoguidance {autoguidance:g}: is the weight of a guide, and there is none; give --guide EARLIER, "
+                "a run whose teacher was trained for a shorter time"
+            )
         from rsd_mri.priors import GENERATION
         from rsd_mri.results.figures import write_contact_sheet
         from rsd_mri.rsd.sampling import generate_file
@@ -59,7 +67,7 @@ def generate(
                 bar.progress,
                 write_contact_sheet,
                 None if guide is None else existing(guide, "run folder"),
-                autoguidance,
+                1.0 if autoguidance is None else autoguidance,
             )
         result(
             [

@@ -35,8 +35,10 @@ class Autoguided(Denoiser):
     def forward(self, u: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
         """The guided estimate; as `Denoiser.forward`."""
         estimate: Tensor = self.denoiser(u, sigma, condition)
-        worse: Tensor = self.guide(u, sigma, condition)
         weight = torch.full_like(sigma, self.weight)
         if self.below is not None:
             weight = torch.where(sigma < self.below, weight, 0.0)
+        if not weight.any():
+            return estimate
+        worse: Tensor = self.guide(u, sigma, condition)
         return estimate + expand(weight, estimate) * (estimate - worse)

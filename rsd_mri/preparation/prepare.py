@@ -96,8 +96,13 @@ class VolumeCalibration:
 
     def virtual(self, acquired: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """K-space of the scan's coils in prepared units, [virtual coil, readout, phase_encode]."""
-        found: NDArray[np.complexfloating] = np.einsum("vc,cyx->vyx", self.forward, acquired, optimize=True)
-        return (found if self.taper is None else found / self.taper).astype(np.complex64)
+        found = self.mixed(acquired)
+        return found if self.taper is None else (found / self.taper).astype(np.complex64)
+
+    def mixed(self, kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """K-space [..., coil, readout, phase_encode] from which the taper is taken already, in virtual coils."""
+        found: NDArray[np.complexfloating] = np.einsum("vc,...cyx->...vyx", self.forward, kspace, optimize=True)
+        return found.astype(np.complex64)
 
 
 def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None = None) -> VolumeCalibration:

@@ -1,11 +1,13 @@
 """The worse teacher that guides the one that is distilled: given once, kept in the run."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import read_whole, written_whole
 from rsd_mri.priors.guided import GUIDE
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import Protocol
@@ -27,6 +29,11 @@ def check_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> None
     InputError
         In these cases, or where the guide is no such teacher.
     """
+    _given(protocol, folder, options)
+
+
+def _given(protocol: Protocol, folder: Path, options: TrainOptions) -> Prior | None:
+    """The guide of `--guide`, read once; None without one. As `check_guide`."""
     weight, kind, kept = protocol.distillation.autoguidance, protocol.distillation.teacher, folder / GUIDE
     number = protocol.distillation.guide_round
     if number and options.stage in ("generator", "all"):
@@ -37,7 +44,7 @@ def check_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> None
                 f"protocol '{protocol.name}': distillation.autoguidance is {weight:g}, but the run has no guide; give "
                 f"--guide EARLIER, a run whose {kind} was trained for a shorter time, or set it to 0"
             )
-        return
+        return None
     if options.stage not in ("generator", "all"):
         raise InputError(f"--guide: guides the distillation, not --stage {options.stage}; leave it out here")
     if not weight:
@@ -46,11 +53,12 @@ def check_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> None
             "--set distillation.autoguidance=1"
         )
     given = load_prior(options.guide, kind)
-    if kept.is_file() and not options.fresh and load_prior(kept, kind).sha256 != given.sha256:
+    if kept.is_file() and not options.fresh and hashlib.sha256(read_whole(kept)).hexdigest() != given.sha256:
         raise InputError(
             f"--guide {options.guide}: the run {folder} is guided by other weights; leave --guide out to go on, or "
             "take another --out"
         )
+    return given
 
 
 def _check_round(protocol: Protocol, options: TrainOptions) -> None:
@@ -75,11 +83,10 @@ def kept_guide(protocol: Protocol, folder: Path, options: TrainOptions, fabric: 
     InputError
         As `check_guide`.
     """
-    check_guide(protocol, folder, options)
+    given = _given(protocol, folder, options)
     if not protocol.distillation.autoguidance:
         return None
     kind = protocol.distillation.teacher
-    source = options.guide
     if protocol.distillation.guide_round and (options.fresh or not (folder / GUIDE).is_file()):
         source = round_folder(protocol, folder, protocol.distillation.guide_round)
         if not (source / "denoiser.safetensors").is_file():
@@ -87,9 +94,9 @@ def kept_guide(protocol: Protocol, folder: Path, options: TrainOptions, fabric: 
                 f"{source}: holds no denoiser to guide the distillation (distillation.guide_round); train with "
                 "--stage denoiser first, or set it to 0 and give --guide EARLIER"
             )
-    if source is not None and fabric.is_global_zero:
-        given = load_prior(source, kind).path.read_bytes()
+        given = load_prior(source, kind)
+    if given is not None and fabric.is_global_zero and (options.fresh or not (folder / GUIDE).is_file()):
         with written_whole(folder / GUIDE) as partial_file:
-            partial_file.write_bytes(given)
+            partial_file.write_bytes(read_whole(given.path))
     fabric.barrier()
-    return load_prior(folder / GUIDE, kind)
+    return load_prior(folder / GUIDE, kind) if given is None else replace(given, path=folder / GUIDE)

@@ -78,8 +78,9 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
         return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
     mixing = like.volume.forward, like.volume.back
     learned = learned_from(untapered(scan, like.volume.taper), settings.calib_width, settings.maps, lambda: mixing)
-    own = np.einsum("vc,scyx->svyx", like.volume.forward, learned.kspace).astype(np.complex64)
-    volume = replace(like.volume, calibration=own, acs=learned.acs, calib_width=learned.width)
+    volume = replace(
+        like.volume, calibration=like.volume.mixed(learned.kspace), acs=learned.acs, calib_width=learned.width
+    )
     return Prepared(scan, settings, volume, KEPT_BYTES)
 
 

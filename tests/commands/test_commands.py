@@ -252,6 +252,7 @@ def test_same_seed_same_samples(folder):
         ),
         (["train", "--accel", "4", "--data", "nowhere"], "nowhere: no such folder"),
         (["generate", "nowhere"], "nowhere: no such run folder"),
+        (["generate", "--autoguidance", "2"], "is the weight of a guide, and there is none; give --guide EARLIER"),
         (["protocols", "nothing"], "no protocol named 'nothing'"),
         (["prep", "nowhere"], "nowhere: no such file or folder"),
         (["train", "--accel", "4", "--set", "mask.kind"], "expected key=value"),

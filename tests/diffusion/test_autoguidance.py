@@ -58,6 +58,26 @@ def test_from_a_noise_level_on_it_is_not_guided():
     assert torch.equal(made[1:], nowhere[1:])
 
 
+class Counted(Wiener):
+    """Counts its calls."""
+
+    calls = 0
+
+    def forward(self, u, sigma, condition=None):
+        self.calls += 1
+        return super().forward(u, sigma, condition)
+
+
+@pytest.mark.parametrize(
+    ("weight", "levels", "calls"),
+    [(1.0, (1.0, 2.0, 3.0), 0), (1.0, (0.9, 2.0, 3.0), 1), (0.0, (0.1, 0.2, 0.3), 0)],
+)
+def test_the_guide_is_asked_only_where_it_counts(weight, levels, calls):
+    guide = Counted(WORSE)
+    Autoguided(Wiener(GOOD), guide, weight, below=1.0)(torch.ones(3, *SIZE), torch.tensor(levels))
+    assert guide.calls == calls
+
+
 def test_the_network_is_the_better_ones():
     good = Wiener(GOOD)
     made = Autoguided(good, Wiener(WORSE), 1.0)

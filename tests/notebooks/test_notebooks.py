@@ -24,6 +24,12 @@ def test_they_say_what_they_are_not_for(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_pictures_say_what_they_are_not_for(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert "imshow(" not in cell.source or "rsd.NOT_FOR_DIAGNOSTIC_USE" in cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_cells_are_a_call_and_a_picture(path):
     for cell in nbformat.read(path, as_version=4).cells:
         assert cell.cell_type != "code" or len(cell.source.splitlines()) <= 20

@@ -9,6 +9,7 @@ from tiny_run import PROTOCOL, Slices, run
 
 from rsd_mri.errors import InputError
 from rsd_mri.priors.guided import GUIDE
+from rsd_mri.rsd import guide
 
 GUIDED = PROTOCOL.with_values({"distillation.autoguidance": "1"})
 
@@ -50,6 +51,17 @@ def test_a_guide_is_kept_and_changes_the_generator(slices, earlier, tmp_path):
     a, b, c = (load_file(folder / "generator.safetensors") for folder in (guided, parts, plain))
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_the_weights_of_a_guide_are_loaded_once_as_the_distillation_starts(slices, earlier, tmp_path, monkeypatch):
+    folder, loaded = later(earlier, tmp_path / "run"), []
+    whole = guide.load_prior
+    monkeypatch.setattr(guide, "load_prior", lambda *given: loaded.append(given[0]) or whole(*given))
+    short = GUIDED.with_values({"distillation.images": "4"})
+    run(slices, folder, short, stage="generator", guide=earlier / "before")
+    assert loaded == [earlier / "before"]
+    run(slices, folder, GUIDED, stage="generator")
+    assert loaded == [earlier / "before", folder / GUIDE]
 
 
 def test_a_guide_that_equals_the_teacher_changes_nothing_but_rounding(slices, earlier, tmp_path):
