@@ -12,8 +12,10 @@ import torch
 from every_scan import every_scan, real_images
 
 from rsd_mri.api.scans import simulate
+from rsd_mri.coils.noise import data_noise
 from rsd_mri.commands.root import app
 from rsd_mri.metrics.image_quality import psnr
+from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
@@ -162,6 +164,23 @@ def filtered(_: Sequence[str]) -> None:
             _say(f"R = {acceleration:g}, {name}", found)
 
 
+def levels(_: Sequence[str]) -> None:
+    """Noise level that is found of heads seen by one coil under points, over the one that was put in."""
+    places = np.meshgrid(*(np.abs(np.arange(n) - n // 2) for n in (110, 128)), indexing="ij")
+    centre = (places[0] < 12) & (places[1] < 12)
+    for noise in (0.005, 0.02):
+        found = []
+        for seed in HEADS:
+            full, _ = simulate_scan(DataSettings(slices=1, coils=1, noise=noise), seed, "levels", size=(256, 128))
+            cut = fft1c(ifft1c(torch.from_numpy(full.kspace), dim=-2)[:, :, 73:183].contiguous(), dim=-2).numpy()
+            mask = centre | (np.random.default_rng(seed).random(centre.shape) < 0.25)
+            estimate = data_noise(replace(full, kspace=cut * mask, mask=mask, noise=None, image_size=None))
+            if estimate.covariance is not None:
+                found.append(estimate.mean * float(np.sqrt(estimate.covariance[0, 0].real)) / noise)
+        sys.stdout.write(f"noise {noise:g}, found over true: {', '.join(f'{ratio:.2f}' for ratio in found)}\n")
+        sys.stdout.flush()
+
+
 TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "posterior": posterior,
     "partial-fourier": partial_fourier,
@@ -175,6 +194,7 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "every-scan": every,
     "means": means,
     "filtered": filtered,
+    "levels": levels,
 }
 
 

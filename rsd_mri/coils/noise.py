@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from rsd_mri.coils.acs import centre_slice
 from rsd_mri.coils.background import background
 from rsd_mri.coils.null_space import null_space_covariance
+from rsd_mri.coils.passband import in_passband
+from rsd_mri.coils.steepness import falls_steeply
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
@@ -66,7 +68,8 @@ def scan_noise(scan: Scan) -> ScanNoise:
     From the noise scan where there is one that is not all zeros. Otherwise parts of the data that should hold
     little but noise are tried: the edge of k-space (`kspace`), readout positions outside the object (`lines`), and
     what neighbouring samples do not explain in the fully sampled centre (`calibration`). Signal left in any of them
-    only adds power, so the quietest is taken. Where a filter took the edge of k-space down, positions outside the
+    only adds power, so the quietest is taken; an oversampled readout is cut to the image before, where the receiver's
+    filter made its ends quieter. Where a filter took the edge of k-space down, positions outside the
     object show by how much in every line; where there are none, the centre tells what the mean is.
     """
     if scan.noise is not None and scan.noise.shape[-1] >= 10 * scan.n_coils and scan.noise.any():
@@ -99,6 +102,7 @@ def _completed(
 
 def data_noise(scan: Scan) -> ScanNoise:
     """Estimate the noise covariance from the data alone, as `scan_noise` does without a noise scan."""
+    scan = in_passband(scan)
     sound = sound_readout(scan)
     covariance, source, outside = edge_covariance(scan, sound), "kspace", None
     if scan.mask.ndim == 1:
@@ -121,7 +125,9 @@ def data_noise(scan: Scan) -> ScanNoise:
         return ScanNoise(outside.central / BELOW**2, "lines", BELOW, spread, outside.taper)
     if _power(unexplained) < WORTH_IT[source] * quiet:
         return ScanNoise(unexplained, "calibration")
-    if _power(unexplained) > FILTERED * quiet:
+    # One coil relates samples by the outline of the object alone, which a square centre may hold no empty part of.
+    related = scan.n_coils > 1 or scan.mask.ndim == 1
+    if _power(unexplained) > FILTERED * quiet and (related or falls_steeply(scan)):
         share, unevenness = filtered_share(scan, unexplained)
         return _uneven(unexplained * share, "calibration", quiet, unevenness)
     return ScanNoise(covariance, source)

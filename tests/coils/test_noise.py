@@ -9,8 +9,9 @@ from coil_phantom import make_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsd_mri.coils.noise import MOST_BELOW, scan_noise, sound_readout
+from rsd_mri.coils.noise import MOST_BELOW, edge_covariance, scan_noise, sound_readout
 from rsd_mri.coils.null_space import kernel_width, null_space_covariance
+from rsd_mri.coils.steepness import falls_steeply
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
 from rsd_mri.operators.fourier import fft1c, ifft1c, ifft2c
 from rsd_mri.protocol import DataSettings
@@ -168,6 +169,24 @@ def test_level_of_a_pattern_in_two_directions(n_coils, kind, noise):
     covariance, source, _ = of(dataclasses.replace(scan, noise=None))
     assert source in ("kspace", "calibration")
     assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("kind", ["variable-density", "poisson"])
+@pytest.mark.parametrize("noise", [0.005, 0.02])
+def test_an_object_that_fills_the_centre_of_one_coil_is_no_filter(kind, noise):
+    """No relation tells signal from noise in the centre; the edge is an upper bound, and no window took it down."""
+    scan = a_head(1, noise, (256, 128), mixed=0.0)
+    tight = fft1c(ifft1c(torch.from_numpy(scan.kspace), dim=-2)[:, :, 73:183].contiguous(), dim=-2).numpy()
+    mask = two_directions((110, 128), kind)
+    tight = dataclasses.replace(scan, kspace=tight * mask, mask=mask, noise=None, image_size=None)
+    covariance, _, unevenness = of(tight)
+    assert unevenness == 1
+    truth = noise_covariance(scan.noise)
+    edge = amplitude_ratio(edge_covariance(tight), truth)
+    assert 0.85 < amplitude_ratio(covariance, truth) <= edge + 1e-6
+    assert not falls_steeply(tight)
+    for window in (hann, fermi):
+        assert falls_steeply(dataclasses.replace(tight, kspace=tight.kspace * window(128)))
 
 
 @pytest.mark.parametrize("gain", [0.1, 10, 100])
