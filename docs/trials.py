@@ -171,7 +171,7 @@ def levels(_: Sequence[str]) -> None:
     for noise in (0.005, 0.02):
         found = []
         for seed in HEADS:
-            full, _ = simulate_scan(DataSettings(slices=1, coils=1, noise=noise), seed, "levels", size=(256, 128))
+            full = simulate_scan(DataSettings(slices=1, coils=1, noise=noise), seed, "levels", size=(256, 128))[0]
             cut = fft1c(ifft1c(torch.from_numpy(full.kspace), dim=-2)[:, :, 73:183].contiguous(), dim=-2).numpy()
             mask = centre | (np.random.default_rng(seed).random(centre.shape) < 0.25)
             estimate = data_noise(replace(full, kspace=cut * mask, mask=mask, noise=None, image_size=None))
