@@ -32,6 +32,10 @@ LATER: dict[str, dict[str, object]] = {
         "autoguidance": 0.0,
         "autoguidance_below": None,
         "guide_round": 0,
+        "warmup": 0,
+        "pairs": 0,
+        "pair_steps": 12,
+        "pair_images": 100_000,
     },
     "denoiser": {"rounds": 1, "levels": 36, "last_images": None, "last_cooldown": None},
 }

@@ -164,8 +164,18 @@ class DistillationSettings:
     batch: Count = 16
     learning_rate_generator: NotNegative = 3.0e-5
     learning_rate_fake: NotNegative = 1.0e-4
+    warmup: Whole = 0
+    """Linear rise of the generator's rate over the first of the images [images]: the fake score learns to know
+    its images first."""
     cooldown: Whole = 0
     """Linear fall of both learning rates to zero over the last of the images [images]."""
+    pairs: Whole = 0
+    """Samples of the teacher, guided where it is, that the generator first learns to repeat from their noise in one
+    call (Luhman and Luhman 2021, arXiv 2101.02388); 0: it begins as the teacher."""
+    pair_steps: Count = 12
+    """Steps of the sampler that makes them; 2 N - 1 network calls a sample, with a guide up to twice as many."""
+    pair_images: Whole = 100_000
+    """Training length on them [images], at `learning_rate_fake`, which falls to zero."""
     beta1_generator: Part = 0.0
     """Adam's first decay rate for the generator."""
     alpha: Number = 1.2

@@ -14,10 +14,11 @@ from rsd_mri.diffusion.noise_levels import LOWEST, distillation_levels, log_norm
 from rsd_mri.machine.randomness import normal_items, uniform_items
 from rsd_mri.networks import UNet
 from rsd_mri.operators import LinearOperator
-from rsd_mri.protocol import Protocol
+from rsd_mri.protocol import DistillationSettings, Protocol
 from rsd_mri.rsd.adversarial import Critic, passing_loss, telling_loss
 from rsd_mri.rsd.data import Data, Monitor, shuffled_index, training_items
-from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_generator
+from rsd_mri.rsd.generating import GeneratorStage
+from rsd_mri.rsd.generator import draw_further, generate, noise_for
 from rsd_mri.rsd.objectives import (
     compare,
     dmd_loss,
@@ -31,7 +32,6 @@ from rsd_mri.rsd.stages import Finish
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
-from rsd_mri.training.stage import Stage
 
 TRAINING_CALLS = 11
 """Network calls that a training image costs: 4 of the fake score's step, 7 of the generator's."""
@@ -61,7 +61,14 @@ class Beginning:
     """Weights of `fake`, which knows the generator's images, and of `critic`, where they were kept."""
 
 
-class DistillationStage(Stage):
+def guided_teacher(teacher: Denoiser, guide: Denoiser | None, settings: DistillationSettings) -> Denoiser:
+    """The teacher as it is distilled: guided by the other, where there is one."""
+    if guide is None:
+        return teacher
+    return Autoguided(teacher, guide, settings.autoguidance, settings.autoguidance_below)
+
+
+class DistillationStage(GeneratorStage):
     """Phase two: fake score and one-step generator, alternately.
 
     No measured data enters but maps and masks; with the adversarial term measurements do, never a clean image.
@@ -105,25 +112,14 @@ class DistillationStage(Stage):
         start: Beginning | None = None,
         guide: Denoiser | None = None,
     ) -> None:
-        self.settings, self.protocol, self.corruption = protocol.distillation, protocol, corruption
-        self.batch = protocol.distillation.batch
-        self._finish = finish
-        self._monitor = monitor
-        if monitor is not None:
-            self.judged_every = monitor.interval(1, TRAINING_CALLS)
         teacher = teacher.to(fabric.device)
-        guided = teacher
-        if guide is not None:
-            s = self.settings
-            guided = Autoguided(teacher, guide.to(fabric.device), s.autoguidance, s.autoguidance_below)
-        self.teacher = averaged_copy(guided)
         begun = teacher if start is None else start.generator.to(fabric.device)
+        super().__init__(begun, corruption, protocol, finish, monitor, TRAINING_CALLS)
+        self.teacher = averaged_copy(guided_teacher(teacher, guide, protocol.distillation).to(fabric.device))
         judges = {} if start is None else start.judges
         fake, student = averaged_copy(teacher).requires_grad_(True), averaged_copy(begun).requires_grad_(True)
         if "fake" in judges:
             load_weights(fake, judges["fake"], "the earlier fake score")
-        self._average = averaged_copy(student)
-        self.averages: dict[str, nn.Module] = {"generator": self._average}
         if compiled:
             for denoiser in (self.teacher, fake, student):
                 for network in (one for one in denoiser.modules() if isinstance(one, UNet)):
@@ -176,6 +172,7 @@ class DistillationStage(Stage):
         s, losses = self.settings, {}
         share = ramps(images, s.images, cooldown=s.cooldown)
         set_learning_rate(self.optimizers["fake"], s.learning_rate_fake * share)
+        share = ramps(images, s.images, s.warmup, s.cooldown)
         set_learning_rate(self.optimizers["generator"], s.learning_rate_generator * share)
         if s.method != "sds":
             losses["fake loss"] = self._fake_step(fabric, [part["fake"] for part in parts], images)
@@ -267,21 +264,3 @@ class DistillationStage(Stage):
         if self._critic is not None:
             self._critic.requires_grad_(True)
         return found
-
-    def preview(self, count: int) -> Tensor:
-        """Images of the averaged generator."""
-        return self.corruption.picture(self._sample([(self.protocol.seed, "preview", i) for i in range(count)]))
-
-    def judge(self, fabric: Fabric) -> float:
-        """The Proximal distance of the averaged generator's images."""
-        if self._monitor is None:
-            return super().judge(fabric)
-        return self._monitor(fabric, lambda keys: self.corruption.to_teacher(self._sample(keys)))
-
-    def _sample(self, keys: Sequence[Key]) -> Tensor:
-        return sample_generator(self._average, self.corruption, keys, self.settings.sigma_init)
-
-    def finish(self, found: Mapping[str, float]) -> None:
-        """Hand over the averaged generator."""
-        facts = self._monitor.facts if self._monitor is not None else {}
-        self._finish(self._average, {**facts, **found})

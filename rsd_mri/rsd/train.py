@@ -20,12 +20,14 @@ from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
 from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
-from rsd_mri.rsd.distillation import Beginning, DistillationStage
+from rsd_mri.rsd.distillation import Beginning, DistillationStage, guided_teacher
 from rsd_mri.rsd.guide import kept_guide
+from rsd_mri.rsd.pairs import PairsStage, draw_pairs, paired_in
 from rsd_mri.rsd.stages import DenoiserStage, TeacherStage
 from rsd_mri.training.checkpoint import load_weights
 from rsd_mri.training.fabric import PRECISIONS, Clock, TrainOptions, begin_folder, make_fabric
-from rsd_mri.training.loop import LoopSettings, Picture, run_stage
+from rsd_mri.training.loop import Length, LoopSettings, Picture, run_stage
+from rsd_mri.training.stage import Stage
 from rsd_mri.training.state import module_weights
 
 
@@ -93,7 +95,9 @@ def train(
     corruptions = {"teacher": data.corruption}
     if "generator" in stages:
         corruptions["generator"] = distilled_in(protocol, data.corruption)
-    begin_folder(fabric, folder, stages, options)
+        paired_in(protocol, corruptions["generator"])
+    pairs = "generator" in stages and protocol.distillation.pairs
+    begin_folder(fabric, folder, (*stages, "start") if pairs else stages, options)
     if fabric.is_global_zero:
         text = folder / "protocol.yaml"
         if not text.is_file() or text.read_text(encoding="utf-8") != protocol.to_yaml():
@@ -102,32 +106,51 @@ def train(
         save_corruption(folder, data.corruption)
     fabric.barrier()
     guide = kept_guide(protocol, folder, options, fabric) if "generator" in stages else None
+    # Where the teacher is trained in the same call, what to start from is the teacher's.
+    earlier = options.start if options.stage == "generator" else None
+    if pairs and earlier is None and not (folder / "checkpoint" / "generator.safetensors").is_file():
+        stages = (*stages[:-1], "start", "generator")
     images: dict[str, int] = {}
     clock = Clock(options)
     for number, stage in enumerate(stages):
-        timed = clock.share(len(stages) - number)
-        corruption = corruptions[stage]
-        finish = partial(_finish, folder, stage, protocol, Inputs.of(corruption), card)
-        built: TeacherStage | DistillationStage
+        left, identity = len(stages) - number, _identity(protocol, data, stage)
+        kind = "teacher" if stage == "teacher" else "generator"
+        corruption = corruptions[kind]
+        inputs = Inputs.of(corruption)
+        finish = partial(_finish, folder / f"{stage}.safetensors", kind, protocol, inputs, card)
+        built: Stage
+        length: Length = protocol.distillation
+        from_nothing = True
         if stage == "teacher":
-            new = new_network(protocol, Inputs.of(corruption), "teacher", options)
+            new, length = new_network(protocol, inputs, "teacher", options), protocol.teacher
             built = TeacherStage(new, data, protocol, fabric, finish, monitor, options.compile)
-            loop = LoopSettings.of(protocol.teacher, timed, fabric)
+            from_nothing = options.start is None
         else:
-            teacher = equipped(load_prior(folder, protocol.distillation.teacher).denoiser, options)
-            learned_from = data if protocol.distillation.teacher == "teacher" else restored
-            # Where the teacher is trained in the same call, what to start from is the teacher's.
-            start = _beginning(protocol, Inputs.of(corruption), options) if options.stage == "generator" else None
+            taught = load_prior(folder, protocol.distillation.teacher)
+            teacher = equipped(taught.denoiser, options)
             worse = None if guide is None else equipped(guide.denoiser, options)
+            if guide is not None:
+                identity["guide"] = guide.sha256
+        if stage == "start":
+            identity["teacher"] = taught.sha256
+            guided = guided_teacher(teacher, worse, protocol.distillation).to(fabric.device).eval()
+            made_by, seconds = f"{identity['teacher']} {identity.get('guide')}", clock.share(left + 1).seconds
+            told = progress.step("sampling the teacher")
+            samples = draw_pairs(guided, corruption, protocol, folder / "checkpoint", made_by, told, fabric, seconds)
+            built = PairsStage(teacher, samples, corruption, protocol, fabric, finish, monitor)
+            length = replace(protocol.distillation, images=protocol.distillation.pair_images)
+        elif stage == "generator":
+            learned_from = data if protocol.distillation.teacher == "teacher" else restored
+            start = None
+            if earlier is not None:
+                start = _beginning(protocol, inputs, earlier, options)
+            elif "start" in stages:
+                start = Beginning(equipped(load_prior(folder / "start.safetensors", "generator").denoiser, options))
             built = DistillationStage(
                 teacher, corruption, protocol, fabric, finish, monitor, options.compile, learned_from, start, worse
             )
-            loop = LoopSettings.of(protocol.distillation, timed, fabric)
-            if start is None:
-                loop = replace(loop, from_nothing=True)
-        identity = _identity(protocol, data, stage)
-        if stage == "generator" and guide is not None:
-            identity["guide"] = guide.sha256
+            from_nothing = earlier is None and not pairs
+        loop = replace(LoopSettings.of(length, clock.share(left), fabric), from_nothing=from_nothing)
         images[stage] = run_stage(built, fabric, folder, loop, identity, progress, picture)
     files = [str(folder / f"{stage}.safetensors") for stage in stages]
     return Trained(images, files, fabric.is_global_zero)
@@ -188,7 +211,7 @@ def train_denoiser(
     data: Data = RestoredImages(images, protocol.seed)
     if s.patch:
         data = RestoredPatches(images, s.patch, protocol.seed, s.variety)
-    finish = partial(_finish, folder, "denoiser", protocol, WHOLE_IMAGES, card)
+    finish = partial(_finish, folder / "denoiser.safetensors", "denoiser", protocol, WHOLE_IMAGES, card)
     new = new_network(protocol, WHOLE_IMAGES, "denoiser", options)
     # Patches of one image are no independent measurements: nothing judges them.
     stage = DenoiserStage(new, data, replace(protocol, teacher=settings), fabric, finish, compiled=options.compile)
@@ -219,12 +242,10 @@ def new_network(protocol: Protocol, inputs: Inputs, kind: str, options: TrainOpt
     return equipped(new, options)
 
 
-def _beginning(protocol: Protocol, inputs: Inputs, options: TrainOptions) -> Beginning | None:
+def _beginning(protocol: Protocol, inputs: Inputs, start: Path, options: TrainOptions) -> Beginning:
     """An earlier run's generator, with the fake score that knows its images where the checkpoint is there."""
-    if options.start is None:
-        return None
     generator = new_network(protocol, inputs, "generator", options)
-    checkpoint = options.start / "checkpoint" / "generator.safetensors"
+    checkpoint = start / "checkpoint" / "generator.safetensors"
     judges = {}
     if checkpoint.is_file():
         judges = {name: weights for name in ("fake", "critic") if (weights := module_weights(checkpoint, name))}
@@ -249,7 +270,7 @@ def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, str]:
 
 
 def _finish(
-    folder: Path,
+    path: Path,
     kind: str,
     protocol: Protocol,
     inputs: Inputs,
@@ -257,4 +278,4 @@ def _finish(
     module: nn.Module,
     found: dict[str, float],
 ) -> None:
-    save_prior(folder / f"{kind}.safetensors", kind, module, protocol, inputs, card.with_found(found))
+    save_prior(path, kind, module, protocol, inputs, card.with_found(found))

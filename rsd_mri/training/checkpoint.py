@@ -92,10 +92,10 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
 
 
 def start_over(folder: Path, stages: tuple[str, ...]) -> None:
-    """Remove the weights of stages, finished or not; of several also the log and pictures of their run."""
+    """Remove the weights of stages, finished or not; of a teacher and what follows it also their log and pictures."""
     for stage in stages:
         (folder / f"{stage}.safetensors").unlink(missing_ok=True)
         (folder / "checkpoint" / f"{stage}.safetensors").unlink(missing_ok=True)
-    if len(stages) > 1:
+    if "teacher" in stages and len(stages) > 1:
         (folder / "metrics.csv").unlink(missing_ok=True)
         shutil.rmtree(folder / "samples", ignore_errors=True)
