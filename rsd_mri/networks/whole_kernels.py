@@ -1,8 +1,8 @@
 """The complex convolution of `winograd` in whole numbers of 16 bits, compiled: half the bytes, twice the products.
 
-For processors that multiply and add pairs of such numbers in one instruction (AVX-512 VNNI). Tiles are transformed in
-single precision, each of their 36 values is rounded to 12 bits and a sign of the largest of its channels, and sums are
-kept exactly, in 32 bits. Weights are rounded so that no sum can overflow.
+For processors that multiply and add pairs of such numbers in one instruction (AVX-512 VNNI) or two (AVX2). Tiles are
+transformed in single precision, each of their 36 values is rounded to 12 bits and a sign of the largest of its
+channels, and sums are kept exactly, in 32 bits. Weights are rounded so that no sum can overflow.
 """
 
 from typing import Any
@@ -18,6 +18,7 @@ from rsd_mri.networks.vectors import (
     ROWS,
     VECTOR,
     VECTORS,
+    WIDE,
     compiled,
     first_of,
     load,
@@ -43,7 +44,21 @@ def _pairs_added(builder: Any, sums: Any, one: Any, other: Any) -> Any:
     return builder.asm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v", [sums, one, other], side_effect=False)
 
 
-_product, _product_onto = (product(ROWS, VECTORS, onto, (_WHOLE, _pairs_added)) for onto in (False, True))
+def _pairs_multiplied(builder: Any, sums: Any, one: Any, other: Any) -> Any:
+    """The same in two instructions, on halves that a register of AVX2 holds."""
+    half = ir.VectorType(ir.IntType(32), LANES // 2)
+    kind = ir.FunctionType(half, [_SHORT] * 2)
+    multiply = builder.module.declare_intrinsic("llvm.x86.avx2.pmadd.wd", (), kind)
+    made = []
+    for first in (0, LANES // 2):
+        places = half(list(range(first, first + LANES // 2)))
+        halves = [builder.bitcast(builder.shuffle_vector(v, v, places), _SHORT) for v in (one, other)]
+        made.append(builder.call(multiply, halves))
+    return builder.add(sums, builder.shuffle_vector(*made, _WHOLE(list(range(LANES)))))
+
+
+_of_pairs = (_WHOLE, _pairs_added if WIDE else _pairs_multiplied)
+_product, _product_onto = (product(ROWS, VECTORS, onto, _of_pairs) for onto in (False, True))
 
 
 def _code_of_round(context: Any, u: Any, v: Any, array: Any, place: Any, distance: Any) -> Any:  # noqa: ARG001
