@@ -108,6 +108,22 @@ def test_drawing_ahead_changes_nothing(slices, tmp_path):
     assert all(torch.equal(a, b) for i in (0, 1) for a, b in zip(found[0][i], found[1][i], strict=True))
 
 
+def test_a_generator_waits_for_its_fake_score(slices):
+    data, fabric, moved = UndersampledSlices(slices, PROTOCOL.mask, PROTOCOL.seed), Fabric(accelerator="cpu"), []
+    for warmup in (0, 1000):
+        protocol = replace(PROTOCOL, distillation=replace(PROTOCOL.distillation, warmup=warmup))
+        torch.manual_seed(0)
+        stage = DistillationStage(denoiser(data), data.corruption, protocol, fabric, lambda *_: None)
+        networks = [stage.modules[name] for name in ("fake", "generator")]
+        before = [nn.utils.parameters_to_vector(one.parameters()).detach().clone() for one in networks]
+        stage.step(fabric, [stage.draw(range(4))], 0)
+        after = [nn.utils.parameters_to_vector(one.parameters()).detach() for one in networks]
+        moved.append([float((a - b).abs().max()) for a, b in zip(after, before, strict=True)])
+    (fake, generator), (fake_waiting, generator_waiting) = moved
+    assert fake == fake_waiting > 0
+    assert generator_waiting == pytest.approx(generator / 1000, rel=0.01)
+
+
 def denoiser(data):
     return build_denoiser(PROTOCOL, Inputs.of(data.corruption))
 
