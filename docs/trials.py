@@ -12,6 +12,7 @@ import torch
 from every_scan import every_scan, real_images
 
 from rsd_mri.api.scans import simulate
+from rsd_mri.bench.reconstructions import simulated_heads
 from rsd_mri.coils.noise import data_noise
 from rsd_mri.commands.root import app
 from rsd_mri.metrics.image_quality import psnr
@@ -164,6 +165,16 @@ def filtered(_: Sequence[str]) -> None:
             _say(f"R = {acceleration:g}, {name}", found)
 
 
+def wrapped(_: Sequence[str]) -> None:
+    """Heads that wrap at R = 4: total variation, and one posterior sample."""
+    methods = [CLASSICAL["tv"], method_of("posterior", samples=1)]
+    for seed, fov, case in ((74, 0.55, 0), (74, 0.55, 3), (71, 0.6, 0), (70, 0.6, 0), (70, 0.6, 1)):
+        full, truth = simulated_heads(case + 1, (160, 112), seed, "wrap trial", fov)[-1]
+        prepared = PreparedScan.of(undersampled(full, 4.0, 0))
+        found = [psnr(truth, reconstruct_scan(prepared, method, held_out=False).magnitude) for method in methods]
+        _say(f"seed {seed}, field of view {fov:g}: tv, posterior", found)
+
+
 def levels(_: Sequence[str]) -> None:
     """Noise level that is found of heads seen by one coil under points, over the one that was put in."""
     places = np.meshgrid(*(np.abs(np.arange(n) - n // 2) for n in (110, 128)), indexing="ij")
@@ -194,6 +205,7 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "every-scan": every,
     "means": means,
     "filtered": filtered,
+    "wrapped": wrapped,
     "levels": levels,
 }
 

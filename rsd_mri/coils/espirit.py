@@ -48,6 +48,7 @@ def espirit(
     crop: float = 0.9,
     sets: int = 1,
     reference: Tensor | None = None,
+    second_crop: float | None = None,
 ) -> CoilMaps:
     """Estimate coil sensitivity maps.
 
@@ -71,6 +72,8 @@ def espirit(
     reference
         [coil] complex; the phase of a map is that relative to this combination of the coils. By default
         the principal component of the calibration data of each slice.
+    second_crop
+        `crop` of the second set; by default the same.
 
     Returns
     -------
@@ -93,13 +96,14 @@ def espirit(
     if reference is None:
         reference = principal_coil(calibration)
     reference = reference.to(calibration).expand(len(calibration), n_coils)
+    crops = torch.tensor([crop, crop if second_crop is None else second_crop][:sets], device=calibration.device)
     csm, values = [], []
     for item in range(len(calibration)):
         vectors, eigenvalues = leading_eigenpairs(polynomial[item], size, sets)
         phase = torch.einsum("c,ycs->ys", reference[item].conj(), vectors)
         magnitude = phase.abs()
         phase = torch.where(magnitude > 0, phase.conj() / magnitude.clamp_min(1e-30), torch.ones_like(phase))
-        vectors = vectors * (phase * (eigenvalues > crop))[:, None]
+        vectors = vectors * (phase * (eigenvalues > crops))[:, None]
         csm.append(vectors.permute(2, 1, 0).reshape(sets, n_coils, *size))
         values.append(eigenvalues.T.reshape(sets, *size))
     return CoilMaps(torch.stack(csm), torch.stack(values))

@@ -16,6 +16,7 @@ from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import ScanNoise, scan_noise
+from rsd_mri.coils.second_support import second_crop
 from rsd_mri.coils.taper import untapered
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
@@ -273,15 +274,17 @@ def maps_of(volume: VolumeCalibration, index: int, n_phase: int, settings: PrepS
     n_phase
         Lines of the Cartesian grid.
     """
+    calibration = torch.from_numpy(volume.calibration[index : index + 1])
+    width = kernel_width(settings, volume.calib_width)
+    how = {"threshold": settings.threshold, "noise": volume.sigma, "crop": settings.crop}
     maps = espirit(
-        torch.from_numpy(volume.calibration[index : index + 1]),
+        calibration,
         (volume.map_readout, n_phase),
-        kernel_width=kernel_width(settings, volume.calib_width),
-        threshold=settings.threshold,
-        noise=volume.sigma,
-        crop=settings.crop,
+        kernel_width=width,
         sets=volume.n_sets,
         reference=torch.eye(len(volume.forward), dtype=torch.complex64)[0],
+        second_crop=second_crop(calibration, width, **how) if volume.n_sets == 2 else None,
+        **how,
     )
     kept = centre_slice(volume.map_readout, volume.n_readout)
     csm = (maps.csm if volume.n_sets == 2 else maps.csm[:, 0])[..., kept, :].contiguous()

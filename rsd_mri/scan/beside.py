@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.noise_records import noise_indices
 from rsd_mri.scan.records import HEAD_TYPE, NOISE, Records
 from rsd_mri.scan.sampling import fully_sampled_centre
@@ -47,7 +48,7 @@ def noise_array(path: Path, budget: int | None = None) -> Records:
 
 
 def with_noise(scans: tuple[Scan, ...], source: Records) -> tuple[Scan, ...]:
-    """Give scans of arrays the noise of another file, as it is: nothing says at which bandwidth they were measured.
+    """Give scans of arrays the noise of another file, in its unit: nothing says at which bandwidth it was measured.
 
     Raises
     ------
@@ -63,10 +64,13 @@ def with_noise(scans: tuple[Scan, ...], source: Records) -> tuple[Scan, ...]:
     noise = np.concatenate([samples for _, samples in source.samples(chosen)], axis=1)
     if not np.isfinite(noise.view(np.float32)).all() or not noise.any():
         raise InputError(f"{source.source}: the noise is zero or not finite; expected noise samples")
-    note = f"noise was taken from {source.source.name}; its bandwidth is taken to be that of the lines"
+    band = in_band(noise)
+    noise = band.samples
+    said = f"noise was taken from {source.source.name}; its bandwidth is taken to be that of the lines"
+    notes = (said, CUT) if band.cut else (said,)
     finding = Finding("noise", f"{noise.shape[1]} samples a coil", source.source.name, {"samples": int(noise.shape[1])})
     return tuple(
-        replace(one, noise=noise, notes=(*one.notes, note), findings=merged(one.findings, [finding])) for one in scans
+        replace(one, noise=noise, notes=(*one.notes, *notes), findings=merged(one.findings, [finding])) for one in scans
     )
 
 

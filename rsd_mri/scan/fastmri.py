@@ -26,6 +26,7 @@ from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.hdf5 import check_size, dataset, opened, plain_attributes, read_array, read_text
 from rsd_mri.scan.header import Header, parse_header
 from rsd_mri.scan.layouts import axes_of, scans_of_array
+from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.segments import with_segments
 from rsd_mri.scan.sizes import settle_sizes
@@ -108,7 +109,7 @@ def read_fastmri(
             attributes["patient_id"] = header.patient
         n_slices, n_coils = (1, *kspace.shape)[-4:-2]
         known: dict[str, Any] = {
-            "noise": _fitting(extra, "noise", (n_coils, -1), notes),
+            "noise": _noise(extra, n_coils, notes),
             "calibration": _fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         }
         matrix = None if header.encoded is None else (header.recon or header.encoded)[:2]
@@ -135,7 +136,7 @@ def read_fastmri(
     scans = scans_of_array(
         path, "fastmri", kspace, settled, bare=text is None,
         stored_mask=mask, header=header, header_text=text, geometry=geometry,
-        noise=_fitting(extra, "noise", (n_coils, -1), notes),
+        noise=_noise(extra, n_coils, notes),
         calibration=_fitting(extra, "calibration", (n_slices, n_coils, -1, -1), notes),
         attributes=attributes, notes=tuple(notes), padding=_padding(attributes), target=size,
     )  # fmt: skip
@@ -166,6 +167,16 @@ def _padding(attributes: Mapping[str, str | int | float]) -> tuple[int, int] | N
     """First and last-plus-one line that was filled, where attributes say so."""
     left, right = attributes.get("padding_left"), attributes.get("padding_right")
     return (int(left), int(right)) if isinstance(left, int) and isinstance(right, int) else None
+
+
+def _noise(extra: dict[str, NDArray[Any]], n_coils: int, notes: list[str]) -> NDArray[np.complex64] | None:
+    """The noise scan, if it fits, in the band of the image."""
+    noise = _fitting(extra, "noise", (n_coils, -1), notes)
+    if noise is None:
+        return None
+    band = in_band(noise)
+    notes += [CUT] if band.cut else []
+    return band.samples
 
 
 def _fitting(

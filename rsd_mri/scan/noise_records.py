@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.findings import Finding
+from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.records import COUNTERS, NOISE, Records
 from rsd_mri.scan.roles import Roles
 
@@ -16,7 +17,9 @@ def noise_of(
     """Noise samples in the unit of lines measured once.
 
     Variance goes with the bandwidth, so samples are scaled by the square root of noise dwell time over imaging dwell
-    time, over the receiver's relative noise bandwidth. Coils are put in the image's order by their labels.
+    time. Where the receiver's filter fell off towards the ends of their band, they are cut to its middle; of samples
+    too few to tell, the header's relative noise bandwidth of the receiver is believed. Coils are put in the image's
+    order by their labels.
 
     Parameters
     ----------
@@ -120,12 +123,16 @@ def _scaled(
     if order is not None:
         notes.append("the coils of the noise records were put in the image's order by their labels")
         noise = noise[order]
-    if header.noise_bandwidth is not None and 0.1 < header.noise_bandwidth <= 1:
-        noise = noise / np.float32(np.sqrt(header.noise_bandwidth))
     if not np.isfinite(noise.view(np.float32)).all() or not noise.any():
         notes.append("the noise records are zero or not finite and were left out")
         return None, notes
-    return noise.astype(np.complex64), notes
+    band = in_band(noise.astype(np.complex64))
+    noise, said = band.samples, header.noise_bandwidth
+    if not band.known and said is not None and 0.1 < said <= 1:
+        noise = (noise / np.float32(np.sqrt(said))).astype(np.complex64)
+    elif band.cut:
+        notes.append(CUT)
+    return noise, notes
 
 
 def _order(theirs: tuple[str, ...], ours: tuple[str, ...], n_coils: int) -> list[int] | None:
