@@ -8,8 +8,13 @@ from rsd_mri.errors import InputError
 
 
 def say(text: str) -> None:
-    """Write a line to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write a line to stderr; a log that cannot be written, as on a full disk, changes nothing that was done."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        # What is left cannot be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def log(text: str) -> None:

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import COMPLETING, app, main
+from rsd_mri.commands.console import refusing
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
@@ -289,3 +290,12 @@ def test_the_demonstration_runs_to_its_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("demo", "--fast")
     assert list((tmp_path / "rsd-mri-demo" / "reconstruction").glob("*.html"))
+
+
+def test_a_library_without_room_in_memory_is_one_sentence(capsys):
+    with pytest.raises(typer.Exit) as ended, refusing():
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    assert ended.value.exit_code == 2
+    assert "memory" in capsys.readouterr().err
+    with pytest.raises(ImportError, match="no module"), refusing():
+        raise ImportError("no module of this name")
