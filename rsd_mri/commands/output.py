@@ -1,5 +1,6 @@
 """What is said: results on stdout, all else on stderr."""
 
+import math
 import os
 import sys
 from typing import Any
@@ -23,6 +24,15 @@ def log(text: str) -> None:
         say(text)
 
 
+def finite(values: Any) -> Any:
+    """The same with None for numbers that are not finite, which JSON has no word for."""
+    if isinstance(values, dict):
+        return {name: finite(one) for name, one in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(one) for one in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
 def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
     """Write the result to stdout; with `--json` the last line is one JSON object."""
     try:
@@ -31,7 +41,7 @@ def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
         if as_json:
             import json
 
-            sys.stdout.write(json.dumps(values, default=str) + "\n")
+            sys.stdout.write(json.dumps(finite(values), default=str) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         raise

@@ -299,3 +299,20 @@ def test_a_library_without_room_in_memory_is_one_sentence(capsys):
     assert "memory" in capsys.readouterr().err
     with pytest.raises(ImportError, match="no module"), refusing():
         raise ImportError("no module of this name")
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
+    """Equal images have an infinite PSNR, which JSON has no word for."""
+    image = np.random.default_rng(0).random((2, 40, 40)).astype(np.float32)
+    for folder, name in (("targets", "reconstruction_rss"), ("predictions", "reconstruction")):
+        (tmp_path / folder).mkdir()
+        with h5py.File(tmp_path / folder / "a.h5", "w") as file:
+            file[name] = image
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "targets"), str(tmp_path / "predictions"), "--json"])
+    assert done.exit_code == 0, done.output
+
+    def refused(word):
+        raise AssertionError(word)
+
+    values = json.loads(done.stdout.splitlines()[-1], parse_constant=refused)
+    assert (values["psnr"], values["ssim"], values["files"][0]["psnr"]) == (None, 1.0, None)
