@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.coils.heard import ROUNDING
+
 
 def compression_matrix(
     calibration: NDArray[np.complexfloating], virtual_coils: int, coil_energy: float = 1.0
@@ -14,7 +16,7 @@ def compression_matrix(
     calibration
         Whitened samples [slice, coil, ...] complex.
     virtual_coils
-        Combinations kept, at most.
+        Combinations kept, at most; those that hold nothing, as of a dead coil, are none.
     coil_energy
         Stop once this share of the energy is kept.
 
@@ -34,7 +36,7 @@ def compression_matrix(
     total = float(values.sum())
     shares = np.cumsum(values) / total if total > 0 else np.ones(len(values))
     enough = int(np.searchsorted(shares, coil_energy * (1 - 1e-12))) + 1 if coil_energy < 1 else len(values)
-    n_virtual = max(1, min(virtual_coils, len(values), enough))
+    n_virtual = max(1, min(virtual_coils, int((values > ROUNDING * values[0]).sum()), enough))
     matrix = vectors[:, :n_virtual].conj().T
     turn = np.sum([(virtual * np.abs(virtual)).sum(axis=1) for virtual in (matrix @ s for s in slices)], axis=0)
     size = np.abs(turn)

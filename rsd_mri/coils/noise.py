@@ -1,12 +1,13 @@
 """Receiver noise of a scan: its covariance over the coils, measured or estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import centre_slice
 from rsd_mri.coils.background import background
+from rsd_mri.coils.heard import heard, of_all_coils
 from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.passband import in_passband
 from rsd_mri.coils.steepness import falls_steeply
@@ -102,6 +103,15 @@ def _completed(
 
 def data_noise(scan: Scan) -> ScanNoise:
     """Estimate the noise covariance from the data alone, as `scan_noise` does without a noise scan."""
+    full, combinations = heard(scan)
+    found = _noise_of(full)
+    if found.covariance is None:
+        return found
+    return replace(found, covariance=of_all_coils(found.covariance, combinations))
+
+
+def _noise_of(scan: Scan) -> ScanNoise:
+    """Noise of a scan of which every coil and every slice holds data of its own."""
     scan = in_passband(scan)
     sound = sound_readout(scan)
     covariance, source, outside = edge_covariance(scan, sound), "kspace", None

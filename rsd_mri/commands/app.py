@@ -19,6 +19,7 @@ COMPLETING = "_RSD_MRI_COMPLETE"
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
+    _keep_streams()
     match sys.argv[1:]:
         case [] if COMPLETING not in os.environ:
             say(help_text().rstrip())
@@ -37,6 +38,19 @@ def main() -> None:
 
             threads.begin()
             interrupts.run(app)
+
+
+def _keep_streams() -> None:
+    """Give what was closed to this program nowhere to go: the next file opened would take its place and its output."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115, PTH123 - a number
 
 
 def _print(text: str) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rsd_mri.about.plain import Json
     from rsd_mri.machine.progress import Progress as Told
 
+NO_ROOM = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
+"""What the system says of a library that finds no room in memory, or below a limit of it."""
+
 _debug = False
 
 
@@ -36,7 +39,7 @@ def refusing() -> Iterator[None]:
     """Turn an `InputError`, a full disk or memory that runs out into one sentence on stderr and exit code 2."""
     try:
         yield
-    except (InputError, OSError, MemoryError) as error:
+    except (InputError, OSError, MemoryError, ImportError) as error:
         sentence = _sentence(error)
         if _debug or sentence is None:
             raise
@@ -51,6 +54,8 @@ def _sentence(error: Exception) -> str | None:
         from rsd_mri.files import unwritable
 
         return unwritable(error)
+    if isinstance(error, ImportError) and not any(said in str(error) for said in NO_ROOM):
+        return None
     return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
 
 

@@ -1,5 +1,6 @@
 """What is said: results on stdout, all else on stderr."""
 
+import math
 import os
 import sys
 from typing import Any
@@ -8,14 +9,28 @@ from rsd_mri.errors import InputError
 
 
 def say(text: str) -> None:
-    """Write a line to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write a line to stderr; a log that cannot be written, as on a full disk, changes nothing that was done."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        # What is left cannot be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def log(text: str) -> None:
     """Write a line to stderr where a person is watching."""
     if sys.stderr.isatty():
         say(text)
+
+
+def finite(values: Any) -> Any:
+    """The same with None for numbers that are not finite, which JSON has no word for."""
+    if isinstance(values, dict):
+        return {name: finite(one) for name, one in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(one) for one in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
@@ -26,7 +41,7 @@ def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
         if as_json:
             import json
 
-            sys.stdout.write(json.dumps(values, default=str) + "\n")
+            sys.stdout.write(json.dumps(finite(values), default=str) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         raise

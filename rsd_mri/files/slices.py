@@ -1,8 +1,5 @@
 """Arrays too large to hold at once, slice by slice: read from their file, or put aside on disk as they are made."""
 
-import os
-import tempfile
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.scratch import Scratch
 
 SPOOLED_BYTES = 1 << 26
 """Arrays of all slices that take more are put aside on disk, where they are hardly ever looked at [bytes]."""
@@ -149,28 +147,17 @@ class StoredSlices(Slices):
             raise InputError(f"{self.path}: slice {index} of {self.name} cannot be read ({reason})") from error
 
 
-class Spool:
-    """A nameless temporary file in which arrays are put aside: many in one, for each open file counts."""
+class Spool(Scratch):
+    """A nameless temporary file in which arrays are put aside."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
-        weakref.finalize(self, self._file.close)
+        super().__init__()
         self._end = 0
 
     def room(self, size: int) -> int:
         """Set so many bytes aside; return where they begin."""
         begin, self._end = self._end, self._end + size
         return begin
-
-    def write(self, at: int, data: memoryview) -> None:
-        """Write bytes."""
-        self._file.seek(at)
-        self._file.write(data)
-        self._file.flush()
-
-    def read(self, at: int, size: int) -> bytes:
-        """Read bytes."""
-        return os.pread(self._file.fileno(), size, at)
 
     def put_aside(self, array: "NDArray[Any] | Slices") -> "SpooledSlices":
         """Put all slices of an array aside."""

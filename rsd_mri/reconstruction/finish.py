@@ -116,7 +116,9 @@ def finish(prepared: PreparedSlice, made: Made, seconds: float, parted: bool = T
     one_set = prepared.n_sets == 1
     # |back| scales the image to the scan's unit as the root sum of squares does, on average over coils.
     unit = _unit(operator, back, one_set)
-    whole = mean[0] if prepared.phase is None else mean[0] * torch.from_numpy(prepared.phase).to(images.device)
+    # Where no coil sees anything an image is the prior's alone.
+    seen = torch.where(support, mean, 0)[0]
+    whole = seen if prepared.phase is None else seen * torch.from_numpy(prepared.phase).to(images.device)
     image = crop(tapered(whole if one_set else whole[0], prepared.taper) * unit, prepared.image_size)
     csm = crop(torch.from_numpy(prepared.csm if one_set else prepared.csm[0]), prepared.image_size)
     samples, std = np.stack([magnitude(sample) for sample in images]), None

@@ -24,13 +24,18 @@ def is_complex(data: h5py.Dataset) -> bool:
     return data.dtype.kind == "c" or parts_of(data.dtype) is not None
 
 
+def in_pairs(data: "h5py.Dataset | NDArray[Any]") -> bool:
+    """Whether an array holds real and imaginary parts along a last axis of two."""
+    return data.dtype.kind in "fiu" and data.ndim > 3 and data.shape[-1] == 2
+
+
 def as_complex(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     """Complex array of an array as it was read.
 
     Returns
     -------
     array
-        Complex; as it was where it holds no complex numbers.
+        Complex, in the byte order of this machine; as it was where it holds no complex numbers.
     note
         How they were stored, where that is not usual.
     """
@@ -40,11 +45,11 @@ def as_complex(array: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
         out = np.empty(array.shape, np.complex128 if wide else np.complex64)
         out.real, out.imag = array[parts[0]], array[parts[1]]
         return out, f"complex numbers were stored as a compound of {parts[0]} and {parts[1]}"
-    if array.dtype.kind in "fiu" and array.ndim > 3 and array.shape[-1] == 2:
+    if in_pairs(array):
         pairs = np.ascontiguousarray(array, np.float32 if array.dtype.itemsize <= 4 else np.float64)
         note = "real and imaginary part were stored along the last axis"
         return pairs.view(np.complex64 if pairs.dtype == np.float32 else np.complex128)[..., 0], note
-    return array, None
+    return array.astype(array.dtype.newbyteorder("="), copy=False), None
 
 
 def interleaved(array: NDArray[Any]) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from rsd_mri.files.slices import Slices, StoredSlices
 from rsd_mri.scan.along import scan_along
 from rsd_mri.scan.assembly import swapped
 from rsd_mri.scan.axes import OWN_ORDER, Axes
-from rsd_mri.scan.complex_values import as_complex, is_complex
+from rsd_mri.scan.complex_values import as_complex, in_pairs, is_complex
 from rsd_mri.scan.echo_planar import is_echo_planar
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.hdf5 import check_size, dataset, opened, plain_attributes, read_array, read_text
@@ -58,11 +58,12 @@ def read_fastmri(
         data = dataset(file, "kspace", path)
         if data is None:
             raise InputError(f"{path}: there is no data set kspace; expected a scan in fastMRI's layout")
-        if not is_complex(data):
+        paired = data.shape is not None and in_pairs(data)
+        if not (is_complex(data) or paired):
             raise InputError(f"{path}: kspace has type {data.dtype}; expected complex64")
         if data.id.get_storage_size() == 0 and data.size:
             raise InputError(f"{path}: kspace is declared but was never written; export or copy it again")
-        usual = USUAL.get(data.ndim)
+        usual = USUAL.get(data.ndim - paired)
         if usual is None and axes is None:
             raise InputError(
                 f"{path}: kspace has shape {list(data.shape or ())}; expected [slice, coil, readout, phase_encode]; "

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rsd_mri.errors import InputError
+from rsd_mri.scan.complex_values import as_complex
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.hdf5_arrays import MATLAB
 from rsd_mri.scan.layouts import axes_of, scans_of_array
@@ -43,7 +44,7 @@ def read_matlab(path: Path, budget: int | None = None, axes: str | None = None) 
             "save it alone, with its mask if there is one"
         )
     # MATLAB counts the first axis fastest, HDF5 and numpy the last.
-    array = np.ascontiguousarray(arrays[found[0]].T)
+    array, _ = as_complex(np.ascontiguousarray(arrays[found[0]].T))
     settled = axes_of(array, MATLAB.get(array.ndim), axes, path)
     mask = arrays.get("mask")
     notes = (f"k-space is the array {found[0]} (MATLAB); image size, voxel size and noise are not known",)

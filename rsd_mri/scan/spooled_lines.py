@@ -4,14 +4,12 @@ Of a 3-D acquisition only lines that were measured are kept. They come in any or
 readout need one point of every line. A few lines at a time are transformed and put aside position by position.
 """
 
-import os
-import tempfile
-import weakref
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.scratch import Scratch
 from rsd_mri.files.slices import Slices
 
 BLOCK_BYTES = 1 << 25
@@ -34,8 +32,7 @@ class SpooledLines(Slices):
         """[partition, phase_encode]: which line of the file it is; -1 where none was measured."""
         self._times: list[int] = []
         self._reversed = False
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
-        weakref.finalize(self, self._file.close)
+        self._file = Scratch()
 
     @property
     def line_bytes(self) -> int:
@@ -53,9 +50,7 @@ class SpooledLines(Slices):
             whole = self._stored(place, place + 1)[0]
         whole[:, start : start + samples.shape[1]] += samples
         self._times[place] += 1
-        self._file.seek(place * self.line_bytes)
-        self._file.write(whole.data)
-        self._file.flush()
+        self._file.write(place * self.line_bytes, whole.data)
 
     def lines(self, first: int, stop: int) -> NDArray[np.complex64]:
         """Lines of the file as they are to be used, [line, coil, readout]."""
@@ -102,7 +97,7 @@ class SpooledLines(Slices):
         return made
 
     def _stored(self, first: int, stop: int) -> NDArray[np.complex64]:
-        data = os.pread(self._file.fileno(), (stop - first) * self.line_bytes, first * self.line_bytes)
+        data = self._file.read(first * self.line_bytes, (stop - first) * self.line_bytes)
         return np.frombuffer(bytearray(data), np.complex64).reshape(stop - first, self.shape[1], self.shape[2])
 
 
@@ -124,8 +119,7 @@ class SlicesAcross(Slices):
         self.partition, self.phase_encode = np.nonzero(places >= 0)
         self.order = places[self.partition, self.phase_encode]
         self.count = count
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
-        weakref.finalize(self, self._file.close)
+        self._file = Scratch()
 
     @property
     def point_bytes(self) -> int:
@@ -135,14 +129,12 @@ class SlicesAcross(Slices):
     def put(self, first: int, points: NDArray[np.complex64]) -> None:
         """Put points [position, point, coil] aside, the first of which has this number."""
         for position, some in enumerate(points):
-            self._file.seek((position * self.count + first) * self.point_bytes)
-            self._file.write(some.data)
-        self._file.flush()
+            self._file.write((position * self.count + first) * self.point_bytes, some.data)
 
     def read(self, index: int) -> NDArray[Any]:
         """One slice, [coil, phase_encode, partition]."""
         size = self.count * self.point_bytes
-        data = os.pread(self._file.fileno(), size, index * size)
+        data = self._file.read(index * size, size)
         points = np.frombuffer(data, np.complex64).reshape(self.count, self.shape[1])
         out: NDArray[np.complex64] = np.zeros(self.shape[1:], np.complex64)
         out[:, self.phase_encode, self.partition] = points[self.order].T

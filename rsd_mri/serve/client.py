@@ -103,7 +103,7 @@ def lines_of_scan(scan: Scan) -> Iterator[Line]:
     lines = np.flatnonzero(scan.mask if scan.mask.ndim == 1 else scan.mask.any(axis=0))
     for slice_ in range(scan.n_slices):
         for column in lines:
-            last = column == lines[-1]
+            last = bool(column == lines[-1])
             flags = [LAST_IN_SLICE] * last + [LAST_IN_MEASUREMENT] * (last and slice_ == scan.n_slices - 1)
             yield line(scan.kspace[slice_, :, :, column], int(column) - first, slice_, flags)
 

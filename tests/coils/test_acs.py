@@ -87,6 +87,12 @@ def test_compression_keeps_the_energy_it_says():
     assert kept == pytest.approx((singular[:6] ** 2).sum() / (singular**2).sum(), rel=1e-5)
 
 
+def test_compression_makes_no_coils_of_nothing():
+    data = make_scan(n_coils=4).kspace
+    data = np.stack([data[:, 0], 0 * data[:, 0], data[:, 1], data[:, 0], data[:, 2], data[:, 3]], axis=1)
+    assert len(compression_matrix(data, 8)[0]) == 4
+
+
 def test_compression_stops_at_the_energy_asked_for():
     data = make_scan(n_coils=15).kspace[..., 20:44, 12:36]
     matrix, kept = compression_matrix(data, 15, 0.95)

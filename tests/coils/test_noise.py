@@ -233,6 +233,25 @@ def test_noise_samples_of_zeros_are_no_noise_scan(full_scan):
     assert source not in ("scan", "none") and np.trace(covariance).real > 0
 
 
+@pytest.mark.parametrize("what", ["dead coil", "copied coil", "empty slice"])
+def test_what_holds_no_data_of_its_own_changes_no_level(what):
+    """The coils heard have the noise they have without it; none has less than the others by being silent."""
+    scan = a_head(8, 0.01, (160, 128), slices=2)
+    truth, kspace = noise_covariance(scan.noise), scan.kspace
+    if what == "empty slice":
+        kspace = np.concatenate([np.zeros_like(kspace[:1]), kspace])
+    else:
+        kspace = np.insert(kspace, 3, 0 if what == "dead coil" else kspace[:, 5], axis=1)
+    covariance, source, unevenness = of(dataclasses.replace(scan, kspace=kspace, noise=None))
+    assert source != "none" and unevenness == 1
+    if what == "empty slice":
+        assert amplitude_ratio(covariance, truth) == pytest.approx(1, abs=0.12)
+        return
+    assert np.linalg.cond(covariance) < 100 * np.linalg.cond(truth)
+    others = np.arange(9) != 3
+    assert amplitude_ratio(covariance[np.ix_(others, others)], truth) == pytest.approx(1, abs=0.15)
+
+
 def hann(n):
     return np.cos(np.pi / 2 * (np.arange(n) - n // 2) / (n / 2)) ** 2
 

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import COMPLETING, app, main
+from rsd_mri.commands.console import refusing
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
 
@@ -289,3 +290,29 @@ def test_the_demonstration_runs_to_its_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("demo", "--fast")
     assert list((tmp_path / "rsd-mri-demo" / "reconstruction").glob("*.html"))
+
+
+def test_a_library_without_room_in_memory_is_one_sentence(capsys):
+    with pytest.raises(typer.Exit) as ended, refusing():
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    assert ended.value.exit_code == 2
+    assert "memory" in capsys.readouterr().err
+    with pytest.raises(ImportError, match="no module"), refusing():
+        raise ImportError("no module of this name")
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
+    """Equal images have an infinite PSNR, which JSON has no word for."""
+    image = np.random.default_rng(0).random((2, 40, 40)).astype(np.float32)
+    for folder, name in (("targets", "reconstruction_rss"), ("predictions", "reconstruction")):
+        (tmp_path / folder).mkdir()
+        with h5py.File(tmp_path / folder / "a.h5", "w") as file:
+            file[name] = image
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "targets"), str(tmp_path / "predictions"), "--json"])
+    assert done.exit_code == 0, done.output
+
+    def refused(word):
+        raise AssertionError(word)
+
+    values = json.loads(done.stdout.splitlines()[-1], parse_constant=refused)
+    assert (values["psnr"], values["ssim"], values["files"][0]["psnr"]) == (None, 1.0, None)

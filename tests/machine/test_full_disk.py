@@ -1,9 +1,11 @@
 """A disk that is full, from every command that writes: one sentence, no leftover, no crash, the old file kept."""
 
+import errno
 import resource
 import subprocess
 import sys
 from functools import partial
+from tempfile import gettempdir
 
 import h5py
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from rsd_mri.errors import InputError
 from rsd_mri.files import appended, written_whole
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.slices import Spool
+from rsd_mri.scan.spooled_lines import SpooledLines
 from rsd_mri.simulation import simulate_folder
 
 TINY = ["network.channels=4", "network.blocks=1", "data.volumes=1", "data.slices=1", "data.matrix=32", "data.coils=4"]
@@ -103,6 +107,30 @@ def test_text_and_arrays_on_a_full_disk(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
 
 
+@pytest.mark.usefixtures("small_limit")
+@pytest.mark.parametrize("kind", ["slices", "lines"])
+def test_temporary_files_on_a_full_disk_name_their_folder(kind):
+    def put():
+        if kind == "slices":
+            Spool().put_aside(np.zeros((40, 100, 100), np.float32))
+        else:
+            lines = SpooledLines((40, 2, 100, 40))
+            for number in range(200):
+                lines.add(number // 40, number % 40, 0, np.zeros((2, 100), np.complex64))
+
+    with pytest.raises(InputError, match=rf"temporary files in {gettempdir()} cannot be written .*TMPDIR"):
+        put()
+
+
+def test_without_a_folder_for_temporary_files(monkeypatch):
+    def none(*_):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", none)
+    with pytest.raises(InputError, match="No usable temporary directory found.*set TMPDIR"):
+        Spool()
+
+
 @pytest.mark.long
 def test_recon_prep_and_simulate_say_that_the_disk_is_full(scan, tmp_path):
     refused(command("recon", scan, "--method", "zero-filled", "--out", tmp_path / "r", limit=100_000))
@@ -137,3 +165,34 @@ def test_a_result_that_cannot_be_printed_is_one_sentence(asked):
         )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "standard output" in done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has /dev/full")
+def test_a_sentence_that_cannot_be_printed_leaves_the_exit_code():
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run([sys.executable, "-m", "rsd_mri", "inspect", "none.h5"], stderr=full, check=False)
+    assert done.returncode == 2
+
+
+CLOSED = """
+import os, sys
+for number in range(3):
+    os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None  # as Python finds them closed
+sys.argv = ["rsd-mri", *{arguments}]
+from rsd_mri.commands.app import main
+try:
+    main()
+finally:
+    with open({path!r}, "w") as file:
+        file.write(str(file.fileno()))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["protocols"], 0), (["--version"], 0), (["inspect", "none.h5"], 2)])
+def test_streams_that_were_closed_are_no_files_of_the_program(tmp_path, arguments, code):
+    path = tmp_path / "number"
+    program = CLOSED.format(arguments=arguments, path=str(path))
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == code
+    assert int(path.read_text()) > 2

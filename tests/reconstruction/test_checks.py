@@ -166,6 +166,17 @@ def test_wrong_maps_show_in_the_fully_sampled_centre(undersampled_scan):
     assert 0 < centre_residual(one) < 2 and centre_residual(wrong) > 2 * centre_residual(one)
 
 
+def test_the_complex_image_holds_nothing_where_no_coil_sees_anything(undersampled_scan):
+    """There a sample is what the prior makes of noise; the magnitude is without it too."""
+    prepared = PreparedScan.of(undersampled_scan[0])[0]
+    anything = torch.ones(2, *prepared.csm.shape[-2:], dtype=torch.complex64)
+    found = finish(prepared, Made(anything), 0.0)
+    unseen = ~(found.csm != 0).any(axis=0)
+    assert unseen.any() and not unseen.all()
+    assert not found.image[unseen].any() and not found.magnitude[unseen].any()
+    np.testing.assert_allclose(np.abs(found.image), found.magnitude, rtol=1e-3)
+
+
 def test_the_noise_of_the_magnitude_is_that_of_the_scan():
     """In the scan's unit, which is none of ours; acquired in part, it is as much less."""
     settings = replace(DataSettings(), slices=1, coils=6, noise=0.02)

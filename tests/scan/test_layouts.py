@@ -129,6 +129,21 @@ def test_a_last_axis_of_real_and_imaginary_part(tmp_path):
     same(read_scan(tmp_path / "a.npy"))
 
 
+@pytest.mark.parametrize("beside", [{}, {"ismrmrd_header": "<ismrmrdHeader/>"}])
+def test_a_last_axis_of_two_beside_a_mask_in_fastmris_layout(tmp_path, beside):
+    pairs = np.stack([K.real, K.imag], axis=-1) * MASK[:, None]
+    scan = read_scan(layout(tmp_path / "a.h5", kspace=pairs, mask=MASK.astype(float), **beside))
+    same(scan, K * MASK)
+    assert scan.mask_source == "file"
+
+
+@pytest.mark.parametrize("kind", [">c8", ">c16"])
+def test_numbers_in_the_other_byte_order(tmp_path, kind):
+    np.save(tmp_path / "a.npy", K.astype(kind))
+    same(read_scan(tmp_path / "a.npy"))
+    same(read_scan(layout(tmp_path / "a.h5", data=K.astype(kind))))
+
+
 def test_coils_in_pairs_along_the_last_axis_as_calgary_campinas_has_them(tmp_path):
     """K-space in the middle, transformed without shifts: the image's origin is at index 0."""
     stored = np.fft.fftshift(np.fft.fft2(ifft(K), axes=AXES, norm="ortho"), axes=AXES)

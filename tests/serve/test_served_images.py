@@ -1,11 +1,16 @@
 """What comes back: the images of `recon`, in their place, in stored values that can be compared."""
 
+import json
+
+import h5py
 import ismrmrd
 import numpy as np
 import pytest
 from mrd_client import Talk, acquisitions, ask, header_text, line, place
 from mrd_files import write_mrd
+from typer.testing import CliRunner
 
+from rsd_mri.commands.app import app
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.priors.prior import load_prior
 from rsd_mri.reconstruction.methods import method_of
@@ -333,3 +338,26 @@ def test_a_slab_whose_partitions_are_flagged_one_by_one_is_not_begun_early(small
         one.setFlag(ismrmrd.ACQ_LAST_IN_SLICE)
         measurement.add(one.to_bytes())
     assert measurement.wait() is not None
+
+
+@pytest.mark.parametrize("form", ["fastmri", "npy"])
+def test_a_scan_of_any_format_is_sent_line_by_line(server, small_scan, tmp_path, form):
+    """`rsd-mri send` makes the lines of what is no ISMRMRD file: the image is that of the file itself."""
+    path = tmp_path / ("scan.h5" if form == "fastmri" else "scan.npy")
+    if form == "fastmri":
+        small_scan.save(path)
+    else:
+        np.save(path, small_scan.kspace)
+    done = CliRunner().invoke(
+        app, ["send", str(path), "--port", str(server.port), "--config", "zero-filled", "--set", "pixels=float32",
+              "--out", str(tmp_path / "images.h5"), "--json"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout.splitlines()[-1])
+    noise = form == "fastmri"
+    assert told["acquisitions"] == 2 * int(small_scan.mask.sum()) + noise and told["images"] == 2
+    expected = reconstruct_scan(read_scan(path), method_of("zero-filled")).magnitude
+    with h5py.File(tmp_path / "images.h5") as file:
+        (group,) = (item for item in file["dataset"].values() if isinstance(item, h5py.Group))
+        found = group["data"][:, 0, 0].transpose(0, 2, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
