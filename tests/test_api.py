@@ -174,6 +174,15 @@ def test_generate_gives_what_the_command_writes(run, tmp_path, network):
     assert made.show().size[0] > 2 * 20
 
 
+def test_generated_images_are_written_with_their_picture_or_not_at_all(run, tmp_path):
+    def full(path, _):
+        raise InputError(f"{path}: the disk is full")
+
+    with pytest.raises(InputError, match=r"g\.png: the disk is full"):
+        generate_file(run, 3, "generator", tmp_path / "g.h5", 3, 0.0, "cpu", 5, SILENT, full)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_guided_teacher_gives_what_the_command_writes(run, tmp_path):
     options = {"network": "teacher", "seed": 5, "device": "cpu"}
     plain, same, other = (

@@ -197,6 +197,7 @@ def generate_file(
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
     calls = 1 if network == "generator" else (2 * prior.protocol.sampler.steps - 1) * (1 if guide is None else 2)
+    sheet = out.with_suffix(".png")
     with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
         file.attrs.update(
@@ -211,8 +212,8 @@ def generate_file(
             **({} if guide is None else {"guide": str(guide), "autoguidance": autoguidance}),
             not_for_diagnostic_use=True,
         )
-    sheet = out.with_suffix(".png")
-    picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
+        # Both or neither: a picture that finds no room leaves no file without its picture.
+        picture(sheet, corruption.picture(torch.from_numpy(images_all[:64])).numpy())
     return Generated(str(out), str(sheet), count, seconds, network, calls, seed)
 
 
