@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # cmrseq 0.27.1 reads the shapes of Pulseq files as if they had no ramps: where a file says that a step repeats, as it does of every straight
-# slope in a magnitude or a phase, zeros are put in instead of the step, and the shape stands still. A triangular pulse comes out as a block of the height of
-# its first two samples, here a twentieth of its flip angle. A sinc pulse whose samples carry an offset of 1000 Hz is played at 0 Hz: the slice is
-# another one. A real sinc pulse, which has no straight parts, is right within 1e-4. So it reads its own files, too. Its checks compare the number of
-# samples alone, and nothing is said. pypulseq 1.5.0.post1, which wrote the files, reads them right.
+# slope in a magnitude or a phase, zeros are put in instead of the step, and the shape stands still. A triangular pulse comes out with a third
+# of its flip angle. A sinc pulse whose samples carry an offset of 1000 Hz is played at 0 Hz: the slice is another one. A real sinc pulse,
+# which has no straight parts, is right within 1e-4. So it reads its own files, too. What it checks of a shape is the number of its samples,
+# and nothing is said. pypulseq 1.5.0.post1, which wrote the files, reads them right.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
