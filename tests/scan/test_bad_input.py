@@ -162,7 +162,7 @@ def test_empty_arrays(path, shape):
     ("value", "word"),
     [
         (np.ones((2, 3, 16, 12), np.float32), "complex"),
-        (np.ones((2, 3, 16, 12, 2), np.float32), "complex"),
+        (np.ones((2, 3, 16, 12, 3), np.float32), "complex"),
         (np.ones((16, 12), np.complex64), "[slice, coil, readout, phase_encode]"),
         (np.ones((1, 1, 2, 3, 16, 12), np.complex64), "[slice, coil, readout, phase_encode]"),
         (np.ones((1, 300, 16, 12), np.complex64), "300 coils"),
