@@ -129,7 +129,7 @@ def send(
             ],
         }  # fmt: skip
         result([*said, NOT_FOR_DIAGNOSTIC_USE], values, json)
-        if any(text.startswith("ERROR") for text in received.texts):
+        if not received.finished:
             raise typer.Exit(1)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
 from rsd_mri.files.slices import Spool
+from rsd_mri.files.targets import written_apart
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.calibration import Calibration
@@ -161,12 +162,18 @@ def reconstruct_files(
         What the user says of the scans: axes of arrays, where noise and calibration are.
     progress
         Told the share done and the scan's name.
+
+    Raises
+    ------
+    InputError
+        If two scans would be written to the same files.
     """
+    like = Task(Path(), method, delivery, seed, device, held_out, prep, calibration, answers, stress, adapt)
+    tasks = apart(replace(like, path=path) for path in scans)
     if delivery.archive is not None:
         delivery.archive.check()
     done = Delivered()
-    for path, part in progress.each(scans, lambda path: path.name):
-        task = Task(path, method, delivery, seed, device, held_out, prep, calibration, answers, stress, adapt)
+    for task, part in progress.each(tasks, lambda task: task.path.name):
         done.add(attempt(task, part))
     return done
 
@@ -188,9 +195,25 @@ class Task:
     adapt: bool = False
 
     @property
+    def data(self) -> Path:
+        """The file with the samples: of BART's two, the `.cfl`."""
+        return self.path.with_suffix(".cfl") if self.path.suffix in ("", ".hdr") else self.path
+
+    @property
     def target(self) -> Path:
         """What the names of all its files begin with."""
         return self.delivery.folder(self.path) / f"{self.path.stem}_recon"
+
+
+def apart(tasks: Iterable[Task]) -> list[Task]:
+    """The tasks, a scan that is named twice only once.
+
+    Raises
+    ------
+    InputError
+        If two scans would be written to the same files.
+    """
+    return written_apart(tasks, lambda task: task.data, lambda task: task.target)
 
 
 def attempt(task: Task, progress: Progress = SILENT) -> Written | str:

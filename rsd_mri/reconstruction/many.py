@@ -18,7 +18,7 @@ from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
-from rsd_mri.reconstruction.deliver import Delivered, Task, Written, attempt
+from rsd_mri.reconstruction.deliver import Delivered, Task, Written, apart, attempt
 from rsd_mri.scan.reading import find_scans
 
 MANIFEST = "reconstructions.json"
@@ -61,7 +61,8 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
     """Reconstruct every scan of folders and lists; what an earlier run did, and has not changed since, is kept.
 
     `reconstructions.json` in the output folder, or in that of the first source, has one status for each scan. It is
-    written after every scan: a run that was stopped goes on where it was.
+    written after every scan: a run that was stopped goes on where it was. A folder without scans is a failure of its
+    own and does not stop the others.
 
     Parameters
     ----------
@@ -77,17 +78,21 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
     Raises
     ------
     InputError
-        If there is no scan, or two would be written to the same files.
+        If two scans would be written to the same files.
     """
-    tasks = []
-    for path, below in listed(sources):
-        out = like.delivery.out
-        delivery = replace(like.delivery, out=None if out is None else out / below)
-        tasks.append(replace(like, path=path, delivery=delivery))
-    twice = [target for target, count in Counter(task.target for task in tasks).items() if count > 1]
-    if twice:
-        both = " and ".join(str(task.path) for task in tasks if task.target == twice[0])
-        raise InputError(f"{both} would be written to the same files ({twice[0]}); reconstruct them to two folders")
+    done = Delivered()
+    found: list[Task] = []
+    for source in sources:
+        try:
+            for path, below in listed([source]):
+                out = like.delivery.out
+                delivery = replace(like.delivery, out=None if out is None else out / below)
+                found.append(replace(like, path=path, delivery=delivery))
+        except InputError as error:
+            done.add(str(error))
+    tasks = apart(found)
+    if not tasks:
+        return done
     if scale.shard is not None:
         i, n = checked_shard(scale.shard)
         # By name, not by place in the list: a scan added later moves no other scan to another shard.
@@ -97,7 +102,6 @@ def reconstruct_many(sources: Sequence[Path], like: Task, scale: Scale, progress
     manifest = (like.delivery.out or first) / name
     if like.delivery.archive is not None:
         like.delivery.archive.check()
-    done = Delivered()
     with claimed(manifest):
         entries = {} if scale.fresh else _read(manifest)
         waiting = []
@@ -149,8 +153,7 @@ def one_thread() -> Iterator[None]:
 def _identity(task: Task) -> str:
     """Hash of what decides a reconstruction: the scan's size and date, and how it is reconstructed."""
     prior = task.method.prior
-    data = task.path.with_suffix(".cfl") if task.path.suffix in ("", ".hdr") else task.path
-    stat = data.stat() if data.exists() else None
+    stat = task.data.stat() if task.data.exists() else None
     values = [
         stat and [stat.st_size, stat.st_mtime_ns], task.method.name, task.method.parameters(), prior and prior.sha256,
         task.seed, task.held_out, task.adapt, task.stress, str(task.delivery), str(task.prep),

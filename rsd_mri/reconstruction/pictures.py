@@ -16,6 +16,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.files.targets import written_apart
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
@@ -120,9 +121,15 @@ def restore_files(
         Of the samples.
     progress
         Told the share done and the picture's name.
+
+    Raises
+    ------
+    InputError
+        If two pictures would be written to the same files.
     """
     done = Restored()
-    for path, part in progress.each(pictures, lambda path: path.name):
+    apart = written_apart(pictures, lambda path: path, lambda path: (out or path.parent) / f"{path.stem}_restored")
+    for path, part in progress.each(apart, lambda path: path.name):
         try:
             done.written.append(
                 _restore_file(path, prior, corruption, samples, sampler, out, mask, reference, seed, part)

@@ -54,6 +54,11 @@ class Received:
     """Whether the server ended with CLOSE."""
     seconds: float = 0.0
 
+    @property
+    def finished(self) -> bool:
+        """Whether the server said neither that something failed nor that it was stopped before the end."""
+        return not any(text.startswith("ERROR") or text.endswith(wire.STOPPED) for text in self.texts)
+
     def series(self, number: int) -> NDArray[Any]:
         """Pixels of a series, [image, phase_encode, readout]."""
         return np.stack([one.pixels for one in self.images if one.series == number])

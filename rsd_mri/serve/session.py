@@ -175,7 +175,7 @@ class Session:
         if ending.end == "error" and ending.sentence:
             self.say("ERROR", ending.sentence)
         elif ending.end == "stopped":
-            self.say("WRN", "the server is being stopped: this measurement is not finished")
+            self.say("WRN", wire.STOPPED)
         elif self.dropped and not self.acquisitions:
             self.say("WRN", f"{self.dropped} images came and no raw data: there is nothing to reconstruct")
         self.stream.send(wire.close_message())

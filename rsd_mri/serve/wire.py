@@ -12,6 +12,9 @@ from rsd_mri.errors import InputError
 CONFIG_FILE, CONFIG_TEXT, HEADER, CLOSE, TEXT = 1, 2, 3, 4, 5
 ACQUISITION, IMAGE, WAVEFORM = 1008, 1022, 1026
 
+STOPPED = "the server is being stopped: this measurement is not finished"
+"""What a client is told before CLOSE, as a warning, where its images do not all come."""
+
 CONFIG_FILE_BYTES = 1024
 ACQUISITION_BYTES, IMAGE_BYTES, WAVEFORM_BYTES = 340, 198, 40
 """Of the fixed headers. The waveform's is not packed: the compiler's padding is sent as well."""

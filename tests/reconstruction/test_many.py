@@ -12,7 +12,7 @@ import pytest
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction import many
-from rsd_mri.reconstruction.deliver import Task, Written, attempt
+from rsd_mri.reconstruction.deliver import Task, Written, apart, attempt, reconstruct_files
 from rsd_mri.reconstruction.many import MANIFEST, Scale, reconstruct_many
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import method_of
@@ -98,6 +98,39 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_written(folder, tm
     with pytest.raises(InputError, match="would be written to the same files"):
         reconstruct_many([folder, tmp_path / "other"], like(tmp_path / "out"), Scale())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_a_folder_without_scans_does_not_stop_the_others(folder, tmp_path, workers):
+    (tmp_path / "empty").mkdir()
+    good = folder / "brain_0_0000.h5"
+    sources = [good, tmp_path / "empty", folder / "brain_0_0001.h5"]
+    done = reconstruct_many(sources, like(tmp_path / "out"), Scale(workers))
+    assert sorted(one.scan for one in done.written) == [str(good), str(folder / "brain_0_0001.h5")]
+    (said,) = done.failures
+    assert said.startswith(f"{tmp_path / 'empty'}: holds no scan")
+    nothing = reconstruct_many([tmp_path / "empty"], like(tmp_path / "nothing"), Scale(workers))
+    assert nothing.failures == [said] and not nothing.written
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_scans_named_one_by_one_do_not_replace_one_another(folder, tmp_path):
+    """Two of one name are refused before anything is written; one that is named twice is done once."""
+    task = like(tmp_path / "out")
+    one, other = folder / "brain_0_0000.h5", folder / "more" / "brain_1_0000.h5"
+    namesake = other.rename(other.parent / one.name)
+    with pytest.raises(InputError, match="would be written to the same files"):
+        reconstruct_files([one, namesake], task.method, task.delivery)
+    assert not (tmp_path / "out").exists()
+    again = folder / "more" / ".." / one.name
+    done = reconstruct_files([one, again], task.method, task.delivery)
+    assert [written.scan for written in done.written] == [str(one)] and not done.failures
+
+
+def test_both_files_of_bart_are_one_scan(tmp_path):
+    cfl, hdr = tmp_path / "scan.cfl", tmp_path / "scan.hdr"
+    tasks = [replace(like(tmp_path / "out"), path=path) for path in (hdr, cfl, tmp_path / "scan")]
+    assert apart(tasks) == tasks[:1]
 
 
 def test_memory_that_runs_out_fails_the_scan_alone(folder, tmp_path, monkeypatch):

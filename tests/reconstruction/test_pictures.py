@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from rsd_mri.machine.progress import SILENT
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import Inputs
+from rsd_mri.priors.prior import Inputs, Prior
 from rsd_mri.protocol import (
     GaussianBlurSettings,
     NetworkSettings,
@@ -30,7 +31,7 @@ from rsd_mri.protocol import (
 )
 from rsd_mri.reconstruction.one_picture import corruption_of, restore
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
-from rsd_mri.reconstruction.pictures import quality
+from rsd_mri.reconstruction.pictures import quality, restore_files
 from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5
@@ -201,3 +202,20 @@ def test_restore_command(run, tmp_path):
     assert larger.exit_code == 0, larger.output
     assert np.load(tmp_path / "out" / "photo_samples.npy").shape == (2, 3, 36, 40)
     assert CliRunner().invoke(app, [*asked, "--corruption", "noise"]).exit_code == 2
+
+
+@pytest.mark.parametrize("out", [None, "out"])
+def test_pictures_do_not_replace_one_another(tmp_path, out):
+    """Two of one name are refused before anything is read or written."""
+    (tmp_path / "more").mkdir()
+    other = tmp_path / "photo.tif" if out is None else tmp_path / "more" / "photo.png"
+    with pytest.raises(InputError, match="would be written to the same files"):
+        restore_files(
+            [tmp_path / "photo.png", other],
+            Mock(spec=Prior),
+            NoiseSettings(sigma=0.1),
+            1,
+            Mock(),
+            None if out is None else tmp_path / out,
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["more"]

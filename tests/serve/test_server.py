@@ -6,11 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 from mrd_client import ROOT, Running, Talk, acquisitions, header_text
+from typer.testing import CliRunner
+
+from rsd_mri.commands.app import app
 
 
 def run(*options):
@@ -56,6 +60,22 @@ def test_it_ends_at_once_while_torch_is_imported(fresh, small_scan, how):
         fresh.connect()
     assert fresh.event("connection")["end"] == "stopped"
     assert fresh.event("stopped") == {"event": "stopped", "connections": 1}
+
+
+def test_send_does_not_call_a_measurement_done_that_was_stopped(fresh, small_scan, tmp_path):
+    small_scan.save(tmp_path / "scan.h5")
+    told = []
+    asked = ["send", str(tmp_path / "scan.h5"), "--port", str(fresh.port), "--json"]
+    sending = threading.Thread(target=lambda: told.append(CliRunner().invoke(app, asked)))
+    sending.start()
+    server = psutil.Process(fresh.process.pid)
+    while not any(one.status == psutil.CONN_ESTABLISHED for one in server.net_connections("tcp")):
+        time.sleep(0.01)
+    assert fresh.stop() == 0
+    sending.join(10)
+    (done,) = told
+    values = json.loads(done.stdout.splitlines()[-1])
+    assert done.exit_code == 1 and values["images"] == 0 and "not finished" in values["texts"][-1]
 
 
 @pytest.mark.long
