@@ -93,9 +93,7 @@ def train(
         chosen = protocol_of(protocol, accel, assignments)
         changes = {} if seed is None else {"seed": str(seed)}
         if images is not None:
-            changes |= {
-                f"{part}.images": str(images) for part in ("teacher", "distillation", "denoiser", "reconstructor")
-            }
+            changes |= dict.fromkeys(chosen.lengths(stage.value), str(images))
         chosen = chosen.with_values(changes)
         options = TrainOptions(
             stage.value,

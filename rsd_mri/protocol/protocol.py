@@ -87,6 +87,19 @@ class Protocol:
             return self.denoiser.all_images, self.denoiser.batch
         return self.teacher.images, self.teacher.batch
 
+    def lengths(self, stage: str) -> list[str]:
+        """Dotted keys of the training lengths of a stage, `all` for teacher and generator; of other stages none.
+
+        Another stage's length is no part of what a checkpoint must agree with.
+        """
+        taught = self.distillation.teacher if stage == "all" else stage
+        keys = {
+            "teacher": ["teacher.images"],
+            "denoiser": ["denoiser.images"] + ["denoiser.last_images"] * (self.denoiser.last_images is not None),
+            "reconstructor": ["reconstructor.images"],
+        }.get(taught, [])
+        return keys + ["distillation.images", "distillation.pair_images"] * (stage in ("generator", "all"))
+
     def to_yaml(self) -> str:
         """Write every value, defaults included."""
         return text_of(_plain(self))

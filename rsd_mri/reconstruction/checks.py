@@ -184,7 +184,7 @@ def reasons(checks: dict[str, float]) -> list[str]:
         found.append(
             f"What was measured on {checks['own_lines']:.0f} lines (or groups of points) that were left out lies "
             f"{checks['own_lines_factor']:.1f} times as far off as the samples from each other; so many tell it to lie "
-            f"between {low:.1f} and {high:.1f} times, with 90 %. By this the interval is scaled"
+            f"between {low:.1f} and {high:.1f} times, with 90 %"
         )
     elif "own_lines" in checks:
         found.append("Too few acquired lines can be left out to tell whether the samples' spread is right on this scan")

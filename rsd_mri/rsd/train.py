@@ -18,7 +18,7 @@ from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, Inputs, build_denoiser, load_prior, save_corruption, save_prior
-from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol
+from rsd_mri.protocol import DenoiserSettings, DistillationSettings, Protocol, ReconstructorSettings
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.distillation import Beginning, DistillationStage, guided_teacher
 from rsd_mri.rsd.guide import kept_guide
@@ -262,10 +262,17 @@ def equipped(denoiser: Denoiser, options: TrainOptions) -> Denoiser:
 def _identity(protocol: Protocol, data: Data, stage: str) -> dict[str, str]:
     """What must be the same for a checkpoint to be continued; the training length may grow, and end in another way."""
     teacher = replace(protocol.teacher, images=0, cooldown=0)
-    distillation = replace(protocol.distillation, images=0, cooldown=0)
+    usual = DistillationSettings()
+    distillation = replace(protocol.distillation, images=0, cooldown=0, pair_images=usual.pair_images)
     if stage == "teacher":
-        distillation = DistillationSettings()
-    plain = replace(protocol, teacher=teacher, distillation=distillation, denoiser=DenoiserSettings())
+        distillation = usual
+    plain = replace(
+        protocol,
+        teacher=teacher,
+        distillation=distillation,
+        denoiser=DenoiserSettings(),
+        reconstructor=ReconstructorSettings(),
+    )
     return {"protocol": plain.hash, "data": data.identity}
 
 

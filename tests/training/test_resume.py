@@ -1,5 +1,6 @@
 """A run that was killed and continued ends with the weights of one that was not."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,9 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_run import PROTOCOL, Slices, run
+from typer.testing import CliRunner
 
+from rsd_mri.commands.root import app
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
+from rsd_mri.protocol import Protocol, load_protocol
 from rsd_mri.training.checkpoint import load_tensors
 from rsd_mri.training.state import module_weights
 
@@ -288,3 +292,32 @@ def test_hidden_error_is_the_error_on_what_is_not_shown(slices):
     power = (batch.y.abs().square().sum(1, keepdim=True) * hidden).sum((1, 2, 3)) / (hidden.sum((1, 2, 3)) * 64)
     expected = (power - 3 * batch.sigma**2).mean().sqrt()
     assert found == pytest.approx(float(expected), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys"),
+    [
+        ("teacher", ["teacher.images"]),
+        ("generator", ["distillation.images", "distillation.pair_images"]),
+        ("denoiser", ["denoiser.images"]),
+        ("reconstructor", ["reconstructor.images"]),
+        ("all", ["teacher.images", "distillation.images", "distillation.pair_images"]),
+    ],
+)
+def test_a_longer_training_changes_the_lengths_of_its_own_stages(stage, keys):
+    assert Protocol().lengths(stage) == keys
+    rounds = load_protocol("brain32-r4-guided").lengths("all")
+    assert rounds == ["denoiser.images", "denoiser.last_images", "distillation.images", "distillation.pair_images"]
+    for key in keys:
+        assert Protocol().with_values({key: "7"}) != Protocol()
+
+
+@pytest.mark.long
+def test_the_command_goes_on_with_more_images(tmp_path):
+    tiny = ["data.volumes=2", "data.slices=4", "data.matrix=16", "network.channels=4", "monitor.cost=0"]
+    asked = ["train", "--protocol", "demo", "--stage", "teacher", "--device", "cpu", "--out", str(tmp_path)]
+    asked += [word for one in tiny for word in ("--set", one)]
+    for images in (16, 48):
+        done = CliRunner().invoke(app, [*asked, "--images", str(images), "--json"])
+        assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["images"] == {"teacher": 32}
