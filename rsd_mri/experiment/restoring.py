@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.errors import InputError
+from rsd_mri.machine.device import images_at_once
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.prior import Prior, load_prior
 from rsd_mri.protocol import Protocol
@@ -17,10 +18,7 @@ from rsd_mri.reconstruction.methods import Method
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.rsd.guide import round_folder
-from rsd_mri.training.checkpoint import load_tensors, save_tensors
-
-PIXELS = {"cpu": 2**16, "cuda": 2**21}
-"""Restored at a time on each kind of device. The restorations do not depend on it, up to rounding."""
+from rsd_mri.training.checkpoint import keep_images, kept_images
 
 CHECKPOINT_SECONDS = 60.0
 """The most that is restored again after a stop."""
@@ -47,41 +45,28 @@ def restore(
     path = _stored(folder, method)
     prior = load_prior(start, "denoiser") if method == "posterior" and start else None
     made_from = {"data": slices.identity, "prior": prior.sha256 if prior else ""}
-    if (images := _kept(path, made_from)) is not None:
+    if (images := kept_images(path, made_from)) is not None:
         return images
     if method == "posterior" and prior is None:
         prior = load_prior(folder, "denoiser")
     device = device or torch.device("cpu")
     if prior is not None:
         prior.to(device)
-    size = max(PIXELS.get(device.type, PIXELS["cpu"]) // math.prod(slices.size), 1)
+    size = images_at_once(device, math.prod(slices.size))
     checkpoint, saved = folder / "checkpoint" / path.name, time.monotonic()
-    begun = _kept(checkpoint, made_from)
+    begun = kept_images(checkpoint, made_from)
     done = [] if begun is None else [begun]
     for first in range(sum(map(len, done)), len(slices), size):
         chosen = range(first, min(first + size, len(slices)))
         done.append(_restored(slices, chosen, protocol, prior, device).cpu())
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             checkpoint.parent.mkdir(exist_ok=True)
-            _keep(checkpoint, torch.cat(done), made_from)
+            keep_images(checkpoint, torch.cat(done), "restored", made_from)
             saved = time.monotonic()
         progress(chosen.stop / len(slices))
-    _keep(path, torch.cat(done), made_from)
+    keep_images(path, torch.cat(done), "restored", made_from)
     checkpoint.unlink(missing_ok=True)
     return torch.cat(done)
-
-
-def _keep(path: Path, images: Tensor, made_from: dict[str, str]) -> None:
-    save_tensors(path, {"images": torch.view_as_real(images)}, {"kind": "restored", **made_from})
-
-
-def _kept(path: Path, made_from: dict[str, str]) -> Tensor | None:
-    """The restored slices of a file, if it is there and was made from the same."""
-    if not path.is_file():
-        return None
-    tensors, metadata = load_tensors(path)
-    same = all(metadata.get(name) == value for name, value in made_from.items())
-    return torch.view_as_complex(tensors["images"]) if same else None
 
 
 def _stored(folder: Path, method: str) -> Path:
@@ -98,12 +83,13 @@ def last_restored(protocol: Protocol, out: Path) -> Tensor:
     """
     rounds = protocol.denoiser.rounds
     path = _stored(round_folder(protocol, out, rounds), protocol.denoiser.of_round(rounds).restored_by)
-    if not path.is_file():
+    images = kept_images(path, {})
+    if images is None:
         raise InputError(
             f"{path}: missing; distillation.adversarial tells the generator's images from the restored slices that the "
             "denoiser learned from: train with --stage denoiser first, or set it to 0"
         )
-    return torch.view_as_complex(load_tensors(path)[0]["images"])
+    return images
 
 
 def _restored(

@@ -90,3 +90,12 @@ def quick_products(device: torch.device) -> AbstractContextManager[object]:
         if whole_numbers_are_quick():
             return in_whole_numbers()
     return nullcontext()
+
+
+PIXELS = {"cpu": 2**16, "cuda": 2**21}
+"""Of the images that are sampled together on each kind of device, where nothing but rounding depends on it."""
+
+
+def images_at_once(device: torch.device, pixels: int) -> int:
+    """How many images of so many pixels to sample together on a device; at least one."""
+    return max(PIXELS.get(device.type, PIXELS["cpu"]) // pixels, 1)

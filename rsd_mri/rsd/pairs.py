@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.errors import InputError
+from rsd_mri.machine.device import images_at_once
 from rsd_mri.machine.progress import Progress
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import Protocol
@@ -25,14 +26,12 @@ from rsd_mri.rsd.data import Monitor, shuffled_index
 from rsd_mri.rsd.generating import GeneratorStage
 from rsd_mri.rsd.generator import draw_further, generate, noise_for, sample_teacher
 from rsd_mri.rsd.stages import TRAINING_CALLS, Finish
-from rsd_mri.training.checkpoint import load_tensors, save_tensors
+from rsd_mri.training.checkpoint import keep_images, kept_images
 from rsd_mri.training.descent import ItemLosses, descend, ramps, set_learning_rate
 from rsd_mri.training.ema import averaged_copy
 
 CHUNK = 256
 """Samples a file."""
-PIXELS = {"cpu": 2**16, "cuda": 2**21}
-"""Drawn at a time on each kind of device. The samples do not depend on it, up to rounding."""
 FALL = 0.6
 """Share of the training over which the learning rate falls to zero."""
 WARMUP = 2_000
@@ -79,7 +78,7 @@ def draw_pairs(
     progress: Progress,
     fabric: Fabric,
     seconds: float = 0.0,
-) -> "Pairs":
+) -> Pairs:
     """Sample the teacher, guided where it is; kept in the folder, a few at a time, so that a stopped call goes on.
 
     Parameters
@@ -109,52 +108,35 @@ def draw_pairs(
     s, seed = protocol.distillation, protocol.seed
     sampler = replace(protocol.sampler, steps=s.pair_steps)
     identity = {"made_by": hashlib.sha256(f"{made_by} {sampler} {seed}".encode()).hexdigest()}
-    size = max(PIXELS.get(fabric.device.type, PIXELS["cpu"]) // prod(corruption.image_shape), 1)
+    size = images_at_once(fabric.device, prod(corruption.image_shape))
     began = time.monotonic()
+    chunks: dict[int, Tensor] = {}
     firsts = range(0, s.pairs, CHUNK)
     for first in firsts[fabric.global_rank :: fabric.world_size]:
         stop = min(first + CHUNK, s.pairs)
-        if _kept(folder, first, stop, identity) is None:
+        chunk = kept_images(_file(folder, first), identity)
+        if chunk is None or len(chunk) < stop - first:
             made = [
                 sample_teacher(teacher, corruption, pair_keys(seed, range(i, min(i + size, stop))), sampler).cpu()
                 for i in range(first, stop, size)
             ]
-            _keep(folder, first, torch.cat(made), identity)
+            chunk = torch.cat(made)
+            folder.mkdir(parents=True, exist_ok=True)
+            keep_images(_file(folder, first), chunk, "pairs", identity)
+        chunks[first] = chunk[: stop - first]
         progress(stop / s.pairs)
         if seconds and time.monotonic() - began > seconds:
             break
     fabric.barrier()
-    numbers: list[int] = []
-    chunks = []
     for first in firsts:
-        chunk = _kept(folder, first, min(first + CHUNK, s.pairs), identity)
-        if chunk is not None:
-            numbers += range(first, first + len(chunk))
-            chunks.append(chunk)
-    return Pairs(numbers, torch.cat(chunks))
+        if first not in chunks and (chunk := kept_images(_file(folder, first), identity)) is not None:
+            chunks[first] = chunk[: s.pairs - first]
+    numbers = [first + i for first in sorted(chunks) for i in range(len(chunks[first]))]
+    return Pairs(numbers, torch.cat([chunks[first] for first in sorted(chunks)]))
 
 
 def _file(folder: Path, first: int) -> Path:
     return folder / f"pairs-{first:07d}.safetensors"
-
-
-def _keep(folder: Path, first: int, images: Tensor, identity: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    # A complex image is stored with a last axis of two.
-    stored = torch.view_as_real(images) if images.is_complex() else images
-    save_tensors(_file(folder, first), {"images": stored}, {"complex": images.is_complex(), **identity})
-
-
-def _kept(folder: Path, first: int, stop: int, identity: Mapping[str, str]) -> Tensor | None:
-    """The samples of a file, if it is there, was made by the same and holds enough."""
-    path = _file(folder, first)
-    if not path.is_file():
-        return None
-    tensors, metadata = load_tensors(path)
-    images = tensors["images"]
-    if any(metadata.get(name) != value for name, value in identity.items()) or len(images) < stop - first:
-        return None
-    return (torch.view_as_complex(images) if metadata.get("complex") else images)[: stop - first]
 
 
 @dataclass(frozen=True)

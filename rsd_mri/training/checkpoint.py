@@ -38,6 +38,24 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return parse_tensors(read_whole(path), path)
 
 
+def keep_images(path: Path, images: Tensor, kind: str, made_from: Mapping[str, str]) -> None:
+    """Store images, real or complex, with what decided them."""
+    # A complex image is stored with a last axis of two.
+    stored = torch.view_as_real(images) if images.is_complex() else images
+    save_tensors(path, {"images": stored}, {"kind": kind, "complex": images.is_complex(), **made_from})
+
+
+def kept_images(path: Path, made_from: Mapping[str, str]) -> Tensor | None:
+    """The images that `keep_images` stored, if they are there and were made from the same."""
+    if not path.is_file():
+        return None
+    tensors, metadata = load_tensors(path)
+    if any(metadata.get(name) != value for name, value in made_from.items()):
+        return None
+    # Restored images of earlier versions are complex and do not say so.
+    return torch.view_as_complex(tensors["images"]) if metadata.get("complex", True) else tensors["images"]
+
+
 def parse_tensors(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a file's content; `path` is for messages.
 

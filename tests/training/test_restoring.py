@@ -9,6 +9,7 @@ import torch
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment import restoring
 from rsd_mri.experiment.restoring import restore
+from rsd_mri.machine import device
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import WHOLE_IMAGES, build_denoiser, save_prior
@@ -69,7 +70,7 @@ def test_without_another_prior_the_round_before_of_the_run_restores(tmp_path):
 
 
 def test_stopped_on_the_way_it_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(restoring, "PIXELS", {"cpu": 256})  # one slice at a time
+    monkeypatch.setattr(device, "PIXELS", {"cpu": 256})  # one slice at a time
     monkeypatch.setattr(restoring, "CHECKPOINT_SECONDS", -1.0)
     slices = UndersampledSlices(Scans(), MaskSettings(acceleration=2.0, acs_lines=4), 0)
     for name in ("one", "run", "whole"):
