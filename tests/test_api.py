@@ -174,6 +174,26 @@ def test_generate_gives_what_the_command_writes(run, tmp_path, network):
     assert made.show().size[0] > 2 * 20
 
 
+def test_a_teacher_is_sampled_as_it_is_asked(run, tmp_path):
+    options = {"network": "teacher", "seed": 5, "device": "cpu"}
+    out = tmp_path / "g.h5"
+    generate_file(run, 3, "teacher", out, 3, 0.0, "cpu", 5, SILENT, write_contact_sheet, solver="multistep", steps=40)
+    with h5py.File(out) as file:
+        images, said = file["images"][()], dict(file.attrs)
+    assert (said["network_calls"], said["solver"]) == (40, "multistep")
+    near = rsd.generate(run, 3, **options, solver="multistep", steps=40).images
+    np.testing.assert_allclose(near, images, atol=1e-3 * np.abs(images).max())
+    other = rsd.generate(run, 3, **options, solver="heun", steps=40).images
+    assert 0 < np.linalg.norm(other - images) < 0.05 * np.linalg.norm(images)  # the same flow
+    for refused, sentence in (
+        ({"network": "generator", "steps": 4}, "makes an image in one call"),
+        ({"network": "teacher", "solver": "euler"}, "solver euler: expected one of heun, multistep"),
+        ({"network": "teacher", "steps": 0}, "steps 0: expected at least 1"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            rsd.generate(run, 3, **refused)
+
+
 def test_generated_images_are_written_with_their_picture_or_not_at_all(run, tmp_path):
     def full(path, _):
         raise InputError(f"{path}: the disk is full")

@@ -24,7 +24,7 @@ from rsd_mri.priors.prior import Prior, load_corruption
 from rsd_mri.protocol import Protocol, protocol_for_acceleration
 from rsd_mri.reconstruction.methods import find_prior
 from rsd_mri.results.figures import contact_sheet
-from rsd_mri.rsd.sampling import sample_prior
+from rsd_mri.rsd.sampling import sample_prior, sampled_by
 
 if TYPE_CHECKING:
     from rsd_mri.rsd.train import Trained
@@ -143,6 +143,8 @@ def generate(
     device: str = "auto",
     guide: Prior | str | Path | None = None,
     autoguidance: float | None = None,
+    solver: str | None = None,
+    steps: int | None = None,
 ) -> Samples:
     """Images from noise alone: the same as `rsd-mri generate` writes.
 
@@ -165,11 +167,16 @@ def generate(
         A worse teacher, such as that of the run which the other was trained on from: it guides the teacher.
     autoguidance
         By which weight, 1 where not given.
+    solver
+        Of a teacher: `heun` calls it twice a step, `multistep` once; its protocol's where not given.
+    steps
+        Of that solver; its protocol's where not given.
 
     Raises
     ------
     InputError
-        If the run has neither, the guide does not fit, there is a weight and no guide, or the count is below 1.
+        If the run has neither, a generator is given a solver or steps, the guide does not fit, there is a weight and no
+        guide, or the count is below 1.
     """
     if autoguidance is not None and guide is None:
         raise InputError(f"autoguidance {autoguidance:g}: is the weight of a guide, and there is none; give guide")
@@ -178,7 +185,7 @@ def generate(
     if prior is None:
         prior = priors.load_prior(GENERATION, "generator")
     given = prior if isinstance(prior, Prior) else priors.load_prior(prior)
-    chosen = _that_generates(given, network)
+    chosen = sampled_by(_that_generates(given, network), solver, steps)
     if guide is not None:
         weight = 1.0 if autoguidance is None else autoguidance
         chosen = guided_by(chosen, guide if isinstance(guide, Prior) else Path(guide), weight)

@@ -84,7 +84,7 @@ def compare_networks(
     progress.step("judging")(0.0)
     real, taught, given = real[:count], made.taught, measured(data, count)
     speed = {
-        "teacher": (made.teacher_seconds, 2 * protocol.sampler.steps - 1),
+        "teacher": (made.teacher_seconds, protocol.sampler.calls),
         "student": (made.student_seconds, 1),
     }
     large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}

@@ -21,6 +21,13 @@ class Network(str, Enum):
     generator = "generator"
 
 
+class Solver(str, Enum):
+    """Samplers of a teacher."""
+
+    heun = "heun"
+    multistep = "multistep"
+
+
 def generate(
     run: Annotated[Optional[Path], typer.Argument(help="Run folder; the package's generator without it.")] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of images.")] = 16,
@@ -33,6 +40,16 @@ def generate(
     ] = None,
     autoguidance: Annotated[
         Optional[float], typer.Option(min=0.0, help="Weight of the guide; 1 without it.", show_default=False)
+    ] = None,
+    solver: Annotated[
+        Optional[Solver],
+        typer.Option(
+            help="Of the teacher: heun calls it twice a step, multistep once; the protocol's without it.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        Optional[int], typer.Option(min=1, help="Steps of the teacher's sampler; the protocol's without it.")
     ] = None,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
@@ -68,6 +85,8 @@ def generate(
                 write_contact_sheet,
                 None if guide is None else existing(guide, "run folder"),
                 1.0 if autoguidance is None else autoguidance,
+                None if solver is None else solver.value,
+                steps,
             )
         result(
             [

@@ -38,6 +38,7 @@ LATER: dict[str, dict[str, object]] = {
         "pair_images": 100_000,
     },
     "denoiser": {"rounds": 1, "levels": 36, "last_images": None, "last_cooldown": None},
+    "sampler": {"solver": "heun"},
 }
 """Settings that earlier versions did not have, with the values that stand for what they did."""
 

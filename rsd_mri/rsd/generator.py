@@ -8,7 +8,7 @@ from torch import Tensor
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.denoiser import Denoiser
 from rsd_mri.diffusion.noise_levels import karras
-from rsd_mri.diffusion.samplers import heun
+from rsd_mri.diffusion.samplers import SOLVERS
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import LinearOperator
 from rsd_mri.protocol import SamplerSettings
@@ -92,7 +92,7 @@ def sample_teacher(
     keys
         One an image.
     settings
-        Noise levels.
+        Noise levels, and what goes from one to the next.
     stop_at, callback
         See `heun`.
 
@@ -106,5 +106,6 @@ def sample_teacher(
     condition, view = corruption.condition(operator), corruption.view(operator)
     levels = karras(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
     noise = normal_items(corruption.image_shape, [(*k, "noise") for k in keys], corruption.dtype).to(device)
-    made = heun(lambda x, t: teacher(view(x), t, condition), noise, levels, stop_at, callback)
+    solve = SOLVERS[settings.solver]
+    made = solve(lambda x, t: teacher(view(x), t, condition), noise, levels, stop_at, callback)
     return corruption.project(made, operator)

@@ -88,7 +88,7 @@ def draw_pairs(
     corruption
         What stands between its images and the generator's.
     protocol
-        Its `distillation.pairs`, `distillation.pair_steps` and `sampler` are used.
+        Its `distillation.pairs`, `distillation.pair_steps`, `distillation.sigma_min` and `sampler` are used.
     folder
         Where the samples are kept; all processes see it, and each draws its share.
     made_by
@@ -106,7 +106,9 @@ def draw_pairs(
         All, or fewer where time was short.
     """
     s, seed = protocol.distillation, protocol.seed
-    sampler = replace(protocol.sampler, steps=s.pair_steps)
+    # Below the lowest level that is distilled the teacher is not believed, and the calls are better spent above.
+    lowest = max(protocol.sampler.sigma_min, s.sigma_min or 0.0)
+    sampler = replace(protocol.sampler, solver="multistep", steps=s.pair_steps, sigma_min=lowest)
     identity = {"made_by": hashlib.sha256(f"{made_by} {sampler} {seed}".encode()).hexdigest()}
     size = images_at_once(fabric.device, prod(corruption.image_shape))
     began = time.monotonic()

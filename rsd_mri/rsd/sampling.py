@@ -3,9 +3,9 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
+from rsd_mri.diffusion.samplers import SOLVERS
 from rsd_mri.errors import InputError
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.machine.device import resolve_device
@@ -41,7 +42,7 @@ class Generated:
 
 
 def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate: float = 0.0) -> Tensor:
-    """One image per key: one call of a generator, or Heun with a teacher.
+    """One image per key: one call of a generator, or the sampler of its protocol with a teacher.
 
     Parameters
     ----------
@@ -62,6 +63,37 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
     if prior.in_one_call:
         return sample_generator(prior.denoiser, corruption, keys, prior.protocol.distillation.sigma_init)
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
+
+
+def sampled_by(prior: Prior, solver: str | None, steps: int | None) -> Prior:
+    """The prior whose images are sampled in another way than its protocol says.
+
+    Parameters
+    ----------
+    prior
+        Teacher, or denoiser of whole images.
+    solver, steps
+        Of `SamplerSettings`; the protocol's where None.
+
+    Raises
+    ------
+    InputError
+        If there is no such solver, or the prior makes images in one call.
+    """
+    if solver is None and steps is None:
+        return prior
+    if prior.in_one_call:
+        raise InputError(f"{prior.path}: makes an image in one call, so that it has no solver and no steps to choose")
+    settings = prior.protocol.sampler
+    if solver is not None:
+        if solver not in SOLVERS:
+            raise InputError(f"solver {solver}: expected one of {', '.join(SOLVERS)}")
+        settings = replace(settings, solver=cast(Literal["heun", "multistep"], solver))
+    if steps is not None:
+        if steps < 1:
+            raise InputError(f"steps {steps}: expected at least 1")
+        settings = replace(settings, steps=steps)
+    return replace(prior, protocol=replace(prior.protocol, sampler=settings))
 
 
 def network_of(run: Path, network: str) -> Prior:
@@ -139,6 +171,8 @@ def generate_file(
     picture: "Picture",
     guide: Path | None = None,
     autoguidance: float = 1.0,
+    solver: str | None = None,
+    steps: int | None = None,
 ) -> Generated:
     """Write `count` images to an HDF5 file, and a contact sheet beside it.
 
@@ -168,6 +202,8 @@ def generate_file(
         Run folder or weights of a worse teacher, which guides the teacher.
     autoguidance
         By which weight.
+    solver, steps
+        How the teacher is sampled; see `sampled_by`.
 
     Returns
     -------
@@ -181,7 +217,7 @@ def generate_file(
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
-    prior = network_of(run, network)
+    prior = sampled_by(network_of(run, network), solver, steps)
     if guide is not None:
         prior = guided_by(prior, guide, autoguidance)
     prior = prior.to(resolve_device(device))
@@ -196,7 +232,7 @@ def generate_file(
     )
     if not np.isfinite(images_all).all():
         raise InputError(f"{prior.path}: the network gives infinite or undefined values; train it again")
-    calls = 1 if network == "generator" else (2 * prior.protocol.sampler.steps - 1) * (1 if guide is None else 2)
+    calls = 1 if network == "generator" else prior.protocol.sampler.calls * (1 if guide is None else 2)
     sheet = out.with_suffix(".png")
     with written_hdf5(out) as file:
         file.create_dataset("images", data=images_all, chunks=(1, *images_all.shape[1:]), fletcher32=True)
@@ -209,6 +245,7 @@ def generate_file(
             protocol=prior.protocol.to_yaml(),
             network_calls=calls,
             truncate=truncate,
+            **({} if network == "generator" else {"solver": prior.protocol.sampler.solver}),
             **({} if guide is None else {"guide": str(guide), "autoguidance": autoguidance}),
             not_for_diagnostic_use=True,
         )

@@ -119,7 +119,7 @@ class TeacherStage(Stage):
         self._items = training_items(data, monitor)
         self._coarse = replace(protocol.sampler, steps=min(protocol.sampler.steps, protocol.monitor.steps))
         if monitor is not None:
-            self.judged_every = monitor.interval(2 * self._coarse.steps - 1, TRAINING_CALLS)
+            self.judged_every = monitor.interval(self._coarse.calls, TRAINING_CALLS)
         denoiser = denoiser.to(fabric.device)
         self._average = averaged_copy(denoiser)
         self.averages: dict[str, nn.Module] = {"teacher": self._average}

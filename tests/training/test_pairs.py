@@ -37,7 +37,7 @@ CPU = TrainOptions("generator", device="cpu")
 PROTOCOL = Protocol(
     network=NetworkSettings(channels=4, multipliers=(1, 2), attention=()),
     distillation=DistillationSettings(
-        teacher="denoiser", learning_rate_fake=3e-3, pairs=600, pair_steps=24, pair_images=8_000, batch=32
+        teacher="denoiser", learning_rate_fake=3e-3, pairs=600, pair_steps=48, pair_images=8_000, batch=32
     ),
 )
 
@@ -69,6 +69,19 @@ def test_pairs_are_those_of_the_flow(tmp_path, fabric):
     torch.testing.assert_close(pairs.images, expected, rtol=0.03, atol=1e-3)
 
 
+def test_pairs_end_at_the_lowest_level_that_is_distilled(tmp_path, fabric):
+    seen = []
+
+    class Watched(Gaussian):
+        def forward(self, u, sigma, condition=None):
+            seen.append(float(sigma[0]))
+            return super().forward(u, sigma, condition)
+
+    protocol = replace(PROTOCOL, distillation=replace(PROTOCOL.distillation, pairs=2, sigma_min=0.1))
+    draw_pairs(Watched(), OWN, protocol, tmp_path, "a", SILENT, fabric)
+    assert min(seen) == pytest.approx(0.1) and len(seen) == 48
+
+
 def test_pairs_are_drawn_once_and_go_on_where_they_were_stopped(tmp_path, fabric):
     told, teacher = [], Gaussian()
 
@@ -83,11 +96,11 @@ def test_pairs_are_drawn_once_and_go_on_where_they_were_stopped(tmp_path, fabric
     whole, calls = draw_pairs(Gaussian(), OWN, PROTOCOL, tmp_path / "whole", "a", SILENT, fabric), teacher.calls
     again = draw_pairs(teacher, OWN, PROTOCOL, tmp_path, "a", SILENT, fabric)
     assert torch.equal(again.images, whole.images) and len(whole.images) == 600
-    assert teacher.calls == calls + 47  # the last of three files alone
+    assert teacher.calls == calls + 48  # the last of three files alone
     draw_pairs(teacher, OWN, PROTOCOL, tmp_path, "a", SILENT, fabric)
-    assert teacher.calls == calls + 47
+    assert teacher.calls == calls + 48
     draw_pairs(teacher, OWN, PROTOCOL, tmp_path, "another teacher", SILENT, fabric)
-    assert teacher.calls == calls + 4 * 47
+    assert teacher.calls == calls + 4 * 48
 
 
 def test_where_time_is_short_there_are_fewer(tmp_path, fabric):
