@@ -15,7 +15,8 @@ from rsd_mri.protocol import DenoiserSettings, NetworkSettings, Protocol
 from rsd_mri.reconstruction.posterior.samplers import DiffPIR
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
 from rsd_mri.reconstruction.posterior_method import Posterior
-from rsd_mri.rsd.train import TrainOptions, new_network, train_denoiser
+from rsd_mri.rsd.planned import new_network
+from rsd_mri.rsd.train import TrainOptions, train_denoiser
 
 PROTOCOL = Protocol(
     network=NetworkSettings(channels=4, multipliers=(1, 2)), denoiser=DenoiserSettings(images=16, batch=8, patch=16)
