@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rsd_mri.coils.acs import centre
 from rsd_mri.machine.randomness import generator
@@ -18,7 +19,7 @@ from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import TRAJECTORIES
 from rsd_mri.simulation import simulate_scan
 from rsd_mri.simulation.contrast import Contrast
-from rsd_mri.simulation.receive import draw_coils
+from rsd_mri.simulation.receive import CoilArray, draw_coils
 
 SEED, NOISE, COILS, SIZE = 8200, 0.015, 8, (112, 96)
 CONTRASTS: tuple[Contrast, ...] = ("T2", "T1", "FLAIR", "PD")
@@ -130,9 +131,18 @@ def heads() -> Iterator[Pair]:
 
 
 def images(path: Path) -> Iterator[Pair]:
-    """The images of an archive, made small and seen by simulated coils.
+    """The images of an archive, made small and seen by simulated coils."""
+    for name, number, seen, coils in seen_images(path):
+        yield name, scan_of(name, seen, coils, (path.name, number)), seen.abs().square().sum(0).sqrt().numpy()[None]
 
-    Complex, or magnitudes that get a smooth phase; of stacks the middle one.
+
+def seen_images(
+    path: Path, high: tuple[int, int] = SIZE, wide: tuple[int, int] = (112, 112)
+) -> Iterator[tuple[str, int, Tensor, CoilArray]]:
+    """Name and number of an archive's images, what simulated coils see of them, and these.
+
+    Complex, or magnitudes that get a smooth phase; of stacks the middle one. Those that are wider than high are made as
+    large as `wide` says, the others as `high`.
     """
     with np.load(path, allow_pickle=False) as archive:
         for number, name in enumerate(archive):
@@ -140,7 +150,7 @@ def images(path: Path) -> Iterator[Pair]:
             if array.ndim == 3 and np.iscomplexobj(array):
                 continue  # k-space of one coil
             image = torch.from_numpy(np.asarray(array[len(array) // 2] if array.ndim == 3 else array, np.complex64))
-            size = (112, 112) if image.shape[1] > image.shape[0] else SIZE
+            size = wide if image.shape[1] > image.shape[0] else high
             small = ifft2c(torch.from_numpy(centre(fft2c(image).numpy(), size).copy()))
             y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in size), indexing="ij")
             if not np.iscomplexobj(array):
@@ -150,16 +160,20 @@ def images(path: Path) -> Iterator[Pair]:
             places = torch.stack(
                 [torch.stack([torch.tensor([-c, -r - 12, 5.0]) for c in (-105.0, 105.0)]) for r in (-110.0, 110.0)]
             )
-            seen = coils.sensitivities(places, size) * small
-            noise = NOISE * coils.noise(size, generator(SEED, path.name, number, "noise"))
-            silent = NOISE * coils.noise((4096,), generator(SEED, path.name, number, "noise scan"))
-            scan = Scan(
-                (fft2c(seen) + noise)[None].numpy(),
-                np.ones(size[1], bool),
-                "full",
-                Path(f"{name}.h5"),
-                "simulated",
-                noise=silent.numpy(),
-                image_size=size,
-            )
-            yield name, scan, seen.abs().square().sum(0).sqrt().numpy()[None]
+            yield name, number, coils.sensitivities(places, size) * small, coils
+
+
+def scan_of(name: str, seen: Tensor, coils: CoilArray, key: tuple[str | int, ...]) -> Scan:
+    """A full scan of coil images [coil, readout, phase_encode], with noise drawn for the key."""
+    size = (seen.shape[-2], seen.shape[-1])
+    noise = NOISE * coils.noise(size, generator(SEED, *key, "noise"))
+    silent = NOISE * coils.noise((4096,), generator(SEED, *key, "noise scan"))
+    return Scan(
+        (fft2c(seen) + noise)[None].numpy(),
+        np.ones(size[1], bool),
+        "full",
+        Path(f"{name}.h5"),
+        "simulated",
+        noise=silent.numpy(),
+        image_size=size,
+    )

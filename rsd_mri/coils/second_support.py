@@ -1,21 +1,30 @@
-"""How far the second set of maps reaches, where an object wraps.
+"""Whether an object that wraps needs a second set of maps, and how far that set reaches.
 
-Where the part that wraps ends, ESPIRiT's second eigenvalue falls from 1 over a few pixels. Cut off too early, a bright
-edge of the object is explained by no map, and every line says so: a data step that believes it spoils the image. Taken
-along where nothing is, pixels that two maps share are told apart less well. The fully sampled centre tells which it is.
+Where the part that wraps ends, ESPIRiT's second eigenvalue falls from 1 over a few pixels; learned from a narrow centre
+it may pass 0.9 nowhere. Cut off too early, a bright edge of the object, or all that wraps, is explained by no map, and
+every line says so: a data step that believes it spoils the image. Taken along where nothing is, pixels that two maps
+share are told apart less well. The fully sampled centre tells which it is.
 """
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from rsd_mri.coils.espirit import espirit
+from rsd_mri.coils.espirit import CoilMaps, espirit
 from rsd_mri.operators.regularised import solve_regularised
 from rsd_mri.operators.sense import compiled, sense_operator
 
-FURTHER = 0.8
-"""Eigenvalue from which the second set reaches, where it has to reach further."""
+FURTHER = (0.8, 0.7, 0.6, 0.5)
+"""Eigenvalues from which the second set may reach, where it has to reach further."""
 EXPLAINED = 0.09
-"""Share of what is left unexplained of the centre that maps which reach further have to explain (docs/choices.md)."""
+"""Share of what is left unexplained of the centre that a step further has to explain (docs/choices.md)."""
+ASKED, NEEDED = 0.7, 0.2
+"""Where the eigenvalues alone call for no second set: one that reaches so far, and the share of what one set leaves
+unexplained of the centre that it has to explain (docs/choices.md)."""
+LEAST_COILS = 3
+"""Below which nothing is asked: two sets explain whatever two coils see."""
 GRID = 64
 """Points per axis on which the centre is explained, at least; twice its own where that is more."""
 ITERATIONS = 20
@@ -28,8 +37,8 @@ LEAST_SIGMA = 1e-3
 def second_crop(calibration: Tensor, kernel_width: int, threshold: float, noise: float, crop: float) -> float:
     """Eigenvalue below which a second set of maps is zero.
 
-    The image that explains the centre is looked for with maps cropped as usual and with a second set that reaches
-    further; it does where a good part of what was left unexplained then is explained.
+    The image that explains the centre is looked for with maps cropped as usual, and with a second set that reaches
+    further; it does where that explains a good part of what was left unexplained then, for each step that it takes.
 
     Parameters
     ----------
@@ -41,24 +50,76 @@ def second_crop(calibration: Tensor, kernel_width: int, threshold: float, noise:
     Returns
     -------
     float
-        `crop` or, if that is less, `FURTHER`.
+        `crop` or one of `FURTHER`, if that is less.
     """
-    if crop <= FURTHER or not calibration.any():
+    steps = [crop, *(step for step in FURTHER if step < crop)]
+    if len(steps) == 1 or calibration.shape[1] < LEAST_COILS or not calibration.any():
         return crop
-    centre = calibration.shape[-2:]
-    size = (max(GRID, 2 * centre[0]), max(GRID, 2 * centre[1]))
-    rows, columns = (slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(size, centre, strict=True))
-    kspace = calibration.new_zeros(*calibration.shape[:2], *size)
-    kspace[..., rows, columns] = calibration
-    mask = torch.zeros(size, dtype=torch.bool, device=kspace.device)
-    mask[rows, columns] = True
-    maps = espirit(
-        calibration, size,
-        kernel_width=kernel_width, threshold=threshold, noise=noise, crop=crop, sets=2, second_crop=FURTHER,
-    )  # fmt: skip
-    usual = maps.csm * (maps.eigenvalues > crop)[:, :, None]
-    near, far = (_unexplained(kspace, mask, csm, max(noise, LEAST_SIGMA)) for csm in (usual, maps.csm))
-    return FURTHER if far < (1 - EXPLAINED) * near else crop
+    centre = _Centre.of(calibration, kernel_width, threshold, noise, crop, steps[-1])
+    price = -math.log(1 - EXPLAINED)
+    return min(steps, key=lambda step: math.log(centre.left(step)) + steps.index(step) * price)
+
+
+@torch.no_grad()
+def second_explains(calibration: Tensor, kernel_width: int, threshold: float, noise: float, crop: float) -> float:
+    """Share of what one set of maps leaves unexplained of the centre that a second explains.
+
+    Parameters
+    ----------
+    calibration
+        Of one slice or several, [slice, coil, readout, phase_encode].
+    kernel_width, threshold, noise, crop
+        As for `second_crop`.
+
+    Returns
+    -------
+    float
+        0 where one set leaves no more than noise, or there are too few coils to tell.
+    """
+    if calibration.shape[1] < LEAST_COILS:
+        return 0.0
+    centres = [_Centre.of(one, kernel_width, threshold, noise, crop, min(ASKED, crop)) for one in calibration.split(1)]
+    alone = sum(centre.left(None) for centre in centres)
+    if alone <= calibration.numel() * max(noise, LEAST_SIGMA) ** 2:
+        return 0.0
+    return 1 - sum(centre.left(min(ASKED, crop)) for centre in centres) / alone
+
+
+@dataclass(frozen=True)
+class _Centre:
+    """The centre of one slice as a scan of its own, on a grid that shows its maps."""
+
+    kspace: Tensor
+    mask: Tensor
+    maps: CoilMaps
+    """Two sets, the second as far as it is ever taken."""
+    crop: float
+    sigma: float
+
+    @classmethod
+    def of(
+        cls, calibration: Tensor, kernel_width: int, threshold: float, noise: float, crop: float, furthest: float
+    ) -> "_Centre":
+        centre = calibration.shape[-2:]
+        size = (max(GRID, 2 * centre[0]), max(GRID, 2 * centre[1]))
+        rows, columns = (slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(size, centre, strict=True))
+        kspace = calibration.new_zeros(*calibration.shape[:2], *size)
+        kspace[..., rows, columns] = calibration
+        mask = torch.zeros(size, dtype=torch.bool, device=kspace.device)
+        mask[rows, columns] = True
+        maps = espirit(
+            calibration, size,
+            kernel_width=kernel_width, threshold=threshold, noise=noise, crop=crop, sets=2, second_crop=furthest,
+        )  # fmt: skip
+        return cls(kspace, mask, maps, crop, max(noise, LEAST_SIGMA))
+
+    def left(self, step: float | None) -> float:
+        """Energy that maps leave unexplained of which the second set reaches to an eigenvalue, or of one set."""
+        if step is None:
+            return _unexplained(self.kspace, self.mask, self.maps.csm[:, 0], self.sigma)
+        second = self.maps.eigenvalues[:, 1:] > step
+        reached = torch.cat([self.maps.eigenvalues[:, :1] > self.crop, second], 1)
+        return _unexplained(self.kspace, self.mask, self.maps.csm * reached[:, :, None], self.sigma)
 
 
 def _unexplained(kspace: Tensor, mask: Tensor, csm: Tensor, sigma: float) -> float:

@@ -1,5 +1,6 @@
-"""How far a second set of maps reaches where a head wraps."""
+"""Whether a head that wraps gets a second set of maps, and how far that reaches."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 import torch
 
 from rsd_mri.coils.espirit import espirit
-from rsd_mri.coils.second_support import FURTHER, second_crop
+from rsd_mri.coils.second_support import FURTHER, second_crop, second_explains
 from rsd_mri.operators import ifft2c
-from rsd_mri.preparation.prepare import calibrate_volume, maps_of
+from rsd_mri.preparation.prepare import calibrate_volume, kernel_width, maps_of
 from rsd_mri.protocol import DataSettings, PrepSettings
 from rsd_mri.simulation import simulate_scan
 
@@ -19,23 +20,33 @@ BRIGHT, DARK = "T2", "FLAIR"
 
 
 @cache
-def wrapped(contrast, fov=0.55):
-    """Calibration of a head that wraps, and its coil images without noise, prepared."""
+def wrapped(contrast, fov=0.55, centre=SIZE[1], coils=8):
+    """Calibration of a head that wraps, from so many lines, and its coil images without noise, prepared."""
     case = f"wrap trial {('T2', 'T1', 'FLAIR', 'PD').index(contrast)}"
     noisy, clean = (
         simulate_scan(
-            DataSettings(slices=1, coils=8, noise=noise), 74, case,
+            DataSettings(slices=1, coils=coils, noise=noise), 74, case,
             size=SIZE, plane="axial", fov=fov, contrast=contrast,
         )[0]
         for noise in (0.01, 0.0)
     )  # fmt: skip
+    acquired = np.abs(np.arange(SIZE[1]) - SIZE[1] // 2 + 0.5) < centre / 2
+    noisy = replace(noisy, kspace=noisy.kspace * acquired, mask=acquired, mask_source="file")
     volume = calibrate_volume(noisy, PrepSettings())
     return volume, ifft2c(torch.from_numpy(volume.virtual(clean.kspace[0]))).numpy()
 
 
+def width_of(volume):
+    return kernel_width(PrepSettings(), volume.calib_width)
+
+
 def chosen(volume, **changes):
-    how = {"kernel_width": 6, "threshold": 0.02, "noise": volume.sigma, "crop": 0.9, **changes}
+    how = {"kernel_width": width_of(volume), "threshold": 0.02, "noise": volume.sigma, "crop": 0.9, **changes}
     return second_crop(torch.from_numpy(volume.calibration[:1]), **how)
+
+
+def explains(volume):
+    return second_explains(torch.from_numpy(volume.calibration), width_of(volume), 0.02, volume.sigma, 0.9)
 
 
 def unexplained(csm, images):
@@ -45,13 +56,13 @@ def unexplained(csm, images):
 
 
 def maps(volume, **changes):
-    how = {"kernel_width": 6, "noise": volume.sigma, "sets": 2, **changes}
+    how = {"kernel_width": width_of(volume), "noise": volume.sigma, "sets": 2, **changes}
     return espirit(torch.from_numpy(volume.calibration[:1]), SIZE, **how)
 
 
 def test_a_bright_edge_that_wraps_is_explained():
     volume, images = wrapped(BRIGHT)
-    assert volume.n_sets == 2 and chosen(volume) == FURTHER
+    assert volume.n_sets == 2 and chosen(volume) in FURTHER
     usual = unexplained(maps(volume).csm[0].numpy(), images)
     now = unexplained(maps_of(volume, 0, SIZE[1], PrepSettings()).csm[0].numpy(), images)
     best = unexplained(maps(volume, crop=0.0).csm[0].numpy(), images)
@@ -75,9 +86,29 @@ def test_the_unit_of_the_data_and_a_mixing_of_the_coils_change_nothing(contrast)
     assert second_crop(mixed, 6, 0.02, 4 * volume.sigma, 0.9) == chosen(volume)
 
 
+@pytest.mark.parametrize(("fov", "centre", "called_for"), [(0.55, 12, True), (0.6, 10, False)])
+def test_a_narrow_centre_gets_the_second_set_that_explains_it(fov, centre, called_for):
+    """Its eigenvalues call for hardly any second set, or for none."""
+    volume, images = wrapped(DARK, fov, centre)
+    assert volume.n_sets == 2 and ("eigenvalue" in volume.sets_reason) == called_for
+    usual = unexplained(maps(volume).csm[0].numpy(), images)
+    now = unexplained(maps_of(volume, 0, SIZE[1], PrepSettings()).csm[0].numpy(), images)
+    assert now < 0.5 * usual
+
+
+def test_a_head_that_does_not_wrap_has_one_set():
+    volume, _ = wrapped(BRIGHT, 1.0, 12)
+    assert volume.n_sets == 1 and explains(volume) < 0.1
+
+
+def test_two_coils_are_not_asked():
+    volume, _ = wrapped(DARK, 0.55, 12, coils=2)
+    assert explains(volume) == 0 and chosen(volume) == 0.9
+
+
 def test_a_crop_that_reaches_as_far_and_silence_stay_as_they_are():
     volume, _ = wrapped(BRIGHT)
-    assert chosen(volume, crop=0.7) == 0.7
+    assert chosen(volume, crop=0.5) == 0.5
     assert second_crop(torch.zeros(1, 4, 20, 20, dtype=torch.complex64), 6, 0.02, 0.01, 0.9) == 0.9
 
 
