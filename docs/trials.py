@@ -15,10 +15,11 @@ from rsd_mri.api.scans import simulate
 from rsd_mri.bench.reconstructions import simulated_heads
 from rsd_mri.coils.noise import data_noise
 from rsd_mri.commands.root import app
+from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.preparation.prepared_scan import PreparedScan
-from rsd_mri.protocol import DataSettings
+from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.full_scans import body_of, full_image, undersampled
 from rsd_mri.reconstruction.intervals import with_own_interval
@@ -27,6 +28,7 @@ from rsd_mri.reconstruction.motion import find_motion
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation import simulate_scan
 from rsd_mri.simulation.beating import simulate_beating
@@ -175,6 +177,22 @@ def wrapped(_: Sequence[str]) -> None:
         _say(f"seed {seed}, field of view {fov:g}: tv, posterior", found)
 
 
+def narrow(_: Sequence[str]) -> None:
+    """Heads that wrap, or hardly do, learned from a narrow centre: sets of maps, total variation, and one sample."""
+    methods = [CLASSICAL["tv"], method_of("posterior", samples=1)]
+    lines, sparse, points = ("uniform", 4.0, 12), ("uniform", 6.0, 8), ("poisson", 5.0, 16)
+    heads = ((0.55, lines), (0.6, points), (0.6, lines), (0.65, sparse), (0.55, points), (0.7, lines), (0.8, lines))
+    for number, (fov, (kind, acceleration, centre)) in enumerate(heads):
+        full, truth = simulated_heads(number % 4 + 1, (128, 96), 80 + number, "narrow trial", fov)[-1]
+        law = MaskSettings(kind=kind, acceleration=acceleration, acs_lines=centre)
+        mask = draw_mask(law, full.size, generator(number, "narrow trial")).mask.numpy()
+        scan = replace(full, kspace=full.kspace * mask, mask=mask, mask_source="file")
+        prepared = PreparedScan.of(scan)
+        found = [psnr(truth, reconstruct_scan(prepared, method, held_out=False).magnitude) for method in methods]
+        what = f"field of view {fov:g}, {kind}, R = {acceleration:g}, centre {centre}"
+        _say(f"{what}: {prepared.volume.n_sets} set(s); tv, posterior", found)
+
+
 def levels(_: Sequence[str]) -> None:
     """Noise level that is found of heads seen by one coil under points, over the one that was put in."""
     places = np.meshgrid(*(np.abs(np.arange(n) - n // 2) for n in (110, 128)), indexing="ij")
@@ -206,6 +224,7 @@ TRIALS: dict[str, Callable[[Sequence[str]], None]] = {
     "means": means,
     "filtered": filtered,
     "wrapped": wrapped,
+    "narrow": narrow,
     "levels": levels,
 }
 

@@ -61,8 +61,8 @@ def second_crop(calibration: Tensor, kernel_width: int, threshold: float, noise:
 
 
 @torch.no_grad()
-def second_explains(calibration: Tensor, kernel_width: int, threshold: float, noise: float, crop: float) -> float:
-    """Share of what one set of maps leaves unexplained of the centre that a second explains.
+def second_needed(calibration: Tensor, kernel_width: int, threshold: float, noise: float, crop: float) -> float:
+    """Share of what one set of maps leaves unexplained of the centre that a second explains, where it is needed.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def second_explains(calibration: Tensor, kernel_width: int, threshold: float, no
     Returns
     -------
     float
-        0 where one set leaves no more than noise, or there are too few coils to tell.
+        0 where it is less than `NEEDED`, one set leaves no more than noise, or there are too few coils to tell.
     """
     if calibration.shape[1] < LEAST_COILS:
         return 0.0
@@ -82,7 +82,8 @@ def second_explains(calibration: Tensor, kernel_width: int, threshold: float, no
     alone = sum(centre.left(None) for centre in centres)
     if alone <= calibration.numel() * max(noise, LEAST_SIGMA) ** 2:
         return 0.0
-    return 1 - sum(centre.left(min(ASKED, crop)) for centre in centres) / alone
+    explained = 1 - sum(centre.left(min(ASKED, crop)) for centre in centres) / alone
+    return explained if explained > NEEDED else 0.0
 
 
 @dataclass(frozen=True)

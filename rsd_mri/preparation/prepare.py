@@ -16,7 +16,7 @@ from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import ScanNoise, scan_noise
-from rsd_mri.coils.second_support import NEEDED, second_crop, second_explains
+from rsd_mri.coils.second_support import second_crop, second_needed
 from rsd_mri.coils.taper import untapered
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
@@ -248,8 +248,8 @@ def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigm
     n_sets = 2 if share > DECISION_SHARE else 1
     if n_sets == 1:
         some = torch.from_numpy(calibration[looked_at])
-        explained = second_explains(some, width, settings.threshold, sigma, settings.crop)
-        if explained > NEEDED:
+        explained = second_needed(some, width, settings.threshold, sigma, settings.crop)
+        if explained:
             return 2, f"two sets: a second explains {explained:.0%} of what one leaves unexplained of the centre"
     return n_sets, (
         f"{'two sets' if n_sets == 2 else 'one set'}: ESPIRiT's second eigenvalue is above "

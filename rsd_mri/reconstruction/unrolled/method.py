@@ -16,7 +16,7 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.classical.direct import Direct
 from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.posterior.sampler import Sampling
-from rsd_mri.reconstruction.posterior.support import windows_of
+from rsd_mri.reconstruction.posterior.support import whole_fields, windows_of
 from rsd_mri.reconstruction.posterior.teacher_step import TeacherStep
 from rsd_mri.reconstruction.unrolled.weights import Reconstructor, reconstructor_beside
 
@@ -64,8 +64,10 @@ class OneStep(Direct):
         model = self.reconstructor.to(kspace.device).model
         level = torch.as_tensor(sigma, dtype=torch.float32, device=kspace.device).expand(len(kspace))
         steps = self.reconstructor.protocol.reconstructor.iterations
+        # What wraps it has learned to see where it lies, at both ends of the field of view.
+        windows = (windows_of if operator.csm.ndim == 4 else whole_fields)(operator.csm)
         with torch.no_grad(), quick_products(kspace.device):
-            last = model(operator, kspace, level, steps, windows_of(operator.csm), progress)[-1]
+            last = model(operator, kspace, level, steps, windows, progress)[-1]
         return Made(last.image, last.std)
 
     def candidates(self) -> "list[OneStep]":
