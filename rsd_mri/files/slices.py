@@ -32,7 +32,7 @@ class Slices(NDArrayOperatorsMixin, ABC):
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape = shape
         self.dtype = dtype
-        self._changes: list[Change] = []
+        self._changes: list[tuple[Change, NDArray[np.bool_] | None]] = []
 
     @abstractmethod
     def read(self, index: int) -> NDArray[Any]:
@@ -53,9 +53,9 @@ class Slices(NDArrayOperatorsMixin, ABC):
         """Memory that the whole would take [bytes]."""
         return self.size * self.dtype.itemsize
 
-    def change(self, change: Change) -> None:
-        """Change every slice from now on, whenever it is read."""
-        self._changes.append(change)
+    def change(self, change: Change, which: NDArray[np.bool_] | None = None) -> None:
+        """Change every slice, or `which` of them, from now on, whenever it is read."""
+        self._changes.append((change, which))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -88,8 +88,9 @@ class Slices(NDArrayOperatorsMixin, ABC):
 
     def _one(self, index: int) -> NDArray[Any]:
         one = self.read(index)
-        for change in self._changes:
-            one = change(one)
+        for change, which in self._changes:
+            if which is None or which[index]:
+                one = change(one)
         return one
 
 
@@ -102,13 +103,14 @@ def _split(key: Any, ndim: int) -> tuple[Any, tuple[Any, ...]]:
     return (keys[0], keys[1:]) if keys else (slice(None), ())
 
 
-def change_each(array: "NDArray[Any] | Slices", change: Change) -> None:
-    """Change every slice of an array, in place, or of slices as they will be read."""
+def change_each(array: "NDArray[Any] | Slices", change: Change, which: NDArray[np.bool_] | None = None) -> None:
+    """Change every slice of an array, or `which` of them, in place, or of slices as they will be read."""
     if isinstance(array, Slices):
-        array.change(change)
+        array.change(change, which)
         return
-    for one in array:
-        one[...] = change(one)
+    for index, one in enumerate(array):
+        if which is None or which[index]:
+            one[...] = change(one)
 
 
 class StoredSlices(Slices):

@@ -15,6 +15,7 @@ from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.incomplete import without_incomplete
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import in_words as silent_in_words
@@ -181,6 +182,7 @@ def assemble(
         settled.append(finding)
         found += said
     points = filled_points(kspace)
+    found += without_incomplete(kspace, points)
     mask, source, more = settle_mask(kspace, points, stored_mask, path)
     found += more
     acquired_at, readout_at, finding, said = _windows(header, mask, padding, padding_says, off)

@@ -46,9 +46,6 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
     """
     pattern = np.asarray(points.any(axis=0))
     notes: list[str] = []
-    empty = [i for i, one in enumerate(points) if not one.any()]
-    if empty and len(empty) < len(points):
-        notes.append(f"slices {empty} hold zeros only")
     rows = np.asarray(pattern.any(axis=1))
     window = pattern[rows]
     share = window.mean(axis=0)
@@ -61,20 +58,16 @@ def find_mask(points: NDArray[np.bool_], path: Path) -> tuple[NDArray[np.bool_],
         mask = rows[:, None] & lines
         first, last = np.flatnonzero(rows)[[0, -1]]
         notes.append(f"readout samples outside {first}..{last} are zero (asymmetric echo or zero padding)")
-    _refuse_changing(points, mask, lines if as_lines else None, empty, path)
+    _refuse_changing(points, mask, lines if as_lines else None, path)
     return mask, tuple(notes)
 
 
 def _refuse_changing(
-    points: NDArray[np.bool_],
-    mask: NDArray[np.bool_],
-    lines: NDArray[np.bool_] | None,
-    empty: list[int],
-    path: Path,
+    points: NDArray[np.bool_], mask: NDArray[np.bool_], lines: NDArray[np.bool_] | None, path: Path
 ) -> None:
-    """Refuse slices whose masks differ: a scan has one mask."""
+    """Refuse slices whose masks differ: a scan has one mask. Slices of zeros have none."""
     for index, one in enumerate(points):
-        if index in empty:
+        if not one.any():
             continue
         missing = (lines & ~one.any(axis=0)).any() if lines is not None else (mask & ~one).mean() > STRAY * mask.mean()
         if missing:
@@ -122,6 +115,7 @@ def settle_mask(
         mask = mask & ~empty
         if not mask.any():
             raise InputError(f"{path}: kspace is zero wherever mask is 1; expected data at the acquired points")
+    _refuse_changing(points, mask, mask if mask.ndim == 1 else None, path)
     return mask, "file", tuple(notes_)
 
 
