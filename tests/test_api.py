@@ -340,7 +340,13 @@ def test_linear_theory_as_it_is_known():
         (lambda scan, rec, tmp: rsd.load_reconstruction(tmp / "none.h5"), "no such reconstruction"),
         (lambda scan, rec, tmp: rsd.load_prior(RECONSTRUCTION, "generator"), "has no generator"),
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "rsd-mri train"),
-        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "no coil maps to generate with"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "this prior has no coil maps to generate with"),
+        (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "or none for the package's generator"),
+        (lambda scan, rec, tmp: rsd.simulate(4, matrix=64), "lower acs_lines or acceleration"),
+        (lambda scan, rec, tmp: rsd.simulate(0.5), "acceleration: expected at least 1"),
+        (lambda scan, rec, tmp: rsd.simulate(4, matrix=64.5), "matrix: expected"),
+        (lambda scan, rec, tmp: rsd.simulate(4, contrast="t1"), "contrast t1: expected one of T1, T2"),
+        (lambda scan, rec, tmp: rsd.simulate(4, plane="oblique"), "plane oblique: expected one of axial"),
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2, network="student"), "generator or teacher"),
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 0), "at least 1"),
         (lambda scan, rec, tmp: rsd.reconstruct(scan, method="magic"), "l1-wavelet"),
@@ -352,5 +358,6 @@ def test_linear_theory_as_it_is_known():
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(scan, rec, tmp_path, act, says):
-    with pytest.raises(InputError, match=re.escape(says)):
+    with pytest.raises(InputError, match=re.escape(says)) as caught:
         act(scan, rec, tmp_path)
+    assert not re.search(r"mask\.|Settings", str(caught.value)), "the settings behind the arguments"

@@ -1,6 +1,8 @@
 """Scans: read, simulated, prepared."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import overload
 
@@ -103,21 +105,31 @@ def simulate(
     InputError
         If a number makes no scan.
     """
-    size = (matrix, matrix)
-    pattern = points = None
-    if trajectory is not None:
-        if trajectory not in TRAJECTORIES:
-            raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
-        points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
-    elif acceleration is not None:
-        mask_settings = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
-        pattern = draw_mask(mask_settings, size, generator(seed, 0, "mask"))
-    settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
-    return simulate_scan(
-        settings, seed, 0,
-        contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points, slab=slab,
-        moving=None if motion is None else Moving(motion),
-    )  # fmt: skip
+    with _arguments_named():
+        settings = DataSettings(slices=slices, matrix=matrix, coils=coils, noise=noise)
+        size = (matrix, matrix)
+        pattern = points = None
+        if trajectory is not None:
+            if trajectory not in TRAJECTORIES:
+                raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
+            points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
+        elif acceleration is not None:
+            mask_settings = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
+            pattern = draw_mask(mask_settings, size, generator(seed, 0, "mask"))
+        return simulate_scan(
+            settings, seed, 0,
+            contrast=contrast, plane=plane, fov=fov, pattern=pattern, trajectory=points, slab=slab,
+            moving=None if motion is None else Moving(motion),
+        )  # fmt: skip
+
+
+@contextmanager
+def _arguments_named() -> Iterator[None]:
+    """Refuse by the names of arguments: those of the settings that they become, without the settings' own."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(r"\bmask\.|^(MaskSettings|DataSettings|data): ", "", str(error))) from None
 
 
 def simulate_beating(

@@ -11,7 +11,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import debugging, refusing
 from rsd_mri.commands.options import Device, DeviceOption, JsonOption, PriorOption, SeedOption, existing, one_of
-from rsd_mri.commands.output import result
+from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
 from rsd_mri.reconstruction.methods import OF_ONE_FRAME
 
@@ -101,7 +101,7 @@ def send(
     Example: rsd-mri send scan.h5 --port 9002 --set samples=2 --pace 5 --out images.h5
     """
     with refusing():
-        from rsd_mri.serve.client import lines_of_file, save_images, send_scan
+        from rsd_mri.serve.client import BROKEN_OFF, lines_of_file, save_images, send_scan
 
         if out is not None:
             from rsd_mri.files import require_writable
@@ -121,7 +121,8 @@ def send(
             for number, images in sorted(found.items())
         ]
         values = {
-            "acquisitions": len(lines), "images": len(received.images), "seconds": received.seconds,
+            "acquisitions": len(lines), "images": len(received.images), "closed": received.closed,
+            "seconds": received.seconds,
             "texts": received.texts, "out": str(out) if out is not None and received.images else None,
             "series": [
                 {"series": number, "images": len(images), "first_s": images[0].after, "last_s": images[-1].after}
@@ -129,6 +130,9 @@ def send(
             ],
         }  # fmt: skip
         result([*said, NOT_FOR_DIAGNOSTIC_USE], values, json)
+        if not received.closed:
+            kept = "" if out is None else f", they are in {out}"
+            say(f"Error: {host}:{port}: {BROKEN_OFF}; {len(received.images)} images had come{kept}")
         if not received.finished:
             raise typer.Exit(1)
 

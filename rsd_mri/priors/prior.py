@@ -248,7 +248,8 @@ def data_corruption(folder: Path, prior: Prior) -> Corruption:
     path = folder / BANK
     if not path.is_file():
         raise InputError(
-            f"{folder}: no coil maps to generate with; give a run folder that 'rsd-mri train --accel 4' wrote"
+            f"{folder}: this prior has no coil maps to generate with; give a run folder that 'rsd-mri train --accel 4' "
+            "wrote, or none for the package's generator"
         )
     tensors, metadata = load_tensors(path)
     if metadata.get("kind") != "bank":

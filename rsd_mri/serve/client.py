@@ -25,6 +25,7 @@ from rsd_mri.serve.image_message import COMPLEX64, FLOAT32, HEAD, INT16
 
 PIXELS: dict[int, str] = {INT16: "<i2", FLOAT32: "<f4", COMPLEX64: "<c8"}
 LAST_IN_SLICE, LAST_IN_MEASUREMENT = 8, 25
+BROKEN_OFF = "the server broke off without CLOSE"
 Line = tuple[bytes, NDArray[np.complex64]]
 
 
@@ -56,8 +57,8 @@ class Received:
 
     @property
     def finished(self) -> bool:
-        """Whether the server said neither that something failed nor that it was stopped before the end."""
-        return not any(text.startswith("ERROR") or text.endswith(wire.STOPPED) for text in self.texts)
+        """Whether the server ended with CLOSE, and said neither that something failed nor that it was stopped."""
+        return self.closed and not any(text.startswith("ERROR") or text.endswith(wire.STOPPED) for text in self.texts)
 
     def series(self, number: int) -> NDArray[Any]:
         """Pixels of a series, [image, phase_encode, readout]."""
@@ -141,7 +142,7 @@ def send_scan(
     Raises
     ------
     InputError
-        If the server is not there, or breaks off.
+        If the server is not there, or breaks off before any image: what came before is returned.
     """
     try:
         connection = socket.create_connection((host, port), timeout=30)
@@ -168,8 +169,8 @@ def send_scan(
             ended[0] = time.monotonic()
         listener.join(timeout)
         received.seconds = time.monotonic() - begun
-    if not received.closed:
-        raise InputError(f"{host}:{port}: the server ended without CLOSE; " + "; ".join(received.texts[-1:]))
+    if not received.closed and not received.images:
+        raise InputError("; ".join([f"{host}:{port}: {BROKEN_OFF}, before any image", *received.texts[-1:]]))
     return received
 
 

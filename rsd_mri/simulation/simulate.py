@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -92,6 +92,9 @@ def draw_head(
     drawn_contrast: Contrast = ("T1", "T2", "FLAIR", "PD")[_choice((0.3, 0.4, 0.2, 0.1), rng)]
     drawn_plane: Plane = ("axial", "sagittal", "coronal")[_choice((0.8, 0.1, 0.1), rng)]
     contrast, plane = contrast or drawn_contrast, plane or drawn_plane
+    for name, one, known in (("contrast", contrast, get_args(Contrast)), ("plane", plane, get_args(Plane))):
+        if one not in known:
+            raise InputError(f"{name} {one}: expected one of {', '.join(known)}")
     (low, high), reach = _REACH[plane]
     # Many slices get thin, so that all of them lie in the head.
     spacing = min(reach / n_slices, 20.0)
