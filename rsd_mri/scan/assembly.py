@@ -1,5 +1,6 @@
 """From raw arrays and a header to a checked `Scan`: the last step of every reader."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from rsd_mri.scan.windows import Window, settle_window
 MOST_COILS = 256
 LARGEST = 1e15
 """Largest plausible magnitude: its square still fits into float32 when summed over coils and points."""
+LEAST = 1e-18
+"""Least magnitude of the largest value: the squares of noise, far below it, still fit into float32."""
 
 
 def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -> tuple[str, ...]:
@@ -41,7 +44,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -
     Raises
     ------
     InputError
-        If k-space holds NaN, infinity or absurd values, or nothing but zeros.
+        If k-space holds NaN, infinity, absurd or vanishing values, or nothing but zeros.
     """
     peaks = []
     for index, one in enumerate(kspace):
@@ -57,9 +60,8 @@ def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -
         peaks.append(peak)
     if max(peaks) == 0:
         raise InputError(f"{path}: kspace holds zeros only; expected measured data: export the scan again")
+    _require_size(max(peaks), path)
     notes = []
-    if max(peaks) < 1e-30:
-        raise InputError(f"{path}: kspace has no value above 1e-30; expected measured data in any ordinary unit")
     middle = kspace[int(np.argmax(peaks))]
     energy = np.sqrt((np.abs(middle).astype(np.float64) ** 2).sum(axis=0))
     row, column = np.unravel_index(int(energy.argmax()), energy.shape)
@@ -73,6 +75,14 @@ def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -
     if energy.max() > 1e8 * typical:
         notes.append(f"the largest value of k-space is {energy.max() / typical:.1g} times the typical one")
     return tuple(notes)
+
+
+def _require_size(peak: float, path: Path) -> None:
+    if 0 < peak < LEAST:
+        raise InputError(
+            f"{path}: the largest value of kspace is {peak:.1g}, too small for single precision; expected one above "
+            f"{LEAST:g}: multiply kspace, and its noise and calibration, by 1e{-math.floor(math.log10(peak))}"
+        )
 
 
 def check_shape(kspace: NDArray[Any], path: Path) -> None:
@@ -168,6 +178,8 @@ def assemble(
         settled.append(Finding("axes", "slice, coil, phase encode, readout", "sizes in the header"))
     if kspace.dtype != np.complex64:
         found.append(f"kspace was {kspace.dtype} and is read as complex64")
+        ends = [float(end(part)) for part in (kspace.real, kspace.imag) for end in (np.max, np.min)]
+        _require_size(max(map(abs, ends)), path)
         with np.errstate(over="ignore"):  # what overflows is found by check_values
             kspace = kspace.astype(np.complex64)
     if not isinstance(kspace, Slices):

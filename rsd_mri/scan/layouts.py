@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.files.slices import Slices
-from rsd_mri.scan.assembly import LARGEST, assemble
+from rsd_mri.scan.assembly import LARGEST, LEAST, assemble
 from rsd_mri.scan.axes import ASKED, OWN_ORDER, PARTITION, SMALLEST, Axes, arranged, is_partitioned, named, settle_axes
 from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.findings import Finding
@@ -145,9 +145,9 @@ def _volume(kspace: NDArray[Any], axes: Axes, said: tuple[str, ...]) -> tuple[ND
 
 def _plausible(array: NDArray[Any]) -> bool:
     """Whether sums of the squares of all values are numbers; others are refused when scans are assembled."""
-    parts = (array.real, array.imag)
     with np.errstate(invalid="ignore"):
-        return all(bool(np.max(part, initial=0) < LARGEST and np.min(part, initial=0) > -LARGEST) for part in parts)
+        ends = [end(part, initial=0) for part in (array.real, array.imag) for end in (np.max, np.min)]
+        return all(-LARGEST < end < LARGEST for end in ends) and max(map(abs, ends)) >= LEAST
 
 
 def averaged(kspace: NDArray[Any], axis: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from made_scans import LINES, make_scan
 
 from rsd_mri.errors import InputError
+from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.protocol import DataSettings
 from rsd_mri.scan import Scan, find_scans, probe, read_scan, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
+from rsd_mri.scan.assembly import LEAST
+from rsd_mri.simulation import simulate_scan
 
 
 def refused(path, *words, **options):
@@ -230,6 +234,28 @@ def test_values_no_scanner_gives(path, value):
 
 def test_zeros_only(path):
     refused(changed(path, kspace=np.zeros((2, 3, 16, 12), np.complex64)), "zeros only")
+
+
+@pytest.mark.parametrize("times", [1e-22, 1e-27, 1e-42, 1e-60])
+def test_values_too_small_for_single_precision_say_by_what_to_multiply(tmp_path, times):
+    kspace = make_scan((1, 3, 16, 12)).kspace.astype(complex)
+    np.save(tmp_path / "a.npy", kspace * times)
+    text = refused(tmp_path / "a.npy", "largest value of kspace", "too small for single precision")
+    factor = float(text.rpartition(" by ")[2])
+    np.save(tmp_path / "a.npy", (kspace * times) * factor)
+    read = read_scan(tmp_path / "a.npy").kspace
+    np.testing.assert_allclose(read / (times * factor), kspace, rtol=1e-5)
+
+
+def test_the_smallest_values_give_the_image_of_any_other_unit(tmp_path):
+    """Squares of noise below them would vanish: the maps then came out wrong, without a word."""
+    scan = simulate_scan(DataSettings(slices=1, matrix=48, coils=4, noise=0.01), 1, 0)[0]
+    images = []
+    for times in (1.0, 1.1 * LEAST / float(np.abs(scan.kspace.view(np.float32)).max())):
+        np.save(tmp_path / "a.npy", scan.kspace * np.float32(times))
+        prepared = PreparedScan.of(read_scan(tmp_path / "a.npy"))[0]
+        images.append(prepared.image / np.abs(prepared.image).max())
+    assert np.linalg.norm(images[1] - images[0]) < 1e-3 * np.linalg.norm(images[0])
 
 
 def test_double_precision_is_noted(path):
