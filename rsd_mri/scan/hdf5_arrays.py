@@ -48,7 +48,7 @@ class Layout:
     """Whether real and imaginary parts of the coils alternate along the last axis."""
 
 
-def kspace_names(file: h5py.File, path: Path) -> list[str]:
+def kspace_names(file: h5py.Group, path: Path) -> list[str]:
     """Names of the data sets that may be k-space: numbers of three axes or more, complex or in pairs."""
     found = []
     for name in file:

@@ -16,7 +16,7 @@ from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
-from rsd_mri.scan.origin import find_origin, in_words, moved_to_middle
+from rsd_mri.scan.origin import find_origin, in_words, looks_like_images, moved_to_middle
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.scan import Scan
 
@@ -25,6 +25,10 @@ LAYOUTS = {
     4: ("slice", "coil", "readout", "phase"),
 }
 """Usual axes of a bare array."""
+IMAGES = (
+    "the array looks like the images of the coils and not like their k-space: what is reconstructed from it is none; "
+    "transform it first (rsd_mri.to_kspace)"
+)
 ALIKE = 0.3
 """Difference of averages, relative to their size, from which they are not averaged."""
 CORE = 0.99
@@ -114,7 +118,9 @@ def scans_of_array(
         one, said = np.ascontiguousarray(kspace[place]), ()
         if bare and one.dtype.kind == "c" and min(one.shape[-2:]) >= SMALLEST and plausible:
             origin = find_origin(one)
-            if not origin.usual:
+            if looks_like_images(one):
+                said = (IMAGES,)
+            elif not origin.usual:
                 one, said = moved_to_middle(one, origin), in_words(origin)
         if PARTITION in axes.names or (bare and plausible and axes.evidence != ASKED and is_partitioned(one)):
             one, said = _volume(one, axes, said)

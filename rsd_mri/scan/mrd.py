@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.hdf5 import check_size, dataset, member, opened, read_text
-from rsd_mri.scan.header import parse_header
+from rsd_mri.scan.header import Header, parse_header
 from rsd_mri.scan.measurement import scans_of
 from rsd_mri.scan.records import Records, check_fields, holds_image, noisiest
 from rsd_mri.scan.scan import Scan
@@ -70,8 +70,7 @@ def measurements(file: h5py.File, path: Path, budget: int | None = None) -> list
     """
     names = []
     for name in file:
-        item = member(file, name, path)
-        if isinstance(item, h5py.Group) and {"data", "xml"} <= set(item):
+        if holds_records(member(file, name, path)):
             names.append(name)
     if not names:
         raise InputError(f"{path}: no group with data and xml; expected ISMRMRD raw data")
@@ -86,6 +85,13 @@ def measurements(file: h5py.File, path: Path, budget: int | None = None) -> list
     return [first, *reversed(found.values())]
 
 
+def holds_records(item: h5py.Group | h5py.Dataset | None) -> bool:
+    """Whether a group of a file is a measurement: acquisitions and their header, which may have been lost."""
+    if not isinstance(item, h5py.Group) or not isinstance(item.get("data", getlink=True), h5py.HardLink):
+        return False
+    return "xml" in item or {"head", "data"} <= set(getattr(item["data"].dtype, "names", None) or ())
+
+
 def records_of(group: h5py.Group, path: Path, budget: int | None = None, notes: tuple[str, ...] = ()) -> Records:
     """The records of one group of an open file; their samples are read when they are asked for.
 
@@ -95,12 +101,14 @@ def records_of(group: h5py.Group, path: Path, budget: int | None = None, notes: 
         If the group is damaged or holds no list of acquisitions.
     """
     text_data, records = dataset(group, "xml", path), dataset(group, "data", path)
-    if text_data is None or records is None or records.ndim != 1 or records.dtype.names is None:
+    if records is None or records.ndim != 1 or records.dtype.names is None:
         raise InputError(f"{path}: no list of acquisitions in {group.name}/data; expected ISMRMRD raw data")
     if not {"head", "data"} <= set(records.dtype.names):
         raise InputError(f"{path}: {group.name}/data has no head and data; expected ISMRMRD raw data")
-    text = read_text(text_data, "xml", path)
-    header = parse_header(text, path)
+    text = None if text_data is None else read_text(text_data, "xml", path)
+    header = Header() if text is None else parse_header(text, path)
+    if text is None:
+        notes = (*notes, f"{group.name} has no header (xml): sizes are those of the records, in millimetres not known")
     check_size(path, f"{group.name}/data", records.shape, records.dtype.itemsize, budget)
     head = records.fields("head")[:]
     check_fields(head, path)

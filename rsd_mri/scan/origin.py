@@ -10,6 +10,8 @@ CORNER = 2
 """Distance from index 0 within which the peak of k-space counts as being there."""
 BEYOND = 3 * np.pi / 4
 """Angle of the image's centre of mass, taken around the field of view, from which it lies across the border."""
+SPREAD, CONCENTRATED = 0.3, 0.5
+"""Shares of the energy in the brightest hundredth of the points: the most of an image, and the least of k-space."""
 CERTAIN = 0.25
 """Length of the mean direction from which it is one; 0 is an image that fills the field of view evenly."""
 
@@ -60,6 +62,30 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     # Transforms without shifts are so along both axes: where one is certain, less is asked of the other.
     across = (likely[0] or certain[0], likely[1] or certain[1]) if any(certain) else (False, False)
     return Origin(frequency, across)
+
+
+def looks_like_images(kspace: NDArray[np.complex64]) -> bool:
+    """Whether images of coils were given in the place of their k-space, whose energy lies in a few points.
+
+    Parameters
+    ----------
+    kspace
+        [slice, coil, readout, phase_encode].
+    """
+    one = kspace[len(kspace) // 2]
+    share, _ = _concentration(one)
+    turned, peak = _concentration(_image(one))
+    far = [min(abs(p - n // 2), p, n - p) for p, n in zip(peak, one.shape[-2:], strict=True)]
+    return share < SPREAD and turned > CONCENTRATED and max(far) <= CORNER
+
+
+def _concentration(array: NDArray[np.complex64]) -> tuple[float, tuple[int, int]]:
+    """Share of the energy of [coil, y, x] in the brightest hundredth of the points, and the brightest of them."""
+    power = (np.abs(array).astype(np.float64) ** 2).sum(axis=0)
+    count = max(power.size // 100, 1)
+    row, column = np.unravel_index(int(power.argmax()), power.shape)
+    share = np.partition(power.ravel(), -count)[-count:].sum() / max(power.sum(), 1e-300)
+    return float(share), (int(row), int(column))
 
 
 def _image(kspace: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from rsd_mri.scan.hdf5 import member, opened
 from rsd_mri.scan.hdf5_arrays import foreign_kspace, kspace_names, read_hdf5_array
 from rsd_mri.scan.inspection import Inspection, inspect_scans
 from rsd_mri.scan.matlab import read_matlab
-from rsd_mri.scan.mrd import mrd_noise, read_ismrmrd
+from rsd_mri.scan.mrd import holds_records, mrd_noise, read_ismrmrd
 from rsd_mri.scan.records import Records, noisiest
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.twix import looks_like_twix, read_twix, twix_measurements
@@ -92,8 +92,7 @@ def _recognise_hdf5(path: Path) -> str:
         if "kspace" in names:
             return "hdf5" if foreign_kspace(file, path) else "fastmri"
         for name in sorted(names):
-            group = member(file, name, path)
-            if isinstance(group, h5py.Group) and {"data", "xml"} <= set(group):
+            if holds_records(member(file, name, path)):
                 return "ismrmrd"
         if names & {"reconstruction", "reconstruction_rss", "images"}:
             raise InputError(f"{path}: holds images and no kspace; expected raw k-space")
@@ -101,8 +100,25 @@ def _recognise_hdf5(path: Path) -> str:
             raise InputError(f"{path}: is a GE ScanArchive; convert it with {CONVERTERS['GE']}")
         if kspace_names(file, path):
             return "hdf5"
-        found = ", ".join(sorted(names)[:8]) or "nothing"
-        raise InputError(f"{path}: has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}")
+        raise InputError(f"{path}: {_without_scan(file, path)}")
+
+
+def _without_scan(file: h5py.File, path: Path) -> str:
+    """Say what an HDF5 file without a scan at its top holds: that of its groups, if it tells more."""
+    for name in sorted(file):
+        group = member(file, name, path)
+        for inner in sorted(group) if isinstance(group, h5py.Group) else ():
+            if not isinstance(group.get(inner, getlink=True), h5py.HardLink):
+                continue
+            if isinstance(group[inner], h5py.Group) and {"data", "header"} <= set(group[inner]):
+                return f"holds images of ISMRMRD ({name}/{inner}) and no acquisitions; expected raw k-space"
+        if isinstance(group, h5py.Group) and (nested := kspace_names(group, path)):
+            return (
+                f"has no kspace at its top, but {name}/{nested[0]} may be it: save that alone, as kspace of another "
+                "HDF5 file or as .npy"
+            )
+    found = ", ".join(sorted(file)[:8]) or "nothing"
+    return f"has neither kspace (fastMRI) nor a group with data and xml (ISMRMRD), but {found}"
 
 
 def _foreign(start: bytes, path: Path) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import h5py
 import ismrmrd
 import numpy as np
 import pytest
@@ -243,6 +244,25 @@ def test_mrd_refusals(tmp_path, scan):
     with pytest.raises(InputError, match="no imaging record"):
         noise = acquisition(0, np.ones((3, 16)), flags=(records.NOISE,))
         read_scan(write_mrd(tmp_path / "c.h5", [noise], header_for(scan)))
+
+
+def test_mrd_whose_header_was_lost_is_read_by_its_records(tmp_path, scan):
+    path = write_mrd(tmp_path / "a.h5", lines_of(scan), header_for(scan))
+    with h5py.File(path, "r+") as file:
+        del file["dataset/xml"]
+    back = read_scan(path)
+    lines = np.flatnonzero(scan.mask)
+    assert back.geometry.voxel_size is None and back.header is None
+    np.testing.assert_array_equal(back.kspace[..., back.mask], scan.kspace[..., lines])
+    assert any("no header (xml)" in note for note in back.notes)
+
+
+def test_mrd_that_holds_images_alone_says_so(tmp_path):
+    with ismrmrd.Dataset(str(tmp_path / "a.h5"), "dataset") as file:
+        file.write_xml_header(b"<ismrmrdHeader/>")
+        file.append_image("image_0", ismrmrd.Image.from_array(np.ones((8, 8), np.float32), transpose=False))
+    with pytest.raises(InputError, match=r"holds images of ISMRMRD \(dataset/image_0\) and no acquisitions"):
+        read_scan(tmp_path / "a.h5")
 
 
 def test_mrd_of_a_volume_gives_slices_across_the_readout(tmp_path):

@@ -283,3 +283,22 @@ def test_slices_of_which_one_is_bright_are_no_volume(tmp_path):
     many = np.concatenate([K] * 5)[:12] * np.hanning(14)[1:-1, None, None, None]
     np.save(tmp_path / "a.npy", many.astype(np.complex64))
     same(read_scan(tmp_path / "a.npy"), many)
+
+
+@pytest.mark.parametrize("shifted", [True, False])
+def test_images_of_coils_in_the_place_of_k_space_are_said(tmp_path, shifted):
+    images = ifft(K) if shifted else np.fft.ifft2(np.fft.ifftshift(K, axes=AXES), axes=AXES)
+    said = []
+    for name, array in (("images", images), ("kspace", K), ("lines", K * MASK)):
+        np.save(tmp_path / f"{name}.npy", array.astype(np.complex64))
+        said.append(
+            any("looks like the images of the coils" in note for note in read_scan(tmp_path / f"{name}.npy").notes)
+        )
+    assert said == [True, False, False]
+
+
+def test_kspace_inside_a_group_is_named(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["patient/kspace"] = K
+    with pytest.raises(InputError, match="patient/kspace may be it"):
+        read_scan(tmp_path / "a.h5")
