@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib import util
-from pathlib import Path
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.commands.options import JsonOption
 from rsd_mri.commands.output import result
+from rsd_mri.machine.limits import total_memory
 
 LIBRARIES = (
     "torch",
@@ -85,8 +85,8 @@ class Examination:
     devices: list[Device]
     cpus: int | None
     threads: int
-    memory_bytes: int | None
-    """Of the machine."""
+    memory_bytes: int
+    """Of the machine, or of the container where that may use less."""
     memory_free_bytes: int
     prior: str | None
     """The package's."""
@@ -100,11 +100,11 @@ class Examination:
     def lines(self) -> list[str]:
         """For a person."""
         libraries = [f"{name} {version or 'MISSING'}" for name, version in self.libraries.items()]
-        whole = "" if self.memory_bytes is None else f" of {_gib(self.memory_bytes)}"
         lines = [
             f"rsd-mri {self.version}, Python {self.python}, {self.system}",
             f"libraries: {', '.join(libraries)}",
-            f"memory: {_gib(self.memory_free_bytes)}{whole} free; {self.cpus} CPUs, {self.threads} used by a process",
+            f"memory: {_gib(self.memory_free_bytes)} of {_gib(self.memory_bytes)} free; {self.cpus} CPUs, "
+            f"{self.threads} used by a process",
             *(device.line() for device in self.devices),
             f"prior: {self.prior or 'none comes with this installation; give recon --prior RUN'}",
         ]
@@ -130,7 +130,7 @@ def examination() -> Examination:
         devices=devices,
         cpus=os.cpu_count(),
         threads=torch.get_num_threads(),
-        memory_bytes=_memory(),
+        memory_bytes=total_memory(),
         memory_free_bytes=free_bytes(torch.device("cpu")),
         prior=str(RECONSTRUCTION) if RECONSTRUCTION.is_dir() else None,
         missing=missing(EXTRAS, PROGRAMS),
@@ -168,7 +168,7 @@ def _devices() -> list[Device]:
     """CPU, CUDA and MPS as torch sees them."""
     import torch
 
-    devices = [Device("cpu", True, _memory(), platform.processor() or platform.machine())]
+    devices = [Device("cpu", True, total_memory(), platform.processor() or platform.machine())]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             found = torch.cuda.get_device_properties(index)
@@ -181,16 +181,6 @@ def _devices() -> list[Device]:
         there = torch.backends.mps.is_available()
         devices.append(Device("mps", there, None, "--device mps" if there else "not available to this torch"))
     return devices
-
-
-def _memory() -> int | None:
-    """Memory of the machine; a container may allow less."""
-    if not hasattr(os, "sysconf"):
-        return None
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.is_file() else ""
-    return min(whole, int(text)) if text.isdigit() else whole
 
 
 def _gib(size: int) -> str:

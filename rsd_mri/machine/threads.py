@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsd_mri.machine.limits import processors_allowed
+
 STAT = Path("/proc/stat")
 INTERVAL = 0.25
 """Shortest time that the use of the processors is taken over [s]."""
@@ -73,20 +75,6 @@ def free_processors(before: Use, after: Use, processors: int) -> float:
     return min(max(processors - others, 0.0), processors)
 
 
-def quota() -> float:
-    """Processors that the container may use at a time; infinity without a limit."""
-    for path, of in (("/sys/fs/cgroup/cpu.max", None), ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "cpu.cfs_period_us")):
-        try:
-            words = Path(path).read_text(encoding="ascii").split()
-            if of is not None:
-                words.append(Path(path).with_name(of).read_text(encoding="ascii").strip())
-            if words[0] not in ("max", "-1"):
-                return int(words[0]) / int(words[1])
-        except (OSError, ValueError, IndexError, ZeroDivisionError):
-            continue
-    return float("inf")
-
-
 def threads_for(free: float, most: int) -> int:
     """Threads for so many free processors: at least one, at most `most`."""
     return max(1, min(int(free + NEARLY), most))
@@ -109,7 +97,8 @@ class Threads:
         import torch
 
         if self._most is None:
-            self._most = min(torch.get_num_threads(), max(int(quota() + NEARLY), 1) if quota() < 1e6 else 1 << 20)
+            allowed = processors_allowed()
+            self._most = min(torch.get_num_threads(), max(int(allowed + NEARLY), 1) if allowed < 1e6 else 1 << 20)
         wanted = threads_for(free_processors(self._last, now, len(os.sched_getaffinity(0))), self._most)
         self._last = now
         if wanted != torch.get_num_threads():

@@ -2,11 +2,11 @@
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.limits import free_memory
 from rsd_mri.protocol import NetworkSettings
 
 SHARE = 0.7
@@ -163,13 +163,7 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + held
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
-    table = Path("/proc/meminfo")
-    if table.is_file():
-        for line in table.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    # Elsewhere the system does not say what is available without another package: half of four gigabytes.
-    return 2 * 2**30
+    return free_memory()
 
 
 def peak_bytes(device: torch.device) -> int:

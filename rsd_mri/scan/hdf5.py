@@ -1,6 +1,5 @@
 """Open HDF5 files that may be damaged or hostile: no links followed, nothing read beyond a budget."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.limits import total_memory
 from rsd_mri.scan.probe import BROKEN, check_readable
 
 
 def memory_budget() -> int:
-    """Bytes one scan may take: half of the machine's memory, or 8 GiB where that is not known."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        return 8 << 30
+    """Bytes one scan may take: half of the memory of the machine, or of the container where that has less."""
+    return total_memory() // 2
 
 
 def check_size(path: Path, field: str, shape: tuple[int, ...], itemsize: int, budget: int | None) -> None:

@@ -11,9 +11,10 @@ FEW = 1 / 16
 CENTRE = 24
 """Width of the centre that is not given up for that [lines]."""
 SHOWN = 8
+Flags = NDArray[np.bool_]
 
 
-def without_incomplete(kspace: NDArray[np.complex64], points: NDArray[np.bool_]) -> tuple[str, ...]:
+def without_incomplete(kspace: NDArray[np.complex64], points: Flags) -> tuple[str, ...]:
     """Leave out, in place, what only some slices have, so that all that stay have the same lines.
 
     A few lines are left out of all slices, as long as the centre stays; a slice that lacks more than a few is left out
@@ -32,8 +33,9 @@ def without_incomplete(kspace: NDArray[np.complex64], points: NDArray[np.bool_])
     tuple of str
         One sentence for each thing left out, and on slices that were zero before.
     """
-    lines = points.any(axis=1)
-    there, every = lines.any(axis=1), lines.any(axis=0)
+    lines: Flags = np.asarray(points.any(axis=1))
+    there: Flags = np.asarray(lines.any(axis=1))
+    every: Flags = np.asarray(lines.any(axis=0))
     notes = []
     if there.any() and not there.all():
         notes.append(f"{_named(~there, 'slice', 'holds', 'hold')} zeros only")
@@ -41,8 +43,8 @@ def without_incomplete(kspace: NDArray[np.complex64], points: NDArray[np.bool_])
     if not lacking.any() or not (there & (lacking == 0)).any():
         return tuple(notes)
     few = FEW * every.sum()
-    broken: NDArray[np.bool_] = lacking > few
-    lost = every & ~lines[there & ~broken].all(axis=0)
+    broken: Flags = lacking > few
+    lost: Flags = every & ~lines[there & ~broken].all(axis=0)
     narrower = contiguous_centre(every & ~lost) < min(contiguous_centre(every), CENTRE)
     if lost.sum() > few or narrower:
         broken, lost = lacking > 0, np.zeros_like(lost)
@@ -62,7 +64,7 @@ def without_incomplete(kspace: NDArray[np.complex64], points: NDArray[np.bool_])
     return tuple(notes)
 
 
-def _named(which: NDArray[np.bool_], what: str, one: str, several: str) -> str:
+def _named(which: Flags, what: str, one: str, several: str) -> str:
     numbers = np.flatnonzero(which).tolist()
     listed = ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
     return f"{what} {listed} {one}" if len(numbers) == 1 else f"{what}s {listed} {several}"

@@ -107,12 +107,14 @@ def _without_scan(file: h5py.File, path: Path) -> str:
     """Say what an HDF5 file without a scan at its top holds: that of its groups, if it tells more."""
     for name in sorted(file):
         group = member(file, name, path)
-        for inner in sorted(group) if isinstance(group, h5py.Group) else ():
+        if not isinstance(group, h5py.Group):
+            continue
+        for inner in sorted(group):
             if not isinstance(group.get(inner, getlink=True), h5py.HardLink):
                 continue
             if isinstance(group[inner], h5py.Group) and {"data", "header"} <= set(group[inner]):
                 return f"holds images of ISMRMRD ({name}/{inner}) and no acquisitions; expected raw k-space"
-        if isinstance(group, h5py.Group) and (nested := kspace_names(group, path)):
+        if nested := kspace_names(group, path):
             return (
                 f"has no kspace at its top, but {name}/{nested[0]} may be it: save that alone, as kspace of another "
                 "HDF5 file or as .npy"

@@ -14,6 +14,7 @@ from pathlib import Path
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
+from rsd_mri.machine.limits import total_memory
 from rsd_mri.serve.pipe import Reply
 from rsd_mri.serve.session import Ending, Limits, Session
 from rsd_mri.serve.settings import Settings
@@ -52,7 +53,7 @@ class ServeOptions:
     @property
     def memory(self) -> int:
         """Bytes of k-space that a connection may take."""
-        return int(self.max_memory * 2**30) if self.max_memory is not None else available_memory() // 2
+        return int(self.max_memory * 2**30) if self.max_memory is not None else total_memory() // 2
 
     def for_worker(self) -> WorkerOptions:
         """What the worker has to know."""
@@ -61,18 +62,6 @@ class ServeOptions:
         return WorkerOptions(
             self.device, self.flip, self.method, self.memory, prior, calibration, save, debug=self.debug
         )
-
-
-def available_memory() -> int:
-    """Memory of the machine, or of the container where that has less [bytes]."""
-    found = [4 * 2**30]
-    table = Path("/proc/meminfo")
-    if table.is_file():
-        found = [int(line.split()[1]) * 1024 for line in table.read_text().splitlines() if line.startswith("MemTotal")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int(Path(path).read_text()))
-    return min(found)
 
 
 def listening(host: str, port: int) -> socket.socket:
