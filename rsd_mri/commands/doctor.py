@@ -88,6 +88,8 @@ class Examination:
     memory_bytes: int
     """Of the machine, or of the container where that may use less."""
     memory_free_bytes: int
+    compiled_in: str | None
+    """Where compiled code is kept from one process to the next."""
     prior: str | None
     """The package's."""
     missing: list[Missing]
@@ -105,6 +107,13 @@ class Examination:
             f"libraries: {', '.join(libraries)}",
             f"memory: {_gib(self.memory_free_bytes)} of {_gib(self.memory_bytes)} free; {self.cpus} CPUs, "
             f"{self.threads} used by a process",
+            "compiled code: "
+            + (
+                f"kept in {self.compiled_in}"
+                if self.compiled_in
+                else "compiled anew by every process, which takes seconds, for neither the package nor a home can be "
+                "written: set NUMBA_CACHE_DIR to a folder of your own"
+            ),
             *(device.line() for device in self.devices),
             f"prior: {self.prior or 'none comes with this installation; give recon --prior RUN'}",
         ]
@@ -116,6 +125,7 @@ class Examination:
 
 def examination() -> Examination:
     """Look around."""
+    from rsd_mri.machine.compiling import kept_in
     from rsd_mri.priors import RECONSTRUCTION
     from rsd_mri.reconstruction.memory import free_bytes
 
@@ -132,6 +142,7 @@ def examination() -> Examination:
         threads=torch.get_num_threads(),
         memory_bytes=total_memory(),
         memory_free_bytes=free_bytes(torch.device("cpu")),
+        compiled_in=kept_in(),
         prior=str(RECONSTRUCTION) if RECONSTRUCTION.is_dir() else None,
         missing=missing(EXTRAS, PROGRAMS),
     )

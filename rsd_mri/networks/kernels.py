@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numba.extending import overload
 
+from rsd_mri.machine.compiling import compiling
 from rsd_mri.machine.pool import in_threads
 from rsd_mri.networks.gate_kernels import BLOCK, norm_gate, norm_gate_gradients
 from rsd_mri.networks.lanes import LANES
 
 # Sums may be reordered and fused; infinities and NaN keep their meaning.
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+_compiled = compiling(fastmath={"reassoc", "contract", "arcp", "nsz"})
 Array = Any
 SMALL = 2**17
 """Values below which a second thread costs more than it brings."""

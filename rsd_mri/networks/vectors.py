@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
-import numba
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
+from rsd_mri.machine.compiling import compiling
 from rsd_mri.networks.lanes import LANES
 
 WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))
@@ -246,4 +246,4 @@ def _operator(symbol: Callable[..., Any], instruction: str) -> None:
 for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
     _operator(_symbol, _instruction)
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+compiled = compiling()

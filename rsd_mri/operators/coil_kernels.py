@@ -7,10 +7,10 @@ of the part, so that several threads can share it.
 
 from typing import Any
 
-import numba
+from rsd_mri.machine.compiling import compiling
 
 Array = Any
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+_compiled = compiling(fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
 @_compiled

@@ -7,11 +7,12 @@ for x over the root of v, and <r, v r> is the power of its residual.
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from rsd_mri.machine.compiling import compiling
+
 Array = Any
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+_compiled = compiling(fastmath={"reassoc", "contract", "arcp", "nsz"})
 BLOCK = 4096
 """Values whose sum is taken in single precision; even."""
 

@@ -50,6 +50,12 @@ def test_extras_are_those_of_the_package():
     assert set(EXTRAS) <= set(tomllib.loads(text)["project"]["optional-dependencies"])
 
 
+def test_where_compiled_code_is_kept_is_said(found):
+    assert any(line.startswith("compiled code: kept in ") for line in found.lines())
+    (said,) = (one for one in replace(found, compiled_in=None).lines() if one.startswith("compiled code"))
+    assert "NUMBA_CACHE_DIR" in said
+
+
 def test_a_missing_library_is_said_aloud(found):
     lines = replace(found, libraries={"torch": None}, missing=[]).lines()
     assert any("torch MISSING" in line for line in lines) and "every optional part is installed" in lines

@@ -6,11 +6,12 @@ Arrays are complex and contiguous: images [item, row, column], dual fields [2, i
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from rsd_mri.machine.compiling import compiling
+
 Array = Any
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+_compiled = compiling(fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
 @_compiled
