@@ -77,7 +77,7 @@ def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray
     if scan.calibration is not None or scan.trajectory is not None or n_readout >= whole:
         return None
     columns = centre_slice(scan.size[1], min(calib_width, acs[1]))
-    if not reaches_beyond(scan.kspace[scan.n_slices // 2][None, ..., columns], 0, n_readout / whole):
+    if not reaches_beyond(scan.kspace[scan.middle][None, ..., columns], 0, n_readout / whole):
         return None
     rows = centre_slice(whole, min(round(min(calib_width, acs[0]) * whole / n_readout), whole))
     # Copies: a view would keep its whole slice.

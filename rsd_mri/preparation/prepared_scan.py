@@ -83,8 +83,8 @@ class PreparedScan:
 
     @property
     def middle(self) -> PreparedSlice:
-        """The slice in the middle, on which methods are tried."""
-        return self[len(self) // 2]
+        """The slice in the middle, or nearest to it of those that hold data, on which methods are tried."""
+        return self[self.scan.middle]
 
     def __iter__(self) -> Iterator[PreparedSlice]:
         return (self[index] for index in range(len(self)))

@@ -27,6 +27,7 @@ from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import Stress, stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
 from rsd_mri.results.reconstruction import Reconstruction
+from rsd_mri.results.volume import mean_residual
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.reading import read_scans, recognise
 
@@ -43,7 +44,7 @@ class Written:
     acceleration: float
     mask_source: str
     residual: float
-    """Mean over the slices."""
+    """Mean over the slices that hold data."""
     residual_per_slice: list[float]
     seconds_per_slice: float
     seconds: float
@@ -69,7 +70,7 @@ class Written:
             method=rec.method,
             acceleration=float(np.mean([one.acceleration for one in recs])),
             mask_source=rec.mask_source,
-            residual=float(np.mean(residuals)),
+            residual=mean_residual(residuals),
             residual_per_slice=[float(r) for r in residuals],
             seconds_per_slice=float(np.mean(seconds)),
             seconds=float(np.sum(seconds)),

@@ -11,7 +11,7 @@ from rsd_mri.metrics import image_quality
 from rsd_mri.results.planes import is_known
 from rsd_mri.results.timing import step_of, words_of
 from rsd_mri.results.trust import WITHOUT_LEARNING
-from rsd_mri.results.volume import ReconstructedVolume, frames_of
+from rsd_mri.results.volume import ReconstructedVolume, frames_of, mean_residual
 
 SOURCES = {
     "file": "stored in the file",
@@ -31,7 +31,7 @@ def warnings(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[s
     lines = [note[:1].upper() + note[1:].rstrip(".") + "." for note in notes]
     low, high = CONSISTENT
     residual = np.stack([frame.residual for frame in frames])
-    above, below = _where(residual > high), _where(residual < low)
+    above, below = _where(residual > high), _where((residual > 0) & (residual < low))
     if above:
         lines.append(
             f"{above}: the image explains the measured data worse than noise allows (data residual "
@@ -40,7 +40,7 @@ def warnings(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[s
     if below and rec.method != "zero-filled":
         lines.append(
             f"{below}: the image follows the data more closely than their noise warrants (data "
-            f"residual down to {residual.min():.2f}, 1 expected): expect noise."
+            f"residual down to {residual[residual > 0].min():.2f}, 1 expected): expect noise."
         )
     if rec.samples is not None and len(rec.samples) == 1 and rec.std is not None and rec.std.any():
         lines.append("The standard deviation is what the network says whose image the sample began from.")
@@ -105,7 +105,7 @@ def methods(
     rows: list[tuple[str, ...]] = [
         ("", *(rec.title or rec.method for rec in recs)),
         ("Time per slice", *(f"{float(np.mean(rec.seconds)):.2f} s" for rec in recs)),
-        ("Data residual (1: as noise)", *(f"{float(np.mean(rec.residual)):.2f}" for rec in recs)),
+        ("Data residual (1: as noise)", *(f"{mean_residual(rec.residual):.2f}" for rec in recs)),
         ("Memory, at most", *(_check(rec, "peak_mib", "{:.0f} MiB") for rec in recs)),
         ("Energy from the prior", *(_check(rec, "prior_share", "{:.1%}") for rec in recs)),
         ("Error on lines left out", *(_check(rec, "held_out_error", "{:.1%}") for rec in recs)),

@@ -135,6 +135,12 @@ class ReconstructedVolume:
         return None if self.prior is None else self.prior.prior_part
 
 
+def mean_residual(residual: NDArray[np.floating]) -> float:
+    """Mean of a residual [slice] over the slices that hold data: that of slices of zeros is zero, and says nothing."""
+    found = residual[residual > 0]
+    return float(found.mean()) if found.size else 0.0
+
+
 def frames_of(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[ReconstructedVolume]:
     """Return a list of frames, also of one alone.
 

@@ -87,6 +87,13 @@ class Acquisition:
         return int(self.kspace.shape[0])
 
     @property
+    def middle(self) -> int:
+        """Number of the slice in the middle, or of that nearest to it that holds data."""
+        middle = self.n_slices // 2
+        nearest = sorted(range(self.n_slices), key=lambda index: abs(index - middle))
+        return next((index for index in nearest if self.kspace[index].any()), middle)
+
+    @property
     def n_coils(self) -> int:
         """Number of receive coils."""
         return int(self.kspace.shape[1])
