@@ -32,6 +32,7 @@ from rsd_mri.results.figures import write_contact_sheet
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.rsd.sampling import generate_file
 from rsd_mri.scan import write_fastmri
+from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 WARNING = "Not for diagnostic use"
@@ -159,6 +160,14 @@ def test_displays_say_what_they_are(scan, rec):
         assert WARNING in text and all(re.search(fact, text, re.I) for fact in facts)
         assert len(repr(thing)) < 120
     assert "<script" not in replace(scan, notes=("<script>",))._repr_html_()
+
+
+@pytest.mark.parametrize(("matrix", "centre"), [(128, 20), (96, 20), (64, 8), (16, 2)])
+def test_a_simulated_scan_has_a_centre_that_fits(matrix, centre):
+    scan, _ = rsd.simulate(4, matrix=matrix, coils=1)
+    assert scan.mask.sum() == matrix // 4
+    middle = scan.mask[matrix // 2 - centre // 2 :][:centre]
+    assert middle.all() and fully_sampled_centre(scan.mask, scan.size)[1] >= centre
 
 
 @pytest.mark.parametrize("network", ["generator", "teacher"])
@@ -342,7 +351,7 @@ def test_linear_theory_as_it_is_known():
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "rsd-mri train"),
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "this prior has no coil maps to generate with"),
         (lambda scan, rec, tmp: rsd.generate(rsd.load_prior(), 2), "or none for the package's generator"),
-        (lambda scan, rec, tmp: rsd.simulate(4, matrix=64), "lower acs_lines or acceleration"),
+        (lambda scan, rec, tmp: rsd.simulate(4, matrix=64, acs_lines=20), "lower acs_lines or acceleration"),
         (lambda scan, rec, tmp: rsd.simulate(0.5), "acceleration: expected at least 1"),
         (lambda scan, rec, tmp: rsd.simulate(4, matrix=64.5), "matrix: expected"),
         (lambda scan, rec, tmp: rsd.simulate(4, contrast="t1"), "contrast t1: expected one of T1, T2"),

@@ -27,6 +27,9 @@ from rsd_mri.simulation.contrast import Contrast
 from rsd_mri.simulation.moving import Moving
 from rsd_mri.simulation.simulate import Plane
 
+CENTRE = 20
+"""Lines in the centre of a simulated scan, where they fit: those of 320 in arXiv 2505.13377."""
+
 
 def read(path: str | Path) -> Scan:
     """Read one scan in any format, recognised by what is in it; of several volumes the first.
@@ -57,7 +60,7 @@ def simulate(
     slices: int = 1,
     coils: int = 8,
     noise: float = 0.01,
-    acs_lines: int = 20,
+    acs_lines: int | None = None,
     contrast: Contrast | None = None,
     plane: Plane | None = None,
     fov: float = 1.0,
@@ -77,7 +80,7 @@ def simulate(
     noise
         Standard deviation of the complex k-space noise over the brightest tissue.
     acs_lines
-        Lines kept in the centre of k-space.
+        Lines kept in the centre of k-space; where not given 20, or half of those kept where there are no 20.
     contrast, plane
         `T1`, `T2`, `FLAIR` or `PD`; `axial`, `sagittal` or `coronal`. Drawn where not given.
     fov
@@ -114,7 +117,9 @@ def simulate(
                 raise InputError(f"trajectory {trajectory}: expected one of {', '.join(TRAJECTORIES)}")
             points = TRAJECTORIES[trajectory](size, acceleration or 1.0)
         elif acceleration is not None:
-            mask_settings = MaskSettings("elliptical" if slab else "uniform", acceleration, acs_lines)
+            fits = matrix**2 / acceleration >= CENTRE**2 if slab else matrix / acceleration >= CENTRE
+            lines = CENTRE if acs_lines is None and fits else acs_lines
+            mask_settings = MaskSettings("elliptical" if slab else "uniform", acceleration, lines)
             pattern = draw_mask(mask_settings, size, generator(seed, 0, "mask"))
         return simulate_scan(
             settings, seed, 0,
