@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rsd_mri.coils.espirit import CoilMaps, espirit
 from rsd_mri.operators.regularised import solve_regularised
-from rsd_mri.operators.sense import compiled, sense_operator
+from rsd_mri.operators.sense import sense_operator
 
 FURTHER = (0.8, 0.7, 0.6, 0.5)
 """Eigenvalues from which the second set may reach, where it has to reach further."""
@@ -128,5 +128,5 @@ def _unexplained(kspace: Tensor, mask: Tensor, csm: Tensor, sigma: float) -> flo
     operator = sense_operator(csm, mask)
     power = float(kspace.abs().square().sum()) / mask.numel()
     right = operator.adjoint(kspace) / sigma**2
-    image = solve_regularised(compiled(operator.gram), sigma**-2, power, right, None, ITERATIONS, 1e-6)
+    image = solve_regularised(operator.gram, sigma**-2, power, right, None, ITERATIONS, 1e-6)
     return float((kspace - operator.forward(image)).abs().square().sum())
