@@ -133,7 +133,7 @@ def heads() -> Iterator[Pair]:
 def images(path: Path) -> Iterator[Pair]:
     """The images of an archive, made small and seen by simulated coils."""
     for name, number, seen, coils in seen_images(path):
-        yield name, scan_of(name, seen, coils, (path.name, number)), seen.abs().square().sum(0).sqrt().numpy()[None]
+        yield name, scan_of(name, seen, coils, (path.name, number)), root(seen)
 
 
 def seen_images(
@@ -161,6 +161,12 @@ def seen_images(
                 [torch.stack([torch.tensor([-c, -r - 12, 5.0]) for c in (-105.0, 105.0)]) for r in (-110.0, 110.0)]
             )
             yield name, number, coils.sensitivities(places, size) * small, coils
+
+
+def root(coil_images: Tensor) -> NDArray[np.float32]:
+    """Root sum of squares over coils, [1, readout, phase_encode]."""
+    found: NDArray[np.float32] = coil_images.abs().square().sum(0).sqrt().numpy()[None]
+    return found
 
 
 def scan_of(name: str, seen: Tensor, coils: CoilArray, key: tuple[str | int, ...]) -> Scan:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from trust import line_of, measure, summary, tell
-from trust_scans import COILS, LINES, NOISE, POINTS, SEED, Case, Law, scan_of, seen_images
+from trust_scans import COILS, LINES, NOISE, POINTS, SEED, Case, Law, root, scan_of, seen_images
 
 from rsd_mri.coils.acs import centre
 from rsd_mri.machine.randomness import generator
@@ -107,12 +107,6 @@ def scan_cases(path: Path) -> Iterator[Case]:
             return law.of(scan_of(path.stem, folded, coils, (path.name,)), SEED, path.name), root(folded)
 
         yield Case(path.parent.name, law, (WIDE[0], LEFT), make)
-
-
-def root(coil_images: Tensor) -> NDArray[np.float32]:
-    """Root sum of squares over coils, [1, readout, phase_encode]."""
-    found: NDArray[np.float32] = coil_images.abs().square().sum(0).sqrt().numpy()[None]
-    return found
 
 
 def main(folder: Path, paths: list[Path]) -> None:

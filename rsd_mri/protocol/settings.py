@@ -28,6 +28,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+Solver = Literal["heun", "multistep"]
 Pattern = Literal["uniform", "random", "equispaced", "magic", "variable-density", "poisson", "elliptical", "caipi"]
 
 
@@ -309,7 +310,7 @@ class ReconstructorSettings:
 class SamplerSettings:
     """The teacher's sampler, deterministic and of second order."""
 
-    solver: Literal["heun", "multistep"] = "heun"
+    solver: Solver = "heun"
     """`heun` calls the network twice a step (Karras et al. 2022, arXiv 2206.00364, algorithm 1); `multistep` once, and
     is about as exact with as many steps (Lu et al. 2022, arXiv 2211.01095)."""
     steps: Count = 18

@@ -70,31 +70,28 @@ def plan_teacher(work: Work) -> Planned:
     return Planned(stage, work.protocol.teacher, identity, work.options.start is None)
 
 
-def _taught(work: Work, stage: str) -> tuple[Denoiser, Denoiser | None, dict[str, str]]:
+def _taught(work: Work, stage: str) -> tuple[Prior, Denoiser | None, dict[str, str]]:
     """What is distilled, its guide, and what a checkpoint of the stage must agree with."""
     taught = load_prior(work.folder, work.protocol.distillation.teacher)
+    equipped(taught.denoiser, work.options)
     identity = run_identity(work.protocol, work.data, stage)
     if work.guide is None:
-        guide = None
-    else:
-        guide = equipped(work.guide.denoiser, work.options)
-        identity["guide"] = work.guide.sha256
-    if stage == "start":
-        identity["teacher"] = taught.sha256
-    return equipped(taught.denoiser, work.options), guide, identity
+        return taught, None, identity
+    return taught, equipped(work.guide.denoiser, work.options), {**identity, "guide": work.guide.sha256}
 
 
 def plan_start(work: Work, seconds: float) -> Planned:
     """The generator's beginning, once its teacher's samples are drawn, in that time at most."""
-    teacher, guide, identity = _taught(work, "start")
+    taught, guide, identity = _taught(work, "start")
+    identity["teacher"] = taught.sha256
     settings, corruption, fabric = work.protocol.distillation, work.corruptions["generator"], work.fabric
-    guided = guided_teacher(teacher, guide, settings).to(fabric.device).eval()
-    made_by = f"{identity['teacher']} {identity.get('guide')}"
+    guided = guided_teacher(taught.denoiser, guide, settings).to(fabric.device).eval()
+    made_by = f"{taught.sha256} {identity.get('guide')}"
     told = work.progress.step("sampling the teacher")
     kept = work.folder / "checkpoint"
     samples = draw_pairs(guided, corruption, work.protocol, kept, made_by, told, fabric, seconds)
     finish = work.finish("start", "generator")
-    stage = PairsStage(teacher, samples, corruption, work.protocol, fabric, finish, work.monitor)
+    stage = PairsStage(taught.denoiser, samples, corruption, work.protocol, fabric, finish, work.monitor)
     return Planned(stage, replace(settings, images=settings.pair_images), identity, True)
 
 
@@ -102,7 +99,7 @@ def plan_generator(work: Work, earlier: Path | None, pairs: bool, started: bool)
     """The distillation: of an earlier run's generator, of the one that has learned the pairs, or of the teacher."""
     protocol, options = work.protocol, work.options
     corruption = work.corruptions["generator"]
-    teacher, guide, identity = _taught(work, "generator")
+    taught, guide, identity = _taught(work, "generator")
     measured = work.data if protocol.distillation.teacher == "teacher" else work.restored
     start = None
     if earlier is not None:
@@ -112,7 +109,16 @@ def plan_generator(work: Work, earlier: Path | None, pairs: bool, started: bool)
         start = Beginning(equipped(learned, options))
     finish = work.finish("generator", "generator")
     stage = DistillationStage(
-        teacher, corruption, protocol, work.fabric, finish, work.monitor, options.compile, measured, start, guide
+        taught.denoiser,
+        corruption,
+        protocol,
+        work.fabric,
+        finish,
+        work.monitor,
+        options.compile,
+        measured,
+        start,
+        guide,
     )
     return Planned(stage, protocol.distillation, identity, earlier is None and not pairs)
 

@@ -20,6 +20,7 @@ from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.guided import guided_by
 from rsd_mri.priors.prior import Prior, load_corruption, load_prior
+from rsd_mri.protocol.settings import Solver
 from rsd_mri.rsd.generator import sample_generator, sample_teacher
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def sampled_by(prior: Prior, solver: str | None, steps: int | None) -> Prior:
     if solver is not None:
         if solver not in SOLVERS:
             raise InputError(f"solver {solver}: expected one of {', '.join(SOLVERS)}")
-        settings = replace(settings, solver=cast(Literal["heun", "multistep"], solver))
+        settings = replace(settings, solver=cast(Solver, solver))
     if steps is not None:
         if steps < 1:
             raise InputError(f"steps {steps}: expected at least 1")
