@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rsd_mri.coils.espirit import espirit
-from rsd_mri.coils.second_support import FURTHER, second_crop, second_needed
+from rsd_mri.coils.second_support import FURTHER, Centre, second_crop, second_needed
 from rsd_mri.operators import ifft2c
 from rsd_mri.preparation.prepare import calibrate_volume, kernel_width, maps_of
 from rsd_mri.protocol import DataSettings, PrepSettings
@@ -46,7 +46,8 @@ def chosen(volume, **changes):
 
 
 def needed(volume):
-    return second_needed(torch.from_numpy(volume.calibration), width_of(volume), 0.02, volume.sigma, 0.9)
+    how = (width_of(volume), 0.02, volume.sigma, 0.9)
+    return second_needed([Centre.of(one, *how) for one in torch.from_numpy(volume.calibration).split(1)])
 
 
 def unexplained(csm, images):
