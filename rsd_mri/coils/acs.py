@@ -54,11 +54,26 @@ def prepared_readout(scan: Scan) -> int:
     return min(scan.size[0], scan.image_size[0])
 
 
-def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray[np.complex64] | None:
-    """The calibration region with its readout oversampling, where the object reaches beyond the crop.
+def cut_off(scan: Scan, calib_width: int, acs: tuple[int, int]) -> bool:
+    """Whether the object reaches beyond the crop along the readout.
 
     Cut off within the object, its image has an edge that no smooth map explains: the maps near the ends of the crop
     would be wrong.
+
+    Parameters
+    ----------
+    scan, calib_width, acs
+        As for `whole_readout`.
+    """
+    n_readout, whole = prepared_readout(scan), scan.size[0]
+    if scan.calibration is not None or scan.trajectory is not None or n_readout >= whole:
+        return False
+    columns = centre_slice(scan.size[1], min(calib_width, acs[1]))
+    return reaches_beyond(scan.kspace[scan.middle][None, ..., columns], 0, n_readout / whole)
+
+
+def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray[np.complex64]:
+    """The calibration region with its readout oversampling.
 
     Parameters
     ----------
@@ -70,15 +85,10 @@ def whole_readout(scan: Scan, calib_width: int, acs: tuple[int, int]) -> NDArray
     Returns
     -------
     ndarray
-        [slice, coil, readout, phase_encode], of the same extent in k-space; None where nothing is cut off, or the
-        calibration is a scan of its own.
+        [slice, coil, readout, phase_encode], of the same extent in k-space.
     """
     n_readout, whole = prepared_readout(scan), scan.size[0]
-    if scan.calibration is not None or scan.trajectory is not None or n_readout >= whole:
-        return None
     columns = centre_slice(scan.size[1], min(calib_width, acs[1]))
-    if not reaches_beyond(scan.kspace[scan.middle][None, ..., columns], 0, n_readout / whole):
-        return None
     rows = centre_slice(whole, min(round(min(calib_width, acs[0]) * whole / n_readout), whole))
     # Copies: a view would keep its whole slice.
     return np.stack([one[:, rows, columns].copy() for one in scan.kspace])

@@ -41,6 +41,8 @@ class Learned:
     """The fully sampled centre of the scan (readout, phase_encode)."""
     width: int
     """Width of the region along the phase encoding."""
+    own: bool
+    """Whether these are points that the scan acquired on its Cartesian grid."""
     reason: str = ""
     """Where image and coils were found together, why; one clause."""
 
@@ -75,11 +77,11 @@ def learned_from(
         If only a centre will do and there is none.
     """
     if density is not None:
-        return Learned(*calibration_data(scan, calib_width, density))
+        return Learned(*calibration_data(scan, calib_width, density), own=False)
     acs = fully_sampled_centre(scan.mask, scan.size)
     has_centre = scan.calibration is not None or min(acs) >= MIN_CENTRE
     if maps == "espirit" or (maps == "auto" and has_centre):
-        return Learned(*calibration_data(scan, calib_width))
+        return Learned(*calibration_data(scan, calib_width), own=scan.calibration is None)
     lines = min(acs[0], prepared_readout(scan)), acs[1]
     if has_centre:
         reason = "image and coils were found together from the undersampled data, as asked"
@@ -94,7 +96,7 @@ def learned_from(
                 "to be in the middle"
             )
     width = min(calib_width, scan.size[1])
-    return Learned(joint_calibration(scan, width, *mixing()), lines, width, reason)
+    return Learned(joint_calibration(scan, width, *mixing()), lines, width, False, reason)
 
 
 def is_regular(mask: NDArray[np.bool_]) -> bool:

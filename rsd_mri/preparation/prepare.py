@@ -1,17 +1,12 @@
 """From a scan to prepared slices: the one chain that `prep` and `recon` share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import (
-    centre_slice,
-    prepared_readout,
-    whole_readout,
-    without_oversampling,
-)
+from rsd_mri.coils.acs import centre_slice, cut_off, prepared_readout, without_oversampling
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit
@@ -23,6 +18,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.operators.nonuniform import pipe_menon
 from rsd_mri.operators.sense import sense_operator
+from rsd_mri.preparation.centres import centres_of, kernel_width
 from rsd_mri.preparation.partial_fourier import PartialFourier, partial_fourier_of, smooth_phase
 from rsd_mri.preparation.prepared import PreparedSlice, transform_of
 from rsd_mri.protocol import PrepSettings
@@ -45,7 +41,9 @@ class VolumeCalibration:
     back: NDArray[np.complex64]
     """[coil, virtual coil]: from prepared coils to the coils and the unit of the scan."""
     calibration: NDArray[np.complex64]
-    """[slice, virtual coil, readout, phase_encode]: what the maps are learned from, in prepared units."""
+    """[slice, virtual coil, readout, phase_encode]: the centre that the maps are learned from, in prepared units."""
+    widened: NDArray[np.complex64] | None
+    """The maps are learned from it where it is there; as `Centres` has it."""
     map_readout: int
     """Readout size of the maps before they are cropped to `n_readout`: more where the object reaches beyond it."""
     n_readout: int
@@ -153,16 +151,17 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
     scale = calibration_scale(virtual, (prepared_readout(scan), scan.matrix[1]))
     calibration = (virtual / scale).astype(np.complex64)
     sigma = max(1 / scale, SIGMA_FLOOR) if covariance is not None else SIGMA_FLOOR
-    n_sets, reason = decide_sets(calibration, settings, float(sigma))
     forward = (compress @ whiten / scale).astype(np.complex64)
-    whole = None if learned.reason else whole_readout(scan, settings.calib_width, acs)
-    if whole is not None:
-        calibration = np.einsum("vc,scyx->svyx", forward, whole).astype(np.complex64)
+    whole = learned.own and cut_off(scan, settings.calib_width, acs)
+    map_readout = scan.size[0] if whole else prepared_readout(scan)
+    centres = centres_of(scan, learned, forward, map_readout, float(sigma), settings)
+    n_sets, reason = decide_sets(calibration if centres.widened is None else centres.widened, settings, float(sigma))
     return VolumeCalibration(
         forward=forward,
         back=(unwhiten @ compress.conj().T * scale).astype(np.complex64),
-        calibration=calibration,
-        map_readout=prepared_readout(scan) if whole is None else scan.size[0],
+        calibration=centres.acquired,
+        widened=centres.widened,
+        map_readout=map_readout,
         n_readout=prepared_readout(scan),
         sigma=float(sigma),
         scale=float(scale),
@@ -174,11 +173,37 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
         unevenness=noise.unevenness,
         taper=noise.taper,
         n_sets=n_sets,
-        sets_reason=f"{learned.reason}; {reason}" if learned.reason else reason,
+        sets_reason="; ".join(part for part in (learned.reason, centres.note, reason) if part),
         density=density,
         partial=None
         if settings.partial_fourier == "off" or density is not None
         else partial_fourier_of(scan.mask, scan.size),
+    )
+
+
+def calibrated_like(scan: Scan, volume: VolumeCalibration, settings: PrepSettings) -> VolumeCalibration:
+    """Calibrate further slices of a volume: whitening, compression, scale and sets of maps stay theirs.
+
+    Parameters
+    ----------
+    scan
+        The further slices.
+    volume
+        `calibrate_volume` of the earlier ones.
+    settings
+        The protocol's `prep`.
+
+    Raises
+    ------
+    InputError
+        If only a fully sampled centre will do and there is none.
+    """
+    scan = untapered(scan, volume.taper)
+    mixing = volume.forward, volume.back
+    learned = learned_from(scan, settings.calib_width, settings.maps, lambda: mixing, volume.density)
+    found = centres_of(scan, learned, volume.forward, volume.map_readout, volume.sigma, settings)
+    return replace(
+        volume, calibration=found.acquired, widened=found.widened, acs=learned.acs, calib_width=learned.width
     )
 
 
@@ -215,14 +240,6 @@ def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int,
         images = ifft2c(torch.from_numpy(padded)).numpy() * larger
         out[...] = np.sqrt((np.abs(images) ** 2).sum(axis=0))
     return float(np.quantile(combined, 0.99))
-
-
-def kernel_width(settings: PrepSettings, calib_width: int) -> int:
-    """Width of ESPIRiT's kernel: at most half the calibration region.
-
-    With a wider one too few windows are left to tell signal from noise, and the maps get holes.
-    """
-    return max(min(settings.kernel_width, calib_width // 2), 2)
 
 
 def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float) -> tuple[int, str]:
@@ -270,8 +287,9 @@ def maps_of(volume: VolumeCalibration, index: int, n_phase: int, settings: PrepS
     n_phase
         Lines of the Cartesian grid.
     """
-    calibration = torch.from_numpy(volume.calibration[index : index + 1])
-    width = kernel_width(settings, volume.calib_width)
+    learned = volume.calibration if volume.widened is None else volume.widened
+    calibration = torch.from_numpy(learned[index : index + 1])
+    width = kernel_width(settings, learned.shape[-1])
     how = {"threshold": settings.threshold, "noise": volume.sigma, "crop": settings.crop}
     maps = espirit(
         calibration,

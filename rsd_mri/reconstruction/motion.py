@@ -191,7 +191,12 @@ def low_resolution_maps(prepared: PreparedScan, calibration: NDArray[np.complex6
     over = volume.map_readout / volume.n_readout
     # On the whole field of view along the readout, and cut as maps are.
     shared = replace(
-        volume, calibration=calibration[None], map_readout=round(size[0] * over), n_readout=size[0], n_sets=1
+        volume,
+        calibration=calibration[None],
+        widened=None,
+        map_readout=round(size[0] * over),
+        n_readout=size[0],
+        n_sets=1,
     )
     return maps_of(shared, 0, size[1], replace(prepared.settings, crop=0.0)).csm
 

@@ -79,7 +79,8 @@ def look_for_motion(prepared: PreparedScan, progress: Progress = SILENT) -> Move
     for index in poses:
         own = found[index].calibration
         calibration[index] = calibration[index] if own is None else own
-    volume = replace(prepared.volume, calibration=calibration)
+    # Samples around a narrow centre are of other poses than the centre.
+    volume = replace(prepared.volume, calibration=calibration, widened=None if poses else prepared.volume.widened)
     return Moved(replace(prepared, volume=volume, poses=poses, shared_maps=None, _kept={}), f"{note}.", figures)
 
 

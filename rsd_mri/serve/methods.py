@@ -8,12 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.calibration import learned_from
-from rsd_mri.coils.taper import untapered
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
-from rsd_mri.preparation.prepare import calibrate_volume
+from rsd_mri.preparation.prepare import calibrate_volume, calibrated_like
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
@@ -76,12 +74,7 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
     settings = PrepSettings()
     if like is None or like.scan.n_coils != scan.n_coils:
         return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
-    mixing = like.volume.forward, like.volume.back
-    learned = learned_from(untapered(scan, like.volume.taper), settings.calib_width, settings.maps, lambda: mixing)
-    volume = replace(
-        like.volume, calibration=like.volume.mixed(learned.kspace), acs=learned.acs, calib_width=learned.width
-    )
-    return Prepared(scan, settings, volume, KEPT_BYTES)
+    return Prepared(scan, settings, calibrated_like(scan, like.volume, settings), KEPT_BYTES)
 
 
 def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:

@@ -10,7 +10,8 @@ import torch
 from rsd_mri.coils.espirit import espirit
 from rsd_mri.coils.second_support import FURTHER, Centre, second_crop, second_needed
 from rsd_mri.operators import ifft2c
-from rsd_mri.preparation.prepare import calibrate_volume, kernel_width, maps_of
+from rsd_mri.preparation.centres import kernel_width
+from rsd_mri.preparation.prepare import calibrate_volume, maps_of
 from rsd_mri.protocol import DataSettings, PrepSettings
 from rsd_mri.simulation import simulate_scan
 
