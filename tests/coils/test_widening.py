@@ -46,7 +46,7 @@ def test_the_gaps_are_filled_by_what_was_not_acquired(fov):
     true = np.stack([centre(volume.virtual(one), (24, 24)) for one in whole])
     acquired = np.broadcast_to(centre(np.broadcast_to(scan.mask, SIZE), (24, 24)), true.shape)
     off, gaps = (volume.widened - true)[~acquired], true[~acquired]
-    assert np.linalg.norm(off) < 0.4 * np.linalg.norm(gaps)
+    assert np.linalg.norm(off) < 0.6 * np.linalg.norm(gaps)
     # What was acquired stays as it is.
     measured = np.stack([centre(volume.virtual(one), (24, 24)) for one in scan.kspace])
     np.testing.assert_allclose(volume.widened[acquired], measured[acquired], atol=1e-5)
@@ -96,7 +96,7 @@ def test_points_are_widened_both_ways():
     assert volume.calibration.shape[-2:] == (14, 10) and volume.widened.shape[-2:] == (24, 24)
     true = centre(volume.virtual(whole[0]), (24, 24))
     gaps = np.where(centre(mask, (24, 24)), 0, true)
-    assert np.linalg.norm(volume.widened[0] - true) < 0.4 * np.linalg.norm(gaps)
+    assert np.linalg.norm(volume.widened[0] - true) < 0.6 * np.linalg.norm(gaps)
 
 
 @pytest.mark.parametrize(
