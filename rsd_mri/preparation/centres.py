@@ -12,6 +12,10 @@ from rsd_mri.coils.widening import WINDOW, in_window, widened
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
 
+NARROW = 0.75
+"""A centre is narrow below this share of the width asked for: of 24 lines 20 are as good alone, 16 are not
+(docs/choices.md)."""
+
 
 @dataclass(frozen=True)
 class Centres:
@@ -40,7 +44,7 @@ def centres_of(
     sigma: float,
     settings: PrepSettings,
 ) -> Centres:
-    """Cut the centres of all slices out, mix their coils, and widen them where they are narrower than asked for.
+    """Cut the centres of all slices out, mix their coils, and widen them where they are narrow.
 
     Parameters
     ----------
@@ -69,14 +73,14 @@ def _widened(
     sigma: float,
     settings: PrepSettings,
 ) -> NDArray[np.complex64] | None:
-    """None where centres are as wide as wanted, one coil sees them, or nothing around them was acquired."""
+    """None where centres are not narrow, one coil sees them, or nothing beyond them was acquired."""
     over = map_readout / prepared_readout(scan)
     window = min(round(WINDOW * over), map_readout), min(WINDOW, scan.size[1])
     wanted = min(round(settings.calib_width * over), window[0]), min(settings.calib_width, window[1])
     have = centres.shape[-2:]
     size = max(wanted[0], have[0]), max(wanted[1], have[1])
     mask = in_window(torch.from_numpy(np.broadcast_to(scan.mask, (map_readout, scan.size[1])).copy()), window)
-    narrow = [axis for axis in (0, 1) if size[axis] > have[axis]]
+    narrow = [axis for axis in (0, 1) if have[axis] < NARROW * wanted[axis]]
     if len(forward) < 2 or not any(_beyond(mask, axis, have[axis]) for axis in narrow):
         return None
     rows, columns = centre_slice(map_readout, window[0]), centre_slice(scan.size[1], window[1])
