@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rsd_mri.coils.gridded import gridded_centre
 from rsd_mri.errors import InputError
@@ -26,6 +27,21 @@ def centre_slice(n: int, width: int) -> slice:
 def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
     return array[..., centre_slice(array.shape[-2], size[0]), centre_slice(array.shape[-1], size[1])]
+
+
+def in_window(array: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut the middle out of the last two axes, or lay it into zeros where it is smaller."""
+    for axis, n in zip((-2, -1), size, strict=True):
+        have = array.shape[axis]
+        if have > n:
+            array = array.narrow(axis, centre_slice(have, n).start, n)
+        elif have < n:
+            shape = list(array.shape)
+            shape[axis] = n
+            array = array.new_zeros(shape).index_copy_(
+                axis, torch.arange(n, device=array.device)[centre_slice(n, have)], array
+            )
+    return array
 
 
 def to_readout_image(kspace: NDArray[np.complexfloating]) -> NDArray[np.complex64]:

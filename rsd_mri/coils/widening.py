@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from rsd_mri.coils.acs import centre_slice
+from rsd_mri.coils.acs import in_window
 from rsd_mri.coils.espirit import espirit
 from rsd_mri.coils.second_support import FURTHER, LEAST_COILS, LEAST_SIGMA
 from rsd_mri.operators.fourier import ifft2c
@@ -24,21 +24,6 @@ FLOOR = 0.03
 """Power that a pixel may have where the centre shows nothing, over the mean power."""
 ITERATIONS = 20
 """Of conjugate gradients."""
-
-
-def in_window(array: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut the middle out of the last two axes, or lay it into zeros where it is smaller."""
-    for axis, n in zip((-2, -1), size, strict=True):
-        have = array.shape[axis]
-        if have > n:
-            array = array.narrow(axis, centre_slice(have, n).start, n)
-        elif have < n:
-            shape = list(array.shape)
-            shape[axis] = n
-            array = array.new_zeros(shape).index_copy_(
-                axis, torch.arange(n, device=array.device)[centre_slice(n, have)], array
-            )
-    return array
 
 
 @torch.no_grad()

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from rsd_mri.coils.acs import centre_slice, cut_off, prepared_readout, without_oversampling
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
-from rsd_mri.coils.espirit import espirit
+from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
 from rsd_mri.coils.noise import ScanNoise, scan_noise
-from rsd_mri.coils.second_support import Centre, second_crop, second_needed
+from rsd_mri.coils.second_support import second_crop
 from rsd_mri.coils.taper import untapered
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
@@ -28,6 +28,8 @@ SIGMA_FLOOR = 1e-6
 """Noise level given to data without measurable noise, in prepared units: the rounding of complex64."""
 DECISION_SLICES = 8
 """Slices looked at to decide the number of sets of maps."""
+DECISION_GRID = 64
+"""Points per axis on which the second eigenvalue is looked at."""
 DECISION_SHARE = 0.005
 """Share of the object where the second eigenvalue must pass for a second set."""
 
@@ -252,13 +254,15 @@ def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigm
     energy = (np.abs(calibration) ** 2).sum(axis=(1, 2, 3))
     looked_at = np.sort(np.argsort(energy)[::-1][:DECISION_SLICES])
     width = kernel_width(settings, min(calibration.shape[-2:]))
-    how = (width, settings.threshold, sigma, settings.crop)
-    centres = [Centre.of(torch.from_numpy(calibration[index : index + 1]), *how) for index in looked_at]
-    inside, beyond = (sum(int(one.support(which, settings.crop).sum()) for one in centres) for which in (0, 1))
+    beyond = inside = 0
+    for index in looked_at:
+        data = torch.from_numpy(calibration[index : index + 1])
+        polynomial = kernel_polynomial(data, width, settings.threshold, sigma)
+        values = leading_eigenpairs(polynomial[0], (DECISION_GRID, DECISION_GRID), 2)[1]
+        inside += int((values[:, 0] > settings.crop).sum())
+        beyond += int((values[:, 1] > settings.crop).sum())
     share = beyond / max(inside, 1)
     n_sets = 2 if share > DECISION_SHARE else 1
-    if n_sets == 1 and (explained := second_needed(centres)):
-        return 2, f"two sets: a second explains {explained:.0%} of what one leaves unexplained of the centre"
     return n_sets, (
         f"{'two sets' if n_sets == 2 else 'one set'}: ESPIRiT's second eigenvalue is above "
         f"{settings.crop:g} in {share:.1%} of the object (limit {DECISION_SHARE:.1%})"

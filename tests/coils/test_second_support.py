@@ -1,6 +1,5 @@
-"""Whether a head that wraps gets a second set of maps, and how far that reaches."""
+"""How far the second set of maps of a head that wraps reaches."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from rsd_mri.coils.espirit import espirit
-from rsd_mri.coils.second_support import FURTHER, Centre, second_crop, second_needed
+from rsd_mri.coils.second_support import FURTHER, second_crop
 from rsd_mri.operators import ifft2c
 from rsd_mri.preparation.centres import kernel_width
 from rsd_mri.preparation.prepare import calibrate_volume, maps_of
@@ -21,18 +20,16 @@ BRIGHT, DARK = "T2", "FLAIR"
 
 
 @cache
-def wrapped(contrast, fov=0.55, centre=SIZE[1], coils=8):
-    """Calibration of a head that wraps, from so many lines, and its coil images without noise, prepared."""
+def wrapped(contrast, coils=8):
+    """Calibration of a head that wraps, and its coil images without noise, prepared."""
     case = f"wrap trial {('T2', 'T1', 'FLAIR', 'PD').index(contrast)}"
     noisy, clean = (
         simulate_scan(
             DataSettings(slices=1, coils=coils, noise=noise), 74, case,
-            size=SIZE, plane="axial", fov=fov, contrast=contrast,
+            size=SIZE, plane="axial", fov=0.55, contrast=contrast,
         )[0]
         for noise in (0.01, 0.0)
     )  # fmt: skip
-    acquired = np.abs(np.arange(SIZE[1]) - SIZE[1] // 2 + 0.5) < centre / 2
-    noisy = replace(noisy, kspace=noisy.kspace * acquired, mask=acquired, mask_source="file")
     volume = calibrate_volume(noisy, PrepSettings())
     return volume, ifft2c(torch.from_numpy(volume.virtual(clean.kspace[0]))).numpy()
 
@@ -44,11 +41,6 @@ def width_of(volume):
 def chosen(volume, **changes):
     how = {"kernel_width": width_of(volume), "threshold": 0.02, "noise": volume.sigma, "crop": 0.9, **changes}
     return second_crop(torch.from_numpy(volume.calibration[:1]), **how)
-
-
-def needed(volume):
-    how = (width_of(volume), 0.02, volume.sigma, 0.9)
-    return second_needed([Centre.of(one, *how) for one in torch.from_numpy(volume.calibration).split(1)])
 
 
 def unexplained(csm, images):
@@ -88,24 +80,9 @@ def test_the_unit_of_the_data_and_a_mixing_of_the_coils_change_nothing(contrast)
     assert second_crop(mixed, 6, 0.02, 4 * volume.sigma, 0.9) == chosen(volume)
 
 
-@pytest.mark.parametrize(("fov", "centre", "called_for"), [(0.55, 12, True), (0.6, 10, False)])
-def test_a_narrow_centre_gets_the_second_set_that_explains_it(fov, centre, called_for):
-    """Its eigenvalues call for hardly any second set, or for none."""
-    volume, images = wrapped(DARK, fov, centre)
-    assert volume.n_sets == 2 and ("eigenvalue" in volume.sets_reason) == called_for
-    usual = unexplained(maps(volume).csm[0].numpy(), images)
-    now = unexplained(maps_of(volume, 0, SIZE[1], PrepSettings()).csm[0].numpy(), images)
-    assert now < 0.5 * usual
-
-
-def test_a_head_that_does_not_wrap_has_one_set():
-    volume, _ = wrapped(BRIGHT, 1.0, 12)
-    assert volume.n_sets == 1 and needed(volume) == 0
-
-
 def test_two_coils_are_not_asked():
-    volume, _ = wrapped(DARK, 0.55, 12, coils=2)
-    assert needed(volume) == 0 and chosen(volume) == 0.9
+    volume, _ = wrapped(DARK, coils=2)
+    assert chosen(volume) == 0.9
 
 
 def test_a_crop_that_reaches_as_far_and_silence_stay_as_they_are():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rsd_mri.coils.acs import centre
-from rsd_mri.coils.widening import in_window, widened
+from rsd_mri.coils.acs import centre, in_window
+from rsd_mri.coils.widening import widened
 from rsd_mri.operators import ifft2c
 from rsd_mri.preparation.prepare import calibrate_volume, calibrated_like, maps_of
 from rsd_mri.protocol import DataSettings, PrepSettings
