@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from trust_scans import CONTRASTS, LINES, NOISE, POINTS, SEED, SIZE, Law, head, images
 
 from rsd_mri.files import written_whole
@@ -29,6 +30,8 @@ from rsd_mri.reconstruction.own_lines import spread_on_own_lines
 from rsd_mri.scan.scan import Scan
 
 CPU = torch.device("cpu")
+Logs = list[dict[str, NDArray[np.float64]]]
+"""Of every law the logarithms of factors by kind of image."""
 Said = dict[str, list[float]]
 """Name of a scan to its realised acceleration, and the factor on its own lines where they are enough to tell."""
 
@@ -66,17 +69,55 @@ def say(laws: tuple[Law, ...], method: Method, count: int, paths: list[Path], ke
     return found
 
 
-def rows_of(found: dict[Law, Said], method: Method) -> list[UsualLines]:
-    """A row for each law; the scatter is that of all of them, each about the mean of its law."""
+def kind_of(name: str) -> str:
+    """What is shown: simulated heads, or real images."""
+    return "simulated" if name.startswith("simulated") else "real"
+
+
+def within_of(logs: Logs) -> float:
+    """Variance between scans of one law and one kind."""
+    groups = [one for law in logs for one in law.values()]
+    degrees = sum(map(len, groups)) - len(groups)
+    return sum(float(((one - one.mean()) ** 2).sum()) for one in groups) / degrees
+
+
+def between_of(sampled: list[Logs]) -> float:
+    """Variance between the means of kinds, less what differences within them make of so few scans.
+
+    Of all laws together: there are few real images, and how they differ from heads is theirs, however they are sampled.
+    """
+    found = [
+        float(np.var([one.mean() for one in law.values()], ddof=1))
+        - within_of(logs) * float(np.mean([1 / len(one) for one in law.values()]))
+        for logs in sampled
+        for law in logs
+        if len(law) > 1
+    ]
+    return max(float(np.mean(found)) if found else 0.0, 0.0)
+
+
+def by_kind(found: dict[Law, Said]) -> Logs:
+    """Logarithms of the factors, of every law."""
+    logs = []
+    for said in found.values():
+        kinds: dict[str, list[float]] = {}
+        for name, one in said.items():
+            if len(one) > 1:
+                kinds.setdefault(kind_of(name), []).append(math.log(one[1]))
+        logs.append({kind: np.array(ones) for kind, ones in kinds.items()})
+    return logs
+
+
+def rows_of(found: dict[Law, Said], logs: Logs, between: float, method: Method) -> list[UsualLines]:
+    """A row for each law; the scatter is that of all of them."""
     sampler, levels, network = made_by(method.name, method.parameters(), method.prior)
     realised = [float(np.mean([one[0] for one in said.values()])) for said in found.values()]
-    logs = [np.log([one[1] for one in said.values() if len(one) > 1]) for said in found.values()]
-    scans_in_all = sum(map(len, logs))
-    scatter = math.sqrt(sum(((one - one.mean()) ** 2).sum() for one in logs) / (scans_in_all - len(logs)))
+    scatter = math.sqrt(within_of(logs) + between)
     along_lines = next(iter(found)).kind == "uniform"
+    alike = [np.concatenate(list(law.values())) for law in logs]
     return [
         UsualLines(network, sampler, levels, along_lines, acceleration, math.exp(one.mean()), scatter, len(one))
-        for acceleration, one in zip(realised, logs, strict=True)
+        for acceleration, one in zip(realised, alike, strict=True)
     ]
 
 
@@ -84,9 +125,10 @@ def main(folder: Path, count: int, paths: list[Path]) -> None:
     """Write the table."""
     folder.mkdir(parents=True, exist_ok=True)
     method = method_of("posterior")
-    rows: list[UsualLines] = []
-    for laws in (POINTS, LINES):
-        rows += rows_of(say(laws, method, count, paths, folder / "said.json"), method)
+    found = [say(laws, method, count, paths, folder / "said.json") for laws in (POINTS, LINES)]
+    logs = [by_kind(one) for one in found]
+    between = between_of(logs)
+    rows = [row for one, said in zip(found, logs, strict=True) for row in rows_of(one, said, between, method)]
     with written_whole(folder / FILE) as partial:
         partial.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n", encoding="utf-8")
 

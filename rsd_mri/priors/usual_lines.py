@@ -25,8 +25,8 @@ class UsualLines:
     factor: float
     """Error over spread on the lines left out, geometric mean over the scans."""
     scatter: float
-    """Standard deviation of its logarithm from scan to scan, of all scans of this kind of sampling, each about the mean
-    of its acceleration."""
+    """Standard deviation of its logarithm from scan to scan: within heads and within real images of all scans of this
+    kind of sampling, and between the two, since a scan in hand may show neither."""
     scans: int
 
 
