@@ -1,7 +1,8 @@
 """Open HDF5 files that may be damaged or hostile: no links followed, nothing read beyond a budget."""
 
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.machine.limits import total_memory
 from rsd_mri.scan.probe import BROKEN, check_readable
+
+FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd",
+           32017: "sz", 32024: "sz3", 32026: "blosc2"}  # fmt: skip
+"""Compressions of HDF5 that its library does not bring along, by their registered numbers."""
 
 
 def memory_budget() -> int:
@@ -77,7 +82,8 @@ def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datase
     Raises
     ------
     InputError
-        If the name is a link, or its data lie in another file: neither is followed.
+        If the name is a link, or its data lie in another file: neither is followed. If they are compressed by what
+        is not installed.
     """
     link = group.get(name, getlink=True)
     if link is None:
@@ -90,7 +96,23 @@ def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datase
     item = group[name]
     if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
         raise InputError(f"{path}: {name} keeps its data in another file; copy the data into the file")
+    if isinstance(item, h5py.Dataset):
+        _require_filters(item, name, path)
     return item
+
+
+def _require_filters(data: h5py.Dataset, name: str, path: Path) -> None:
+    """Refuse data that nothing installed can unpack; `hdf5plugin` brings most of what there is, once it is imported."""
+    properties = data.id.get_create_plist()
+    for code in (int(properties.get_filter(number)[0]) for number in range(properties.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            with suppress(ImportError):
+                importlib.import_module("hdf5plugin")
+        if not h5py.h5z.filter_avail(code):
+            raise InputError(
+                f"{path}: {name} is compressed by {FILTERS.get(code, 'a filter')} (number {code} of HDF5's filters), "
+                "which is not installed; run 'pip install hdf5plugin', or save the file again with gzip"
+            )
 
 
 def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:

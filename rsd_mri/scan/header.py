@@ -95,7 +95,7 @@ def parse_header(text: str, path: Path) -> Header:
     sequence = root.find("sequenceParameters")
     encodings = root.findall("encoding") or [ElementTree.Element("encoding")]
     shared = Header(
-        slices=None if slices is None else slices[1] + 1,
+        slices=None if slices is None else slices[1] - slices[0] + 1,
         coils=None if coils is None else int(coils),
         noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float, path),
         coil_labels=_coil_labels(root),
