@@ -164,7 +164,11 @@ def _shared(frames: Sequence[Scan], settings: PrepSettings) -> list[PreparedScan
     average = average_of(frames)
     # The average has less noise than a frame: the level is that of the frame.
     volume = calibrate_volume(average, settings, scan_noise(frames[0]))
-    one = f"the average over {len(frames)} frames" if average.calibration is None else f"one centre for {len(frames)} frames"
+    one = (
+        f"the average over {len(frames)} frames"
+        if average.calibration is None
+        else f"one centre for {len(frames)} frames"
+    )
     reason = f"from {one}; {volume.sets_reason}"
     found = []
     maps: dict[int, SliceMaps] = {}

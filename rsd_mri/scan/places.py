@@ -70,7 +70,9 @@ def settle_stacks(
                 f"slices lie where others do (stations that overlap, or a place measured again): they are taken as "
                 f"{parts.max() + 1} stacks, each a volume of its own"
             )
-        apart += [[c for c, part in zip(sorted(group), parts, strict=True) if part == n] for n in range(parts.max() + 1)]
+        apart += [
+            [c for c, part in zip(sorted(group), parts, strict=True) if part == n] for n in range(parts.max() + 1)
+        ]
     # Stacks are numbered by their smallest counter, as people count their slices.
     apart.sort(key=min)
     stacks = tuple(_stack(group, place) for group in apart)

@@ -399,3 +399,18 @@ def test_flipped_bytes(originals, monkeypatch, which, flips):
         assert isinstance(scan, Scan)
         assert np.isfinite(scan.kspace).all()
         assert scan.mask.any()
+
+
+@pytest.mark.parametrize(("code", "words"), [(32099, "a filter (number 32099"), (32017, "sz (number 32017")])
+def test_a_compression_that_is_not_installed_is_named(tmp_path, code, words):
+    if h5py.h5z.filter_avail(code):
+        pytest.skip("this compression is installed")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1, 3, 16, 12))
+        properties.set_filter(code, h5py.h5z.FLAG_OPTIONAL, ())
+        space, kind = h5py.h5s.create_simple((2, 3, 16, 12)), h5py.h5t.py_create(np.dtype("c8"))
+        data = h5py.h5d.create(file.id, b"kspace", kind, space, properties)
+        data.write_direct_chunk((0, 0, 0, 0), b"packed")
+    assert "damaged" not in refused(path, words, "hdf5plugin")

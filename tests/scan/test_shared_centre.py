@@ -1,6 +1,5 @@
 """Frames of which only one, or only all together, measured the centre of k-space."""
 
-
 import numpy as np
 import pytest
 from made_scans import make_scan
