@@ -30,7 +30,7 @@ def loudest_in_words(back: NDArray[np.complexfloating], calibration: NDArray[np.
     if times < LOUDER or share < MOST_OF_IT:
         return None
     return (
-        f"Coil {coil} is {times:.3g} times as loud as the usual one, noise and signal alike, with {100 * share:.0f} % of "
-        "the energy: coils count by their noise, but the image is shaded as their root sum of squares is, mostly by "
-        "this one; divide the coils by their noise for an even image."
+        f"Coil {coil} is {times:.3g} times as loud as the usual one, noise and signal alike, with {100 * share:.0f} % "
+        "of the energy: coils count by their noise, but the image is shaded as their root sum of squares is, mostly "
+        "by this one; divide the coils by their noise for an even image."
     )
