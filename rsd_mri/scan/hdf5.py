@@ -67,7 +67,22 @@ def opened(path: Path) -> Iterator[h5py.File]:
                 "file from there when it has"
             ) from error
         reason = " ".join(str(error).split())[:160]
+        if not _of_library(error):
+            raise InputError(
+                f"{path}: damaged HDF5 file, or one that is not understood here ({type(error).__name__}: {reason}); "
+                "where other programs read it, report that with what 'rsd-mri doctor' says"
+            ) from error
         raise InputError(f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again") from error
+
+
+def _of_library(error: Exception) -> bool:
+    """Whether an error came up in the HDF5 library, and not in what was made of its numbers."""
+    step = error.__traceback__
+    while step is not None:
+        if "h5py" in Path(step.tb_frame.f_code.co_filename).parts:
+            return True
+        step = step.tb_next
+    return False
 
 
 def being_written(error: Exception) -> bool:

@@ -37,6 +37,8 @@ class Header:
     """Names of the receive channels in their order; empty where they are not all named."""
     calibration_mode: str | None = None
     """`embedded`, `interleaved`, `separate`, `external` or `other`."""
+    multiband: int = 1
+    """Slices that were excited at once."""
     noise_bandwidth: float | None = None
     """Equivalent noise bandwidth of the receiver, relative to its sampling bandwidth."""
     patient: str | None = None
@@ -161,6 +163,7 @@ def _encoding(shared: Header, one: ElementTree.Element, path: Path) -> Header:
         partitions=_limits(limits, "kspace_encoding_step_2", path),
         trajectory=(_text(one, "trajectory") or "").lower() or None,
         calibration_mode=mode,
+        multiband=int(_number(one, "parallelImaging/multiband/multiband_factor", int, path) or 1),
         description=_text(one, "trajectoryDescription/identifier"),
         parameters={**shared.parameters, **_parameters(one.find("trajectoryDescription"))},
     )

@@ -30,6 +30,7 @@ from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.segments import segments_of, with_segments
 from rsd_mri.scan.shared_centre import with_shared_centre
 from rsd_mri.scan.sign import settle_sign
+from rsd_mri.scan.simultaneous import refuse_simultaneous
 from rsd_mri.scan.sizes import with_oversampling
 from rsd_mri.scan.windows import Window
 
@@ -101,6 +102,7 @@ def scans_of(
         return scans_along(records, budget, others, noise_from)
     records = on_even_steps(records, header)
     image = roles.of("image")
+    refuse_simultaneous(records, header, image)
     head = records.head[image]
     steps = head["idx"]["kspace_encode_step_2"]
     volume = bool(steps.min() != steps.max())

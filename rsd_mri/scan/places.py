@@ -98,7 +98,7 @@ def _apart(places: list["_Place"]) -> NDArray[np.intp] | None:
     one = np.zeros(len(places), np.intp)
     if len(places) < 2 or any(place.position is None for place in places):
         return one
-    points = np.round([place.position for place in places], 2)  # type: ignore[arg-type]
+    points = np.round([place.position for place in places], 2)
     _, which, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
     which = np.ravel(which)
     if counts.max() == 1:

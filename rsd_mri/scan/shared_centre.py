@@ -99,7 +99,8 @@ def with_shared_centre(frames: list[Scan]) -> list[Scan]:
 
 def _count(frames: Sequence[Scan]) -> NDArray[np.int64]:
     """Number of frames that measured each point, [readout, phase_encode]."""
-    return np.sum([np.broadcast_to(frame.mask, frame.size) for frame in frames], axis=0)
+    count: NDArray[np.int64] = np.sum([np.broadcast_to(frame.mask, frame.size) for frame in frames], axis=0)
+    return count
 
 
 def _about_middle(size: tuple[int, int], window: tuple[int, int]) -> tuple[slice, slice]:

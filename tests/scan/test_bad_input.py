@@ -17,6 +17,7 @@ from rsd_mri.protocol import DataSettings
 from rsd_mri.scan import Scan, find_scans, probe, read_scan, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
 from rsd_mri.scan.assembly import LEAST
+from rsd_mri.scan.hdf5 import opened
 from rsd_mri.simulation import simulate_scan
 
 
@@ -414,3 +415,12 @@ def test_a_compression_that_is_not_installed_is_named(tmp_path, code, words):
         data = h5py.h5d.create(file.id, b"kspace", kind, space, properties)
         data.write_direct_chunk((0, 0, 0, 0), b"packed")
     assert "damaged" not in refused(path, words, "hdf5plugin")
+
+
+def test_only_what_the_library_finds_is_called_a_damaged_file(tmp_path, path):
+    broken = tmp_path / "b.h5"
+    broken.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(InputError, match="copy or download it again"), opened(broken) as file:
+        file["kspace"][()]
+    with pytest.raises(InputError, match="not understood here \\(ValueError: shapes differ"), opened(path):
+        raise ValueError("shapes differ")

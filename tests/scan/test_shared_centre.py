@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from made_scans import make_scan
-from spots import CENTRE, acquire, record, scans, signal, xml
+from spots import CENTRE, NORMAL, acquire, record, scans, signal, xml
 
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import CPU
 from rsd_mri.scan.reading import read_scans
+from rsd_mri.scan.records import CALIBRATION
 from rsd_mri.scan.shared_centre import frame_with_centre
 
 SPOT = (9.0, -6.0)
@@ -104,3 +105,42 @@ def test_echoes_of_an_array_are_those_that_each_would_be_with_the_first_ones_map
     for frame, gain in zip(frames, (1, 0.3), strict=True):
         got = reconstruct_frame(frame, held_out=False).magnitude[0]
         assert np.linalg.norm(got - gain * image) < 0.1 * gain * np.linalg.norm(image)
+
+
+# Calibration lines
+
+
+def with_lines_of_their_own(first=0, slices=1, lacking=()):
+    """Every second line of slices, and calibration lines 6 to 17 of most of them, counted from `first`."""
+    acqs = []
+    for s in range(slices):
+        where = {"slice": s, "position": CENTRE + 6.0 * s * NORMAL}
+        acqs += acquire(SPOT, SIZE, FOV, which=EVEN, amplitude=1 + s, **where)
+        if s not in lacking:
+            own = acquire(SPOT, SIZE, FOV, which=range(6, 18), first=first, flags=(CALIBRATION,), **where)
+            for one in own:
+                one.data[:] *= 3 + s
+            acqs += own
+    mode = "<parallelImaging><calibrationMode>separate</calibrationMode></parallelImaging></encoding>"
+    header = xml((*SIZE, 1), (*SIZE, 1), (*FOV, 4), (*FOV, 4), slices=slices).replace("</encoding>", mode)
+    return scans(acqs, header)[0]
+
+
+@pytest.mark.parametrize("first", [0, 6, -6])
+def test_calibration_lines_counted_by_themselves_are_centred_at_their_peak(first):
+    scan = with_lines_of_their_own(first)
+    whole = scans(acquire(SPOT, SIZE, FOV), HEADER)[0].kspace
+    np.testing.assert_allclose(scan.calibration, 3 * whole[..., 6:18], atol=1e-6)
+
+
+def test_a_slice_without_calibration_lines_takes_those_of_its_neighbour():
+    scan = with_lines_of_their_own(slices=5, lacking=(3,))
+    whole = scans(acquire(SPOT, SIZE, FOV), HEADER)[0].kspace[0, ..., 6:18]
+    for s, gain in enumerate((3, 4, 5, 5, 7)):
+        np.testing.assert_allclose(scan.calibration[s], gain * whole, atol=1e-5)
+    assert any("1 slices (3) are missing" in note for note in scan.notes)
+
+
+def test_calibration_lines_of_less_than_half_of_the_slices_are_left_out():
+    scan = with_lines_of_their_own(slices=4, lacking=(0, 1, 3))
+    assert scan.calibration is None and any("most slices" in note for note in scan.notes)
