@@ -61,6 +61,7 @@ def changed(path, **datasets):
         (b"yardl" + b"\x01" * 50, ["MRD version 2", "mrd_to_ismrmrd"]),
         (b"MATLAB 5.0 MAT-file", ["MATLAB", ".npy"]),
         (b"PK\x03\x04", ["unpack"]),
+        (b"PK\x03\x04" + b"\x00" * 26 + b"scan/data.pkl", ["PyTorch", ".npy"]),
         (b"\x1f\x8b", ["unpacked"]),
         (b"\x89HDF\r\n\x1a\n", ["HDF5", "copy or download"]),
         (b"\x93NUMPY", [".npy"]),
