@@ -203,9 +203,10 @@ def to_ismrmrd(protocol: Protocol, coils: int) -> str:
     if (at_once := p.whole("sSliceAcceleration.lMultiBandFactor") or 1) > 1:
         band = add(pat, "multiband")
         add(band, "spacing", dZ=0)
-        for name, value in (("deltaKz", 0), ("multiband_factor", at_once), ("calibration", "other"),
-                            ("calibration_encoding", 0)):  # fmt: skip
-            add(band, name).text = str(value)
+        for part, text in {
+            "deltaKz": "0", "multiband_factor": str(at_once), "calibration": "other", "calibration_encoding": "0",
+        }.items():  # fmt: skip
+            add(band, part).text = text
     times = add(root, "sequenceParameters")
     # An inversion time stands in every protocol; the pulse tells whether there is one.
     inverted = p.whole("sPrepPulses.ucInversion") in INVERSIONS
