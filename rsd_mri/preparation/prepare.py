@@ -10,6 +10,7 @@ from rsd_mri.coils.acs import centre_slice, cut_off, prepared_readout, without_o
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
+from rsd_mri.coils.loudest import loudest_in_words
 from rsd_mri.coils.noise import ScanNoise, scan_noise
 from rsd_mri.coils.second_support import second_crop
 from rsd_mri.coils.taper import untapered
@@ -81,6 +82,8 @@ class VolumeCalibration:
     def notes(self) -> tuple[str, ...]:
         """What is to be said of it."""
         said = [f"Coil maps: {self.sets_reason}."]
+        if (loud := loudest_in_words(self.back, self.calibration)) is not None:
+            said.append(loud)
         if self.unevenness > 1:
             weighed = (
                 f"data are weighed by {1 / self.noise_mean:.2f} of its mean level"

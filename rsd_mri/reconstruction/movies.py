@@ -30,13 +30,10 @@ from rsd_mri.reconstruction.started import START, FramesTrial, Started, as_kind,
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.shared_centre import OTHER_IMAGES
 
 if TYPE_CHECKING:
     from rsd_mri.corruption.corruption import Key
-
-
-OTHER_IMAGES = ("contrast", "echo", "set")
-"""Counters of frames that are other images of the object, not the same at another time."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,12 @@ def _shared(frames: Sequence[Scan], settings: PrepSettings) -> list[PreparedScan
     average = average_of(frames)
     # The average has less noise than a frame: the level is that of the frame.
     volume = calibrate_volume(average, settings, scan_noise(frames[0]))
-    reason = f"from the average over {len(frames)} frames; {volume.sets_reason}"
+    one = (
+        f"the average over {len(frames)} frames"
+        if average.calibration is None
+        else f"one centre for {len(frames)} frames"
+    )
+    reason = f"from {one}; {volume.sets_reason}"
     found = []
     maps: dict[int, SliceMaps] = {}
     for frame in frames:

@@ -152,7 +152,7 @@ def scans_along(
             "stars along its partitions first"
         )
     matrix = (header.recon or header.encoded)[:2]  # type: ignore[index]
-    stacks, said = settle_stacks(head, False)
+    stacks, said = settle_stacks(head, False, header.slices)
     noise, finding, more = noise_of(records, roles, float(head["sample_time_us"][0]), others, noise_from)
     findings = (*roles.findings, *([] if finding is None else [finding]))
     notes = (*records.notes, *roles.notes, *said, *more)

@@ -329,6 +329,8 @@ def _conflicts(header: Header, shape: tuple[int, ...]) -> list[str]:
         said.append(f"the header says {header.coils} coils, k-space has {n_coils}")
     if header.slices is not None and header.slices not in (1, n_slices):
         said.append(f"the header says {header.slices} slices, k-space has {n_slices}")
+    if header.multiband > 1:
+        said.append(f"the header says {header.multiband} slices at once; k-space is taken as that of single slices")
     if header.trajectory not in (None, "cartesian", "epi"):
         said.append(f"the header says a {header.trajectory} trajectory; k-space is taken as Cartesian")
     return said

@@ -60,7 +60,10 @@ def read_fastmri(
             raise InputError(f"{path}: there is no data set kspace; expected a scan in fastMRI's layout")
         paired = data.shape is not None and in_pairs(data)
         if not (is_complex(data) or paired):
-            raise InputError(f"{path}: kspace has type {data.dtype}; expected complex64")
+            raise InputError(
+                f"{path}: kspace has type {data.dtype}; expected complex64, or real and imaginary part along a last "
+                "axis of two"
+            )
         if data.id.get_storage_size() == 0 and data.size:
             raise InputError(f"{path}: kspace is declared but was never written; export or copy it again")
         usual = USUAL.get(data.ndim - paired)

@@ -1,7 +1,8 @@
 """Open HDF5 files that may be damaged or hostile: no links followed, nothing read beyond a budget."""
 
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.machine.limits import total_memory
 from rsd_mri.scan.probe import BROKEN, check_readable
+
+FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd",
+           32017: "sz", 32024: "sz3", 32026: "blosc2"}  # fmt: skip
+"""Compressions of HDF5 that its library does not bring along, by their registered numbers."""
 
 
 def memory_budget() -> int:
@@ -62,7 +67,22 @@ def opened(path: Path) -> Iterator[h5py.File]:
                 "file from there when it has"
             ) from error
         reason = " ".join(str(error).split())[:160]
+        if not _of_library(error):
+            raise InputError(
+                f"{path}: damaged HDF5 file, or one that is not understood here ({type(error).__name__}: {reason}); "
+                "where other programs read it, report that with what 'rsd-mri doctor' says"
+            ) from error
         raise InputError(f"{path}: damaged or incomplete HDF5 file ({reason}); copy or download it again") from error
+
+
+def _of_library(error: Exception) -> bool:
+    """Whether an error came up in the HDF5 library, and not in what was made of its numbers."""
+    step = error.__traceback__
+    while step is not None:
+        if "h5py" in Path(step.tb_frame.f_code.co_filename).parts:
+            return True
+        step = step.tb_next
+    return False
 
 
 def being_written(error: Exception) -> bool:
@@ -77,7 +97,8 @@ def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datase
     Raises
     ------
     InputError
-        If the name is a link, or its data lie in another file: neither is followed.
+        If the name is a link, or its data lie in another file: neither is followed. If they are compressed by what
+        is not installed.
     """
     link = group.get(name, getlink=True)
     if link is None:
@@ -90,7 +111,23 @@ def member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datase
     item = group[name]
     if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
         raise InputError(f"{path}: {name} keeps its data in another file; copy the data into the file")
+    if isinstance(item, h5py.Dataset):
+        _require_filters(item, name, path)
     return item
+
+
+def _require_filters(data: h5py.Dataset, name: str, path: Path) -> None:
+    """Refuse data that nothing installed can unpack; `hdf5plugin` brings most of what there is, once it is imported."""
+    properties = data.id.get_create_plist()
+    for code in (int(properties.get_filter(number)[0]) for number in range(properties.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            with suppress(ImportError):
+                importlib.import_module("hdf5plugin")
+        if not h5py.h5z.filter_avail(code):
+            raise InputError(
+                f"{path}: {name} is compressed by {FILTERS.get(code, 'a filter')} (number {code} of HDF5's filters), "
+                "which is not installed; run 'pip install hdf5plugin', or save the file again with gzip"
+            )
 
 
 def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:

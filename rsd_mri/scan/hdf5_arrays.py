@@ -80,7 +80,8 @@ def layout_of(file: h5py.File, name: str) -> Layout:
     matlab = "MATLAB_class" in data.attrs
     if data.ndim == 5 and {"maps", "target"} <= set(file):
         return Layout(name, "SKM-TEA", SKM_TEA)
-    if data.dtype.kind == "f" and data.ndim == 4 and data.shape[-1] > 2:
+    # Coils are fewer than pixels: otherwise the last axis is one of k-space, and its numbers are not complex.
+    if data.dtype.kind == "f" and data.ndim == 4 and 2 < data.shape[-1] < min(data.shape[1:3]):
         return Layout(name, "real and imaginary parts in turn along the last axis", CALGARY, pairs=True)
     if matlab:
         return Layout(name, "MATLAB", MATLAB.get(data.ndim))
@@ -113,12 +114,17 @@ def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = No
         attributes, _ = plain_attributes(file)
     notes = [f"k-space is the array {layout.name} ({layout.words}); image size, voxel size and noise are not known"]
     if layout.pairs:
+        if array.min() >= 0:
+            raise InputError(f"{path}: {layout.name} has no negative number; expected k-space, not magnitudes")
         array = interleaved(array)
     else:
         array, said = as_complex(array)
         notes += [said] if said else []
     if array.dtype.kind != "c":
-        raise InputError(f"{path}: {layout.name} has type {array.dtype}; expected complex numbers")
+        raise InputError(
+            f"{path}: {layout.name} has type {array.dtype}; expected complex numbers, or real and imaginary part along "
+            "a last axis of two"
+        )
     if beside:
         notes.append(f"the masks {', '.join(beside[:4])} are not of this measurement and were not applied")
     settled = axes_of(array, layout.axes, axes, path)

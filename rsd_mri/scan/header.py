@@ -37,6 +37,8 @@ class Header:
     """Names of the receive channels in their order; empty where they are not all named."""
     calibration_mode: str | None = None
     """`embedded`, `interleaved`, `separate`, `external` or `other`."""
+    multiband: int = 1
+    """Slices that were excited at once."""
     noise_bandwidth: float | None = None
     """Equivalent noise bandwidth of the receiver, relative to its sampling bandwidth."""
     patient: str | None = None
@@ -95,7 +97,7 @@ def parse_header(text: str, path: Path) -> Header:
     sequence = root.find("sequenceParameters")
     encodings = root.findall("encoding") or [ElementTree.Element("encoding")]
     shared = Header(
-        slices=None if slices is None else slices[1] + 1,
+        slices=None if slices is None else slices[1] - slices[0] + 1,
         coils=None if coils is None else int(coils),
         noise_bandwidth=_number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", float, path),
         coil_labels=_coil_labels(root),
@@ -161,6 +163,7 @@ def _encoding(shared: Header, one: ElementTree.Element, path: Path) -> Header:
         partitions=_limits(limits, "kspace_encoding_step_2", path),
         trajectory=(_text(one, "trajectory") or "").lower() or None,
         calibration_mode=mode,
+        multiband=int(_number(one, "parallelImaging/multiband/multiband_factor", int, path) or 1),
         description=_text(one, "trajectoryDescription/identifier"),
         parameters={**shared.parameters, **_parameters(one.find("trajectoryDescription"))},
     )

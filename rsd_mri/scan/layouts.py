@@ -19,6 +19,7 @@ from rsd_mri.scan.header import Header
 from rsd_mri.scan.origin import find_origin, in_words, looks_like_images, moved_to_middle
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.shared_centre import with_centre_of_one
 
 LAYOUTS = {
     3: ("coil", "readout", "phase"),
@@ -133,7 +134,7 @@ def scans_of_array(
             mask = mask[place]
         known = {"notes": (*notes, *said), "findings": findings, "frame": label, "header": header, **further}
         scans.append(assemble(path, form, one, stored_mask=mask, **known))
-    return tuple(scans)
+    return tuple(with_centre_of_one(scans))
 
 
 def _volume(kspace: NDArray[Any], axes: Axes, said: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:

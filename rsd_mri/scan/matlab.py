@@ -28,7 +28,8 @@ def read_matlab(path: Path, budget: int | None = None, axes: str | None = None) 
     from scipy.io.matlab import MatReadError
 
     try:
-        sizes = {name: shape for name, shape, kind in whosmat(path) if kind in ("single", "double") and len(shape) > 2}
+        held = whosmat(path)
+        sizes = {name: shape for name, shape, kind in held if kind in ("single", "double") and len(shape) > 2}
         for name, shape in sizes.items():
             check_size(path, name, shape, 16, budget)
         arrays = loadmat(path, variable_names=[*sizes, "mask"])
@@ -38,7 +39,13 @@ def read_matlab(path: Path, budget: int | None = None, axes: str | None = None) 
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: damaged MATLAB file ({reason}); save it again, or the array as .npy") from error
     found = [name for name in sizes if arrays.get(name) is not None and arrays[name].dtype.kind == "c"]
-    if len(found) != 1:
+    if not found:
+        others = ", ".join(f"{name} ({kind} {list(shape)})" for name, shape, kind in held[:8]) or "nothing"
+        raise InputError(
+            f"{path}: holds no complex array of three axes or more, but {others}; save the k-space alone, as an array "
+            "of its own"
+        )
+    if len(found) > 1:
         raise InputError(
             f"{path}: holds {len(found)} arrays of complex numbers ({', '.join(found[:8])}); expected one of k-space: "
             "save it alone, with its mask if there is one"

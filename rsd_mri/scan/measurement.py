@@ -26,10 +26,11 @@ from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import REVERSE, Records
 from rsd_mri.scan.reference import calibration_of
 from rsd_mri.scan.roles import Roles, settle_roles
-from rsd_mri.scan.sampling import contiguous_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.segments import segments_of, with_segments
+from rsd_mri.scan.shared_centre import with_shared_centre
 from rsd_mri.scan.sign import settle_sign
+from rsd_mri.scan.simultaneous import refuse_simultaneous
 from rsd_mri.scan.sizes import with_oversampling
 from rsd_mri.scan.windows import Window
 
@@ -37,8 +38,6 @@ MOST_EMPTY = 200
 """Largest plausible ratio of the points of k-space to those measured."""
 LARGE = 1 << 28
 """Size of a volume's k-space from which its lines are put aside on disk, where they may be [bytes]."""
-ENOUGH_CENTRE = 8
-"""Lines of a fully sampled centre from which a frame calibrates itself."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,11 @@ def scans_of(
         return scans_along(records, budget, others, noise_from)
     records = on_even_steps(records, header)
     image = roles.of("image")
+    refuse_simultaneous(records, header, image)
     head = records.head[image]
     steps = head["idx"]["kspace_encode_step_2"]
     volume = bool(steps.min() != steps.max())
-    stacks, said = settle_stacks(head, volume)
+    stacks, said = settle_stacks(head, volume, header.slices)
     turned, sign, warned = settle_sign(header.vendor, stacks[0].geometry.slice_direction is not None)
     noise, noise_finding, noise_notes = noise_of(records, roles, float(head["sample_time_us"][0]), others, noise_from)
     findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
@@ -117,7 +117,7 @@ def scans_of(
     found: list[Scan] = []
     for number, stack in enumerate(stacks):
         frames = _frames(settled, stack, image[np.isin(head["idx"]["slice"], stack.slices)], number)
-        found += _with_shared_calibration(frames)
+        found += with_shared_centre(frames)
     return tuple(found)
 
 
@@ -231,24 +231,3 @@ def _scan(
     )
     segments = segments_of(records, frame.chosen, grid, settled.turned)
     return scan if segments is None else with_segments(scan, segments, "clock or counter of the records")
-
-
-def _with_shared_calibration(scans: list[Scan]) -> list[Scan]:
-    """Give frames without a fully sampled centre that of all frames together, as undersampling over time leaves it."""
-    if len(scans) < 2 or scans[0].mask.ndim != 1 or scans[0].calibration is not None:
-        return scans
-    if all(contiguous_centre(scan.mask) >= ENOUGH_CENTRE for scan in scans):
-        return scans
-    count = np.sum([scan.mask for scan in scans], axis=0)
-    width = contiguous_centre(count > 0)
-    if width < ENOUGH_CENTRE:
-        return scans
-    middle = len(count) // 2
-    window = slice(middle - width // 2, middle - width // 2 + width)
-    mean = np.zeros(scans[0].kspace[..., window].shape, np.complex64)
-    for scan in scans:
-        mean += scan.kspace[..., window]
-    mean /= count[window]
-    note = f"the frames have no fully sampled centre each; the coil maps are those of the {len(scans)} frames together"
-    finding = Finding("calibration", f"{width} lines", "mean over the frames", {"phase_encode": width})
-    return [replace(s, calibration=mean, notes=(*s.notes, note), findings=merged(s.findings, [finding])) for s in scans]

@@ -24,8 +24,13 @@ class Stack:
     """What the order was taken from."""
 
 
-def settle_stacks(image: NDArray[np.void], volume: bool) -> tuple[tuple[Stack, ...], tuple[str, ...]]:
+def settle_stacks(
+    image: NDArray[np.void], volume: bool, expected: int | None = None
+) -> tuple[tuple[Stack, ...], tuple[str, ...]]:
     """Group the slices of imaging records by orientation, and sort each group by position.
+
+    Slices that share their places with others (stations of a moving table that overlap, sets of slices counted on) make
+    a stack for each time a place was measured.
 
     Parameters
     ----------
@@ -33,6 +38,8 @@ def settle_stacks(image: NDArray[np.void], volume: bool) -> tuple[tuple[Stack, .
         Headers of the imaging records.
     volume
         Whether partitions are encoded: each slice counter is then a slab of its own.
+    expected
+        Number of slices that the header says.
 
     Returns
     -------
@@ -48,20 +55,70 @@ def settle_stacks(image: NDArray[np.void], volume: bool) -> tuple[tuple[Stack, .
             fitting[0].append(counter)
         else:
             groups.append([counter])
-    # Stacks are numbered by their smallest counter, as people count their slices.
-    groups.sort(key=min)
-    stacks = tuple(_stack(sorted(group), place) for group in groups)
     notes = []
-    if len(stacks) > 1:
+    if len(groups) > 1:
         what = "slabs" if volume else "orientations"
-        notes.append(f"the slices lie in {len(stacks)} {what}; each is reconstructed as a volume of its own")
+        notes.append(f"the slices lie in {len(groups)} {what}; each is reconstructed as a volume of its own")
+    apart = []
+    for group in groups:
+        parts = _apart([place[counter] for counter in sorted(group)])
+        if parts is None:
+            notes.append("most slices are said to lie in one place: their positions are taken as not known")
+            parts = np.zeros(len(group), int)
+        elif parts.max() > 0:
+            notes.append(
+                f"slices lie where others do (stations that overlap, or a place measured again): they are taken as "
+                f"{parts.max() + 1} stacks, each a volume of its own"
+            )
+        apart += [
+            [c for c, part in zip(sorted(group), parts, strict=True) if part == n] for n in range(parts.max() + 1)
+        ]
+    # Stacks are numbered by their smallest counter, as people count their slices.
+    apart.sort(key=min)
+    stacks = tuple(_stack(group, place) for group in apart)
     if any(len(s.slices) > 1 and list(s.slices) != sorted(s.slices) for s in stacks):
         notes.append("the slice counters do not run in the order of space; the slices were sorted by position")
-    missing = sorted(set(range(int(counters.max()) + 1)) - set(counters.tolist()))
+    low, high = int(counters.min()), int(counters.max())
+    # Some scanners count from one.
+    begin = 1 if low == 1 and (expected is None or expected <= 1 or high >= expected) else 0
+    missing = sorted(set(range(begin, high + 1)) - set(counters.tolist()))
     if missing:
         shown = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
-        notes.append(f"slices {shown} of {int(counters.max()) + 1} have no record; the others are reconstructed")
+        notes.append(f"slices {shown} of {high + 1 - begin} have no record; the others are reconstructed")
     return stacks, tuple(notes)
+
+
+def _apart(places: list["_Place"]) -> NDArray[np.intp] | None:
+    """Number of the stack of each slice of one orientation, in the order of the counters, so that none repeats a place.
+
+    By the position of the table where that tells repeated places apart, else by how often a place came before where all
+    came equally often, else a new stack begins with each slice whose place the one before holds. None where one place
+    has so many slices that the positions cannot be believed.
+    """
+    one = np.zeros(len(places), np.intp)
+    if len(places) < 2 or any(place.position is None for place in places):
+        return one
+    points = np.round([place.position for place in places], 2)
+    _, which, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
+    which = np.ravel(which)
+    if counts.max() == 1:
+        return one
+    if counts.max() > len(counts):
+        return None
+    tables = np.unique(np.round([place.table for place in places]), axis=0, return_inverse=True)[1]
+    tables = np.ravel(tables).astype(np.intp)
+    if len(np.unique(np.stack([which, tables]), axis=1).T) == len(places):
+        return tables
+    if counts.min() == counts.max():
+        return np.array([int((which[:n] == here).sum()) for n, here in enumerate(which)], np.intp)
+    seen: set[int] = set()
+    number = 0
+    for n, here in enumerate(which.tolist()):
+        if here in seen:
+            seen, number = set(), number + 1
+        seen.add(here)
+        one[n] = number
+    return one
 
 
 @dataclass(frozen=True)
@@ -72,6 +129,8 @@ class _Place:
     phase: NDArray[np.float64] | None
     normal: NDArray[np.float64] | None
     position: NDArray[np.float64] | None
+    table: tuple[float, ...]
+    """Position of the patient's table [mm]; zeros where it is not said."""
 
     @classmethod
     def of(cls, one: np.void) -> "_Place":
@@ -88,7 +147,10 @@ class _Place:
                 read = phase = normal = None
             elif normal is None:
                 normal = cross
-        return cls(read, phase, normal, position if np.isfinite(position).all() else None)
+        known = "patient_table_position" in (one.dtype.names or ())
+        table = one["patient_table_position"].astype(float) if known else np.zeros(3)
+        said = tuple(float(x) for x in table) if np.isfinite(table).all() else (0.0, 0.0, 0.0)
+        return cls(read, phase, normal, position if np.isfinite(position).all() else None, said)
 
     def along(self, other: "_Place") -> bool:
         """Whether both have the same directions."""

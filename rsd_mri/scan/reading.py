@@ -143,6 +143,8 @@ def _foreign(start: bytes, path: Path) -> str:
     ):
         if yes:
             return f"looks like raw data of {vendor}; convert it with {CONVERTERS[vendor]}"
+    if start.startswith(b"PK\x03\x04") and b"/data.pkl" in start[:256]:
+        return "is a file of PyTorch, which may hold programs and is not opened; save the k-space as .npy: numpy.save"
     if start.startswith(b"PK\x03\x04"):
         return "is a zip or .npz archive; unpack it and give the .npy inside"
     if start[344:347] in (b"n+1", b"ni1") or start.startswith(b"\x1f\x8b"):

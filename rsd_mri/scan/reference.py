@@ -1,5 +1,6 @@
 """Calibration lines that are no part of the image: with a matrix and a field of view of their own, in 2-D and 3-D."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,11 +115,12 @@ def _filled(
         notes.append("the calibration lines are of slices and the image of a volume, or the other way round: left out")
         return None, volume
     filled = fill(records, chosen, mine, roles)
-    if space != roles.space:
-        moved, _, said = settle_centre(filled, mine)
-        if moved != mine:
-            notes += [f"of the calibration lines: {one}" for one in said]
-            filled = fill(records, chosen, moved, roles)
+    if contiguous_centre(np.asarray(filled.count.any(axis=0))) < FEWEST:
+        mine = replace(mine, said=(mine.said[0], False, False))  # they were counted by themselves
+    moved, _, said = settle_centre(filled, mine)
+    if moved != mine:
+        notes += [f"of the calibration lines: {one}" for one in said]
+        filled = fill(records, chosen, moved, roles)
     notes += filled.notes
     return filled, volume
 
@@ -169,13 +171,26 @@ def _about_middle(array: NDArray[Any], axis: int, wanted: int) -> NDArray[Any]:
 def _block(kspace: NDArray[np.complex64], count: NDArray[np.int32], notes: list[str]) -> NDArray[np.complex64] | None:
     """Cut calibration lines to the contiguous block around the centre, so that the centre is at n // 2.
 
-    After a change of the field of view the lines are not those counted; all of them are kept then.
+    After a change of the field of view the lines are not those counted; all of them are kept then. The few slices that
+    lack them get those of the nearest slice, for coils change little from one to the next.
     """
-    have = np.asarray((count > 0).all(axis=0))
+    widths = np.array([contiguous_centre(one > 0) for one in count])
+    good = widths >= max(FEWEST, float(np.median(widths)) / 2)
+    have = np.asarray((count[good] > 0).all(axis=0)) if good.any() else np.zeros(count.shape[1], bool)
     width, middle = contiguous_centre(have), have.size // 2
-    if width < FEWEST:
-        notes.append("the calibration lines do not cover the centre of every slice and were left out")
+    if width < FEWEST or 2 * good.sum() <= len(good):
+        notes.append("the calibration lines do not cover the centre of most slices and were left out")
         return None
+    if not good.all():
+        lacking = np.flatnonzero(~good)
+        nearest = np.flatnonzero(good)[np.abs(lacking[:, None] - np.flatnonzero(good)).argmin(axis=1)]
+        kspace = kspace.copy()
+        kspace[lacking] = kspace[nearest]
+        listed = ", ".join(map(str, lacking.tolist()[:8])) + (", ..." if len(lacking) > 8 else "")
+        notes.append(
+            f"the calibration lines of {len(lacking)} slices ({listed}) are missing or incomplete; those of the slice "
+            "nearest to each are taken"
+        )
     if kspace.shape[-1] != have.size:
         width, middle = max(int(width * kspace.shape[-1] / have.size), 1), kspace.shape[-1] // 2
     return np.ascontiguousarray(kspace[..., middle - width // 2 : middle - width // 2 + width])

@@ -89,7 +89,10 @@ def _space(head: NDArray[np.void], kinds: NDArray[np.str_], notes: list[str]) ->
         kinds[other & ~taken] = "skipped"
         kinds[taken] = "calibration"
         if taken.any():
-            notes.append(f"{int(taken.sum())} records of encoding {first} are taken as calibration lines")
+            notes.append(
+                f"{int(taken.sum())} records of encoding {first} are taken as calibration lines of encoding {space}: "
+                "of encodings of other sizes only the one with most lines becomes an image"
+            )
         if (left := int((other & ~taken).sum())) > 0:
             notes.append(f"{left} records of another encoding were left out")
     return space

@@ -200,6 +200,13 @@ def to_ismrmrd(protocol: Protocol, coils: int) -> str:
     add(pat, "accelerationFactor", kspace_encoding_step_1=p.whole("sPat.lAccelFactPE") or 1,
         kspace_encoding_step_2=p.whole("sPat.lAccelFact3D") or 1)  # fmt: skip
     add(pat, "calibrationMode").text = CALIBRATION.get(p.whole("sPat.ucRefScanMode") or 0, "other")
+    if (at_once := p.whole("sSliceAcceleration.lMultiBandFactor") or 1) > 1:
+        band = add(pat, "multiband")
+        add(band, "spacing", dZ=0)
+        for part, text in {
+            "deltaKz": "0", "multiband_factor": str(at_once), "calibration": "other", "calibration_encoding": "0",
+        }.items():  # fmt: skip
+            add(band, part).text = text
     times = add(root, "sequenceParameters")
     # An inversion time stands in every protocol; the pulse tells whether there is one.
     inverted = p.whole("sPrepPulses.ucInversion") in INVERSIONS

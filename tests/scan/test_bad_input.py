@@ -17,6 +17,7 @@ from rsd_mri.protocol import DataSettings
 from rsd_mri.scan import Scan, find_scans, probe, read_scan, write_fastmri
 from rsd_mri.scan.arrays import write_cfl
 from rsd_mri.scan.assembly import LEAST
+from rsd_mri.scan.hdf5 import opened
 from rsd_mri.simulation import simulate_scan
 
 
@@ -60,6 +61,7 @@ def changed(path, **datasets):
         (b"yardl" + b"\x01" * 50, ["MRD version 2", "mrd_to_ismrmrd"]),
         (b"MATLAB 5.0 MAT-file", ["MATLAB", ".npy"]),
         (b"PK\x03\x04", ["unpack"]),
+        (b"PK\x03\x04" + b"\x00" * 26 + b"scan/data.pkl", ["PyTorch", ".npy"]),
         (b"\x1f\x8b", ["unpacked"]),
         (b"\x89HDF\r\n\x1a\n", ["HDF5", "copy or download"]),
         (b"\x93NUMPY", [".npy"]),
@@ -399,3 +401,27 @@ def test_flipped_bytes(originals, monkeypatch, which, flips):
         assert isinstance(scan, Scan)
         assert np.isfinite(scan.kspace).all()
         assert scan.mask.any()
+
+
+@pytest.mark.parametrize(("code", "words"), [(32099, "a filter (number 32099"), (32017, "sz (number 32017")])
+def test_a_compression_that_is_not_installed_is_named(tmp_path, code, words):
+    if h5py.h5z.filter_avail(code):
+        pytest.skip("this compression is installed")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1, 3, 16, 12))
+        properties.set_filter(code, h5py.h5z.FLAG_OPTIONAL, ())
+        space, kind = h5py.h5s.create_simple((2, 3, 16, 12)), h5py.h5t.py_create(np.dtype("c8"))
+        data = h5py.h5d.create(file.id, b"kspace", kind, space, properties)
+        data.write_direct_chunk((0, 0, 0, 0), b"packed")
+    assert "damaged" not in refused(path, words, "hdf5plugin")
+
+
+def test_only_what_the_library_finds_is_called_a_damaged_file(tmp_path, path):
+    broken = tmp_path / "b.h5"
+    broken.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(InputError, match="copy or download it again"), opened(broken) as file:
+        file["kspace"][()]
+    with pytest.raises(InputError, match="not understood here \\(ValueError: shapes differ"), opened(path):
+        raise ValueError("shapes differ")

@@ -302,3 +302,23 @@ def test_kspace_inside_a_group_is_named(tmp_path):
         file["patient/kspace"] = K
     with pytest.raises(InputError, match="patient/kspace may be it"):
         read_scan(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("name", ["kspace", "kspace_1"])
+def test_real_numbers_that_are_no_pairs_of_coils_are_refused(tmp_path, name):
+    parts = np.stack([K.real, K.imag], axis=2).reshape(len(K), -1, *K.shape[2:])
+    for array, words in ((parts, "real and imaginary part"), (np.abs(K), "real and imaginary part")):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file[name] = array.astype(np.float32)
+        with pytest.raises(InputError, match=words):
+            read_scan(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[name] = np.moveaxis(np.abs(K), 1, -1).astype(np.float32)
+    with pytest.raises(InputError, match="no negative number|real and imaginary part"):
+        read_scan(tmp_path / "a.h5")
+
+
+def test_a_matlab_structure_is_named(tmp_path):
+    savemat(tmp_path / "a.mat", {"data": {"kspace": K}})
+    with pytest.raises(InputError, match=r"data \(struct \[1, 1\]\)"):
+        read_scan(tmp_path / "a.mat")

@@ -3,9 +3,14 @@
 K-space is a closed form; places are read off the image by sigpy's transform and the geometry that the image files get.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from spots import CENTRE, NORMAL, PHASE, READ, acquire, found_at, patient, record, scans, signal, xml
+
+from rsd_mri.results.planes import is_known
+from rsd_mri.scan.header import parse_header
 
 SPOT = (14.0, -9.0)
 
@@ -298,3 +303,59 @@ def test_frames_undersampled_over_time_share_their_centre():
     for scan in found:
         np.testing.assert_allclose(scan.calibration, whole.kspace, atol=1e-6)
         assert any("4 frames together" in note for note in scan.notes)
+
+
+# Slices that share their places, and counters from one
+
+
+def slices_at(heights, size=(32, 24), fov=(64, 48), tables=None, first=0, said=None):
+    acqs = []
+    for number, height in enumerate(heights):
+        some = acquire(SPOT, size, fov, slice=first + number, position=CENTRE + height * NORMAL)
+        for one in some:
+            one.patient_table_position[2] = 0 if tables is None else tables[number]
+        acqs += some
+    return scans(acqs, xml((*size, 1), (*size, 1), (*fov, 4), (*fov, 4), slices=said or len(heights)))
+
+
+def heights_of(scan):
+    return [round(float((np.array(p) - CENTRE) @ NORMAL)) for p in scan.geometry.positions]
+
+
+@pytest.mark.parametrize(
+    ("heights", "tables", "stacks"),
+    [
+        # Two stations, of which the last slice of one is the first of the other.
+        ((0, 6, 12, 12, 18, 24), None, [[0, 6, 12], [12, 18, 24]]),
+        # Interleaved within each station: the table tells them apart.
+        ((0, 12, 6, 18, 30, 12, 24), (0, 0, 0, 0, 300, 300, 300), [[0, 6, 12, 18], [12, 24, 30]]),
+        # A whole stack measured twice, slice by slice or one after the other.
+        ((0, 0, 6, 6, 12, 12), None, [[0, 6, 12], [0, 6, 12]]),
+        ((0, 6, 12, 0, 6, 12), None, [[0, 6, 12], [0, 6, 12]]),
+    ],
+)
+def test_slices_that_share_their_places_are_stacks_of_known_place(heights, tables, stacks):
+    found = slices_at(heights, tables=tables)
+    assert [heights_of(scan) for scan in found] == stacks
+    assert [scan.stack for scan in found] == list(range(len(stacks)))
+    assert all(is_known(scan.geometry, scan.n_slices) for scan in found)
+    assert all(any("lie where others do" in note for note in scan.notes) for scan in found)
+
+
+@pytest.mark.parametrize("heights", [(0, 0, 0, 0), (6, 0, 0, 0)])
+def test_positions_that_nobody_wrote_are_not_known(heights):
+    scan = only(slices_at(heights))
+    assert scan.n_slices == 4 and not is_known(scan.geometry, 4)
+    assert any("positions are taken as not known" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(("first", "said", "missing"), [(1, 3, False), (1, None, False), (1, 5, True), (0, 3, False)])
+def test_slices_counted_from_one_are_all_there(first, said, missing):
+    scan = only(slices_at((0, 6, 12), first=first, said=said))
+    assert scan.n_slices == 3 and any("have no record" in note for note in scan.notes) == missing
+
+
+def test_limits_from_one_say_how_many_slices_there_are():
+    text = xml((32, 24, 1), (32, 24, 1), (64, 48, 4), (64, 48, 4), slices=4)
+    text = text.replace("<slice><minimum>0</minimum><maximum>3", "<slice><minimum>1</minimum><maximum>4")
+    assert parse_header(text, Path("made.h5")).slices == 4
