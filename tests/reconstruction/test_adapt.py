@@ -62,7 +62,7 @@ def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, 
     method = method_of("posterior", spoiled, SHORT, 1)
     before = copy.deepcopy(spoiled.denoiser.state_dict())
     found = adapt(method, prepared[0], "a scan", 0, CPU)
-    assert found.steps > 0 and found.after < 0.95 * found.before and "was adapted" in found.note()
+    assert found.steps > 0 and found.after < 0.98 * found.before and "was adapted" in found.note()
     # What was given is as it was, and no gradient is asked of what comes back.
     assert all(torch.equal(value, before[name]) for name, value in spoiled.denoiser.state_dict().items())
     assert not any(weight.requires_grad for weight in found.method.prior.denoiser.parameters())
