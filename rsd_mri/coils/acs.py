@@ -11,11 +11,8 @@ from rsd_mri.coils.gridded import gridded_centre
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.extent import reaches_beyond
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
-
-MIN_CENTRE = 8
-"""Narrowest centre that ESPIRiT is tried with [lines]."""
 
 
 def centre_slice(n: int, width: int) -> slice:

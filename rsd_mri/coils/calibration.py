@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import (
-    MIN_CENTRE,
     calibration_data,
     centre,
     centre_slice,
@@ -19,7 +18,7 @@ from rsd_mri.coils.acs import (
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.joint import nlinv
 from rsd_mri.coils.whitening import whitening_matrix
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 WINDOW = 96

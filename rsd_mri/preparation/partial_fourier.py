@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.coils.acs import MIN_CENTRE, centre, centre_slice
+from rsd_mri.coils.acs import centre, centre_slice
 from rsd_mri.operators import CoilExpand, ifft2c
+from rsd_mri.scan.sampling import MIN_CENTRE
 
 LOPSIDED = 0.85
 """Reach of one side over that of the other, below which an axis is lopsided."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import MIN_CENTRE, prepared_readout, without_oversampling
+from rsd_mri.coils.acs import prepared_readout, without_oversampling
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import ifft2c
@@ -16,6 +16,7 @@ from rsd_mri.protocol import MaskSettings
 from rsd_mri.reconstruction.finish import root_sum_of_squares
 from rsd_mri.reconstruction.full_shots import image_of_all_shots, with_fewer_shots
 from rsd_mri.scan.patterns import draw_mask
+from rsd_mri.scan.sampling import MIN_CENTRE
 from rsd_mri.scan.scan import Scan
 
 BODY = 0.1

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.errors import InputError
 from rsd_mri.operators import NonUniformFFT
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import density_of
 from rsd_mri.reconstruction.finish import root_sum_of_squares
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 MOST = 1.1

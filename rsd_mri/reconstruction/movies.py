@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.coils.noise import scan_noise
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
@@ -28,7 +27,7 @@ from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.started import START, FramesTrial, Started, as_kind, near_start, slices_of
 from rsd_mri.results.reconstruction import Reconstruction
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.shared_centre import OTHER_IMAGES
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rsd_mri.about.plain import Parameters
-from rsd_mri.coils.acs import MIN_CENTRE
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
@@ -25,6 +24,7 @@ from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.sampler import Sampler
 from rsd_mri.reconstruction.posterior_method import Posterior
+from rsd_mri.scan.sampling import MIN_CENTRE
 
 if TYPE_CHECKING:
     from rsd_mri.corruption.corruption import Key

@@ -14,10 +14,9 @@ from rsd_mri.scan.header import Header
 from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.noise_records import noise_indices
 from rsd_mri.scan.records import HEAD_TYPE, NOISE, Records
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
-FEWEST_LINES = 8
 NEAR = 0.1
 """Difference of two fields of view, relative, up to which they are the same."""
 
@@ -86,10 +85,10 @@ def with_calibration(scans: tuple[Scan, ...], source: tuple[Scan, ...]) -> tuple
     width = fully_sampled_centre(other.mask, other.size)
     lines = other.calibration if other.calibration is not None else other.kspace
     if other.calibration is None:
-        if min(width) < FEWEST_LINES:
+        if min(width) < MIN_CENTRE:
             raise InputError(
                 f"{other.source}: only {min(width)} lines around the centre are complete; a calibration scan needs "
-                f"{FEWEST_LINES}"
+                f"{MIN_CENTRE}"
             )
         start = [n // 2 - w // 2 for n, w in zip(other.size, width, strict=True)]
         rows = slice(None) if width[0] == other.size[0] else slice(start[0], start[0] + width[0])

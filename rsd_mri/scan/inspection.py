@@ -11,11 +11,9 @@ from rsd_mri.about.plain import Json
 from rsd_mri.scan.acquisition import Acquisition
 from rsd_mri.scan.findings import merged
 from rsd_mri.scan.geometry import Geometry
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.usual_answers import usual_findings
 
-FEWEST_CENTRE_LINES = 8
-"""Coil maps cannot be estimated from a narrower fully sampled centre alone."""
 SHOWN = 3
 """Slice positions and frames written out for people; JSON has all."""
 
@@ -255,10 +253,10 @@ def inspect_scans(scans: Sequence[Acquisition]) -> Inspection:
     scan = scans[0]
     centre = fully_sampled_centre(scan.cells, scan.matrix)
     conflicts = list(dict.fromkeys(note for one in scans for note in one.notes))
-    if min(centre) < FEWEST_CENTRE_LINES and scan.calibration is None:
+    if min(centre) < MIN_CENTRE and scan.calibration is None:
         conflicts.append(
             f"only {min(centre)} fully sampled lines around the centre of k-space and no calibration scan; with fewer "
-            f"than {FEWEST_CENTRE_LINES} image and coils are found together from the undersampled data, which is less "
+            f"than {MIN_CENTRE} image and coils are found together from the undersampled data, which is less "
             "certain"
         )
     noise = None

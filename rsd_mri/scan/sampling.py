@@ -10,6 +10,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.files.slices import change_each
 from rsd_mri.scan.masks import settled_mask
 
+MIN_CENTRE = 8
+"""Narrowest fully sampled centre that coil maps are learned from [points]."""
 STRAY = 0.1
 """Share of exact zeros that an acquired line may have, as integer converters leave them."""
 

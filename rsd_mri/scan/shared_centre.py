@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.findings import Finding, merged
-from rsd_mri.scan.sampling import fully_sampled_centre
+from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
-ENOUGH = 8
-"""Points along either axis from which a fully sampled centre is of use for coil maps."""
 WIDE = 24
-"""And from which a wider one adds little to them."""
+"""Points along either axis from which a wider centre adds little to coil maps."""
 OTHER_IMAGES = ("contrast", "echo", "set")
 """Counters of frames that are other images of the object, not the same at another time."""
 
@@ -38,11 +36,11 @@ def frame_with_centre(frames: Sequence[Scan]) -> int | None:
     """
     windows = [fully_sampled_centre(frame.mask, frame.size) for frame in frames]
     widths = [min(window) for window in windows]
-    if min(widths) >= ENOUGH:
+    if min(widths) >= MIN_CENTRE:
         return None
     together = min(fully_sampled_centre(_count(frames) > 0, frames[0].size))
     alike = all(len({frame.frame.get(name) for frame in frames}) == 1 for name in OTHER_IMAGES)
-    if max(widths) < (max(min(together, WIDE), ENOUGH) if alike else ENOUGH):
+    if max(widths) < (max(min(together, WIDE), MIN_CENTRE) if alike else MIN_CENTRE):
         return None
     return max(range(len(frames)), key=lambda number: (widths[number], max(windows[number]), -number))
 
@@ -83,11 +81,11 @@ def with_shared_centre(frames: list[Scan]) -> list[Scan]:
     frames = with_centre_of_one(frames)
     if len(frames) < 2 or any(frame.calibration is not None for frame in frames):
         return frames
-    if all(min(fully_sampled_centre(frame.mask, frame.size)) >= ENOUGH for frame in frames):
+    if all(min(fully_sampled_centre(frame.mask, frame.size)) >= MIN_CENTRE for frame in frames):
         return frames
     count = _count(frames)
     size = fully_sampled_centre(count > 0, frames[0].size)
-    if min(size) < ENOUGH:
+    if min(size) < MIN_CENTRE:
         return frames
     mean = np.zeros_like(_window(frames[0], size))
     for frame in frames:
