@@ -125,6 +125,7 @@ class DistillationStage(GeneratorStage):
                 for network in (one for one in denoiser.modules() if isinstance(one, UNet)):
                     network.compile()
         s = self.settings
+        self.cooldown = s.cooldown
         self._measured, self._critic = measured, None
         learned = list(fake.parameters())
         if s.adversarial:
@@ -170,9 +171,9 @@ class DistillationStage(GeneratorStage):
     def step(self, fabric: Fabric, parts: Sequence[dict[str, Draw]], images: int) -> Mapping[str, ItemLosses]:
         """One update of the fake score on the generator's images, then one of the generator."""
         s, losses = self.settings, {}
-        share = ramps(images, s.images, cooldown=s.cooldown)
+        share = ramps(images, s.images, cooldown=self.cooldown)
         set_learning_rate(self.optimizers["fake"], s.learning_rate_fake * share)
-        share = ramps(images, s.images, s.warmup, s.cooldown)
+        share = ramps(images, s.images, s.warmup, self.cooldown)
         set_learning_rate(self.optimizers["generator"], s.learning_rate_generator * share)
         if s.method != "sds":
             losses["fake loss"] = self._fake_step(fabric, [part["fake"] for part in parts], images)

@@ -190,6 +190,7 @@ class PairsStage(GeneratorStage):
         teacher = teacher.to(fabric.device)
         super().__init__(teacher, corruption, protocol, finish, monitor, TRAINING_CALLS)
         self._pairs = pairs
+        self.cooldown = int(FALL * self.settings.pair_images)
         student = averaged_copy(teacher).requires_grad_(True)
         optimizer = torch.optim.Adam(student.parameters(), lr=self.settings.learning_rate_fake)
         module, optimizer = fabric.setup(student, optimizer)
@@ -208,7 +209,7 @@ class PairsStage(GeneratorStage):
     def step(self, fabric: Fabric, parts: Sequence[Draw], images: int) -> Mapping[str, ItemLosses]:
         """One update on the distance of the generator's images to its teacher's of the same noise."""
         s, optimizer = self.settings, self.optimizers["generator"]
-        rate = ramps(images, s.pair_images, WARMUP, int(FALL * s.pair_images))
+        rate = ramps(images, s.pair_images, WARMUP, self.cooldown)
         set_learning_rate(optimizer, s.learning_rate_fake * rate)
         self._student.train()
 

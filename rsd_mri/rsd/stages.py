@@ -113,7 +113,7 @@ class TeacherStage(Stage):
         compiled: bool = False,
     ) -> None:
         self.settings, self.protocol, self.data = protocol.teacher, protocol, data
-        self.batch = protocol.teacher.batch
+        self.batch, self.cooldown = protocol.teacher.batch, protocol.teacher.cooldown
         self._finish = finish
         self._monitor = monitor
         self._items = training_items(data, monitor)

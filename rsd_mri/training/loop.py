@@ -170,7 +170,7 @@ def run_stage(
             distance = stage.judge(fabric)
             values["proximal distance"] = distance
             if first:
-                best = Best.after(best, stage, distance, images)
+                best = Best.after(best, stage, distance, images, place > settings.images - stage.cooldown)
         if log is not None and values:
             log.write(images, time.monotonic() - started, values)
         if picture and first and _passes(images, stage.batch, max(settings.images // max(settings.previews, 1), 1)):

@@ -25,6 +25,8 @@ class Stage(ABC):
     averages: dict[str, nn.Module]
     """Averaged weights of some of them, by the same names."""
     optimizers: dict[str, torch.optim.Optimizer]
+    cooldown: int = 0
+    """The learning rates fall over the last so many images."""
     judged_every: int = 0
     """How often `judge` is called [images]; 0 for never."""
 

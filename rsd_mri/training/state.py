@@ -29,7 +29,8 @@ class Best:
     """The last averaged weights that came as close to the data as any, up to chance.
 
     Not those of the lowest distance, which is the luckiest draw of many: at falling learning rates the later ones are
-    the better ones, and their distance hardly shows it.
+    the better ones, and their distance hardly shows it. What came before the rates began to fall counts only until
+    then: that fall gains more than the distance sees of it (`protocols/brain32-r4.md`).
     """
 
     distance: float
@@ -39,19 +40,32 @@ class Best:
     """Images seen then."""
     tensors: dict[str, Tensor]
     """On the CPU, by `AVERAGE/WEIGHT`."""
+    falling: bool = False
+    """Whether the learning rates had begun to fall then."""
 
     @classmethod
-    def after(cls, best: "Best | None", stage: Stage, distance: float, images: int) -> "Best":
-        """The best so far, or a copy of the stage's averages where these are."""
-        if best is not None and distance > (1 + CHANCE) * best.lowest:
-            return best
-        lowest = distance if best is None else min(distance, best.lowest)
+    def after(cls, best: "Best | None", stage: Stage, distance: float, images: int, falling: bool = False) -> "Best":
+        """The best so far, or a copy of the stage's averages where these are.
+
+        Parameters
+        ----------
+        distance
+            Of the averages to the data.
+        images
+            Seen so far.
+        falling
+            Whether the learning rates have begun to fall.
+        """
+        rival = None if best is None or falling > best.falling else best
+        if rival is not None and distance > (1 + CHANCE) * rival.lowest:
+            return rival
+        lowest = distance if rival is None else min(distance, rival.lowest)
         tensors = {
             f"{name}/{k}": v.detach().cpu().clone()
             for name, module in stage.averages.items()
             for k, v in module.state_dict().items()
         }
-        return cls(distance, lowest, images, tensors)
+        return cls(distance, lowest, images, tensors, falling)
 
     def put_back(self, stage: Stage) -> None:
         """Load the copy into the stage's averages."""
@@ -79,7 +93,7 @@ def save_state(
     metadata["precision"] = fabric.strategy.precision.state_dict()
     if best is not None:
         tensors |= {f"best/{k}": v for k, v in best.tensors.items()}
-        metadata["best"] = {"distance": best.distance, "lowest": best.lowest, "images": best.images}
+        metadata["best"] = {k: v for k, v in vars(best).items() if k != "tensors"}
     save_tensors(path, tensors, metadata)
 
 

@@ -99,10 +99,15 @@ def test_the_last_weights_of_a_low_distance_are_the_result(slices, tmp_path, mon
         plain(stage, fabric, path, images, identity, best)
 
     monkeypatch.setattr(loop, "save_state", watched)
-    run(slices, tmp_path, JUDGED, checkpoint_seconds=0.0)
+    falling = replace(JUDGED, distillation=replace(JUDGED.distillation, images=24, cooldown=16))
+    run(slices, tmp_path, falling, checkpoint_seconds=0.0)
     for stage in ("teacher", "generator"):
         distances = judged_at(tmp_path, stage)
         assert len(distances) >= 3
+        if stage == "generator":  # once the rates fall, what came before does not count
+            assert min(distances) <= 8
+            distances = {i: d for i, d in distances.items() if i > 8}
+            assert len(distances) >= 2
         lowest = {i: min(d for j, d in distances.items() if j <= i) for i in distances}
         chosen = max(i for i, d in distances.items() if d <= (1 + CHANCE) * lowest[i])
         prior = load_prior(tmp_path, stage)
