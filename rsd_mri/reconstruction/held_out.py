@@ -50,17 +50,22 @@ def drawn_outside(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str], 
     count
         Says of how many there are how many are drawn.
     """
+    places = outside(mask, acs)
+    chosen = places[torch.randperm(len(places), generator=generator(*key))[: count(len(places))]]
+    drawn = torch.zeros_like(mask)
+    drawn[tuple(chosen.T)] = True
+    return drawn
+
+
+def outside(mask: Tensor, acs: tuple[int, int]) -> Tensor:
+    """Where lines (or points) were acquired outside the fully sampled centre, [place, dimension of the mask]."""
     outer = mask.clone()
     centre = tuple(
         slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
         for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
     )
     outer[centre] = False
-    places = outer.nonzero()
-    chosen = places[torch.randperm(len(places), generator=generator(*key))[: count(len(places))]]
-    drawn = torch.zeros_like(mask)
-    drawn[tuple(chosen.T)] = True
-    return drawn
+    return outer.nonzero()
 
 
 @dataclass(frozen=True)

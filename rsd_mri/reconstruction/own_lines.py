@@ -13,16 +13,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.finish import as_operator
-from rsd_mri.reconstruction.held_out import Trial, drawn_outside
+from rsd_mri.reconstruction.held_out import Trial, drawn_outside, outside
 from rsd_mri.reconstruction.methods import Method
 
 SHARE = 0.3
 """Share of the acquired outer lines that are left out: more than to choose a method, for each is one draw."""
 LEAST = 3
 """Lines below which nothing is said of the spread."""
+DRAWS = 64
+"""Draws of lines, of which that with the smallest holes is taken."""
 GROUPS = 16
 """Groups into which the points of a 2-D pattern are put, in place of lines."""
 CERTAIN = 0.5
@@ -122,6 +125,9 @@ def spread_on_own_lines(
 def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> Tensor:
     """Choose the acquired outer lines (or points) by which the spread is judged.
 
+    Of lines there are few, and what they say hangs on which they are: one is drawn of each share of them by distance
+    from the centre, and of many such draws that with the smallest holes is taken, which is most like the scan itself.
+
     Parameters
     ----------
     mask
@@ -136,12 +142,35 @@ def leave_out(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str]) -> T
     Tensor
         Boolean, in the shape of the mask; empty where half of the outer lines are fewer than `LEAST`.
     """
+    if mask.ndim > 1:
+        return drawn_outside(mask, acs, key, _wanted)
+    places = outside(mask, acs)[:, 0]
+    count = _wanted(len(places))
+    if not count:
+        return torch.zeros_like(mask)
+    shares = places[(places - len(mask) // 2).abs().argsort(stable=True)].tensor_split(count)
+    rng = generator(*key)
+    draws = [
+        torch.stack([share[int(torch.randint(len(share), (), generator=rng))] for share in shares])
+        for _ in range(DRAWS)
+    ]
+    left = torch.zeros_like(mask)
+    left[min(draws, key=lambda lines: _holes(mask, lines))] = True
+    return left
 
-    def count(places: int) -> int:
-        wanted = max(round(SHARE * places), LEAST)
-        return wanted if wanted <= places // 2 else 0
 
-    return drawn_outside(mask, acs, key, count)
+def _wanted(places: int) -> int:
+    """How many of the acquired outer lines (or points) are left out."""
+    wanted = max(round(SHARE * places), LEAST)
+    return wanted if wanted <= places // 2 else 0
+
+
+def _holes(mask: Tensor, lines: Tensor) -> int:
+    """Squared distances between neighbouring lines, summed, once some are left out."""
+    kept = mask.clone()
+    kept[lines] = False
+    ends = torch.tensor([-1, len(mask)])
+    return int(torch.cat([ends[:1], kept.nonzero()[:, 0], ends[1:]]).diff().square().sum())
 
 
 def judge_spread(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> OwnLines:
