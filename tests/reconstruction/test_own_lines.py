@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsd_mri.operators import ifft2c, sense_operator
+from rsd_mri.reconstruction.held_out import drawn_outside, outside
 from rsd_mri.reconstruction.own_lines import LEAST, SCATTER, judge_spread, leave_out
 
 SHAPE = (48, 64)
@@ -124,3 +125,27 @@ def test_samples_without_spread_say_nothing():
     operator = sense_operator(torch.ones(1, 1, 16, 16, dtype=torch.complex128), torch.arange(16) % 4 == 0)
     same = torch.ones(2, 16, 16, dtype=torch.complex128)
     assert not judge_spread(operator, operator(same[:1]), 0.1, same).certain
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), centre=st.integers(4, 20))
+def test_lines_left_out_are_of_every_distance_and_leave_small_holes(seed, centre):
+    rng = torch.Generator().manual_seed(seed)
+    mask = torch.rand(128, generator=rng) < 0.25
+    mask[64 - centre // 2 : 64 - centre // 2 + centre] = True
+    left = leave_out(mask, (1, centre), (seed,))
+    outer = outside(mask, (1, centre))[:, 0]
+    ranks = (outer - 64).abs().argsort(stable=True).argsort(stable=True)
+    chosen = sorted(ranks[left[outer]].tolist())
+    bounds = [len(part) for part in outer.tensor_split(len(chosen))]
+    ends = [sum(bounds[: i + 1]) for i in range(len(bounds))]
+    assert all(end - size <= rank < end for rank, size, end in zip(chosen, bounds, ends, strict=True))
+
+    def holes(lines):
+        kept = [-1, *(mask & ~lines).nonzero()[:, 0].tolist(), 128]
+        return sum((b - a) ** 2 for a, b in zip(kept, kept[1:], strict=False))
+
+    others = sorted(
+        holes(drawn_outside(mask, (1, centre), (seed, number), lambda _: len(chosen))) for number in range(21)
+    )
+    assert holes(left) <= others[10]
