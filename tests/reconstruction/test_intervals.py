@@ -139,6 +139,7 @@ def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypat
     for mask, own, package in ((sampled.mask, intervals.OF_LINES, True), (points.mask, intervals.OF_POINTS, False)):
         between = with_own_interval(replace(sampled, mask=mask, checks=told))
         ratio, error = drawn(8.0, math.hypot(own, 0.1), (4.0, 0.4))
+        error = math.hypot(error, intervals.HARDER) if package else error
         weight = intervals.PACKAGE_SCATTER**2 / (intervals.PACKAGE_SCATTER**2 + error**2) if package else 1.0
         width = 2.5 ** (1 - weight) * own_factor(sampled, ratio) ** weight
         assert 4 < ratio < 8 and np.allclose(between.half_width, width * sampled.std)
