@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import centre_slice
 from rsd_mri.coils.background import background
 from rsd_mri.coils.heard import heard, of_all_coils
 from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.passband import in_passband
 from rsd_mri.coils.steepness import falls_steeply
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import silent_coils

@@ -14,6 +14,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.scan.middle import centre_window
 
 MAX_SLICES = 4
 """Slices shown."""
@@ -33,11 +34,8 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     """
     # Without the fully sampled centre the aliases of undersampling would count as unexplained.
     low = np.zeros_like(prepared.kspace)
-    window = [
-        slice(n // 2 - w // 2, n // 2 - w // 2 + w)
-        for n, w in zip(prepared.kspace.shape[-2:], prepared.acs, strict=True)
-    ]
-    low[:, window[0], window[1]] = prepared.kspace[:, window[0], window[1]]
+    window = (..., *centre_window(prepared.kspace.shape[-2:], prepared.acs))
+    low[window] = prepared.kspace[window]
     images = ifft2c(torch.from_numpy(low)).numpy()
     maps = prepared.csm if prepared.n_sets == 2 else prepared.csm[None]
     combined = (maps.conj() * images).sum(axis=1, keepdims=True)
