@@ -116,29 +116,15 @@ def recon(
             adaptable(how)
         answers = user.answers()
         part = sharing.part()
+        task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress, adapt)
         with Bar("reconstructing") as bar:
             if sharing.workers > 1 or sharing.scheduler or part or any(path.is_dir() for path in scans):
                 from rsd_mri.reconstruction.many import Scale, reconstruct_many
 
-                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress, adapt)
-                done = reconstruct_many(
-                    scans, task, Scale(sharing.workers, sharing.scheduler, part, fresh), bar.progress
-                )
+                scale = Scale(sharing.workers, sharing.scheduler, part, fresh)
+                done = reconstruct_many(scans, task, scale, bar.progress)
             else:
-                done = reconstruct_files(
-                    scans,
-                    how,
-                    delivery,
-                    seed=seed,
-                    device=on,
-                    held_out=held_out,
-                    prep=chosen,
-                    calibration=known,
-                    answers=answers,
-                    stress=stress,
-                    adapt=adapt,
-                    progress=bar.progress,
-                )
+                done = reconstruct_files(scans, task, bar.progress)
         conclude(done, json)
 
 
