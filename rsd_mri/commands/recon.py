@@ -23,7 +23,7 @@ from rsd_mri.commands.options import (
 )
 from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
+from rsd_mri.reconstruction.methods import LEARNED, METHODS, find_prior, method_of
 from rsd_mri.results.formats import described as described_formats
 
 MethodOption = Annotated[
@@ -101,6 +101,9 @@ def recon(
         if sets is not None and sets not in ("auto", "1", "2"):
             raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
+        sampling.require_use(method)
+        if calibration is not None and method not in LEARNED:
+            raise InputError(f"--calibration {calibration}: method {method} says no standard deviation to scale")
         formats = (*format.split(","), *(["page"] if report else []))
         archive = None if store is None else Archive.of(store)
         delivery = Delivery(out, formats, patient_id, keep_protocol, archive)

@@ -111,6 +111,8 @@ def test_what_does_not_fit_is_refused():
         (RandomInpaintingSettings(), torch.ones(4, 4), "the mask has 4x4"),
         (RandomInpaintingSettings(), torch.zeros(16, 16, dtype=torch.bool), "hides every pixel"),
         (GaussianBlurSettings(kernel_size=33), None, "too large"),
+        (GaussianBlurSettings(), torch.ones(16, 16), "a mask is of inpainting"),
+        (NoiseSettings(sigma=0.1), torch.ones(16, 16), "a mask is of inpainting"),
     ):
         with pytest.raises(InputError, match=said):
             corruption_from(corruption, (1, 16, 16)).of_picture(picture, seen)
