@@ -131,8 +131,8 @@ def _noise_of(scan: Scan) -> ScanNoise:
     # Signal falls off from the centre as well, but is more there than what the coils do not explain.
     if outside is not None and outside.taper is not None and _power(outside.central) < allowed:
         there = outside.taper[scan.mask]
-        spread = float(there.max() / there.min())
-        return ScanNoise(outside.central / BELOW**2, "lines", BELOW, spread, outside.taper)
+        unevenness = float(there.max() / there.min())
+        return ScanNoise(outside.central / BELOW**2, "lines", BELOW, unevenness, outside.taper)
     if _power(unexplained) < WORTH_IT[source] * quiet:
         return ScanNoise(unexplained, "calibration")
     # One coil relates samples by the outline of the object alone, which a square centre may hold no empty part of.

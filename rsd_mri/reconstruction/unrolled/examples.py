@@ -140,8 +140,8 @@ class RestoredScans:
             rate = float(max(round(rate), 2))
         most = int(0.85 * size[1] / rate)
         centre = min(int(torch.randint(8, 25, (), generator=rng)), most)
-        law = settings_for_size(MaskSettings(kind, rate, centre), size[1])  # type: ignore[arg-type]
-        return draw_mask(law, size, rng).mask[None]
+        mask = settings_for_size(MaskSettings(kind, rate, centre), size[1])  # type: ignore[arg-type]
+        return draw_mask(mask, size, rng).mask[None]
 
 
 def point_mask(size: tuple[int, int], rate: float, rng: torch.Generator) -> Tensor:
