@@ -174,9 +174,9 @@ def magnitude_std(image: Tensor, std: Tensor) -> Tensor:
 
 def _centre_residual(operator: Sense, kspace: Tensor, mean: Tensor, prepared: PreparedSlice) -> float:
     mask = torch.zeros(prepared.mask.shape, dtype=torch.bool, device=kspace.device)
-    widths = prepared.acs[-mask.ndim :]
-    starts = [n // 2 - width // 2 for n, width in zip(mask.shape, widths, strict=True)]
-    mask[tuple(slice(max(a, 0), a + width) for a, width in zip(starts, widths, strict=True))] = True
+    # A separate calibration scan may be wider.
+    widths = [min(width, n) for width, n in zip(prepared.acs[-mask.ndim :], mask.shape, strict=True)]
+    mask[centre_window(mask.shape, widths)] = True
     centre = operator.with_mask(mask & torch.from_numpy(prepared.mask).to(mask.device))
     if not centre.mask.any():
         return 0.0
