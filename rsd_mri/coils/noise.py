@@ -11,6 +11,7 @@ from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.passband import in_passband
 from rsd_mri.coils.steepness import falls_steeply
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
@@ -158,7 +159,7 @@ def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
     else:
         rows = centre_slice(scan.size[0], height)
     columns = centre_slice(scan.size[1], min(MAX_CENTRE, width))
-    return np.stack([scan.kspace[index][:, rows, columns].copy() for index in _evenly(scan.n_slices, MAX_SLICES)])
+    return np.stack([scan.kspace[index][:, rows, columns].copy() for index in evenly(scan.n_slices, MAX_SLICES)])
 
 
 def filtered_share(scan: Scan, centre: NDArray[np.complex128]) -> tuple[float, float]:
@@ -196,10 +197,6 @@ def filtered_share(scan: Scan, centre: NDArray[np.complex128]) -> tuple[float, f
 
 def _power(covariance: NDArray[np.complex128]) -> float:
     return float(np.trace(covariance).real) / len(covariance)
-
-
-def _evenly(n: int, count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 
 def edge_covariance(scan: Scan, sound: NDArray[np.bool_] | None = None) -> NDArray[np.complex128]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.scan.middle import centre_window
@@ -45,11 +46,6 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     noise = prepared.sigma**2 * np.prod(prepared.acs) * (len(images) - support / np.prod(images.shape[1:]))
     share = max(energy - float(noise), 0.0) / total if total > 0 else 0.0
     return np.sqrt((np.abs(left) ** 2).sum(axis=0)), share
-
-
-def evenly(n: int, count: int) -> NDArray[np.int64]:
-    """Return at most `count` whole numbers, evenly spread from 0 to n - 1."""
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 
 def picture_of_maps(
