@@ -92,7 +92,8 @@ def volumes(movies: Sequence[Movie], reference: NDArray[np.floating] | None = No
         else Volume(
             "How far a pixel may be off",
             "std",
-            "Half width of the interval: nine pixels in ten are to lie nearer to the truth. Bright: read with care.",
+            "Half width of the interval; the notes say how many pixels are to lie nearer to the truth. Bright: read "
+            "with care.",
             half,
         )
     )
