@@ -22,7 +22,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import each_frame, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import Stress, stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
@@ -221,8 +221,7 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     scans = read_scans(path, answers=task.answers, streamed=True)
     spool = Spool() if len(scans) > 1 else None
     worst: Stress | None = None
-    frames = frames_in_turn(scans, task.prep, method, device)
-    for frame, of_scan in progress.each(frames, count=len(scans)):
+    for frame, of_scan in each_frame(scans, task.prep, method, device, progress):
         ready = frame.prepared
         rec = reconstruct_frame(
             frame, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan

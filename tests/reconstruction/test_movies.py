@@ -8,6 +8,7 @@ import torch
 from adjointness import assert_adjoint
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import Progress
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation import prepare
@@ -26,7 +27,7 @@ from rsd_mri.reconstruction.deliver import Task, reconstruct_files
 from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.movies import average_of, frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import AHEAD, average_of, each_frame, frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.near import NearProblem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
@@ -217,6 +218,14 @@ def test_frames_that_share_maps_estimate_them_once(movie, monkeypatch):
     )
     np.testing.assert_array_equal(slices[5].csm, alone.csm)
     np.testing.assert_array_equal(slices[5].kspace, alone.kspace)
+
+
+def test_the_progress_of_frames_together_is_told_and_never_goes_back(movie):
+    told = []
+    each = each_frame(movie[0][:3], None, CLASSICAL["low-rank-sparse"], CPU, Progress.of(told.append))
+    recs = [reconstruct_frame(frame, progress=part) for frame, part in each]
+    assert len(recs) == 3 and told == sorted(told) and told[-1] == 1
+    assert AHEAD in told
 
 
 def test_a_file_of_frames_is_written_with_a_leading_axis(tmp_path, movie):
