@@ -43,7 +43,6 @@ def compare_networks(
     count: int,
     device: torch.device,
     progress: Progress,
-    batch: int = 32,
 ) -> ComparisonCard:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
 
@@ -72,8 +71,6 @@ def compare_networks(
         Where to compute.
     progress
         Told of each step.
-    batch
-        Images at a time.
 
     Returns
     -------
@@ -81,7 +78,7 @@ def compare_networks(
         What was found, of a run whose length is not known here.
     """
     count = min(count, len(real))
-    made = generate_sets(protocol, run, count, device, progress, batch)
+    made = generate_sets(protocol, run, count, device, progress)
     progress.step("judging")(0.0)
     real, taught, given = real[:count], made.taught, measured(data, count)
     speed = {
