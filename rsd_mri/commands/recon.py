@@ -34,6 +34,7 @@ MethodOption = Annotated[
         help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
 ]
+SETS = ("auto", "1", "2")
 
 
 @grouped
@@ -66,7 +67,9 @@ def recon(
     store: Annotated[
         Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
     ] = None,
-    sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    sets: Annotated[
+        Optional[str], typer.Option(parser=one_of(SETS), metavar="|".join(SETS), help="Sets of coil maps.")
+    ] = None,
     user: AnswerOptions,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -98,8 +101,6 @@ def recon(
         from rsd_mri.results.delivery import Delivery
         from rsd_mri.results.store import Archive
 
-        if sets is not None and sets not in ("auto", "1", "2"):
-            raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
         sampling.require_use(method)
         if calibration is not None and method not in LEARNED:

@@ -282,6 +282,15 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [("--method", "magic", "l1-wavelet"), ("--sampler", "magic", "diffpir"), ("--sets", "3", "auto, 1, 2")],
+)
+def test_a_name_of_no_row_is_refused_with_those_there_are(option, value, known):
+    said = call("recon", "x.h5", option, value, code=2).stderr
+    assert f"'{value}' is none of" in said and known in said
+
+
 def test_one_bad_file_among_good_ones(folder):
     good = next((folder / "under").glob("*.h5"))
     bad = folder / "bad.h5"
