@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_run import picture_run
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
 from rsd_mri.corruption.build import corruption_from, restorable, restored
 from rsd_mri.errors import InputError
-from rsd_mri.experiment.runs import train_run
-from rsd_mri.machine.progress import SILENT
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
@@ -27,12 +26,10 @@ from rsd_mri.protocol import (
     RandomInpaintingSettings,
     SuperResolutionSettings,
     TeacherSettings,
-    build,
 )
 from rsd_mri.reconstruction.one_picture import corruption_of, restore
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.pictures import quality, restore_files
-from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5
 
@@ -144,20 +141,7 @@ def test_quality_of_a_known_error():
 
 @pytest.fixture(scope="module", params=["noise", "random-inpainting"])
 def run(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    protocol = build(
-        Protocol,
-        {
-            "corruption": {"kind": request.param, "sigma": 0.2},
-            "monitor": {"cost": 0},
-            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
-            "teacher": {"images": 4, "batch": 2},
-        },
-        "tiny",
-    )
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
-    return folder
+    return picture_run(tmp_path_factory.mktemp("run"), request.param)
 
 
 @pytest.mark.long
