@@ -11,14 +11,14 @@ from rsd_mri.coils.gridded import gridded_centre
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.extent import reaches_beyond
-from rsd_mri.scan.middle import centre_slice, centre_window
+from rsd_mri.scan.middle import centre_of_last, centre_slice
 from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 
 def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
-    return array[(..., *centre_window(array.shape[-2:], size))]
+    return array[centre_of_last(array.shape, size)]
 
 
 def in_window(array: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,4 +6,5 @@ from numpy.typing import NDArray
 
 def evenly(n: int, count: int) -> NDArray[np.intp]:
     """Return `count` whole numbers, or all n where there are fewer, evenly spread from 0 to n - 1."""
-    return np.linspace(0, n - 1, min(n, count)).round().astype(np.intp)
+    found: NDArray[np.intp] = np.linspace(0, n - 1, min(n, count)).round().astype(np.intp)
+    return found

@@ -15,7 +15,7 @@ from rsd_mri.files import written_whole
 from rsd_mri.machine.evenly import evenly
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.middle import centre_of_last
 
 MAX_SLICES = 4
 """Slices shown."""
@@ -35,7 +35,7 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     """
     # Without the fully sampled centre the aliases of undersampling would count as unexplained.
     low = np.zeros_like(prepared.kspace)
-    window = (..., *centre_window(prepared.kspace.shape[-2:], prepared.acs))
+    window = centre_of_last(prepared.kspace.shape, prepared.acs)
     low[window] = prepared.kspace[window]
     images = ifft2c(torch.from_numpy(low)).numpy()
     maps = prepared.csm if prepared.n_sets == 2 else prepared.csm[None]

@@ -14,7 +14,7 @@ from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 from rsd_mri.reconstruction.classical.made import Made
-from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.middle import centre_of_last, centre_window
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
@@ -227,4 +227,4 @@ def root_sum_of_squares(coil_images: Tensor, wanted: tuple[int, int]) -> NDArray
 
 def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
     """Keep the centre of the last two axes: pixel n // 2 becomes pixel wanted // 2."""
-    return array[(..., *centre_window(array.shape[-2:], size))]
+    return array[centre_of_last(array.shape, size)]

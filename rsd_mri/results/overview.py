@@ -91,7 +91,7 @@ def _uncertainty(recs: Sequence[ReconstructedVolume]) -> dict[str, list[NDArray[
 
 def _chosen(asked: Sequence[int] | None, count: int, what: str) -> list[int]:
     if asked is None:
-        return evenly(count, MOST).tolist()
+        return list(map(int, evenly(count, MOST)))
     if not len(asked) or not all(0 <= number < count for number in asked):
         raise InputError(f"{what} {list(asked)}: expected at least one number from 0 to {count - 1}")
     return list(asked)

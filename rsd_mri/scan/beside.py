@@ -11,7 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
-from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.noise_records import noise_indices
 from rsd_mri.scan.records import HEAD_TYPE, NOISE, Records
@@ -91,7 +91,7 @@ def with_calibration(scans: tuple[Scan, ...], source: tuple[Scan, ...]) -> tuple
                 f"{other.source}: only {min(width)} lines around the centre are complete; a calibration scan needs "
                 f"{MIN_CENTRE}"
             )
-        lines = lines[(..., *centre_window(other.size, width))]
+        lines = lines[centre_of_last(other.size, width)]
     found = []
     for one in scans:
         if other.n_coils != one.n_coils:

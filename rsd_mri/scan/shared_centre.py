@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.findings import Finding, merged
-from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.middle import centre_of_last, centre_window
 from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -104,7 +104,7 @@ def _count(frames: Sequence[Scan]) -> NDArray[np.int64]:
 
 def _window(frame: Scan, window: tuple[int, int]) -> NDArray[np.complex64]:
     """The middle of k-space [slice, coil, readout, phase_encode], a slice at a time: it may lie on disk."""
-    inside = (slice(None), *centre_window(frame.size, window))
+    inside = centre_of_last(frame.size, window)
     return np.stack([one[inside] for one in frame.kspace])
 
 
