@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files.slices import Slices
-from rsd_mri.machine.evenly import evenly
 
 LOOKED_AT = 4
 """Slices looked at."""
@@ -51,7 +50,8 @@ def find_peak(
     """
     n_slices, _, readout, phase = kspace.shape
     energy = np.zeros((readout, phase))
-    for index in evenly(n_slices, LOOKED_AT) if looked_at is None else looked_at:
+    spread = np.unique(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int))
+    for index in spread if looked_at is None else looked_at:
         one = kspace[index]
         # Each slice counts alike, or one bright slice would decide alone.
         power = np.einsum("cyx,cyx->yx", one.real, one.real) + np.einsum("cyx,cyx->yx", one.imag, one.imag)
