@@ -18,7 +18,8 @@ from rsd_mri.scan.scan import Scan
 
 def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
-    return array[centre_of_last(array.shape, size)]
+    found: NDArray[Any] = array[centre_of_last(array.shape, size)]
+    return found
 
 
 def in_window(array: Tensor, size: tuple[int, int]) -> Tensor:
