@@ -7,13 +7,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
 
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
@@ -180,13 +179,8 @@ def on_one_thread(job: Job) -> VolumeEntry:
     The number of threads changes the last bits of a sum; with one, any number of workers gives the same bits,
     and workers do not compete for the cores.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):  # numpy's
-            return prepare_volume(*job)
-    finally:
-        torch.set_num_threads(before)
+    with one_thread():
+        return prepare_volume(*job)
 
 
 def _write_split(manifest: Manifest, name: str) -> None:

@@ -16,24 +16,22 @@ from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
-from rsd_mri.preparation.quality import MAX_SLICES, evenly, picture_of_maps
+from rsd_mri.preparation.quality import MAX_SLICES, picture_of_maps
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import Scan, read_scan
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.hdf5 import opened
 from rsd_mri.scan.patterns import settings_for_size
+from rsd_mri.scan.sampling import MIN_CENTRE
 
 LAYOUT = 1
 """Raised when the content of prepared files changes, so that old ones are made again."""
 VALIDATION_SHARE = 0.1
 FAILURES = (InputError, OSError, MemoryError, RuntimeError, ValueError, np.linalg.LinAlgError)
 """What one bad scan may raise; it is listed and the others go on."""
-
-
-LEAST_CALIBRATION = 8
-"""Lines that coil maps need at least."""
 
 
 def prep_hash(protocol: Protocol, answers: Answers = NONE) -> str:
@@ -63,8 +61,8 @@ def settings_for_scan(protocol: Protocol, scan: Scan) -> PrepSettings:
         )
     if protocol.prep.mode != "measured" or scan.mask_source != "full":
         return protocol.prep
-    acs = settings_for_size(protocol.mask, scan.size[1]).acs_lines or LEAST_CALIBRATION
-    return replace(protocol.prep, calib_width=max(min(protocol.prep.calib_width, acs), LEAST_CALIBRATION))
+    acs = settings_for_size(protocol.mask, scan.size[1]).acs_lines or MIN_CENTRE
+    return replace(protocol.prep, calib_width=max(min(protocol.prep.calib_width, acs), MIN_CENTRE))
 
 
 def split_of(patient: str) -> str:

@@ -2,6 +2,7 @@
 
 from rsd_mri.datasets.slices import UndersampledSlices
 from rsd_mri.experiment.proximal import proximal_distance
+from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.preparation.prepare import calibrate_volume, prepare_slice
 from rsd_mri.priors.card import Card
@@ -12,6 +13,7 @@ from rsd_mri.protocol import (
     PrepSettings,
     Protocol,
     TeacherSettings,
+    build,
 )
 from rsd_mri.rsd.train import train
 from rsd_mri.training.fabric import TrainOptions
@@ -52,3 +54,17 @@ def run(slices, folder, protocol=PROTOCOL, *, progress=SILENT, **options):
     chosen = TrainOptions(device="cpu", **options)
     monitor = proximal_distance(data, protocol)
     return train(data, protocol, folder, chosen, progress, Card(data="test"), monitor=monitor)
+
+
+def picture_run(folder, corruption="noise"):
+    """A run whose teacher of pictures saw four of them; its folder."""
+    values = {
+        "name": "tiny",
+        "corruption": {"kind": corruption, "sigma": 0.2},
+        "monitor": {"cost": 0},
+        "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
+        "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
+        "teacher": {"images": 4, "batch": 2},
+    }
+    train_run(build(Protocol, values, "tiny"), folder, None, TrainOptions("teacher", device="cpu"), SILENT)
+    return folder

@@ -101,11 +101,12 @@ def train(
     data
         A folder that `prepare` wrote; simulated brains where not given.
     stage
-        `teacher`, `generator`, `all`, or `denoiser`: the prior of reconstruction.
+        `teacher`, `generator`, `all` (both), `denoiser` (the prior of reconstruction) or `reconstructor` (its network
+        of few calls).
     settings
         Values that differ from the protocol's: `{"teacher.images": 1000}`.
     start
-        Run folder or weights that a new teacher or denoiser starts from.
+        Run folder or weights that a new network starts from; else random, a generator from its teacher.
     guide
         Run folder or weights of a worse teacher, for the setting `distillation.autoguidance`.
     fresh

@@ -14,7 +14,7 @@ from rsd_mri.reconstruction import full_scans
 from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.methods import find_prior, method_of
-from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import each_frame, reconstruct_frame
 from rsd_mri.reconstruction.posterior.sampler import Sampling, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.posterior_method import Posterior
@@ -134,7 +134,7 @@ def reconstruct(
         if not scan or len({one.stack for one in scan}) > 1:
             raise InputError("frames: expected those of one stack of slices, one at least; choose by their `stack`")
         options: dict[str, Any] = {"seed": seed, "device": on, "held_out": held_out, "adapt": adapt}
-        frames = told.each(frames_in_turn(scan, None, how, on), count=len(scan))
+        frames = each_frame(scan, None, how, on, told)
         return Movie(tuple(finished(reconstruct_frame(one, **options, progress=part)) for one, part in frames))
     source = read_scan(scan) if isinstance(scan, str | Path) else scan
     return finished(reconstruct_scan(source, how, seed=seed, device=on, held_out=held_out, adapt=adapt, progress=told))

@@ -17,6 +17,7 @@ from rsd_mri.experiment.generated import enlarged, generate_sets, in_teacher_spa
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
 from rsd_mri.machine.device import resolve_device
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.judging import CLEAN, MEASURED, SEEN, judge
 from rsd_mri.metrics.likeness import FEWEST, likeness
@@ -42,7 +43,6 @@ def compare_networks(
     count: int,
     device: torch.device,
     progress: Progress,
-    batch: int = 32,
 ) -> ComparisonCard:
     """Generate with teacher (in full, and truncated at the noise of the data) and student, and judge them.
 
@@ -71,8 +71,6 @@ def compare_networks(
         Where to compute.
     progress
         Told of each step.
-    batch
-        Images at a time.
 
     Returns
     -------
@@ -80,7 +78,7 @@ def compare_networks(
         What was found, of a run whose length is not known here.
     """
     count = min(count, len(real))
-    made = generate_sets(protocol, run, count, device, progress, batch)
+    made = generate_sets(protocol, run, count, device, progress)
     progress.step("judging")(0.0)
     real, taught, given = real[:count], made.taught, measured(data, count)
     speed = {
@@ -88,7 +86,7 @@ def compare_networks(
         "student": (made.student_seconds, 1),
     }
     large = {name: enlarged(images, real.shape) for name, images in {"measurements": given, **taught}.items()}
-    others = known[np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)]
+    others = known[evenly(len(known), count)]
     rows = judge(real, {**large, "student": made.student, TRAINING: others}, speed, CLEAN)
     alike = likeness(made.student, real, known, protocol.seed) if min(count, len(made.student)) >= FEWEST else None
     if made.corruption.models_measurements:

@@ -156,8 +156,8 @@ def read_case(
 def mask_for(size: tuple[int, int], acceleration: float, seed: int, name: str) -> NDArray[np.bool_]:
     """Lines at random round a centre that takes at most half of them."""
     kept = int(size[1] / acceleration)
-    law = MaskSettings(acceleration=acceleration, acs_lines=min(CENTRE_LINES, kept // 2))
-    found: NDArray[np.bool_] = draw_mask(law, size, generator(seed, name, "lesion mask")).mask.numpy()
+    mask = MaskSettings(acceleration=acceleration, acs_lines=min(CENTRE_LINES, kept // 2))
+    found: NDArray[np.bool_] = draw_mask(mask, size, generator(seed, name, "lesion mask")).mask.numpy()
     return found
 
 

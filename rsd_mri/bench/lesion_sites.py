@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import fft2c, ifft2c
 from rsd_mri.reconstruction.full_scans import body_of
+from rsd_mri.scan.middle import centre_window
 from rsd_mri.scan.scan import Scan
 
 LESIONS = {1.0: 0.7, 2.0: 0.35, 4.0: 0.2, 6.0: 0.15}
@@ -113,8 +114,7 @@ def with_lesions(scan: Scan, clean: Scan, change: NDArray[np.float64]) -> Scan:
     """
     size = clean.kspace.shape[-2:]
     wide = np.zeros(size)
-    first = [n // 2 - m // 2 for n, m in zip(size, change.shape, strict=True)]
-    wide[first[0] : first[0] + change.shape[0], first[1] : first[1] + change.shape[1]] = change
+    wide[centre_window(size, change.shape)] = change
     coil_images = ifft2c(torch.from_numpy(clean.kspace))
     added = fft2c(coil_images * torch.from_numpy(wide.astype(np.float32))).numpy()
     return replace(scan, kspace=scan.kspace + added)

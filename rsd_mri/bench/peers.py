@@ -88,7 +88,7 @@ def deepinv_physics(one: PreparedSlice) -> Any:
     return MultiCoilMRI(mask=mask.expand(1, 2, -1, -1), coil_maps=maps[None])
 
 
-def one_set(one: PreparedSlice) -> Tensor:
+def deepinv_kspace(one: PreparedSlice) -> Tensor:
     """K-space of a slice in deepinv's layout, [1, 2, coil, readout, phase_encode]."""
     return torch.view_as_real(torch.from_numpy(one.kspace)).moveaxis(-1, 0)[None]
 
@@ -105,7 +105,7 @@ def _deepinv_tv(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64
         stepsize=1.0,
         max_iter=TV_STEPS,
     )
-    image = solver(one_set(one), deepinv_physics(one))
+    image = solver(deepinv_kspace(one), deepinv_physics(one))
     return torch.view_as_complex(image[0].moveaxis(0, -1).contiguous()).numpy(), None
 
 

@@ -74,7 +74,7 @@ class ReconBench:
         if settings.along and settings.pattern is not None:
             raise InputError("along: spokes and spirals take no pattern; leave one of the two out")
         count, size = HEADS[scale]
-        shorten = reconstructions.shorten_by_lines(settings.seed)
+        undersample = reconstructions.undersample_lines(settings.seed)
         if settings.data:
             scans = reconstructions.full_scans(Path(settings.data))
         else:
@@ -83,9 +83,9 @@ class ReconBench:
                 settings.heads or count, size, settings.seed, fov=fov, coils=settings.coils
             )
         if settings.along:
-            shorten = reconstructions.shorten_along(settings.along, size, settings.seed, settings.coils)
+            undersample = reconstructions.undersample_along(settings.along, size, settings.seed, settings.coils)
         elif settings.pattern is not None:
-            shorten = reconstructions.shorten_by(settings.pattern, settings.seed)
+            undersample = reconstructions.undersample_by(settings.pattern, settings.seed)
         prior = settings.found_prior()
         rivals, said = [], ""
         if settings.rival_minutes > 0 and not settings.methods and not settings.along:
@@ -99,7 +99,7 @@ class ReconBench:
             accelerations=settings.accelerations,
             rivals=rivals,
             only=settings.methods or (ALONG if settings.along else ()),
-            shorten=shorten,
+            undersample=undersample,
         )
         card = reconstructions.ReconCard(
             tuple(found),

@@ -104,27 +104,27 @@ def _head(
     )[0]  # fmt: skip
 
 
-Shorten: TypeAlias = Callable[[int, Scan, float], Scan]
+Undersample: TypeAlias = Callable[[int, Scan, float], Scan]
 """(number of the scan, the full scan, acceleration) to what is left of it."""
 
 
-def shorten_by_lines(seed: int) -> Shorten:
+def undersample_lines(seed: int) -> Undersample:
     """Full scans of which lines are left out."""
     return lambda number, scan, acceleration: undersampled(scan, acceleration, seed)  # noqa: ARG005
 
 
-def shorten_by(kind: Pattern, seed: int) -> Shorten:
+def undersample_by(kind: Pattern, seed: int) -> Undersample:
     """Full scans of which a law of masks keeps some lines or points, with the centre that suits it."""
 
-    def shortened(number: int, scan: Scan, acceleration: float) -> Scan:
+    def by_kind(number: int, scan: Scan, acceleration: float) -> Scan:
         rng = generator(seed, number, "recon bench mask")
         mask = draw_mask(MaskSettings(kind=kind, acceleration=acceleration), scan.size, rng).mask.numpy()
         return replace(scan, kspace=scan.kspace * mask, mask=mask, mask_source="file")
 
-    return shortened
+    return by_kind
 
 
-def shorten_along(kind: str, size: tuple[int, int], seed: int, coils: int = COILS) -> Shorten:
+def undersample_along(kind: str, size: tuple[int, int], seed: int, coils: int = COILS) -> Undersample:
     """The same heads measured along spokes or spirals, as many fewer as the acceleration says."""
 
     def measured_again(number: int, scan: Scan, acceleration: float) -> Scan:  # noqa: ARG001
@@ -157,7 +157,7 @@ def run_recon_bench(
     accelerations: Sequence[float] = ACCELERATIONS,
     rivals: Sequence[Peer] = (),
     only: Sequence[str] = (),
-    shorten: Shorten | None = None,
+    undersample: Undersample | None = None,
 ) -> list[Result]:
     """Reconstruct every scan by every method at every acceleration.
 
@@ -179,7 +179,7 @@ def run_recon_bench(
         Learned methods of other libraries.
     only
         Names of rows, ours and other libraries', where not all are wanted.
-    shorten
+    undersample
         How scans are undersampled; by lines where not given. Other libraries take Cartesian scans only.
 
     Returns
@@ -202,18 +202,18 @@ def run_recon_bench(
     if unknown is not None:
         raise InputError(f"methods {unknown}: expected some of {', '.join(names)}{alike(unknown, names)}")
     ours = {name: method for name, method in ours.items() if not only or name in only}
-    shorten = shorten or shorten_by_lines(seed)
+    undersample = undersample or undersample_lines(seed)
     peers = [peer for peer in peers if not only or peer.name in only]
     done, total = 0, len(accelerations) * len(scans) * (len(ours) + len(peers))
     for acceleration in accelerations:
         for number, (scan, target) in enumerate(scans):
-            short = shorten(number, scan, acceleration)
-            slices = PreparedScan.of(short)
+            acquired = undersample(number, scan, acceleration)
+            slices = PreparedScan.of(acquired)
             for name, method in ours.items():
                 progress(done / total, f"R={acceleration:g} {name}")
                 for i, (one, truth) in enumerate(zip(slices, target, strict=True)):
-                    how = method if short.trajectory is None else method.along_trajectory()
-                    row = _ours(name, acceleration, one, i, short.key, how, seed, truth)
+                    how = method if acquired.trajectory is None else method.along_trajectory()
+                    row = _ours(name, acceleration, one, i, acquired.key, how, seed, truth)
                     rows.setdefault((acceleration, name), []).append(row)
                 done += 1
             for peer in peers:

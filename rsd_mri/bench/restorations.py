@@ -1,6 +1,6 @@
 """How well single pictures are restored: held-out ones, degraded here, beside a method that needs no training."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -32,7 +32,6 @@ from rsd_mri.protocol.corruptions import OfImages
 from rsd_mri.reconstruction.one_picture import restore
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.pictures import quality
-from rsd_mri.reconstruction.posterior.samplers import Sampler
 from rsd_mri.training.fabric import TrainOptions
 
 Picture: TypeAlias = NDArray[np.float32]
@@ -41,6 +40,8 @@ WIENER = 0.1
 """Weight of roughness in the Wiener filter: the best of 0.01 to 0.4 for the task below, on 60 patches of training."""
 Shown: TypeAlias = NDArray[np.float64]
 """[y, x, channel] from 0 to 1."""
+SAMPLES = 8
+"""Posterior samples of a picture."""
 PROTOCOL = "pictures"
 """What the prior is trained by where none is given."""
 
@@ -102,10 +103,7 @@ TASKS = (
 def restore_held_out(
     prior: Prior,
     clean: NDArray[np.float32],
-    tasks: Sequence[Task] = TASKS,
-    samples: int = 8,
     seed: int = 0,
-    sampler: Sampler | None = None,
     progress: Progress = SILENT,
 ) -> list[RestoredRow]:
     """Degrade clean pictures, restore them, and compare.
@@ -116,31 +114,25 @@ def restore_held_out(
         Teacher of a run on noise or inpainting.
     clean
         [picture, channel, y, x] in [-1, 1], none of which the prior has seen.
-    tasks
-        What to undo.
-    samples
-        Posterior samples per picture.
     seed
         Of degradations and samples.
-    sampler
-        With its levels; those of `rsd-mri restore` where None.
     progress
         Told the share done.
     """
     rows = []
-    for task, part in progress.each(tasks, lambda task: task.name):
+    for task, part in progress.each(TASKS, lambda task: task.name):
         found: list[Mapping[str, float]] = []
         for (i, picture), _ in part.each(list(enumerate(clean))):
             y, seen = degraded(task, torch.from_numpy(picture), seed, i)
             device = next(prior.denoiser.parameters()).device
-            keys: list[Key] = [(seed, "restore", task.name, i, k) for k in range(samples)]
+            keys: list[Key] = [(seed, "restore", task.name, i, k) for k in range(SAMPLES)]
             made = restore(
                 prior,
                 y.to(device),
                 task.corruption,
                 seen,
                 keys,
-                sampler or PICTURE_SAMPLERS["diffpir"],
+                PICTURE_SAMPLERS["diffpir"],
             )
             plain = plainly_restored(task, y.numpy(), None if seen is None else seen.numpy())
             given = enlarged(y.numpy(), picture.shape[-1] // y.shape[-1])
@@ -154,7 +146,7 @@ def restore_held_out(
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
         gains = [one["psnr"] - one["psnr_baseline"] for one in found]
         interval = 1.96 * float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-        rows.append(RestoredRow(task.name, len(clean), samples, baseline=task.baseline, interval=interval, **means))
+        rows.append(RestoredRow(task.name, len(clean), SAMPLES, baseline=task.baseline, interval=interval, **means))
     return rows
 
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rsd_mri.bench.peers import DEEPINV_ABSENT, Peer, deepinv_physics, one_set
+from rsd_mri.bench.peers import DEEPINV_ABSENT, Peer, deepinv_kspace, deepinv_physics
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import generator
@@ -71,7 +71,7 @@ def train_rival(path: Path, slices: Sequence[PreparedSlice], minutes: float, see
     from deepinv.physics.generator import GaussianSplittingMaskGenerator
 
     net = untrained(seed)
-    problems = [(deepinv_physics(one), one_set(one)) for one in slices]
+    problems = [(deepinv_physics(one), deepinv_kspace(one)) for one in slices]
     rng = generator(seed, "rival")
     size = slices[0].kspace.shape[-2:]
     parts = GaussianSplittingMaskGenerator(
@@ -116,7 +116,7 @@ def load_rival(path: Path) -> tuple[Peer, Training]:
 
     @torch.no_grad()
     def run(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64], float | None]:  # noqa: ARG001
-        made: Tensor = net(one_set(one), deepinv_physics(one))
+        made: Tensor = net(deepinv_kspace(one), deepinv_physics(one))
         return torch.view_as_complex(made[0].moveaxis(0, -1).contiguous()).numpy(), None
 
     return Peer(NAME, "", "", run), Training(**{one.name: about[one.name] for one in fields(Training)})

@@ -26,6 +26,8 @@ from rsd_mri.training.fabric import TrainOptions
 
 COUNT = 50_000
 """Images per set in the published figures."""
+BATCH = 256
+"""Images at a time in sampling."""
 Scaling = Callable[[NDArray[Any]], NDArray[Any]]
 
 
@@ -83,7 +85,6 @@ def run_whole(
     options: TrainOptions,
     features: str | None,
     progress: Progress,
-    batch: int = 256,
 ) -> WholeCard:
     """Train on the data of an experiment and judge what both networks generate; writes `card.json`.
 
@@ -107,8 +108,6 @@ def run_whole(
         As `find_extractor` takes it.
     progress
         Told of each step.
-    batch
-        Images at a time in sampling.
 
     Returns
     -------
@@ -118,7 +117,7 @@ def run_whole(
     trained = train_run(protocol, out, data, options, progress)
     device = resolve_device(options.device)
     clean, corrupted = _clean_and_measured(protocol, data)
-    made = generate_sets(protocol, out, count, device, progress, batch)
+    made = generate_sets(protocol, out, count, device, progress, BATCH)
     judged: dict[str, dict[str, SetMetrics]] = {}
     for scale, (reference, sets) in _comparisons(made, clean, measured(corrupted, min(count, len(corrupted)))).items():
         scaling: Scaling = magnitudes if scale == "unscaled" else to_bytes

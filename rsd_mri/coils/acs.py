@@ -11,19 +11,15 @@ from rsd_mri.coils.gridded import gridded_centre
 from rsd_mri.errors import InputError
 from rsd_mri.operators.fourier import fft1c, ifft1c
 from rsd_mri.scan.extent import reaches_beyond
+from rsd_mri.scan.middle import centre_of_last, centre_slice
 from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
 
-def centre_slice(n: int, width: int) -> slice:
-    """Return the indices of the `width` points around index n // 2."""
-    start = n // 2 - width // 2
-    return slice(start, start + width)
-
-
 def centre(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Cut the centre out of the last two axes."""
-    return array[..., centre_slice(array.shape[-2], size[0]), centre_slice(array.shape[-1], size[1])]
+    found: NDArray[Any] = array[centre_of_last(array.shape, size)]
+    return found
 
 
 def in_window(array: Tensor, size: tuple[int, int]) -> Tensor:

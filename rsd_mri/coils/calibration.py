@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from rsd_mri.coils.acs import (
     calibration_data,
     centre,
-    centre_slice,
     prepared_readout,
     without_oversampling,
 )
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.joint import nlinv
 from rsd_mri.coils.whitening import whitening_matrix
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.operators import NonUniformFFT, RegularisedInverse, fft2c
+from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.trajectory import radius
@@ -48,9 +49,9 @@ def gridded_centre(
     weights = torch.from_numpy(np.where(inside, density, 0)[rows])
     normal = transform.normal(weights[None, None], torch.complex64)
     inverse = RegularisedInverse(normal, torch.tensor([transform.bound(normal)]), FLOOR, ITERATIONS)
-    cut = tuple(slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(small, window, strict=True))
+    cut = centre_of_last(small, window)
     made = []
     for one in scan.kspace:
         image = inverse(transform.adjoint(torch.from_numpy(one[:, rows])[None] * weights))
-        made.append(fft2c(image)[0][:, cut[0], cut[1]].numpy())
+        made.append(fft2c(image)[0][cut].numpy())
     return np.stack(made), acs

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.coils.passband import MOST_SLICES
 from rsd_mri.coils.whitening import noise_covariance
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.scan.scan import Scan
 
 ROUNDING = 1e-13
@@ -32,7 +33,7 @@ def heard(scan: Scan) -> tuple[Scan, NDArray[np.complex128] | None]:
         [combination, coil], orthonormal rows; None where the coils are as they were.
     """
     filled = np.flatnonzero([(one != 0).any() for one in scan.kspace])
-    kept = filled[np.unique(np.linspace(0, len(filled) - 1, min(len(filled), MOST_SLICES)).round().astype(int))]
+    kept = filled[evenly(len(filled), MOST_SLICES)]
     acquired = np.broadcast_to(scan.mask, scan.size)
     step = -(-int(acquired.sum()) // MOST_POINTS)
     points = np.concatenate([scan.kspace[index][:, acquired][:, ::step] for index in kept], axis=1)

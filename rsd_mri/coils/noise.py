@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import centre_slice
 from rsd_mri.coils.background import background
 from rsd_mri.coils.heard import heard, of_all_coils
 from rsd_mri.coils.null_space import null_space_covariance
 from rsd_mri.coils.passband import in_passband
 from rsd_mri.coils.steepness import falls_steeply
 from rsd_mri.coils.whitening import noise_covariance, whitening_matrix
+from rsd_mri.machine.evenly import evenly
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.sampling import fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import silent_coils
@@ -131,8 +132,8 @@ def _noise_of(scan: Scan) -> ScanNoise:
     # Signal falls off from the centre as well, but is more there than what the coils do not explain.
     if outside is not None and outside.taper is not None and _power(outside.central) < allowed:
         there = outside.taper[scan.mask]
-        spread = float(there.max() / there.min())
-        return ScanNoise(outside.central / BELOW**2, "lines", BELOW, spread, outside.taper)
+        unevenness = float(there.max() / there.min())
+        return ScanNoise(outside.central / BELOW**2, "lines", BELOW, unevenness, outside.taper)
     if _power(unexplained) < WORTH_IT[source] * quiet:
         return ScanNoise(unexplained, "calibration")
     # One coil relates samples by the outline of the object alone, which a square centre may hold no empty part of.
@@ -158,7 +159,7 @@ def _centre(scan: Scan, sound: NDArray[np.bool_]) -> NDArray[np.complex64]:
     else:
         rows = centre_slice(scan.size[0], height)
     columns = centre_slice(scan.size[1], min(MAX_CENTRE, width))
-    return np.stack([scan.kspace[index][:, rows, columns].copy() for index in _evenly(scan.n_slices, MAX_SLICES)])
+    return np.stack([scan.kspace[index][:, rows, columns].copy() for index in evenly(scan.n_slices, MAX_SLICES)])
 
 
 def filtered_share(scan: Scan, centre: NDArray[np.complex128]) -> tuple[float, float]:
@@ -196,10 +197,6 @@ def filtered_share(scan: Scan, centre: NDArray[np.complex128]) -> tuple[float, f
 
 def _power(covariance: NDArray[np.complex128]) -> float:
     return float(np.trace(covariance).real) / len(covariance)
-
-
-def _evenly(n: int, count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 
 def edge_covariance(scan: Scan, sound: NDArray[np.bool_] | None = None) -> NDArray[np.complex128]:

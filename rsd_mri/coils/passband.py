@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.coils.acs import prepared_readout, to_readout_image, without_oversampling
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.scan.scan import Scan
 
 ROLLED_OFF = 1.5
@@ -38,7 +39,7 @@ def in_passband(scan: Scan) -> Scan:
     outside = (scan.size[0] - size) // 2
     if scan.trajectory is not None or scan.mask.ndim != 1 or outside < 8:
         return scan
-    slices = np.unique(np.linspace(0, scan.n_slices - 1, min(scan.n_slices, MOST_SLICES)).round().astype(int))
+    slices = evenly(scan.n_slices, MOST_SLICES)
     profile = _profile(scan, slices)
     if profile is None:
         return scan

@@ -92,6 +92,6 @@ def tapered_std(std: Tensor, taper: NDArray[np.floating] | None) -> Tensor:
     if taper is None:
         return std
     response = ifft1c(torch.from_numpy(taper).to(std.device, torch.complex64), dim=-1).abs().square()
-    spread = ifft1c(fft1c(std.square(), dim=-1) * fft1c(response, dim=-1), dim=-1).real
-    found: Tensor = (spread / len(taper) ** 0.5).clamp_min(0).sqrt()
+    variance = ifft1c(fft1c(std.square(), dim=-1) * fft1c(response, dim=-1), dim=-1).real
+    found: Tensor = (variance / len(taper) ** 0.5).clamp_min(0).sqrt()
     return found

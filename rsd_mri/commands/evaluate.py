@@ -52,6 +52,9 @@ def evaluate(
         if (predictions is None) == (reference is None):
             raise InputError("give either reconstructions to compare with the targets, or --reference with real images")
         if predictions is not None:
+            asked = {"--features": features, "--lpips": lpips, "--likeness": likeness, "--training": training}
+            if of_sets := [name for name, value in asked.items() if value]:
+                raise InputError(f"{' and '.join(of_sets)}: of sets of images; give --reference, no predictions")
             from rsd_mri.metrics.image_quality import METRICS, evaluate_files
 
             with Bar("evaluating") as bar:

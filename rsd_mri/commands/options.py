@@ -10,6 +10,7 @@ import typer
 
 from rsd_mri.commands.groups import Group
 from rsd_mri.errors import InputError, alike
+from rsd_mri.reconstruction.methods import LEARNED
 from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
 
@@ -50,6 +51,9 @@ PriorOption = Annotated[
     Optional[Path], typer.Option(help="Run folder or weights, or deepinv:NAME[=WEIGHTS]; the package's without it.")
 ]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
+
+USUAL = "diffpir"
+"""The sampler where none is named."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +134,28 @@ class SamplingOptions(Group):
     prior: PriorOption = None
     sampler: Annotated[
         str, typer.Option(parser=one_of(SAMPLERS), metavar="|".join(SAMPLERS), help=described(SAMPLERS))
-    ] = "diffpir"
+    ] = USUAL
     levels: LevelsOption = None
     consistency: Annotated[
         bool,
         typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all."),
     ] = False
+
+    def require_use(self, method: str) -> None:
+        """Refuse what a method makes nothing of.
+
+        Raises
+        ------
+        InputError
+            If a prior is given to a method without one, or sampling to one that does not sample.
+        """
+        learned = LEARNED.get(method)
+        if learned is None and self.prior is not None:
+            raise InputError(f"--prior {self.prior}: method {method} has no prior; take --method posterior")
+        asked = {"--sampler": self.sampler != USUAL, "--levels": self.levels, "--consistency": self.consistency}
+        of_samples = [name for name, value in asked.items() if value]
+        if of_samples and not (learned and learned.samples):
+            raise InputError(f"{' and '.join(of_samples)}: method {method} draws no samples; take --method posterior")
 
     def chosen(self) -> Sampler:
         """The sampler, with the levels asked for."""

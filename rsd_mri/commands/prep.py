@@ -47,6 +47,15 @@ def prep(
 
             if not source.exists() and (advice := how_to_get(chosen.name)):
                 raise InputError(f"{source}: no such file or folder. {advice}")
+            asked = {
+                "--dry-run": dry_run,
+                "--workers": sharing.workers > 1,
+                "--scheduler": sharing.scheduler,
+                "--shard": sharing.shard,
+                **{f"--{name.replace('_', '-')}": value for name, value in asdict(user).items()},
+            }
+            if of_scans := [name for name, value in asked.items() if value]:
+                raise InputError(f"{' and '.join(of_scans)}: of raw scans; protocol '{chosen.name}' prepares pictures")
             target = out or source.with_name(source.name.split(".")[0] + "-prepared")
             found = prepare_images(existing(source, "file or folder"), target, chosen.data.matrix)
             line = f"{found.images} images of {found.side}x{found.side} pixels in {found.out}"

@@ -33,4 +33,5 @@ def protocols(
             result([text.rstrip()], {"name": name, "yaml": text}, json)
             return
         found = {n: load_protocol(n).description for n in protocol_names()}
-        result([f"{n:16} {text}" for n, text in found.items()], {"protocols": found}, json)
+        width = max(map(len, found))
+        result([f"{n:<{width}}  {text}" for n, text in found.items()], {"protocols": found}, json)

@@ -23,7 +23,7 @@ from rsd_mri.commands.options import (
 )
 from rsd_mri.commands.output import result
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.methods import METHODS, find_prior, method_of
+from rsd_mri.reconstruction.methods import LEARNED, METHODS, find_prior, method_of
 from rsd_mri.results.formats import described as described_formats
 
 MethodOption = Annotated[
@@ -34,6 +34,7 @@ MethodOption = Annotated[
         help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
 ]
+SETS = ("auto", "1", "2")
 
 
 @grouped
@@ -66,7 +67,9 @@ def recon(
     store: Annotated[
         Optional[str], typer.Option(metavar="HOST:PORT,AET", help="Send DICOM files to this archive as well.")
     ] = None,
-    sets: Annotated[Optional[str], typer.Option(help="Sets of coil maps: auto, 1 or 2.")] = None,
+    sets: Annotated[
+        Optional[str], typer.Option(parser=one_of(SETS), metavar="|".join(SETS), help="Sets of coil maps.")
+    ] = None,
     user: AnswerOptions,
     held_out: Annotated[
         bool, typer.Option(help="Predict acquired lines left out, in one slice: costs a few quick runs of it.")
@@ -98,9 +101,10 @@ def recon(
         from rsd_mri.results.delivery import Delivery
         from rsd_mri.results.store import Archive
 
-        if sets is not None and sets not in ("auto", "1", "2"):
-            raise InputError(f"--sets {sets}: expected auto, 1 or 2")
         assignments = [f"prep.sets='{sets}'"] if sets else None
+        sampling.require_use(method)
+        if calibration is not None and method not in LEARNED:
+            raise InputError(f"--calibration {calibration}: method {method} says no standard deviation to scale")
         formats = (*format.split(","), *(["page"] if report else []))
         archive = None if store is None else Archive.of(store)
         delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
@@ -116,29 +120,15 @@ def recon(
             adaptable(how)
         answers = user.answers()
         part = sharing.part()
+        task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress, adapt)
         with Bar("reconstructing") as bar:
             if sharing.workers > 1 or sharing.scheduler or part or any(path.is_dir() for path in scans):
                 from rsd_mri.reconstruction.many import Scale, reconstruct_many
 
-                task = Task(scans[0], how, delivery, seed, on, held_out, chosen, known, answers, stress, adapt)
-                done = reconstruct_many(
-                    scans, task, Scale(sharing.workers, sharing.scheduler, part, fresh), bar.progress
-                )
+                scale = Scale(sharing.workers, sharing.scheduler, part, fresh)
+                done = reconstruct_many(scans, task, scale, bar.progress)
             else:
-                done = reconstruct_files(
-                    scans,
-                    how,
-                    delivery,
-                    seed=seed,
-                    device=on,
-                    held_out=held_out,
-                    prep=chosen,
-                    calibration=known,
-                    answers=answers,
-                    stress=stress,
-                    adapt=adapt,
-                    progress=bar.progress,
-                )
+                done = reconstruct_files(scans, task, bar.progress)
         conclude(done, json)
 
 

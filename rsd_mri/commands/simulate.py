@@ -21,7 +21,7 @@ class Trajectory(str, Enum):
 
 
 class Pattern(str, Enum):
-    """Laws that simulated scans are undersampled by, as `MaskSettings.kind` has them."""
+    """How simulated scans are undersampled, as `MaskSettings.kind` has it."""
 
     uniform = "uniform"
     random = "random"
@@ -55,8 +55,8 @@ def simulate(
     pattern: Annotated[
         Optional[Pattern],
         typer.Option(
-            help="Law of --accel: lines, or points of two phase encodes (poisson, elliptical, caipi); default uniform, "
-            "of a slab elliptical."
+            help="What --accel leaves: lines, or points of two phase encodes (poisson, elliptical, caipi); by default "
+            "uniform, of a slab elliptical."
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -77,11 +77,11 @@ def simulate(
             raise InputError("--slab: two phase encodes have no --trajectory; leave one of the two out")
         if motion is not None and along is not None:
             raise InputError("--motion: heads move between segments of lines or points; leave --trajectory out")
-        law = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
+        mask = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
         with Bar("simulating") as bar:
             made = simulate_folder(
                 out, volumes, slices, matrix, coils, noise, accel, seed,
-                mask=law, trajectory=along, slab=slab, motion=motion, progress=bar.progress,
+                mask=mask, trajectory=along, slab=slab, motion=motion, progress=bar.progress,
             )  # fmt: skip
         lines = [f"{volumes} simulated scans of {slices} slices in {out}. {NOT_FOR_DIAGNOSTIC_USE}"]
         result(lines, {"files": [str(path) for path in made], "seed": seed}, json)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rsd_mri.diffusion.denoiser import Condition, expand
 from rsd_mri.diffusion.noise_levels import LOWEST
+from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import normal_items
 from rsd_mri.operators import Identity, LinearOperator
 
@@ -146,7 +147,7 @@ class Corruption(ABC):
         grain = normal_items(clean.shape[1:], [(*k, "grain") for k in keys], clean.dtype).to(images.device)
         return Measurements(clean + expand(sigma, grain) * grain, operator, sigma, tuple(keys))
 
-    def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
+    def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
         """A of one picture that is there, and its data y.
 
         Parameters
@@ -164,8 +165,10 @@ class Corruption(ABC):
         Raises
         ------
         InputError
-            If the picture and what is seen of it do not fit.
+            If the picture and what is seen of it do not fit, or a mask is given of what hides no pixel.
         """
+        if mask is not None:
+            raise InputError("a mask is of inpainting: here no pixel is hidden; leave it out")
         return self.draw([("picture",)])[0], picture[None]
 
     def picture(self, images: Tensor) -> Tensor:

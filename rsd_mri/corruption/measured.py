@@ -67,9 +67,9 @@ class Measured(Corruption):
         """The identity: nothing of a measurement is hidden from the teacher."""
         return operator
 
-    def of_picture(self, picture: Tensor, seen: Tensor | None = None) -> tuple[LinearOperator, Tensor]:  # noqa: ARG002
-        """A itself."""
-        return self.degradation, picture[None]
+    def of_picture(self, picture: Tensor, mask: Tensor | None = None) -> tuple[LinearOperator, Tensor]:
+        """A itself, and the data; as `Corruption.of_picture`."""
+        return self.degradation, super().of_picture(picture, mask)[1]
 
     def to_teacher(self, images: Tensor) -> Tensor:
         """Apply A, differentiably."""

@@ -14,7 +14,8 @@ from rsd_mri.diffusion.noise_levels import LOWEST
 from rsd_mri.machine.randomness import generator, uniform_items
 from rsd_mri.operators import Identity, LinearOperator, RegularisedInverse, Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.scan.patterns import centre, draw_mask, further_mask, settings_for_size
+from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.patterns import draw_mask, further_mask, settings_for_size
 
 POINT_SPREAD_LAGS = 16
 SAMPLING_FEATURES = 4 * POINT_SPREAD_LAGS
@@ -103,7 +104,7 @@ class Undersampling(Corruption):
         for m, k in zip(masks.cpu(), keys, strict=True):
             mask = m[0] if m.shape[0] == 1 else m
             outer = mask.clone()
-            outer[tuple(centre(n, acs) for n in mask.shape)] = False
+            outer[centre_window(mask.shape, (acs,) * mask.ndim)] = False
             # Laws with a random number of lines can leave fewer outer lines than are to be dropped.
             lines = int(outer.sum()) // (1 if mask.ndim == 1 else mask.shape[0])
             dropped.append(further_mask(mask, acs, min(self._extra_lines(k), lines), generator(*k, "further")))

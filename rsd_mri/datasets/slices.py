@@ -14,6 +14,7 @@ from rsd_mri.corruption.corruption import Measurements
 from rsd_mri.corruption.undersampling import Undersampling
 from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Sense, sense_operator
 from rsd_mri.protocol import MaskSettings
@@ -86,8 +87,7 @@ class UndersampledSlices:
         self.mask_settings = mask
         self._cache: dict[int, tuple[Tensor, Tensor, Tensor, float, str]] = {}
         self._cacheable = len(kept) * 2 * first.nbytes < CACHE_BYTES
-        chosen = np.linspace(0, len(kept) - 1, min(BANK_CASES, len(kept))).round().astype(int)
-        cases = [self._load(int(i)) for i in chosen]
+        cases = [self._load(int(i)) for i in evenly(len(kept), BANK_CASES)]
         coils = max(case[1].shape[0] for case in cases)
         bank = torch.stack([_pad_coils(case[1], coils) for case in cases])
         self.corruption = Undersampling(mask, bank, torch.tensor([case[3] for case in cases]), shown)

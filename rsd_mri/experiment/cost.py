@@ -63,22 +63,20 @@ class Plan:
         }
 
 
-def plan(protocol: Protocol, channels: int = 3) -> Plan:
+def plan(protocol: Protocol) -> Plan:
     """Measure a protocol's network on one image and multiply.
 
     Parameters
     ----------
     protocol
-        Its `data.matrix` is the size of the images.
-    channels
-        Of a natural image.
+        Its `data.matrix` is the size of the images; natural ones have three channels.
     """
     side = protocol.data.matrix
     shape: tuple[int, ...]
     if protocol.corruption.kind == "undersampling":
         inputs, shape, dtype = Inputs(), (1, side, side), torch.complex64
     else:
-        corruption = image_corruption(protocol, (channels, side, side))
+        corruption = image_corruption(protocol, (3, side, side))
         inputs, shape, dtype = Inputs.of(corruption), (1, *corruption.generator_shape), torch.float32
     # Shapes are all that counts: tensors without content, but for complex networks, whose kernels need it.
     device = torch.device("cpu" if protocol.network.field == "complex" else "meta")

@@ -34,7 +34,20 @@ def restore(
 ) -> Tensor:
     """Restore every undersampled training slice; stored in the run, done once for each prior. Stopped, it goes on.
 
-    With `restored_by: posterior` under the denoiser of `start`, or of the run's round before.
+    Parameters
+    ----------
+    slices
+        Undersampled.
+    protocol
+        Its `denoiser` says by what they are restored.
+    folder
+        Of the run, or of its round.
+    progress
+        Told the share done.
+    start
+        Whose denoiser `restored_by: posterior` restores under; the folder's own without it.
+    device
+        Where to compute; the CPU without it.
 
     Returns
     -------

@@ -17,15 +17,13 @@ RIDGE = 1e-6
 """Of the mean variance, added to the covariance: channels that never vary do not divide by zero."""
 
 
-def channels(size: int, count: int = CHANNELS) -> NDArray[np.float64]:
+def channels(size: int) -> NDArray[np.float64]:
     """Differences of Gaussians in frequency, round the centre pixel of a patch.
 
     Parameters
     ----------
     size
         Side of the patch, odd [pixels].
-    count
-        Channels.
 
     Returns
     -------
@@ -35,7 +33,7 @@ def channels(size: int, count: int = CHANNELS) -> NDArray[np.float64]:
     frequency = np.fft.fftfreq(8 * size)
     power = frequency[:, None] ** 2 + frequency**2
     made = []
-    for number in range(count):
+    for number in range(CHANNELS):
         s = LOWEST * RATIO**number
         band = np.exp(-power / (2 * (WIDTH * s) ** 2)) - np.exp(-power / (2 * s**2))
         wide = np.fft.fftshift(np.fft.ifft2(band).real)
@@ -129,9 +127,9 @@ def gain_over_chosen(own: Scores, rivals: Sequence[Scores], seed: Sequence[int],
     return float(np.mean(gains))
 
 
-def middle(values: NDArray[np.float64], share: float = 0.95) -> tuple[float, float]:
-    """The interval that holds the middle share of some values."""
-    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
+def middle(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval that holds the middle 95 % of some values."""
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -26,7 +26,7 @@ from rsd_mri.networks.vectors import (
     spread,
     store,
 )
-from rsd_mri.networks.winograd_kernels import PANEL, POINTS, _gather, _scatter
+from rsd_mri.networks.winograd_kernels import PANEL, POINTS, gather, scatter
 
 llvm.initialize_native_asmparser()
 Array = Any
@@ -149,7 +149,7 @@ def convolve(
             for part in range(2):
                 begun, into = first + part * inputs, part * inputs
                 down, right = t // across, t % across
-                _scatter(maps, begun, channels, height, width, down, right, tile, tile_before, into, channels, inputs)
+                scatter(maps, begun, channels, height, width, down, right, tile, tile_before, into, channels, inputs)
             _round(tile_before, inputs, before, 2 * n * pairs, 2 * shown, units, n * POINTS, shares)
         for p in range(POINTS):
             for part in range(3):
@@ -169,7 +169,7 @@ def convolve(
             for part in range(2):
                 begun, place = first + part * outputs, part * whole
                 down, right = t // across, t % across
-                _gather(out, under, begun, makes, height, width, down, right, tile, tile_after, place, every, outputs)
+                gather(out, under, begun, makes, height, width, down, right, tile, tile_after, place, every, outputs)
 
 
 @compiled

@@ -66,7 +66,7 @@ def convolve(
             first, down, right = item * height * width * channels, t // across, t % across
             step, into = parts * shown, n * inputs + (shown if parts == 3 else 0)
             for begun in range(first, first + channels, inputs):  # real and imaginary parts
-                _scatter(maps, begun, channels, height, width, down, right, tile, before, into, step, inputs)
+                scatter(maps, begun, channels, height, width, down, right, tile, before, into, step, inputs)
                 into += shown
             if parts == 3:
                 _join(before, n * inputs, shown, inputs)
@@ -86,7 +86,7 @@ def convolve(
             first, down, right = item * height * width * makes, t // across, t % across
             place = n * every
             for begun in range(first, first + makes, outputs):
-                _gather(out, under, begun, makes, height, width, down, right, tile, after, place, made, outputs)
+                gather(out, under, begun, makes, height, width, down, right, tile, after, place, made, outputs)
                 place += whole
 
 
@@ -101,7 +101,7 @@ def _join(values: Array, place: int, distance: int, channels: int) -> None:
 
 
 @compiled
-def _scatter(
+def scatter(
     maps: Array, first: int, stride: int, height: int, width: int,
     down: int, across: int, tile: Array, values: Array, place: int, distance: int, channels: int,
 ) -> None:  # fmt: skip
@@ -151,13 +151,13 @@ def _scatter(
 
 
 @compiled
-def _gather(
+def gather(
     maps: Array, under: Array, first: int, stride: int, height: int, width: int,
     down: int, across: int, tile: Array, values: Array, place: int, distance: int, channels: int,
 ) -> None:  # fmt: skip
     """Write the pixels of a tile from its 36 values, A^T m A: four rows and columns, cut where the maps end.
 
-    As for `_scatter`, `stride` values lie from pixel to pixel, of which `channels` are written.
+    As for `scatter`, `stride` values lie from pixel to pixel, of which `channels` are written.
     """
     add = len(under) > 0
     two, four, eight = spread(np.float32(2)), spread(np.float32(4)), spread(np.float32(8))
@@ -218,7 +218,7 @@ def weigh(
             item, t = divmod(start + n, tiles)
             down, right = t // across, t % across
             first = item * height * width * inputs
-            _scatter(maps, first, inputs, height, width, down, right, tile, before, n * inputs, shown, inputs)
+            scatter(maps, first, inputs, height, width, down, right, tile, before, n * inputs, shown, inputs)
             _widen(gradient, item, outputs, height, width, down, right, tile, after, n * outputs, made)
         for p in range(POINTS):
             for i in range(0, inputs, DOWN):
@@ -232,7 +232,7 @@ def _widen(
     maps: Array, item: int, channels: int, height: int, width: int,
     down: int, across: int, tile: Array, values: Array, place: int, distance: int,
 ) -> None:  # fmt: skip
-    """Write the 36 values of a tile of 4x4 pixels: A g A^T, the transpose of `_gather`; zeros where the maps end."""
+    """Write the 36 values of a tile of 4x4 pixels: A g A^T, the transpose of `gather`; zeros where the maps end."""
     zero, two = spread(np.float32(0)), spread(np.float32(2))
     four, eight = spread(np.float32(4)), spread(np.float32(8))
     top, left, line = 4 * down, 4 * across, width * channels

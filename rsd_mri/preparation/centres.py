@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import centre_slice, in_window, prepared_readout, whole_readout, without_oversampling
+from rsd_mri.coils.acs import in_window, prepared_readout, whole_readout, without_oversampling
 from rsd_mri.coils.calibration import Learned
 from rsd_mri.coils.widening import WINDOW, widened
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.scan import Scan
 
 ROUNDS = 2

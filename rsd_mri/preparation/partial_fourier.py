@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.coils.acs import centre, centre_slice
+from rsd_mri.coils.acs import centre
 from rsd_mri.operators import CoilExpand, ifft2c
+from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.sampling import MIN_CENTRE
 
 LOPSIDED = 0.85
@@ -111,9 +112,7 @@ def smooth_phase(
         # Only where something is missing: a cut there would ring.
         cut = np.hanning(width + 2)[1:-1] if width < size[axis] else np.ones(width)
         window = window * (cut[:, None] if axis == 0 else cut)
-    low[:, centre_slice(size[0], widths[0]), centre_slice(size[1], widths[1])] = (
-        centre(source, (widths[0], widths[1])) * window
-    )
+    low[centre_of_last(size, widths)] = centre(source, (widths[0], widths[1])) * window
     image = CoilExpand(csm).adjoint(ifft2c(torch.from_numpy(low)[None]))[0]
     magnitude = image.abs()
     phase = torch.where(magnitude > 0, image / magnitude.clamp_min(1e-30), torch.ones_like(image))

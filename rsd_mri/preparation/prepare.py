@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsd_mri.coils.acs import centre_slice, cut_off, prepared_readout, without_oversampling
+from rsd_mri.coils.acs import cut_off, prepared_readout, without_oversampling
 from rsd_mri.coils.calibration import learned_from, white_mixing
 from rsd_mri.coils.compression import compression_matrix
 from rsd_mri.coils.espirit import espirit, kernel_polynomial, leading_eigenpairs
@@ -23,6 +23,7 @@ from rsd_mri.preparation.centres import centres_of, kernel_width
 from rsd_mri.preparation.partial_fourier import PartialFourier, partial_fourier_of, smooth_phase
 from rsd_mri.preparation.prepared import PreparedSlice, transform_of
 from rsd_mri.protocol import PrepSettings
+from rsd_mri.scan.middle import centre_of_last, centre_slice
 from rsd_mri.scan.scan import Scan
 
 SIGMA_FLOOR = 1e-6
@@ -235,13 +236,13 @@ def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int,
     """
     # Four points per resolved pixel show the low-resolution image as well as the full grid does.
     grid = [min(n, 4 * c) for n, c in zip(size, calibration.shape[-2:], strict=True)]
-    window = [centre_slice(n, c) for n, c in zip(grid, calibration.shape[-2:], strict=True)]
+    window = centre_of_last(grid, calibration.shape[-2:])
     larger = np.sqrt(np.prod(grid) / np.prod(size))
     combined = np.empty((len(calibration), *grid))
     # One by one: the coil images of hundreds of slices would take more than the scan.
     for one, out in zip(calibration, combined, strict=True):
         padded = np.zeros((len(one), *grid), dtype=np.complex128)
-        padded[..., window[0], window[1]] = one
+        padded[window] = one
         images = ifft2c(torch.from_numpy(padded)).numpy() * larger
         out[...] = np.sqrt((np.abs(images) ** 2).sum(axis=0))
     return float(np.quantile(combined, 0.99))

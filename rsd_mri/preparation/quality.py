@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.preparation.prepared import PreparedSlice
+from rsd_mri.scan.middle import centre_of_last
 
 MAX_SLICES = 4
 """Slices shown."""
@@ -33,11 +35,8 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     """
     # Without the fully sampled centre the aliases of undersampling would count as unexplained.
     low = np.zeros_like(prepared.kspace)
-    window = [
-        slice(n // 2 - w // 2, n // 2 - w // 2 + w)
-        for n, w in zip(prepared.kspace.shape[-2:], prepared.acs, strict=True)
-    ]
-    low[:, window[0], window[1]] = prepared.kspace[:, window[0], window[1]]
+    window = centre_of_last(prepared.kspace.shape, prepared.acs)
+    low[window] = prepared.kspace[window]
     images = ifft2c(torch.from_numpy(low)).numpy()
     maps = prepared.csm if prepared.n_sets == 2 else prepared.csm[None]
     combined = (maps.conj() * images).sum(axis=1, keepdims=True)
@@ -47,11 +46,6 @@ def unexplained_energy(prepared: PreparedSlice) -> tuple[NDArray[np.float32], fl
     noise = prepared.sigma**2 * np.prod(prepared.acs) * (len(images) - support / np.prod(images.shape[1:]))
     share = max(energy - float(noise), 0.0) / total if total > 0 else 0.0
     return np.sqrt((np.abs(left) ** 2).sum(axis=0)), share
-
-
-def evenly(n: int, count: int) -> NDArray[np.int64]:
-    """Return at most `count` whole numbers, evenly spread from 0 to n - 1."""
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
 
 
 def picture_of_maps(

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.workers import Lost, run_jobs
 from rsd_mri.reconstruction.calibration import Calibration, Compared, calibration_of, compared
 from rsd_mri.reconstruction.full_scans import undersampled_pairs
-from rsd_mri.reconstruction.many import one_thread
 from rsd_mri.reconstruction.methods import Method
 from rsd_mri.scan.reading import read_scan
 

@@ -22,7 +22,7 @@ from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
 from rsd_mri.reconstruction.memory import ran_out
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.movies import frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import each_frame, reconstruct_frame
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
 from rsd_mri.reconstruction.stress import Stress, stress_of
 from rsd_mri.results.delivery import Delivery, deliver_all
@@ -128,71 +128,25 @@ class Delivered:
         }
 
 
-def reconstruct_files(
-    scans: list[Path],
-    method: Method,
-    delivery: Delivery,
-    *,
-    seed: int = 0,
-    device: torch.device = CPU,
-    held_out: bool = True,
-    stress: bool = False,
-    adapt: bool = False,
-    prep: PrepSettings | None = None,
-    calibration: Calibration | None = None,
-    answers: Answers = NONE,
-    progress: Progress = SILENT,
-) -> Delivered:
-    """Reconstruct each scan; one that fails does not stop the others.
-
-    Parameters
-    ----------
-    scans
-        Their files.
-    method, seed, device, held_out, adapt
-        As `reconstruct_scan` takes them.
-    delivery
-        What to write, and where.
-    stress
-        Look for the worst change of k-space within the noise, in the middle slice.
-    prep
-        How to prepare; by default the package's settings.
-    calibration
-        Of the interval; the package's where not given and one fits.
-    answers
-        What the user says of the scans: axes of arrays, where noise and calibration are.
-    progress
-        Told the share done and the scan's name.
-
-    Raises
-    ------
-    InputError
-        If two scans would be written to the same files.
-    """
-    like = Task(Path(), method, delivery, seed, device, held_out, prep, calibration, answers, stress, adapt)
-    tasks = apart(replace(like, path=path) for path in scans)
-    if delivery.archive is not None:
-        delivery.archive.check()
-    done = Delivered()
-    for task, part in progress.each(tasks, lambda task: task.path.name):
-        done.add(attempt(task, part))
-    return done
-
-
 @dataclass(frozen=True)
 class Task:
-    """One scan to be reconstructed; the fields are what `reconstruct_files` takes."""
+    """One scan to be reconstructed, and how: `method`, `seed`, `device`, `held_out`, `adapt` as `reconstruct_scan`."""
 
     path: Path
     method: Method
     delivery: Delivery
+    """What to write, and where."""
     seed: int = 0
     device: torch.device = CPU
     held_out: bool = True
     prep: PrepSettings | None = None
+    """How to prepare; the package's settings where None."""
     calibration: Calibration | None = None
+    """Of the interval; the package's where None and one fits."""
     answers: Answers = NONE
+    """What the user says of the scan: axes of arrays, where noise and calibration are."""
     stress: bool = False
+    """Look for the worst change of k-space within the noise, in the middle slice."""
     adapt: bool = False
 
     @property
@@ -215,6 +169,32 @@ def apart(tasks: Iterable[Task]) -> list[Task]:
         If two scans would be written to the same files.
     """
     return written_apart(tasks, lambda task: task.data, lambda task: task.target)
+
+
+def reconstruct_files(scans: Sequence[Path], like: Task, progress: Progress = SILENT) -> Delivered:
+    """Reconstruct each scan; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    scans
+        Their files.
+    like
+        How; its path is left out of account.
+    progress
+        Told the share done and the scan's name.
+
+    Raises
+    ------
+    InputError
+        If two scans would be written to the same files.
+    """
+    tasks = apart(replace(like, path=path) for path in scans)
+    if like.delivery.archive is not None:
+        like.delivery.archive.check()
+    done = Delivered()
+    for task, part in progress.each(tasks, lambda task: task.path.name):
+        done.add(attempt(task, part))
+    return done
 
 
 def attempt(task: Task, progress: Progress = SILENT) -> Written | str:
@@ -241,8 +221,7 @@ def _reconstruct_file(task: Task, progress: Progress) -> Written:
     scans = read_scans(path, answers=task.answers, streamed=True)
     spool = Spool() if len(scans) > 1 else None
     worst: Stress | None = None
-    frames = frames_in_turn(scans, task.prep, method, device)
-    for frame, of_scan in progress.each(frames, count=len(scans)):
+    for frame, of_scan in each_frame(scans, task.prep, method, device, progress):
         ready = frame.prepared
         rec = reconstruct_frame(
             frame, seed=task.seed, device=device, held_out=task.held_out, adapt=task.adapt, progress=of_scan

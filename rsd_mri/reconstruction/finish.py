@@ -14,6 +14,7 @@ from rsd_mri.operators import ConjugateSense, MovingSense, Sense, sense_operator
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.checks import dispersion, prior_part, residual_ratio
 from rsd_mri.reconstruction.classical.made import Made
+from rsd_mri.scan.middle import centre_of_last, centre_window
 
 POOLED = 2.0
 """Standard deviation of the Gaussian window over which the samples' variance is averaged [pixels]."""
@@ -173,9 +174,9 @@ def magnitude_std(image: Tensor, std: Tensor) -> Tensor:
 
 def _centre_residual(operator: Sense, kspace: Tensor, mean: Tensor, prepared: PreparedSlice) -> float:
     mask = torch.zeros(prepared.mask.shape, dtype=torch.bool, device=kspace.device)
-    widths = prepared.acs[-mask.ndim :]
-    starts = [n // 2 - width // 2 for n, width in zip(mask.shape, widths, strict=True)]
-    mask[tuple(slice(max(a, 0), a + width) for a, width in zip(starts, widths, strict=True))] = True
+    # A separate calibration scan may be wider.
+    widths = [min(width, n) for width, n in zip(prepared.acs[-mask.ndim :], mask.shape, strict=True)]
+    mask[centre_window(mask.shape, widths)] = True
     centre = operator.with_mask(mask & torch.from_numpy(prepared.mask).to(mask.device))
     if not centre.mask.any():
         return 0.0
@@ -226,5 +227,4 @@ def root_sum_of_squares(coil_images: Tensor, wanted: tuple[int, int]) -> NDArray
 
 def crop(array: Tensor, size: tuple[int, int]) -> Tensor:
     """Keep the centre of the last two axes: pixel n // 2 becomes pixel wanted // 2."""
-    starts = [n // 2 - wanted // 2 for n, wanted in zip(array.shape[-2:], size, strict=True)]
-    return array[..., starts[0] : starts[0] + size[0], starts[1] : starts[1] + size[1]]
+    return array[centre_of_last(array.shape, size)]

@@ -3,18 +3,16 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import torch
-from threadpoolctl import threadpool_limits
 
 from rsd_mri.about import __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, written_whole
+from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
 from rsd_mri.machine.workers import Lost, checked_shard, run_jobs
@@ -136,18 +134,6 @@ def on_one_thread(task: Task) -> Written | str:
         task.method.prior.to(task.device)
     with one_thread():
         return attempt(task)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread, torch and NumPy alike."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _identity(task: Task) -> str:

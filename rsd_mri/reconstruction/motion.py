@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsd_mri.coils.acs import centre_slice, without_oversampling
+from rsd_mri.coils.acs import without_oversampling
 from rsd_mri.operators import MovingSense, Rigid, fft2c
 from rsd_mri.operators.conjugate_gradient import conjugate_gradient
 from rsd_mri.preparation.prepare import maps_of
 from rsd_mri.preparation.prepared_scan import PreparedScan
+from rsd_mri.scan.middle import centre_window
 from rsd_mri.scan.segments import reference_of
 
 WINDOW = 48
@@ -133,7 +134,7 @@ class _Lines:
         whole = kspace.shape[-2:]
         over = whole[0] / prepared.volume.n_readout
         size = (min(whole[0], round(window * over)), min(whole[1], window))
-        rows, columns = (centre_slice(n, w) for n, w in zip(whole, size, strict=True))
+        rows, columns = centre_window(whole, size)
         return cls(
             torch.from_numpy(np.ascontiguousarray(kspace[:, rows, columns]))[None],
             torch.from_numpy(np.ascontiguousarray(_cut(scan.mask, rows, columns))),
@@ -175,7 +176,7 @@ def _moved_back(prepared: PreparedScan, whole: NDArray[np.complex64], motion: Mo
     gram, weight = operator.gram, FLOOR
     images = conjugate_gradient(lambda v: gram(v) + weight * v, operator.adjoint(coils), None, SOLVES, TOLERANCE)
     shape = volume.calibration.shape[-2:]
-    rows, columns = (centre_slice(n, w) for n, w in zip(lines.size, shape, strict=True))
+    rows, columns = centre_window(lines.size, shape)
     return np.ascontiguousarray(fft2c(images)[:, rows, columns].numpy())
 
 

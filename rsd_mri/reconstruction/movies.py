@@ -34,6 +34,9 @@ from rsd_mri.scan.shared_centre import OTHER_IMAGES
 if TYPE_CHECKING:
     from rsd_mri.corruption.corruption import Key
 
+AHEAD = 0.8
+"""Share of the work that is done once a method has seen all frames at once."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -100,6 +103,20 @@ def frames_in_turn(
         hows = _methods_of(prepared, method, device, progress)
         for one, how in zip(prepared, hows, strict=True):
             yield Frame(one, how, prepared if isinstance(method, Movie) else [one])
+
+
+def each_frame(
+    scans: Sequence[Scan],
+    settings: PrepSettings | None,
+    method: Method,
+    device: torch.device,
+    progress: Progress = SILENT,
+) -> Iterator[tuple[Frame, Progress]]:
+    """As `frames_in_turn`, each frame with its part of the progress; what all of a stack give together has its own."""
+    one_stack = len({scan.stack for scan in scans}) == 1
+    ahead = AHEAD if isinstance(method, Movie) and one_stack else 0.0
+    frames = frames_in_turn(scans, settings, method, device, progress.part(0.0, ahead) if ahead else SILENT)
+    yield from progress.part(ahead, 1.0).each(frames, count=len(scans))
 
 
 def reconstruct_frame(

@@ -169,7 +169,7 @@ def _restore_file(
     found: NDArray[np.float32] = made.cpu().numpy()
     if not np.isfinite(found).all():
         raise InputError(f"{path}: the sampler gave undefined values; take more --levels or another --sampler")
-    mean, spread = found.mean(0), found.std(0, ddof=1) if samples > 1 else np.zeros_like(found[0])
+    mean, std = found.mean(0), found.std(0, ddof=1) if samples > 1 else np.zeros_like(found[0])
     found_quality: dict[str, Any] = {}
     if truth is not None:
         found_quality |= quality(truth, mean, "")
@@ -178,7 +178,7 @@ def _restore_file(
     folder = out or path.parent
     files = {end: folder / f"{path.stem}_{end}" for end in ("restored.png", "std.png", "samples.npy", "restored.json")}
     write_picture(files["restored.png"], (mean + 1) / 2)
-    write_picture(files["std.png"], spread / max(float(spread.max()), 1e-12))
+    write_picture(files["std.png"], std / max(float(std.max()), 1e-12))
     with written_whole(files["samples.npy"]) as partial, partial.open("wb") as file:
         np.save(file, found)
     done = Restoration(
@@ -186,8 +186,8 @@ def _restore_file(
         _described(corruption),
         sampler.parameters(),
         samples,
-        float(spread.mean()),
-        float(spread.max()),
+        float(std.mean()),
+        float(std.max()),
         seed,
         str(prior.path),
         prior.sha256,

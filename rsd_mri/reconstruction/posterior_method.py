@@ -87,10 +87,10 @@ class Posterior:
     @property
     def start(self) -> str:
         """Name of the method whose image the sampler starts from."""
-        return self.sampler.start or self._starts[0]
+        return self.sampler.start or self._start_names[0]
 
     @property
-    def _starts(self) -> list[str]:
+    def _start_names(self) -> list[str]:
         """What the sampler may start from, where it leaves that open."""
         learned = {OneStep.name: self.reconstructor, TeacherStep.name: self.prior.teacher}
         return [*(name for name, network in learned.items() if network is not None), "tv"]
@@ -239,9 +239,9 @@ class Posterior:
         """
         if self.sampler.network is not None:
             return []
-        if self.sampler.start is not None or len(self._starts) == 1:
+        if self.sampler.start is not None or len(self._start_names) == 1:
             return [self]
-        return [replace(self, sampler=replace(self.sampler, start=start)) for start in self._starts]
+        return [replace(self, sampler=replace(self.sampler, start=start)) for start in self._start_names]
 
     def first(self) -> TeacherStep | OneStep | Classical:
         """The method whose image the sampler starts from."""

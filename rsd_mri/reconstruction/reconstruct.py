@@ -31,6 +31,8 @@ from rsd_mri.scan.scan import Scan
 CPU = torch.device("cpu")
 MOTION = 0.02
 """Share of the work that looking for motion is."""
+ADAPTING = 9
+"""Slices in whose time a prior learns from one."""
 TOGETHER = 0.95
 """Share of the work that is done once the samples of a volume are drawn."""
 
@@ -87,7 +89,9 @@ def reconstruct_scan(
     prepared, checks, progress = moved.prepared, dict(moved.checks), progress.part(MOTION, 1.0)
     if prepared.poses:
         batches = replace(batches, slices=1)
-    method, found, said = _settled(method, prepared, seed, device, held_out, adapt)
+    learning = ADAPTING / (ADAPTING + len(prepared)) if adapt else 0.0
+    told, progress = progress.part(0.0, learning), progress.part(learning, 1.0)
+    method, found, said = _settled(method, prepared, seed, device, held_out, adapt, told)
     checks |= found
     method, parts, gathered = _made(method, prepared, seed, batches, device, progress)
     notes = [*scan.notes]
@@ -130,7 +134,13 @@ def reconstruct_scan(
 
 
 def _settled(
-    method: Method, prepared: PreparedScan, seed: int, device: torch.device, held_out: bool, adapt: bool
+    method: Method,
+    prepared: PreparedScan,
+    seed: int,
+    device: torch.device,
+    held_out: bool,
+    adapt: bool,
+    progress: Progress,
 ) -> tuple[Method, dict[str, float], list[str]]:
     """The method as all slices are made by it, with what lines left out showed of it, and notes."""
     checks: dict[str, float] = {}
@@ -140,7 +150,7 @@ def _settled(
         settled = settle(method, prepared.middle, name, seed, device)
         method, checks = settled.method, checks | settled.checks
     if adapt:
-        adapted = adapt_to(method, prepared.middle, name, seed, device)
+        adapted = adapt_to(method, prepared.middle, name, seed, device, progress)
         method, checks = adapted.method, checks | adapted.checks()
         notes.append(adapted.note())
     if held_out and method.sampled:

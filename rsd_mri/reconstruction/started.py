@@ -24,6 +24,7 @@ from rsd_mri.reconstruction.posterior.problem import Problem
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL
 from rsd_mri.reconstruction.posterior.sampler import Sampler
 from rsd_mri.reconstruction.posterior_method import Posterior
+from rsd_mri.scan.middle import centre_window
 from rsd_mri.scan.sampling import MIN_CENTRE
 
 if TYPE_CHECKING:
@@ -225,9 +226,7 @@ def leave_out_of_frames(masks: Tensor, acs: Sequence[tuple[int, int]], key: Sequ
     sizes = outer.shape[1:]
     for mask, widths in zip(outer, acs, strict=True):
         if min(widths) >= MIN_CENTRE:
-            high, wide = (min(width, n) for width, n in zip(widths, sizes, strict=True))
-            top, left = sizes[0] // 2 - high // 2, sizes[1] // 2 - wide // 2
-            mask[top : top + high, left : left + wide] = False
+            mask[centre_window(sizes, [min(width, n) for width, n in zip(widths, sizes, strict=True)])] = False
     rng, places = generator(*key), outer.nonzero()
     places = places[torch.randperm(len(places), generator=rng)]
     from_centre = (places[:, 1:] - torch.tensor([n // 2 for n in sizes])) / torch.tensor(sizes)

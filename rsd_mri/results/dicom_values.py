@@ -42,14 +42,14 @@ def series_of_frames(frames: Sequence[ReconstructedVolume]) -> list[list[Series]
     brightest = max(float(rec.magnitude.max()) for rec in frames)
     brightest = max([brightest, *(float(rec.samples.max()) for rec in frames if rec.samples is not None)])
     white = max(upper_window(rec.magnitude) for rec in frames)
-    spread = {
+    brightest_of = {
         kind: max((float(volume.max()) for rec in frames if (volume := getattr(rec, kind)) is not None), default=1.0)
         for kind in ("std", "half_width")
     }
-    return [_series(rec, brightest or 1.0, white, spread) for rec in frames]
+    return [_series(rec, brightest or 1.0, white, brightest_of) for rec in frames]
 
 
-def _series(rec: ReconstructedVolume, brightest: float, white: float, spread: dict[str, float]) -> list[Series]:
+def _series(rec: ReconstructedVolume, brightest: float, white: float, brightest_of: dict[str, float]) -> list[Series]:
     samples = [] if rec.samples is None else list(rec.samples)
     power = int(np.floor(np.log10(BRIGHTEST / brightest)))
     phase = np.angle(rec.image).astype(np.float32)
@@ -59,7 +59,7 @@ def _series(rec: ReconstructedVolume, brightest: float, white: float, spread: di
     ]
     for kind, volume in (("std", rec.std), ("half_width", rec.half_width)):
         if volume is not None:
-            series.append(Series(kind, volume, (spread[kind] or 1.0) / LARGEST, upper_window(volume), power))
+            series.append(Series(kind, volume, (brightest_of[kind] or 1.0) / LARGEST, upper_window(volume), power))
     for number, sample in enumerate(samples, start=1):
         series.append(Series(f"sample-{number:03d}", sample, brightest / LARGEST, white, power))
     return series

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.errors import InputError
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.results.planes import voxel_size
 from rsd_mri.results.volume import ReconstructedVolume
 from rsd_mri.results.window import upper_window
@@ -90,8 +91,7 @@ def _uncertainty(recs: Sequence[ReconstructedVolume]) -> dict[str, list[NDArray[
 
 def _chosen(asked: Sequence[int] | None, count: int, what: str) -> list[int]:
     if asked is None:
-        spread: list[int] = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int)).tolist()
-        return spread
+        return list(map(int, evenly(count, MOST)))
     if not len(asked) or not all(0 <= number < count for number in asked):
         raise InputError(f"{what} {list(asked)}: expected at least one number from 0 to {count - 1}")
     return list(asked)

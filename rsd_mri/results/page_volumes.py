@@ -92,7 +92,8 @@ def volumes(movies: Sequence[Movie], reference: NDArray[np.floating] | None = No
         else Volume(
             "How far a pixel may be off",
             "std",
-            "Half width of the interval: nine pixels in ten are to lie nearer to the truth. Bright: read with care.",
+            "Half width of the interval; the notes say how many pixels are to lie nearer to the truth. Bright: read "
+            "with care.",
             half,
         )
     )
@@ -103,8 +104,8 @@ def volumes(movies: Sequence[Movie], reference: NDArray[np.floating] | None = No
             ("Prior part", "prior", "What the data leave open; it could be otherwise.", of(lambda r: r.prior_part)),
         )
     )
-    spread = [] if unsure.values is None else [unsure]
-    shown = first + compared[:1] + spread + differences[:1] + measured + filled + compared[1:] + differences[1:]
+    uncertain = [] if unsure.values is None else [unsure]
+    shown = first + compared[:1] + uncertain + differences[:1] + measured + filled + compared[1:] + differences[1:]
     return _fitting(shown + _film(main))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rsd_mri.about.panel import panel
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.results import facts
 from rsd_mri.results.figures import contact_sheet
 from rsd_mri.results.volume import ReconstructedVolume
@@ -22,7 +23,7 @@ def movie_panel(frames: Sequence[ReconstructedVolume], name: str) -> str:
     """The same of a movie, beside its frames."""
     rows: list[tuple[str, ...]] = [("Note", line) for line in facts.warnings(frames)]
     rows += [*facts.acquisition(frames), *facts.methods([frames])[1:]]
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), 4)).round().astype(int))
+    chosen = evenly(len(frames), 4)
     middle = frames[0].n_slices // 2
     sheet = contact_sheet(np.stack([frames[number].magnitude[middle] for number in chosen]))
     return panel(name, rows, sheet, f"slice {middle}, frames {', '.join(map(str, chosen))}")

@@ -82,8 +82,8 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
     return Answer(
         question,
         f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
-        "Nine pixels in ten are expected to lie within this of the truth, typically; the picture says where more. "
-        f"{basis}.",
+        "Most pixels are expected to lie within this of the truth, typically: the notes say how many. The picture says "
+        f"where it is more. {basis}.",
         *_brightened(_middle(rec.half_width), "half width of the interval", white),
     )
 

@@ -31,8 +31,8 @@ def backward_step(estimate: Tensor, u: Tensor, noise: Tensor, t: Tensor, lower: 
         W A~^H A~.
     """
     share = expand((lower / t) ** 2, u)
-    spread = expand(lower, u) * (1 - share).clamp_min(0).sqrt()
-    return share * u + (1 - share) * view(estimate) + spread * view(noise)
+    std = expand(lower, u) * (1 - share).clamp_min(0).sqrt()
+    return share * u + (1 - share) * view(estimate) + std * view(noise)
 
 
 def consistency_loss(

@@ -22,6 +22,7 @@ from torch import Tensor
 from rsd_mri.about.plain import Json
 from rsd_mri.corruption.identity import Noise
 from rsd_mri.diffusion.denoiser import Condition
+from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.rsd.objectives import compare, sid_loss
@@ -276,15 +277,11 @@ def run_linear(cases: Sequence[LinearCase] | None = None, progress: Progress = S
     """
     cases = mini_cases() if cases is None else cases
     found = []
-    threads = torch.get_num_threads()
     # The matrices are tiny: on a busy machine threads would wait for each other most of the time.
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for case, _ in progress.each(cases):
             model = LinearModel(case)
             found.append(Distilled(case, describe(model, model.minimise())))
-    finally:
-        torch.set_num_threads(threads)
     return DistilledCases(tuple(found))
 
 

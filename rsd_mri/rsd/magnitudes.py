@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from rsd_mri.corruption.corruption import Key
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.protocol import Protocol
 from rsd_mri.rsd.data import Data
 
@@ -28,7 +27,7 @@ def settled(protocol: Protocol, data: Data) -> Protocol:
     teacher, distillation = protocol.teacher, protocol.distillation
     if None not in (teacher.sigma_data, teacher.sigma_hidden, distillation.sigma_min):
         return protocol
-    chosen = np.linspace(0, len(data) - 1, min(ITEMS, len(data))).round().astype(int).tolist()
+    chosen = evenly(len(data), ITEMS).tolist()
     batch = data.batch(chosen)
     keys: list[Key] = [(protocol.seed, "magnitudes", i) for i in chosen]
     found = data.corruption.magnitudes(batch, data.corruption.further(batch.operator, keys))

@@ -66,7 +66,7 @@ def sample_prior(prior: Prior, corruption: Corruption, keys: list[Key], truncate
     return sample_teacher(prior.denoiser, corruption, keys, prior.protocol.sampler, truncate)
 
 
-def sampled_by(prior: Prior, solver: str | None, steps: int | None) -> Prior:
+def sampled_by(prior: Prior, solver: str | None, steps: int | None, truncate: float = 0.0) -> Prior:
     """The prior whose images are sampled in another way than its protocol says.
 
     Parameters
@@ -75,16 +75,21 @@ def sampled_by(prior: Prior, solver: str | None, steps: int | None) -> Prior:
         Teacher, or denoiser of whole images.
     solver, steps
         Of `SamplerSettings`; the protocol's where None.
+    truncate
+        Noise level at which its trajectory is to stop.
 
     Raises
     ------
     InputError
         If there is no such solver, or the prior makes images in one call.
     """
+    if prior.in_one_call and (truncate or solver is not None or steps is not None):
+        raise InputError(
+            f"{prior.path}: makes an image in one call, so that it has no solver, no steps and no noise level at which "
+            "to stop; take the teacher (--with teacher)"
+        )
     if solver is None and steps is None:
         return prior
-    if prior.in_one_call:
-        raise InputError(f"{prior.path}: makes an image in one call, so that it has no solver and no steps to choose")
     settings = prior.protocol.sampler
     if solver is not None:
         if solver not in SOLVERS:
@@ -218,7 +223,7 @@ def generate_file(
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
-    prior = sampled_by(network_of(run, network), solver, steps)
+    prior = sampled_by(network_of(run, network), solver, steps, truncate)
     if guide is not None:
         prior = guided_by(prior, guide, autoguidance)
     prior = prior.to(resolve_device(device))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.evenly import evenly
 
 SPACE = ("slice", "coil", "readout", "phase")
 FRAMES = ("average", "contrast", "echo", "repetition", "time", "set", "frame")
@@ -96,7 +97,7 @@ def unexplained(kspace: NDArray[Any], axis: int, kernel: int = KERNEL) -> float:
         Width; 1 for a factor.
     """
     moved = np.moveaxis(kspace, axis, -3).reshape(-1, kspace.shape[axis], *kspace.shape[-2:])
-    middle = moved[np.linspace(0, len(moved) - 1, min(len(moved), 4)).round().astype(int)]
+    middle = moved[evenly(len(moved), 4)]
     half = kernel // 2
     inside = (slice(half, middle.shape[-2] - half), slice(half, middle.shape[-1] - half))
     rest = total = 0.0

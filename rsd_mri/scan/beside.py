@@ -11,6 +11,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.noise_band import CUT, in_band
 from rsd_mri.scan.noise_records import noise_indices
 from rsd_mri.scan.records import HEAD_TYPE, NOISE, Records
@@ -90,9 +91,7 @@ def with_calibration(scans: tuple[Scan, ...], source: tuple[Scan, ...]) -> tuple
                 f"{other.source}: only {min(width)} lines around the centre are complete; a calibration scan needs "
                 f"{MIN_CENTRE}"
             )
-        start = [n // 2 - w // 2 for n, w in zip(other.size, width, strict=True)]
-        rows = slice(None) if width[0] == other.size[0] else slice(start[0], start[0] + width[0])
-        lines = lines[:, :, rows, start[1] : start[1] + width[1]]
+        lines = lines[centre_of_last(other.size, width)]
     found = []
     for one in scans:
         if other.n_coils != one.n_coils:

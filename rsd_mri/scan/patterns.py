@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rsd_mri.errors import InputError
 from rsd_mri.protocol import MaskSettings
+from rsd_mri.scan.middle import centre_slice, centre_window
 
 SEARCH, ATTEMPTS = 50, 30
 """Of Poisson discs: densities that are tried, and places tried around a point."""
@@ -48,12 +49,6 @@ class SamplingPattern:
             f"<SamplingPattern {self.kind} {'x'.join(map(str, self.mask.shape))} "
             f"R={self.realised_acceleration:.2f} (asked {self.acceleration:g}) acs_lines={self.acs_lines}>"
         )
-
-
-def centre(n: int, acs_lines: int) -> slice:
-    """Return the `acs_lines` lines around the zero frequency at n // 2."""
-    start = n // 2 - acs_lines // 2
-    return slice(start, start + acs_lines)
 
 
 def settings_for_size(settings: MaskSettings, phase_encode: int) -> MaskSettings:
@@ -128,7 +123,7 @@ def draw_mask(settings: MaskSettings, size: tuple[int, int], rng: torch.Generato
     seed = rng.initial_seed()
     asked = _Asked(settings.kind, acceleration, acs_lines, (readout, n), budget)
     mask = _KINDS[settings.kind](asked, rng)
-    mask[tuple(centre(length, acs_lines) for length in (size if two_d else (n,)))] = True
+    mask[centre_window(mask.shape, (acs_lines,) * mask.ndim)] = True
     return SamplingPattern(mask, settings.kind, acceleration, acs_lines, seed)
 
 
@@ -144,7 +139,7 @@ def further_mask(mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: in
     acs_lines
         Centre lines (for a 2-D pattern: side of the centre square) that always stay.
     extra_lines
-        Lines to drop. `lines_to_drop` gives it from a rate.
+        Lines to drop; `settings_for_size` gives the number for a rate.
     rng
         Where the randomness comes from.
 
@@ -162,7 +157,7 @@ def further_mask(mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: in
     if kept.ndim not in (1, 2):
         raise ValueError(f"mask must be [phase_encode] or [readout, phase_encode], got {list(kept.shape)}")
     outer = kept.clone()
-    outer[tuple(centre(n, acs_lines) for n in kept.shape)] = False
+    outer[centre_window(kept.shape, (acs_lines,) * kept.ndim)] = False
     candidates = outer.flatten().nonzero()[:, 0]
     drop = extra_lines * (kept.shape[0] if kept.ndim == 2 else 1)
     if not 0 <= drop <= len(candidates):
@@ -174,21 +169,6 @@ def further_mask(mask: SamplingPattern | Tensor, acs_lines: int, extra_lines: in
     further = kept.flatten().clone()
     further[candidates[order.to(candidates.device)]] = False
     return further.reshape(kept.shape)
-
-
-def lines_to_drop(n: int, acceleration: float, further_acceleration: float) -> int:
-    """Lines the further mask must drop so that floor(n / further_acceleration) lines are left.
-
-    Raises
-    ------
-    InputError
-        If the further acceleration is the smaller one.
-    """
-    if not further_acceleration >= acceleration >= 1:
-        raise InputError(
-            f"further acceleration: expected at least the acceleration {acceleration:g}, got {further_acceleration:g}"
-        )
-    return int(n / acceleration) - int(n / further_acceleration)
 
 
 class _Asked(NamedTuple):
@@ -207,7 +187,7 @@ def _outer_lines(asked: _Asked, rng: torch.Generator, power: float) -> Tensor:
     n = asked.size[1]
     position = torch.arange(n, dtype=torch.float64)
     weight = (1 - (position - n // 2).abs() / (n // 2 + 1)).pow(power)
-    weight[centre(n, asked.acs_lines)] = 0
+    weight[centre_slice(n, asked.acs_lines)] = 0
     mask = torch.zeros(n, dtype=torch.bool)
     wanted = asked.budget - asked.acs_lines
     if wanted:
@@ -251,7 +231,7 @@ def _elliptical(asked: _Asked, rng: torch.Generator) -> Tensor:
     """Within the ellipse exactly, which sigpy has only where it knows of no centre; so many fewer for the centre."""
     seed, area = _numpy_seed(rng), asked.size[0] * asked.size[1]
     points = _disc(asked, asked.acceleration, (0, 0), True, seed)
-    added = asked.acs_lines**2 - int(points[tuple(centre(n, asked.acs_lines) for n in asked.size)].sum())
+    added = asked.acs_lines**2 - int(points[centre_window(asked.size, (asked.acs_lines,) * 2)].sum())
     return _disc(asked, area / max(asked.budget - added, 1), (0, 0), True, seed) if added else points
 
 

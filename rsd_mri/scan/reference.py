@@ -10,6 +10,7 @@ from rsd_mri.scan.echo_planar import fill
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.placement import Filled, Grid, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.records import CALIBRATION_AND_IMAGING, COUNTERS, Records
@@ -207,5 +208,4 @@ def _volume_block(
     if min(rows, columns) < FEWEST:
         notes.append("the calibration lines of the volume do not cover its centre and were left out")
         return None
-    start = [n // 2 - w // 2 for n, w in zip(have.shape, (rows, columns), strict=True)]
-    return np.ascontiguousarray(slices[:, :, start[0] : start[0] + rows, start[1] : start[1] + columns])
+    return np.ascontiguousarray(slices[centre_of_last(have.shape, (rows, columns))])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.files.slices import change_each
 from rsd_mri.scan.masks import settled_mask
+from rsd_mri.scan.middle import centre_window
 
 MIN_CENTRE = 8
 """Narrowest fully sampled centre that coil maps are learned from [points]."""
@@ -134,13 +135,12 @@ def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tupl
     Returns
     -------
     tuple
-        Its (readout, phase_encode) size, (0, 0) where the centre is missing. A width w starts at n // 2 - w // 2.
+        Its (readout, phase_encode) size, (0, 0) where the centre is missing; it lies as `centre_window` has it.
     """
     full = np.broadcast_to(mask, size)
 
     def holds(window: list[int]) -> bool:
-        rows, columns = (slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(size, window, strict=True))
-        return window[0] <= size[0] and window[1] <= size[1] and bool(full[rows, columns].all())
+        return window[0] <= size[0] and window[1] <= size[1] and bool(full[centre_window(size, window)].all())
 
     window = [1, 1]
     if not holds(window):
@@ -156,7 +156,7 @@ def fully_sampled_centre(mask: NDArray[np.bool_], size: tuple[int, int]) -> tupl
 
 
 def contiguous_centre(lines: NDArray[np.bool_]) -> int:
-    """Width of the block of lines around index n // 2; a width w starts at n // 2 - w // 2."""
+    """Width of the block of lines around index n // 2; it lies as `centre_slice` has it."""
     middle = lines.size // 2
     below, above = lines[:middle][::-1], lines[middle:]
     low = len(below) if below.all() else int(below.argmin())

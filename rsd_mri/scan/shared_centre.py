@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.findings import Finding, merged
+from rsd_mri.scan.middle import centre_of_last, centre_window
 from rsd_mri.scan.sampling import MIN_CENTRE, fully_sampled_centre
 from rsd_mri.scan.scan import Scan
 
@@ -90,7 +91,7 @@ def with_shared_centre(frames: list[Scan]) -> list[Scan]:
     mean = np.zeros_like(_window(frames[0], size))
     for frame in frames:
         mean += _window(frame, size)
-    mean /= count[_about_middle(frames[0].size, size)]
+    mean /= count[centre_window(frames[0].size, size)]
     note = f"the frames have no fully sampled centre each; the coil maps are those of the {len(frames)} frames together"
     return _with(frames, mean, size, note, "mean over the frames")
 
@@ -101,15 +102,10 @@ def _count(frames: Sequence[Scan]) -> NDArray[np.int64]:
     return count
 
 
-def _about_middle(size: tuple[int, int], window: tuple[int, int]) -> tuple[slice, slice]:
-    rows, columns = (slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(size, window, strict=True))
-    return rows, columns
-
-
 def _window(frame: Scan, window: tuple[int, int]) -> NDArray[np.complex64]:
     """The middle of k-space [slice, coil, readout, phase_encode], a slice at a time: it may lie on disk."""
-    rows, columns = _about_middle(frame.size, window)
-    return np.stack([one[:, rows, columns] for one in frame.kspace])
+    inside = centre_of_last(frame.size, window)
+    return np.stack([one[inside] for one in frame.kspace])
 
 
 def _with(

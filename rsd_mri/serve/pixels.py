@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsd_mri.operators.fourier import fft2c, ifft2c
+from rsd_mri.scan.middle import centre_slice
 
 MOST_CLIPPED = 1e-3
 """Share of an image's pixels that may be brighter than the largest stored value."""
@@ -44,7 +45,7 @@ def on_matrix(image: NDArray[np.complex64], matrix: tuple[int, int]) -> NDArray[
 def _common(n: int, m: int) -> tuple[slice, slice]:
     """Where k-space of n points and of m points overlap, with the centres on one another."""
     width = min(n, m)
-    return tuple(slice(k // 2 - width // 2, k // 2 - width // 2 + width) for k in (n, m))  # type: ignore[return-value]
+    return centre_slice(n, width), centre_slice(m, width)
 
 
 def real_on_matrix(values: NDArray[np.float32], matrix: tuple[int, int]) -> NDArray[np.float32]:

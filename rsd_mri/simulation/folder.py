@@ -29,7 +29,6 @@ def simulate_folder(
     mask: MaskSettings | None = None,
     plane: Plane | None = None,
     fov: float = 1.0,
-    noise_correlation: float = 0.0,
     first: int = 0,
     trajectory: str | None = None,
     slab: bool = False,
@@ -57,7 +56,7 @@ def simulate_folder(
         What everything is keyed by.
     mask
         The law to undersample by, in place of `acceleration`.
-    plane, fov, noise_correlation
+    plane, fov
         As `simulate_scan` takes them.
     first
         Number of the first case, for more scans of the same seed.
@@ -99,7 +98,7 @@ def simulate_folder(
         pattern = None if mask is None else draw_mask(mask, size, generator(seed, case, "mask"))
         scan, image = simulate_scan(
             settings, seed, case,
-            size=size, plane=plane, fov=fov, noise_correlation=noise_correlation, pattern=pattern,
+            size=size, plane=plane, fov=fov, pattern=pattern,
             trajectory=points, slab=slab, moving=None if motion is None else Moving(motion),
             progress=part,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import NonUniformFFT, fft2c
 from rsd_mri.protocol import DataSettings
 from rsd_mri.scan.geometry import Geometry
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.patterns import SamplingPattern
 from rsd_mri.scan.scan import Scan
 from rsd_mri.simulation.anatomy import Anatomy, draw_anatomy, paint
@@ -226,7 +227,7 @@ def simulate_slice(
     )
     raw = head.coils.sensitivities(corners, wide)
     shading = raw.abs().square().sum(0).sqrt()
-    window = slice(wide[1] // 2 - phase_encode // 2, wide[1] // 2 - phase_encode // 2 + phase_encode)
+    window = centre_slice(wide[1], phase_encode)
     return fft2c(fold(raw * obj, phase_encode)), (raw / shading)[..., window], (shading * obj)[..., window]
 
 

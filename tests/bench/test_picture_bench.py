@@ -5,39 +5,23 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny_run import picture_run
 from typer.testing import CliRunner
 
 from data_prep.images import photographs
 from rsd_mri.bench.restorations import TASKS, degraded, enlarged, plainly_restored
 from rsd_mri.commands.bench import bench
 from rsd_mri.datasets.images import scaled
-from rsd_mri.experiment.runs import train_run
-from rsd_mri.machine.progress import SILENT
 from rsd_mri.priors.prior import load_prior
-from rsd_mri.protocol import NoiseSettings, Protocol, build
+from rsd_mri.protocol import NoiseSettings
 from rsd_mri.reconstruction.one_picture import restore
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.pictures import quality
-from rsd_mri.training.fabric import TrainOptions
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    protocol = build(
-        Protocol,
-        {
-            "name": "tiny",
-            "corruption": {"kind": "noise", "sigma": 0.2},
-            "monitor": {"cost": 0},
-            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
-            "teacher": {"images": 4, "batch": 2},
-        },
-        "tiny",
-    )
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
-    return folder
+    return picture_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

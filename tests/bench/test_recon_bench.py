@@ -134,7 +134,7 @@ def test_the_rival_is_trained_once_and_stored(small, tmp_path, monkeypatch):
     # Training changed it.
     untrained = rival.untrained(0).eval()
     with torch.no_grad():
-        start = untrained(peers.one_set(one), peers.deepinv_physics(one))
+        start = untrained(peers.deepinv_kspace(one), peers.deepinv_physics(one))
     assert float((torch.view_as_complex(start[0].moveaxis(0, -1).contiguous()) - torch.from_numpy(first)).norm()) > 0
 
 

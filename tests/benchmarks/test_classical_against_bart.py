@@ -7,11 +7,11 @@ for; ours is warm.
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import sense_operator
@@ -29,12 +29,6 @@ CASES = {
 }
 
 
-def write_cfl(path: Path, array: np.ndarray) -> None:
-    array = np.moveaxis(array, 0, -1)[:, :, None, :].astype(np.complex64)
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + " 1" * 12 + "\n")
-    array.ravel("F").tofile(path.with_suffix(".cfl"))
-
-
 @pytest.mark.skipif(BART is None, reason="no BART")
 @pytest.mark.parametrize("method", CASES)
 def test_against_bart_pics(method, benchmark, tmp_path):
@@ -47,14 +41,14 @@ def test_against_bart_pics(method, benchmark, tmp_path):
     noise = torch.randn(clean.shape, generator=generator(1, "noise"), dtype=torch.complex64)
     kspace = operator.sampling((clean + 0.02 * noise)[None])
     for name, array in (("kspace", kspace[0]), ("csm", csm)):
-        write_cfl(tmp_path / name, array.numpy())
+        write_cfl(tmp_path / name, array.numpy().transpose(1, 2, 0)[:, :, None])
     command = f"bart pics {flags} -S -w 1 {tmp_path}/kspace {tmp_path}/csm {tmp_path}/image"
     theirs = []
     for _ in range(3):
         begun = time.perf_counter()
         subprocess.run(command.split(), check=True, capture_output=True)
         theirs.append(time.perf_counter() - begun)
-    bart = np.fromfile(tmp_path / "image.cfl", np.complex64).reshape(SIZE, order="F")
+    bart = read_cfl(tmp_path / "image")
     found = benchmark.pedantic(ours, args=(operator, kspace), rounds=3, warmup_rounds=1)
     seconds = benchmark.stats.stats.min
     error = {

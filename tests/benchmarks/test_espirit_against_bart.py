@@ -15,6 +15,7 @@ import pytest
 import sigpy
 import sigpy.mri
 import torch
+from bart_files import write_cfl
 
 from rsd_mri.coils.espirit import espirit
 from rsd_mri.protocol import DataSettings
@@ -30,16 +31,9 @@ def kspace():
     return scan.kspace
 
 
-def write_cfl(path, array):
-    """[coil, readout, phase_encode] in BART's order of axes."""
-    data = np.ascontiguousarray(array.transpose(1, 2, 0))[:, :, None, :].astype(np.complex64)
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, data.shape)) + "\n")
-    data.ravel(order="F").tofile(path.with_suffix(".cfl"))
-
-
 def bart_seconds(tmp_path, slices):
     for index, one in enumerate(slices):
-        write_cfl(tmp_path / f"k{index}", one)
+        write_cfl(tmp_path / f"k{index}", one.transpose(1, 2, 0)[:, :, None])
     environment = dict(os.environ, OMP_NUM_THREADS=str(THREADS))
     start = time.perf_counter()
     for index in range(len(slices)):

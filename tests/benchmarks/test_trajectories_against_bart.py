@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.api.scans import simulate
 from rsd_mri.preparation.prepared_scan import PreparedScan
@@ -25,12 +26,6 @@ pytest.importorskip("finufft")
 WEIGHTS = (0.001, 0.003, 0.01)
 GRAMS = 5
 """Applications of A^H A that are timed."""
-
-
-def write_cfl(path, array):
-    sizes = [*array.shape, *[1] * (16 - array.ndim)]
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")
-    array.astype(np.complex64).ravel("F").tofile(path.with_suffix(".cfl"))
 
 
 def seconds(words, folder):
@@ -75,7 +70,7 @@ def test_against_bart(kind, benchmark, tmp_path):
     found = []
     for weight in WEIGHTS:
         took = seconds(f"pics -l1 -r {weight} -e -S -w 1 -i 100 -t t k s x", tmp_path)
-        x = np.fromfile(tmp_path / "x.cfl", np.complex64).reshape(one.size, order="F")
+        x = read_cfl(tmp_path / "x")
         found.append((psnr(torch.from_numpy(x.copy())[None]), weight, took))
     mine = benchmark.pedantic(l1_wavelet, args=(operator, kspace, one.sigma), rounds=2, warmup_rounds=1)
     best = max(found)

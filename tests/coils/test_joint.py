@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from adjointness import assert_adjoint
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.coils.calibration import is_regular, learned_from
 from rsd_mri.coils.joint import JointModel, middle_of_field, nlinv
@@ -78,16 +79,6 @@ def test_the_first_image_says_where_the_object_of_regular_lines_lies():
     torch.testing.assert_close(moved.image.abs(), there.image.abs().roll(24, -1), atol=1e-3, rtol=1e-3)
     energy = there.image.abs().square()[0]
     assert energy[:, 8:40].sum() > 0.9 * energy.sum()
-
-
-def write_cfl(path, array):
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
-    array.astype(np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
-
-
-def read_cfl(path):
-    sizes = [int(n) for n in path.with_suffix(".hdr").read_text().splitlines()[1].split()]
-    return np.fromfile(path.with_suffix(".cfl"), np.complex64).reshape(sizes, order="F").squeeze()
 
 
 @pytest.mark.skipif(shutil.which("bart") is None, reason="BART is not installed")

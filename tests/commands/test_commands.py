@@ -193,7 +193,8 @@ def test_recon_every_method(folder, method):
     path = next((folder / "under").glob("*.h5"))
     out = folder / f"recon-{method}"
     options = ["--method", method, "--samples", 2, "--no-held-out", "--json"]
-    found = last_json(call("recon", path, "--prior", folder / "run", "--out", out, *options))
+    prior = ["--prior", folder / "run"] if method in ("posterior", "one-step") else []
+    found = last_json(call("recon", path, *prior, "--out", out, *options))
     with h5py.File(out / f"{path.stem}_recon.h5") as file:
         assert file["reconstruction"].shape == (1, 72, 72)
         assert file["reconstruction"].dtype == np.float32
@@ -257,6 +258,19 @@ def test_same_seed_same_samples(folder):
         (["protocols", "nothing"], "no protocol named 'nothing'"),
         (["prep", "nowhere"], "nowhere: no such file or folder"),
         (["train", "--accel", "4", "--set", "mask.kind"], "expected key=value"),
+        (["recon", "x.h5", "--method", "tv", "--prior", "run"], "--prior run: method tv has no prior"),
+        (["recon", "x.h5", "--method", "tv", "--calibration", "c.json"], "method tv says no standard deviation"),
+        (["recon", "x.h5", "--method", "one-step", "--levels", "9"], "--levels: method one-step draws no samples"),
+        (
+            ["recon", "x.h5", "--method", "tv", "--sampler", "langevin", "--consistency"],
+            "--sampler and --consistency: method tv draws no samples",
+        ),
+        (["evaluate", ".", ".", "--lpips", "--training", "."], "--lpips and --training: of sets of images"),
+        (
+            ["prep", ".", "--protocol", "noise-0.2-cifar10", "--dry-run", "--axes", "coil,readout,phase"],
+            "--dry-run and --axes: of raw scans; protocol 'noise-0.2-cifar10' prepares pictures",
+        ),
+        (["generate", "--truncate", "0.3"], "in one call, so that it has no solver, no steps and no noise level"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, monkeypatch):
@@ -266,6 +280,15 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path
     assert "Traceback" not in result.output
     assert len(result.stderr.strip().splitlines()) == 1
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [("--method", "magic", "l1-wavelet"), ("--sampler", "magic", "diffpir"), ("--sets", "3", "auto, 1, 2")],
+)
+def test_a_name_of_no_row_is_refused_with_those_there_are(option, value, known):
+    said = call("recon", "x.h5", option, value, code=2).stderr
+    assert f"'{value}' is none of" in said and known in said
 
 
 def test_one_bad_file_among_good_ones(folder):

@@ -9,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_run import picture_run
 
-from rsd_mri.experiment.runs import train_run
 from rsd_mri.machine.interrupts import GRACE
-from rsd_mri.machine.progress import SILENT
-from rsd_mri.protocol import Protocol, build
 from rsd_mri.simulation import simulate_folder
-from rsd_mri.training.fabric import TrainOptions
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are counted in /proc")
 LIMIT = 2.0 if "CI_QUIET" in os.environ else 8.0
@@ -142,18 +139,7 @@ def full(tmp_path_factory):
 def pictures(tmp_path_factory):
     """A run of a teacher of pictures, a large picture, and two sets of many small ones."""
     folder = tmp_path_factory.mktemp("pictures")
-    protocol = build(
-        Protocol,
-        {
-            "corruption": {"kind": "noise", "sigma": 0.2},
-            "monitor": {"cost": 0},
-            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
-            "teacher": {"images": 4, "batch": 2},
-        },
-        "tiny",
-    )
-    train_run(protocol, folder / "run", None, TrainOptions("teacher", device="cpu"), SILENT)
+    picture_run(folder / "run")
     rng = np.random.default_rng(0)
     for name, shape in (("one", (3, 768, 768)), ("made", (12000, 3, 32, 32)), ("real", (12000, 3, 32, 32))):
         np.save(folder / f"{name}.npy", rng.uniform(-1, 1, shape).astype(np.float32))

@@ -6,23 +6,13 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import fft2c
 from rsd_mri.simulation import draw_head, simulate_slice
 
 pytestmark = pytest.mark.skipif(shutil.which("bart") is None, reason="BART is not installed")
-
-
-def write(path, array):
-    """A BART file pair: Fortran order, complex64."""
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, array.shape)) + "\n")
-    array.astype(np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
-
-
-def read(path):
-    shape = [int(n) for n in path.with_suffix(".hdr").read_text().splitlines()[1].split()]
-    return np.fromfile(path.with_suffix(".cfl"), np.complex64).reshape(shape, order="F").squeeze()
 
 
 def bart(*words):
@@ -32,9 +22,9 @@ def bart(*words):
 @pytest.mark.parametrize("size", [(8, 6), (7, 9), (12, 11)])
 def test_unitary_fft_is_barts(size, tmp_path):
     image = normal(size, generator("bart", *size))
-    write(tmp_path / "image", image.numpy())
+    write_cfl(tmp_path / "image", image.numpy())
     bart("fft", "-u", 3, tmp_path / "image", tmp_path / "kspace")
-    assert np.allclose(read(tmp_path / "kspace"), fft2c(image).numpy(), atol=1e-5)
+    assert np.allclose(read_cfl(tmp_path / "kspace"), fft2c(image).numpy(), atol=1e-5)
 
 
 @pytest.mark.slow
@@ -45,7 +35,7 @@ def test_bart_reconstructs_a_simulated_slice(tmp_path):
     mask[::2] = True
     mask[24:40] = True
     for name, array in (("kspace", kspace * mask), ("csm", csm)):
-        write(tmp_path / name, array.permute(1, 2, 0)[:, :, None].numpy())
+        write_cfl(tmp_path / name, array.permute(1, 2, 0)[:, :, None].numpy())
     bart("pics", "-S", "-i", 60, tmp_path / "kspace", tmp_path / "csm", tmp_path / "image")
-    error = np.linalg.norm(read(tmp_path / "image") - image.numpy()) / np.linalg.norm(image.numpy())
+    error = np.linalg.norm(read_cfl(tmp_path / "image") - image.numpy()) / np.linalg.norm(image.numpy())
     assert error < 0.03

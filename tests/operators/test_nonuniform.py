@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator, normal
@@ -71,17 +72,11 @@ def test_is_that_of_bart(tmp_path):
     """BART's trajectories are in cycles per field of view too; its first coordinate is the first axis of the image."""
     size = (32, 32)
     points, image = golden_radial(size, 2.0), images(*size)
-
-    def write(name, array):
-        sizes = " ".join(map(str, array.shape))
-        (tmp_path / f"{name}.hdr").write_text(f"# Dimensions\n{sizes}\n")
-        array.astype(np.complex64).ravel(order="F").tofile(tmp_path / f"{name}.cfl")
-
-    write("traj", np.concatenate([points, np.zeros_like(points[..., :1])], -1).transpose(2, 0, 1))
-    write("image", image.numpy())
+    write_cfl(tmp_path / "traj", np.concatenate([points, np.zeros_like(points[..., :1])], -1).transpose(2, 0, 1))
+    write_cfl(tmp_path / "image", image.numpy())
     command = ["bart", "nufft", tmp_path / "traj", tmp_path / "image", tmp_path / "kspace"]
     subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=60)
-    theirs = np.fromfile(tmp_path / "kspace.cfl", np.complex64).reshape(points.shape[:2], order="F")
+    theirs = read_cfl(tmp_path / "kspace")
     ours = NonUniformFFT(torch.from_numpy(points), size)(image[None, None])[0, 0].numpy()
     # At the very edge of k-space its interpolation is less accurate.
     inside = np.hypot(*points.transpose(2, 0, 1)) < 14

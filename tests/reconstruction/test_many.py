@@ -120,10 +120,10 @@ def test_scans_named_one_by_one_do_not_replace_one_another(folder, tmp_path):
     one, other = folder / "brain_0_0000.h5", folder / "more" / "brain_1_0000.h5"
     namesake = other.rename(other.parent / one.name)
     with pytest.raises(InputError, match="would be written to the same files"):
-        reconstruct_files([one, namesake], task.method, task.delivery)
+        reconstruct_files([one, namesake], task)
     assert not (tmp_path / "out").exists()
     again = folder / "more" / ".." / one.name
-    done = reconstruct_files([one, again], task.method, task.delivery)
+    done = reconstruct_files([one, again], task)
     assert [written.scan for written in done.written] == [str(one)] and not done.failures
 
 

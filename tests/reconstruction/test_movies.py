@@ -8,6 +8,7 @@ import torch
 from adjointness import assert_adjoint
 
 from rsd_mri.errors import InputError
+from rsd_mri.machine.progress import Progress
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import sense_operator
 from rsd_mri.preparation import prepare
@@ -22,11 +23,11 @@ from rsd_mri.reconstruction.classical.temporal import (
     _lower_rank,
     low_rank_sparse,
 )
-from rsd_mri.reconstruction.deliver import reconstruct_files
+from rsd_mri.reconstruction.deliver import Task, reconstruct_files
 from rsd_mri.reconstruction.full_scans import body_of
 from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.movies import average_of, frames_in_turn, reconstruct_frame
+from rsd_mri.reconstruction.movies import AHEAD, average_of, each_frame, frames_in_turn, reconstruct_frame
 from rsd_mri.reconstruction.posterior.near import NearProblem
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
 from rsd_mri.reconstruction.reconstruct import CPU, reconstruct_scan
@@ -219,14 +220,20 @@ def test_frames_that_share_maps_estimate_them_once(movie, monkeypatch):
     np.testing.assert_array_equal(slices[5].kspace, alone.kspace)
 
 
+def test_the_progress_of_frames_together_is_told_and_never_goes_back(movie):
+    told = []
+    each = each_frame(movie[0][:3], None, CLASSICAL["low-rank-sparse"], CPU, Progress.of(told.append))
+    recs = [reconstruct_frame(frame, progress=part) for frame, part in each]
+    assert len(recs) == 3 and told == sorted(told) and told[-1] == 1
+    assert AHEAD in told
+
+
 def test_a_file_of_frames_is_written_with_a_leading_axis(tmp_path, movie):
     scans, truth = movie
     np.save(tmp_path / "beat.npy", np.stack([scan.kspace[0] for scan in scans]))
+    path, said = tmp_path / "beat.npy", Answers(axes="time,coil,readout,phase")
     done = reconstruct_files(
-        [tmp_path / "beat.npy"],
-        CLASSICAL["temporal-tv"],
-        Delivery(formats=("h5", "nifti")),
-        answers=Answers(axes="time,coil,readout,phase"),
+        [path], Task(path, CLASSICAL["temporal-tv"], Delivery(None, ("h5", "nifti")), answers=said)
     )
     assert not done.failures
     recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(8)]
@@ -238,10 +245,8 @@ def test_a_file_of_frames_is_written_with_a_leading_axis(tmp_path, movie):
 def test_the_worst_case_of_a_movie_is_that_of_all_frames(tmp_path, movie, name):
     scans, _ = movie
     np.save(tmp_path / "beat.npy", np.stack([scan.kspace[0] for scan in scans[:6]]))
-    done = reconstruct_files(
-        [tmp_path / "beat.npy"], CLASSICAL[name], Delivery(), answers=Answers(axes="time,coil,readout,phase"),
-        stress=True,
-    )  # fmt: skip
+    path, said = tmp_path / "beat.npy", Answers(axes="time,coil,readout,phase")
+    done = reconstruct_files([path], Task(path, CLASSICAL[name], Delivery(), answers=said, stress=True))
     assert not done.failures
     recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(6)]
     assert len({rec.checks["stress_factor"] for rec in recs}) == 1

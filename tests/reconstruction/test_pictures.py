@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_run import picture_run
 from typer.testing import CliRunner
 
 from rsd_mri.commands.app import app
 from rsd_mri.corruption.build import corruption_from, restorable, restored
 from rsd_mri.errors import InputError
-from rsd_mri.experiment.runs import train_run
-from rsd_mri.machine.progress import SILENT
 from rsd_mri.machine.randomness import generator
 from rsd_mri.operators import Identity
 from rsd_mri.priors.card import Card
@@ -27,12 +26,10 @@ from rsd_mri.protocol import (
     RandomInpaintingSettings,
     SuperResolutionSettings,
     TeacherSettings,
-    build,
 )
 from rsd_mri.reconstruction.one_picture import corruption_of, restore
 from rsd_mri.reconstruction.picture_samplers import PICTURE_SAMPLERS
 from rsd_mri.reconstruction.pictures import quality, restore_files
-from rsd_mri.training.fabric import TrainOptions
 
 SD = 0.5
 
@@ -111,6 +108,8 @@ def test_what_does_not_fit_is_refused():
         (RandomInpaintingSettings(), torch.ones(4, 4), "the mask has 4x4"),
         (RandomInpaintingSettings(), torch.zeros(16, 16, dtype=torch.bool), "hides every pixel"),
         (GaussianBlurSettings(kernel_size=33), None, "too large"),
+        (GaussianBlurSettings(), torch.ones(16, 16), "a mask is of inpainting"),
+        (NoiseSettings(sigma=0.1), torch.ones(16, 16), "a mask is of inpainting"),
     ):
         with pytest.raises(InputError, match=said):
             corruption_from(corruption, (1, 16, 16)).of_picture(picture, seen)
@@ -142,20 +141,7 @@ def test_quality_of_a_known_error():
 
 @pytest.fixture(scope="module", params=["noise", "random-inpainting"])
 def run(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    protocol = build(
-        Protocol,
-        {
-            "corruption": {"kind": request.param, "sigma": 0.2},
-            "monitor": {"cost": 0},
-            "data": {"source": "photographs", "volumes": 4, "slices": 1, "matrix": 16},
-            "network": {"field": "real", "channels": 4, "multipliers": [1, 2]},
-            "teacher": {"images": 4, "batch": 2},
-        },
-        "tiny",
-    )
-    train_run(protocol, folder, None, TrainOptions("teacher", device="cpu"), SILENT)
-    return folder
+    return picture_run(tmp_path_factory.mktemp("run"), request.param)
 
 
 @pytest.mark.long

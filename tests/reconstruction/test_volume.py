@@ -9,6 +9,7 @@ import pytest
 import sigpy
 import torch
 from adjointness import assert_adjoint
+from bart_files import read_cfl, write_cfl
 
 from rsd_mri.api.scans import simulate
 from rsd_mri.errors import InputError
@@ -243,12 +244,6 @@ def test_what_is_no_volume_is_refused(slab):
         method_of("posterior", sampler=SAMPLERS["a-dps"], volume=True)
 
 
-def write_cfl(path, array):
-    sizes = [*array.shape, *[1] * (16 - array.ndim)]
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")
-    array.astype(np.complex64).ravel("F").tofile(path.with_suffix(".cfl"))
-
-
 @pytest.mark.skipif(shutil.which("bart") is None, reason="no BART")
 def test_slices_across_the_readout_are_the_volume_that_bart_finds(slab, tmp_path):
     """Least squares of the whole 3-D k-space by `bart pics`; ours slice by slice after the readout's transform."""
@@ -262,7 +257,7 @@ def test_slices_across_the_readout_are_the_volume_that_bart_finds(slab, tmp_path
     write_cfl(tmp_path / "s", np.stack([one.csm for one in slices]).transpose(0, 2, 3, 1))
     command = ["bart", "pics", "-l2", "-r", str(weight), "-S", "-w", "1", "-i", "100", "k", "s", "x"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    theirs = np.fromfile(tmp_path / "x.cfl", np.complex64).reshape(kspace.shape[:1] + kspace.shape[2:], order="F")
+    theirs = read_cfl(tmp_path / "x")
     for index in (3, 9, 15):
         operator, one = as_operator([slices[index]], CPU)
         ours = cg_sense(operator, one, regularisation=weight, iterations=200, tolerance=1e-6)[0].numpy()

@@ -3,6 +3,7 @@
 import ismrmrd
 import numpy as np
 import pytest
+from bart_files import write_cfl
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import Answers
@@ -69,15 +70,10 @@ def test_arrays_beside_a_trajectory(scan, tmp_path):
 
 
 def test_bart_arrays(scan, tmp_path):
-    def write(name, array):
-        sizes = [*array.shape, *[1] * (16 - array.ndim)]
-        (tmp_path / f"{name}.hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")
-        array.astype(np.complex64).ravel(order="F").tofile(tmp_path / f"{name}.cfl")
-
     kspace = np.zeros((1, *scan.size, scan.n_coils, *[1] * 9, scan.n_slices), np.complex64)
     kspace[0, :, :, :, 0, 0, 0, 0, 0, 0, 0, 0, 0] = scan.kspace.transpose(2, 3, 1, 0)
-    write("k", kspace)
-    write("t", np.concatenate([scan.trajectory, 0 * scan.trajectory[..., :1]], -1).transpose(2, 0, 1))
+    write_cfl(tmp_path / "k", kspace)
+    write_cfl(tmp_path / "t", np.concatenate([scan.trajectory, 0 * scan.trajectory[..., :1]], -1).transpose(2, 0, 1))
     same(read_scan(tmp_path / "k.cfl", answers=Answers(trajectory=tmp_path / "t.cfl")), scan)
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.scan.patterns import SamplingPattern, centre, draw_mask, further_mask, lines_to_drop, settings_for_size
+from rsd_mri.scan.middle import centre_slice
+from rsd_mri.scan.patterns import SamplingPattern, draw_mask, further_mask, settings_for_size
 
 LINE_KINDS = ["uniform", "random", "equispaced", "magic", "variable-density"]
 
@@ -28,7 +29,6 @@ def test_published_table(acceleration, kept, dropped, further_acceleration):
     pattern = lines(acceleration=acceleration)
     assert int(pattern.mask.sum()) == kept
     assert bool(pattern.mask[150:170].all())
-    assert lines_to_drop(320, acceleration, acceleration + 1) == dropped
     further = further_mask(pattern, 20, dropped, generator(1))
     assert round(320 / int(further.sum()), 2) == further_acceleration
     filled = settings_for_size(MaskSettings(acceleration=acceleration), 320)
@@ -51,7 +51,7 @@ def test_line_budget_is_exact(kind, n, acceleration, acs, seed):
         return
     pattern = lines(kind, acceleration, acs, n, seed)
     assert int(pattern.mask.sum()) == budget
-    assert bool(pattern.mask[centre(n, acs)].all())
+    assert bool(pattern.mask[centre_slice(n, acs)].all())
     assert pattern.realised_acceleration == pytest.approx(n / budget)
 
 
@@ -59,7 +59,7 @@ def test_line_budget_is_exact(kind, n, acceleration, acs, seed):
 def test_centre_surrounds_the_zero_frequency(n, acs):
     if not 0 < acs <= n:
         return
-    block = range(*centre(n, acs).indices(n))
+    block = range(*centre_slice(n, acs).indices(n))
     assert len(block) == acs
     assert n // 2 in block
     assert abs((n // 2 - block[0]) - (block[-1] - n // 2)) <= 1
@@ -72,7 +72,7 @@ def test_keyed_by_its_generator(kind, n):
     assert torch.equal(one, same)
     differs = [not torch.equal(one, lines(kind, n=n, seed=s).mask) for s in range(2, 8)]
     assert any(differs)
-    assert bool(one[centre(n, 20)].all()) and bool(other[centre(n, 20)].all())
+    assert bool(one[centre_slice(n, 20)].all()) and bool(other[centre_slice(n, 20)].all())
 
 
 def test_uniform_draws_every_outer_line_equally_often():
@@ -83,7 +83,7 @@ def test_uniform_draws_every_outer_line_equally_often():
     assert float((outer - 8 / 56).abs().max()) < 5 * 0.008
 
 
-def test_variable_density_is_denser_near_the_centre():
+def test_variable_density_is_denser_near_the_centre_slice():
     often = torch.stack([lines("variable-density", 4, 8, 128, s).mask for s in range(200)]).float().mean(0)
     near, far = torch.cat([often[40:60], often[68:88]]).mean(), torch.cat([often[:20], often[-20:]]).mean()
     assert float(near) > 2 * float(far)
@@ -114,10 +114,10 @@ def test_poisson_is_two_dimensional(size):
     pattern = draw_mask(MaskSettings("poisson", 4, 8), size, generator(3))
     assert pattern.mask.shape == size
     assert abs(pattern.realised_acceleration - 4) < 0.2
-    assert bool(pattern.mask[centre(size[0], 8), centre(size[1], 8)].all())
+    assert bool(pattern.mask[centre_slice(size[0], 8), centre_slice(size[1], 8)].all())
     # Neighbours repel: away from the centre, fewer touch than if the points were independent.
     outside = torch.ones(size, dtype=torch.bool)
-    outside[centre(size[0], size[0] // 2), centre(size[1], size[1] // 2)] = False
+    outside[centre_slice(size[0], size[0] // 2), centre_slice(size[1], size[1] // 2)] = False
     points = pattern.mask & outside
     density = float(points.sum() / outside.sum())
     pairs = (outside[:, 1:] & outside[:, :-1]).sum()
@@ -137,7 +137,7 @@ def test_further_mask_drops_outer_lines_only(n, acs, extra, seed):
     further = further_mask(pattern.mask, acs, extra, generator(seed))
     assert int(further.sum()) == int(pattern.mask.sum()) - extra
     assert not bool((further & ~pattern.mask).any())
-    assert bool(further[centre(n, acs)].all())
+    assert bool(further[centre_slice(n, acs)].all())
 
 
 def test_further_mask_of_a_two_dimensional_pattern():
@@ -145,7 +145,7 @@ def test_further_mask_of_a_two_dimensional_pattern():
     further = further_mask(pattern, 8, 2, generator(4))
     assert int(pattern.mask.sum()) - int(further.sum()) == 2 * 48
     assert not bool((further & ~pattern.mask).any())
-    assert bool(further[centre(48, 8), centre(40, 8)].all())
+    assert bool(further[centre_slice(48, 8), centre_slice(40, 8)].all())
 
 
 def test_further_mask_leaves_its_input_alone():
@@ -172,11 +172,6 @@ def test_refusals_name_the_field(change, word):
     values = {"acceleration": 4.0, "acs_lines": 20, **change}
     with pytest.raises(InputError, match=word):
         draw_mask(MaskSettings(**values), (384, 320), generator(0))
-
-
-def test_further_acceleration_below_the_acceleration_is_refused():
-    with pytest.raises(InputError, match="further acceleration"):
-        lines_to_drop(320, 4, 3)
 
 
 def test_poisson_without_a_solution_is_refused():

@@ -10,7 +10,8 @@ from rsd_mri.commands.simulate import Pattern
 from rsd_mri.errors import InputError
 from rsd_mri.machine.randomness import generator
 from rsd_mri.protocol import MaskSettings
-from rsd_mri.scan.patterns import centre, draw_mask, settings_for_size
+from rsd_mri.scan.middle import centre_slice
+from rsd_mri.scan.patterns import draw_mask, settings_for_size
 
 
 @pytest.mark.parametrize("size", [(64, 48), (45, 64)])
@@ -22,7 +23,7 @@ def test_an_ellipse_leaves_the_corners_out(size, acceleration):
     radius = (y[:, None] ** 2 + z[None] ** 2).sqrt()
     assert not pattern.mask[radius >= 1].any()
     assert pattern.mask[(radius > 0.8) & (radius < 1)].any()
-    assert pattern.mask[centre(size[0], 12), centre(size[1], 12)].all()
+    assert pattern.mask[centre_slice(size[0], 12), centre_slice(size[1], 12)].all()
 
 
 @pytest.mark.parametrize(("acceleration", "side"), [(2, 2), (3, 3), (4, 2), (6, 3), (8, 4)])

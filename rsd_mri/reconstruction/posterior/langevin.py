@@ -51,13 +51,13 @@ class Langevin(Sampler):
         def pull(x: "Tensor") -> "Tensor":
             return problem.precision * (problem.adjoint_kspace - problem.gram(x))
 
-        spread = (2 * size * (1 - size / 2)) ** 0.5
+        std = (2 * size * (1 - size / 2)) ** 0.5
         x = problem.start + solve(pull(problem.start) + coloured(0, "start", levels[0]), levels[0])
         step, total = 0, len(levels) * self.steps_per_level
         for t in levels:
             for _ in range(self.steps_per_level):
                 score = (problem.estimate(x, t, step) - x) / t**2
-                x = x + solve(size * (pull(x) + score) + spread * coloured(step, "walk", t), t)
+                x = x + solve(size * (pull(x) + score) + std * coloured(step, "walk", t), t)
                 step += 1
                 problem.progress(step / total)
         return x

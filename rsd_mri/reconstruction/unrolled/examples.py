@@ -12,10 +12,12 @@ from rsd_mri.datasets.variety import happens, log_uniform, uniform
 from rsd_mri.machine.randomness import generator, normal
 from rsd_mri.operators import Sense, fft2c, sense_operator
 from rsd_mri.protocol import MaskSettings, ReconstructorSettings
-from rsd_mri.scan.patterns import draw_mask, settings_for_size
+from rsd_mri.protocol.settings import Pattern
+from rsd_mri.scan.middle import centre_window
+from rsd_mri.scan.patterns import draw_mask
 from rsd_mri.simulation.receive import HEAD_CENTRE, draw_coils
 
-LINE_PATTERNS = ("uniform", "equispaced", "variable-density")
+LINE_PATTERNS: tuple[Pattern, ...] = ("uniform", "equispaced", "variable-density")
 COILS = (4, 6, 8, 8)
 
 
@@ -139,8 +141,7 @@ class RestoredScans:
             rate = float(max(round(rate), 2))
         most = int(0.85 * size[1] / rate)
         centre = min(int(torch.randint(8, 25, (), generator=rng)), most)
-        law = settings_for_size(MaskSettings(kind, rate, centre), size[1])  # type: ignore[arg-type]
-        return draw_mask(law, size, rng).mask[None]
+        return draw_mask(MaskSettings(kind, rate, centre), size, rng).mask[None]
 
 
 def point_mask(size: tuple[int, int], rate: float, rng: torch.Generator) -> Tensor:
@@ -154,7 +155,7 @@ def point_mask(size: tuple[int, int], rate: float, rng: torch.Generator) -> Tens
     distance = (rows.square() + columns.T.square()).sqrt() / 2**0.5
     likely = (1 - distance).clamp_min(0.02) ** uniform(rng, 0, 3)
     centre = torch.zeros(size, dtype=torch.bool)
-    centre[tuple(slice(n // 2 - side // 2, n // 2 - side // 2 + side) for n in size)] = True
+    centre[centre_window(size, (side, side))] = True
     likely[centre] = 0
     chosen = torch.multinomial(likely.flatten(), max(round(budget) - side**2, 1), generator=rng)
     mask = centre.flatten()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def _of_file(path: Path, digest: str) -> Reconstructor:
     loaded = load_reconstructor(path)
     if loaded.sha256 != digest:
         raise InputError(f"{path}: was changed since the command began; run it again")
-    return replace(loaded)
+    return loaded
 
 
 def _again(path: Path, digest: str) -> Reconstructor:
