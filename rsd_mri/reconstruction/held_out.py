@@ -17,6 +17,7 @@ from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.methods import Method
+from rsd_mri.scan.middle import centre_window
 
 HELD_OUT = 0.15
 """Share of the acquired outer lines that are left out to be predicted."""
@@ -60,11 +61,8 @@ def drawn_outside(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str], 
 def outside(mask: Tensor, acs: tuple[int, int]) -> Tensor:
     """Where lines (or points) were acquired outside the fully sampled centre, [place, dimension of the mask]."""
     outer = mask.clone()
-    centre = tuple(
-        slice(max(n // 2 - width // 2, 0), n // 2 - width // 2 + width)
-        for n, width in zip(mask.shape, acs[-mask.ndim :], strict=True)
-    )
-    outer[centre] = False
+    widths = [min(width, n) for width, n in zip(acs[-mask.ndim :], mask.shape, strict=True)]
+    outer[centre_window(mask.shape, widths)] = False
     return outer.nonzero()
 
 
