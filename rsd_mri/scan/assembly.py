@@ -196,8 +196,8 @@ def assemble(
     found += _conflicts(header, kspace.shape)
     off = (0, 0)
     if not centred:
-        kspace, stored_mask, said = _with_lines_left_out(kspace, stored_mask, header)
-        found += said
+        kspace, stored_mask, put_in = _with_lines_left_out(kspace, stored_mask, header)
+        found += put_in
         kspace, stored_mask, off, finding, said = _centred(kspace, stored_mask)
         settled.append(finding)
         found += said
