@@ -3,8 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.files.slices import Slices
+
 ALONE = 1e4
 """Energy of a sample over that of those beside it, and over the typical one, from which it is a spike."""
+ON_DISK = 16
+"""Slices looked at where reading them takes long."""
 MIDDLE = 2
 """Distance from n // 2 along both axes up to which a sample is the echo and no spike [points]."""
 
@@ -46,8 +50,13 @@ def without_spikes(energy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spikes_in_words(kspace: NDArray[np.complex64]) -> tuple[str, ...]:
-    """A note on the spikes of [slice, coil, readout, phase_encode], where there are any."""
-    found = [(index, *np.argwhere(spikes(energy_of(one)))) for index, one in enumerate(kspace)]
+    """A note on the spikes of [slice, coil, readout, phase_encode], where there are any.
+
+    Of slices that lie on disk a few are looked at: those of a volume, transformed, all show its spikes.
+    """
+    n = len(kspace)
+    looked_at = np.linspace(0, n - 1, min(n, ON_DISK)).round().astype(int) if isinstance(kspace, Slices) else range(n)
+    found = [(int(index), *np.argwhere(spikes(energy_of(kspace[index])))) for index in looked_at]
     with_any = [one for one in found if len(one) > 1]
     if not with_any:
         return ()
