@@ -58,7 +58,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -
             bad = int((~(np.abs(parts) <= LARGEST)).sum())
             raise InputError(
                 f"{path}: kspace has {bad} values in slice {index} that are not finite or above {LARGEST:g}; "
-                "the file is damaged: export or download it again"
+                "the file is damaged: export or download it again; where they mark what was not measured, put zeros in"
             )
         peaks.append(peak)
     if max(peaks) == 0:
