@@ -73,6 +73,8 @@ class VolumeCalibration:
     """[sample, shot]: cells of the Cartesian grid that each sample of a trajectory stands for."""
     partial: PartialFourier | None = None
     """Where one side of k-space was left out, and the image is taken to be real but for a smooth phase."""
+    reference: NDArray[np.complex64] | None = None
+    """[virtual coil]: the combination of coils whose maps are real and positive; the first where not given."""
 
     @property
     def level(self) -> float:
@@ -213,6 +215,17 @@ def calibrated_like(scan: Scan, volume: VolumeCalibration, settings: PrepSetting
     )
 
 
+def with_phase_of(volume: VolumeCalibration, first: VolumeCalibration) -> VolumeCalibration:
+    """A frame's calibration whose images have their phase against the same combination of coils as another frame's.
+
+    Each frame is compressed to virtual coils of its own, whose phases the data fix: without this a difference of phase
+    between frames (velocity, echoes) would lack what the two references differ by.
+    """
+    reference = (first.forward[0].astype(np.complex128) @ volume.back).conj()
+    size = float(np.linalg.norm(reference))
+    return replace(volume, reference=(reference / size).astype(np.complex64)) if size > 0 else volume
+
+
 def density_of(scan: Scan) -> NDArray[np.float32] | None:
     """Cells of the Cartesian grid that each sample of a trajectory stands for, [sample, shot]; None without one."""
     if scan.trajectory is None:
@@ -299,12 +312,13 @@ def maps_of(volume: VolumeCalibration, index: int, n_phase: int, settings: PrepS
     calibration = torch.from_numpy(learned[index : index + 1])
     width = kernel_width(settings, learned.shape[-1])
     how = {"threshold": settings.threshold, "noise": volume.sigma, "crop": settings.crop}
+    own = torch.eye(len(volume.forward), dtype=torch.complex64)[0]
     maps = espirit(
         calibration,
         (volume.map_readout, n_phase),
         kernel_width=width,
         sets=volume.n_sets,
-        reference=torch.eye(len(volume.forward), dtype=torch.complex64)[0],
+        reference=own if volume.reference is None else torch.from_numpy(volume.reference),
         second_crop=second_crop(calibration, width, **how) if volume.n_sets == 2 else None,
         **how,
     )

@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.files.slices import Slices
-from rsd_mri.scan.centre import find_peak, rolled
+from rsd_mri.scan.centre import NEAR, find_peak, rolled
 from rsd_mri.scan.edges import without_foreign_samples
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.geometry import Geometry
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.incomplete import without_incomplete
+from rsd_mri.scan.origin import beyond_in_words
+from rsd_mri.scan.residues import without_residues
 from rsd_mri.scan.sampling import filled_points, settle_mask
 from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes, with_oversampling
+from rsd_mri.scan.spikes import spikes_in_words
 from rsd_mri.scan.usual_answers import finding_of_acceleration, usual_findings
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -55,7 +58,7 @@ def check_values(kspace: NDArray[np.complex64], path: Path, grid: bool = True) -
             bad = int((~(np.abs(parts) <= LARGEST)).sum())
             raise InputError(
                 f"{path}: kspace has {bad} values in slice {index} that are not finite or above {LARGEST:g}; "
-                "the file is damaged: export or download it again"
+                "the file is damaged: export or download it again; where they mark what was not measured, put zeros in"
             )
         peaks.append(peak)
     if max(peaks) == 0:
@@ -186,13 +189,19 @@ def assemble(
         kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
     found += without_foreign_samples(kspace)
+    if stored_mask is None:
+        found += without_residues(kspace)
+    found += spikes_in_words(kspace)
     found += silent_in_words(noise, kspace)
     found += _conflicts(header, kspace.shape)
     off = (0, 0)
     if not centred:
+        kspace, stored_mask, put_in = _with_lines_left_out(kspace, stored_mask, header)
+        found += put_in
         kspace, stored_mask, off, finding, said = _centred(kspace, stored_mask)
         settled.append(finding)
         found += said
+    found += beyond_in_words(kspace)
     points = filled_points(kspace)
     found += without_incomplete(kspace, points)
     mask, source, more = settle_mask(kspace, points, stored_mask, path)
@@ -211,8 +220,9 @@ def assemble(
 
     header, mended = with_oversampling(header, kspace.shape[2], fills)
     sizes = settle_sizes(
-        header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), target=target, fills=fills
-    )
+        header, (kspace.shape[2], kspace.shape[3]), spacing=_spacing(geometry, header), slices=len(kspace),
+        target=target, fills=fills,
+    )  # fmt: skip
     found += (*mended, *sizes.notes)
     scan = Scan(
         kspace=kspace,
@@ -250,6 +260,30 @@ def swapped(header: Header, shape: tuple[int, ...]) -> bool:
     x, y = header.encoded[:2]
     readout, phase = shape[-2:]
     return x != y and phase == x != readout and abs(readout - y) <= 0.1 * y
+
+
+def _with_lines_left_out(
+    kspace: NDArray[np.complex64], mask: NDArray[Any] | None, header: Header
+) -> tuple[NDArray[np.complex64], NDArray[Any] | None, tuple[str, ...]]:
+    """Put in, as zeros, the lines that an array leaves out, where header and peak agree on the ones that it holds."""
+    n = kspace.shape[-1]
+    if header.encoded is None or header.lines is None or isinstance(kspace, Slices) or header.acquired_at is None:
+        return kspace, mask, ()
+    low, high, centre = header.lines
+    first, stop = header.acquired_at
+    if not (n == high - low + 1 < header.encoded[1] and first >= 0 and stop <= header.encoded[1]):
+        return kspace, mask, ()
+    peak = find_peak(kspace)
+    if not peak.clear or abs(peak.at[1] - (centre - low)) > 1 or abs(centre - low - n // 2) <= NEAR:
+        return kspace, mask, ()
+    room = (first, header.encoded[1] - stop)
+    if mask is not None and np.ndim(mask) and np.shape(mask)[-1] == n:
+        mask = np.pad(mask, [(0, 0)] * (np.ndim(mask) - 1) + [room])
+    note = (
+        f"k-space has only the {n} lines that were measured of {header.encoded[1]}; the others, where the header says, "
+        "were put in as zeros"
+    )
+    return np.pad(kspace, [(0, 0), (0, 0), (0, 0), room]), mask, (note,)
 
 
 def _centred(

@@ -33,6 +33,8 @@ WINDOW, KERNEL = 32, 5
 """Middle of k-space that is looked at, and the kernel's width [points]."""
 GAIN = 5.0
 """How much better than a factor a kernel predicts one coil from another, at least, where an order is changed."""
+NO_COILS = 0.3
+"""Share of the energy that neighbouring coils leave unexplained, at least, where they are none."""
 MOST_LOOKED_AT = 8
 """Indices of an axis that are looked at."""
 MOST_COILS = 256
@@ -170,6 +172,8 @@ def settle_axes(array: NDArray[Any], usual: tuple[str, ...]) -> Axes:
         evidence.append("lines are missing along the phase encode")
     names.update(zip((first, second), order, strict=True))
     found = tuple(names[axis] for axis in range(array.ndim))
+    if array.ndim == 3 and (coil := _partition_for_coil(array, found)) is not None:
+        return Axes(tuple(PARTITION if name == "coil" else name for name in found), coil)
     if found == usual:
         return Axes(found, OWN_ORDER, doubt)
     return Axes(found, "; ".join([*evidence, *said]), doubt)
@@ -180,15 +184,34 @@ def is_partitioned(kspace: NDArray[Any]) -> bool:
 
     Its energy is then concentrated in its middle as along the other two; slices through an object hold alike.
     """
-    n = len(kspace)
-    if n < FEWEST_PARTITIONS or min(kspace.shape[2:]) < SMALLEST:
+    if len(kspace) < FEWEST_PARTITIONS or min(kspace.shape[2:]) < SMALLEST:
         return False
-    energy = np.array([float(_power(one[:, ::2, ::2]).sum(dtype=np.float64)) for one in kspace])
+    return peaks_as_partitions(np.array([float(_power(one[:, ::2, ::2]).sum(dtype=np.float64)) for one in kspace]))
+
+
+def peaks_as_partitions(energy: NDArray[np.float64]) -> bool:
+    """Whether energy [partition or slice] is that of a phase encode: concentrated about its middle."""
+    n = len(energy)
+    if n < FEWEST_PARTITIONS or not np.isfinite(energy).all() or not energy.any():
+        return False
     quarter = n // 4
     outside = energy.sum() - energy[quarter : n - quarter].sum()
     peaked = abs(int(energy.argmax()) - n // 2) <= 1 and outside < OUTSIDE * energy.sum()
     # Half of the energy in a few of many: no stack of slices has one that outshines its neighbours so.
     return bool(peaked and np.sort(energy)[-3:].sum() > BESIDES * np.sort(energy)[:-3].sum())
+
+
+def _partition_for_coil(array: NDArray[Any], names: tuple[str, ...]) -> str | None:
+    """Why what would be coils are the partitions of a volume of one coil; None where they are coils."""
+    if "coil" not in names:
+        return None
+    moved = np.moveaxis(array, names.index("coil"), 0)
+    if not is_partitioned(moved[:, None]) or unexplained(middle_of(moved, _power(moved)), 0) < NO_COILS:
+        return None
+    return (
+        f"along the axis of {len(moved)}, which would be coils, energy lies in the middle as along a phase encode, and "
+        "none foretells the next: a volume of one coil"
+    )
 
 
 def _settle_others(

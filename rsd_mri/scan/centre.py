@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files.slices import Slices
+from rsd_mri.scan.spikes import energy_of, without_spikes
 
 LOOKED_AT = 4
 """Slices looked at."""
@@ -54,10 +55,11 @@ def find_peak(
     for index in spread if looked_at is None else looked_at:
         one = kspace[index]
         # Each slice counts alike, or one bright slice would decide alone.
-        power = np.einsum("cyx,cyx->yx", one.real, one.real) + np.einsum("cyx,cyx->yx", one.imag, one.imag)
+        power = energy_of(one)
         top = float(power.max())
         if np.isfinite(top) and top > 0:
-            energy += power.astype(np.float64) / top
+            power = without_spikes(power)
+            energy += power / power.max()
     row, column = (int(i) for i in np.unravel_index(int(energy.argmax()), energy.shape))
     measured = energy[energy > 0]
     if measured.size < 16 or min(readout, phase) < 16:
@@ -97,7 +99,7 @@ def find_peak_of_volume(
     off
         Its distance from n // 2, zero where that is within what phase over the object explains.
     """
-    power = np.array([float(np.square(one.view(np.float32), dtype=np.float64).max()) for one in kspace])
+    power = np.array([float(without_spikes(energy_of(one)).max()) for one in kspace])
     place, middle = int(power.argmax()), len(power) // 2
     peak = find_peak(kspace, [place], weaker[:2])
     near = float(power[max(middle - NEAR, 0) : middle + NEAR + 1].max())

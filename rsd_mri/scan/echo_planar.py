@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.epi import (
+    along_partitions,
     found,
     ghost,
     navigated,
@@ -21,11 +22,20 @@ from rsd_mri.scan.epi import (
 )
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.placement import Filled, Grid, lines_of, place
-from rsd_mri.scan.records import CALIBRATION, COUNTERS, NAVIGATION, NOISE, REVERSE, Records
+from rsd_mri.scan.records import CALIBRATION, COUNTERS, NAVIGATION, NOISE, PLACES, REVERSE, Records
 from rsd_mri.scan.roles import Roles
+from rsd_mri.scan.sampling import fully_sampled_centre
 
 WORTH_SAYING = 0.02
 """Share of the signal in the ghost from which what the navigators left is corrected too."""
+MIDDLE = (64, 16)
+"""Lines and partitions in the middle of a volume that are looked at."""
+FEWEST_LINES = 8
+"""Lines and partitions of a fully sampled middle that tell the difference."""
+UNKNOWN = (
+    "an undersampled EPI without phase-correction records: the lines read backwards cannot be brought together with "
+    "the others; convert the raw data again with these records kept"
+)
 
 
 def on_even_steps(records: Records, header: Header) -> Records:
@@ -77,8 +87,12 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles, s
         If nothing tells the difference between lines read forth and back.
     """
     backward = records.flagged(REVERSE)[chosen]
-    if not backward.any() or backward.all() or grid.n_partitions is not None:
+    if not backward.any() or backward.all():
         return place(records, chosen, grid, spooled and grid.n_partitions is not None)
+    if grid.n_partitions is not None:
+        phase, said = _phase_of_volume(records, chosen, grid, roles)
+        filled = place(records, chosen, grid, spooled, phase)
+        return replace(filled, notes=(*filled.notes, said))
     parts = [place(records, chosen[~backward], grid), place(records, chosen[backward], grid)]
     phases, by = _navigator_phases(records, chosen, grid, roles)
     twice = (parts[0].count > 0) & (parts[1].count > 0)
@@ -94,10 +108,7 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles, s
         both = [replace(part, kspace=k) for part, k in zip(parts, aligned, strict=True)]
         aligned = _aligned(both, np.broadcast_to(left, phases.shape))
     elif not by and not twice.any(axis=1).all() and is_echo_planar(records.header.encoding(roles.space)):
-        raise InputError(
-            f"{records.source}: an undersampled EPI without phase-correction records: the lines read backwards cannot "
-            "be brought together with the others; convert the raw data again with these records kept"
-        )
+        raise InputError(f"{records.source}: {UNKNOWN}")
     if not by and not phases.any() and not left.any() and not _complete(parts):
         note = "lines were read forth and back, and nothing tells their difference: a ghost may be left"
         return _together(parts, aligned, (*parts[0].notes, *parts[1].notes, note))
@@ -107,6 +118,45 @@ def fill(records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles, s
         by_what = f"by {by} navigator lines" if by else "found from the data, the image being sparsest"
     notes = (*parts[0].notes, *parts[1].notes, _in_words(phases, left, by_what, _spread(aligned)))
     return _together(parts, aligned, notes)
+
+
+def _phase_of_volume(
+    records: Records, chosen: NDArray[np.intp], grid: Grid, roles: Roles
+) -> tuple[NDArray[np.float64], str]:
+    """Phase of forward over backward lines of a volume, [readout], and in words how it was found.
+
+    By navigator lines of all partitions, by lines in the middle of k-space that were read both ways, or from a fully
+    sampled middle, of which the images are sparsest.
+    """
+    idx, backward = records.head["idx"], records.flagged(REVERSE)
+    small = replace(grid, phase=min(grid.phase, MIDDLE[0]), n_partitions=min(grid.n_partitions or 1, MIDDLE[1]))
+    off = [
+        (n or 1) // 2 + idx[name][chosen].astype(int) - centre
+        for name, n, centre in zip(PLACES[:2], (small.phase, small.n_partitions),
+                                   (grid.line_centre, grid.partition_centre), strict=True)
+    ]  # fmt: skip
+    inside = [(at >= 0) & (at < (n or 1)) for at, n in zip(off, (small.phase, small.n_partitions), strict=True)]
+    middle = chosen[inside[0] & inside[1]]
+    parts = [place(records, middle[backward[middle] == which], small) for which in (False, True)]
+    phases, by = _navigator_phases(records, chosen, grid, roles)
+    phase, twice = phases[0], (parts[0].count > 0) & (parts[1].count > 0)
+    window = fully_sampled_centre((parts[0].count + parts[1].count > 0), twice.shape)
+    how = f"by {by} navigator lines"
+    if not by and twice.any():
+        phase = read_both_ways(*(np.moveaxis(part.kspace, 0, -1)[..., twice.T] for part in parts))
+        how = "by the lines that were read both ways"
+    elif not by and min(window) >= FEWEST_LINES:
+        rows, columns = (slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(twice.shape, window, strict=True))
+        # Over the partitions too the image is sparse.
+        both = (np.ascontiguousarray(part.kspace[rows][..., columns]) for part in parts)
+        phase = found(*(along_partitions(one) for one in both))
+        how = "found from the data, the image being sparsest"
+    elif not by and is_echo_planar(records.header.encoding(roles.space)):
+        raise InputError(f"{records.source}: {UNKNOWN}")
+    elif not by:
+        return phase, "lines were read forth and back, and nothing tells their difference: a ghost may be left"
+    energy = sum(readout_energy(part.kspace[len(part.kspace) // 2]) for part in parts)
+    return phase, _in_words(phase[None], np.zeros_like(phase), how, np.asarray(energy))
 
 
 def mended_array(

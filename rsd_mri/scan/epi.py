@@ -189,6 +189,24 @@ def turned(kspace: NDArray[np.complex64], phase: NDArray[np.float64]) -> NDArray
     return _along(_along(kspace, inverse=True) * np.exp(1j * phase)[:, None].astype(np.complex64), inverse=False)
 
 
+def turned_line(samples: NDArray[np.complex64], phase: NDArray[np.float64], start: int) -> NDArray[np.complex64]:
+    """Multiply the image of one line by exp(i phase / 2).
+
+    Parameters
+    ----------
+    samples
+        [coil, sample], some of the readout.
+    phase
+        [readout] (rad).
+    start
+        Place of the first sample in the readout.
+    """
+    whole: NDArray[np.complex64] = np.zeros((len(samples), len(phase), 1), np.complex64)
+    stop = start + samples.shape[1]
+    whole[:, start:stop, 0] = samples
+    return turned(whole, phase / 2)[:, start:stop, 0]
+
+
 def ghost(phase: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     """Share of the signal that a phase between forward and backward lines puts into the ghost.
 
@@ -207,6 +225,11 @@ def readout_energy(kspace: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Energy of the readout's image of [coil, readout, phase_encode], [readout]."""
     power: NDArray[np.float64] = (np.abs(_along(kspace, inverse=True)) ** 2).sum(axis=(0, 2), dtype=np.float64)
     return power
+
+
+def along_partitions(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """The image along the partitions of [partition, coil, readout, phase_encode]."""
+    return _along(kspace, inverse=True, axis=0)
 
 
 def _along(array: NDArray[Any], inverse: bool, axis: int | None = None) -> NDArray[Any]:

@@ -152,7 +152,9 @@ def _stays(data: h5py.Dataset, header: Header) -> bool:
     if data.ndim != 4 or data.dtype != np.complex64 or data.nbytes < LARGE:
         return False
     own_order = header.coils in (None, data.shape[1]) and not swapped(header, data.shape)
-    return own_order and not is_echo_planar(header)
+    # That of a volume is transformed as a whole.
+    slices = header.encoded is None or header.encoded[2] <= 1
+    return own_order and slices and not is_echo_planar(header)
 
 
 def _axes(

@@ -10,6 +10,8 @@ from rsd_mri.scan.records import COUNTERS, PLACES, Records
 
 INCOMPLETE = 0.5
 """A frame with fewer records than this share of the usual number was broken off."""
+BROKEN_OFF = 0.9
+"""A frame with fewer than this share is named: it was broken off, or is of another kind than the others."""
 BRIGHT = 0.02
 """Share of the points, the largest, at which repeated lines are compared."""
 DISAGREE = 0.05
@@ -59,8 +61,14 @@ def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Fram
     whole = [f for f in frames if len(f.chosen) >= INCOMPLETE * usual]
     if len(whole) < len(frames):
         left = [f.label for f in frames if len(f.chosen) < INCOMPLETE * usual]
-        words = "; ".join(", ".join(f"{k} {v}" for k, v in one.items()) for one in left[:3])
+        words = "; ".join(_words(one) for one in left[:3])
         notes.append(f"{len(left)} frames hold less than half of the usual number of lines and were left out ({words})")
+    short = [f for f in whole if len(f.chosen) < BROKEN_OFF * usual]
+    if short:
+        words = "; ".join(f"{_words(f.label)}: {len(f.chosen)}" for f in short[:3]) + (
+            "; ..." if len(short) > 3 else ""
+        )
+        notes.append(f"{len(short)} frames hold fewer lines than the others, of which each has {usual:g} ({words})")
     found = []
     for frame in whole:
         repeats, said = _split_repeats(records, frame)
@@ -70,6 +78,10 @@ def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Fram
     names = list(dict.fromkeys(name for frame in found for name in frame.label))
     found = [Frame({name: frame.label.get(name, 0) for name in names}, frame.chosen) for frame in found]
     return tuple(found), tuple(dict.fromkeys(notes))
+
+
+def _words(label: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in label.items())
 
 
 def _split_repeats(records: Records, frame: Frame) -> tuple[list[Frame], list[str]]:
@@ -130,6 +142,8 @@ def _disagreement(
     pairs: dict[int, list[tuple[NDArray[np.complex64], NDArray[np.complex64]]]] = {}
     for index, key, number in zip(chosen[looked], keys[looked], group[looked], strict=True):
         line = samples[int(index)]
+        if not line.any():  # not measured
+            continue
         if int(key) not in first:
             first[int(key)] = (int(number), line)
         elif first[int(key)][1].shape == line.shape and first[int(key)][0] != number:

@@ -9,6 +9,8 @@ from rsd_mri.errors import InputError
 from rsd_mri.scan.facts import Facts
 
 NAMESPACE = "http://www.ismrm.org/ISMRMRD"
+Limits = tuple[int, int, int]
+"""Smallest, largest and central counter."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class Header:
     """Encoded field of view [mm]."""
     recon_fov: tuple[float, float, float] | None = None
     """Field of view of the image wanted [mm]."""
-    lines: tuple[int, int, int] | None = None
+    lines: Limits | None = None
     """Smallest, largest and central phase-encode index."""
-    partitions: tuple[int, int, int] | None = None
+    partitions: Limits | None = None
     """Smallest, largest and central index of the second phase encode."""
     slices: int | None = None
     """Number of slices."""
@@ -62,14 +64,20 @@ class Header:
         """What the header says of an encoding; the first where there are not as many."""
         return self.further[number - 1] if 0 < number <= len(self.further) else self
 
+    def with_encoding(self, number: int, header: "Header") -> "Header":
+        """The header with another one for an encoding, found by the same number as in `encoding`."""
+        if not 0 < number <= len(self.further):
+            return replace(header, further=self.further)
+        return replace(self, further=(*self.further[: number - 1], header, *self.further[number:]))
+
     @property
     def acquired_at(self) -> tuple[int, int] | None:
         """First and last-plus-one line the scanner could fill, in an array as wide as the encoded matrix."""
         if self.encoded is None or self.lines is None:
             return None
-        _, last, centre = self.lines
+        low, last, centre = self.lines
         first = self.encoded[1] // 2 - centre
-        return first, first + last + 1
+        return first + low, first + last + 1
 
 
 def parse_header(text: str, path: Path) -> Header:

@@ -1,6 +1,7 @@
 """Arrays of k-space with any axes, as data sets and MATLAB files hold them, to scans: one for each frame."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,8 @@ LAYOUTS = {
     4: ("slice", "coil", "readout", "phase"),
 }
 """Usual axes of a bare array."""
+OF_PARTITIONS = ("calibration", "padding", "target")
+"""What a file says of slices that turn out to be partitions, and is left out."""
 IMAGES = (
     "the array looks like the images of the coils and not like their k-space: what is reconstructed from it is none; "
     "transform it first (rsd_mri.to_kspace)"
@@ -123,31 +126,53 @@ def scans_of_array(
                 said = (IMAGES,)
             elif not origin.usual:
                 one, said = moved_to_middle(one, origin), in_words(origin)
-        if PARTITION in axes.names or (bare and plausible and axes.evidence != ASKED and is_partitioned(one)):
-            one, said = _volume(one, axes, said)
-        if header is not None and plausible:
-            one, more = mended_array(one, header, path)
-            said = (*said, *more)
-        label = {name: i for name, i, n in zip(frames, place, sizes, strict=True) if n > 1}
+        known = {"header": header, **further}
         mask = stored_mask
         if mask is not None and several and mask.ndim > 2 and mask.shape[: len(frames)] == sizes:
             mask = mask[place]
-        known = {"notes": (*notes, *said), "findings": findings, "frame": label, "header": header, **further}
+        open_to_doubt = plausible and axes.evidence != ASKED and (bare or header is not None)
+        if PARTITION in axes.names or (open_to_doubt and is_partitioned(one)):
+            lies = known.get("geometry") or Geometry()
+            volume = _Volume.of(one, mask, header, lies, PARTITION in axes.names)
+            one, mask, said = volume.kspace, volume.mask, (*said, volume.note)
+            known = {name: value for name, value in known.items() if name not in OF_PARTITIONS}
+            known |= {"header": volume.header, "geometry": volume.geometry}
+        elif header is not None and plausible:
+            one, more = mended_array(one, header, path)
+            said = (*said, *more)
+        label = {name: i for name, i, n in zip(frames, place, sizes, strict=True) if n > 1}
+        known |= {"notes": (*notes, *said), "findings": findings, "frame": label}
         scans.append(assemble(path, form, one, stored_mask=mask, **known))
     return tuple(with_centre_of_one(scans))
 
 
-def _volume(kspace: NDArray[Any], axes: Axes, said: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Slices across the readout of a volume [partition, coil, readout, phase_encode], and what was done."""
-    found, _, _ = to_slices(kspace.astype(np.complex64), Header(), Geometry())
-    if PARTITION in axes.names:
-        return found, (*said, "a volume: transformed along the readout, whose positions are the slices")
-    return found, (
-        *said,
-        f"the energy of the {len(kspace)} slices lies in the middle ones, as of a phase encode: the array is taken as "
-        "a volume [partition, coil, readout, phase] and transformed along the readout; with --axes "
-        "slice,coil,readout,phase they are slices",
-    )
+@dataclass(frozen=True)
+class _Volume:
+    """A volume as slices across its readout."""
+
+    kspace: NDArray[np.complex64]
+    """[readout position, coil, phase_encode, partition]."""
+    mask: NDArray[Any] | None
+    header: Header | None
+    geometry: Geometry
+    note: str
+
+    @classmethod
+    def of(
+        cls, kspace: NDArray[Any], mask: NDArray[Any] | None, header: Header | None, geometry: Geometry, named: bool
+    ) -> "_Volume":
+        """Of k-space [partition, coil, readout, phase_encode], whose axes were `named`; a mask of lines is of all."""
+        found, turned, lies = to_slices(kspace.astype(np.complex64), header or Header(), geometry)
+        if mask is not None and np.shape(mask) == (kspace.shape[-1],):
+            mask = np.repeat(np.asarray(mask)[:, None], len(kspace), axis=1)
+        note = "a volume: transformed along the readout, whose positions are the slices"
+        if not named:
+            note = (
+                f"the energy of the {len(kspace)} slices lies in the middle ones, as of a phase encode: the array is "
+                "taken as a volume [partition, coil, readout, phase] and transformed along the readout; with --axes "
+                "slice,coil,readout,phase they are slices"
+            )
+        return cls(found, mask, None if header is None else turned, lies, note)
 
 
 def _plausible(array: NDArray[Any]) -> bool:

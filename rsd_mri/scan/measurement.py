@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.scan.along import scans_along
 from rsd_mri.scan.assembly import assemble, check_values
+from rsd_mri.scan.counters import settle_counters
 from rsd_mri.scan.echo_planar import fill, on_even_steps
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
@@ -21,7 +22,7 @@ from rsd_mri.scan.mirrored import looks_mirrored
 from rsd_mri.scan.moments import with_moments
 from rsd_mri.scan.noise_records import averaged, noise_of
 from rsd_mri.scan.partitions import to_slices
-from rsd_mri.scan.placement import Filled, Grid, fillable, settle_centre, settle_grid, turn_filled
+from rsd_mri.scan.placement import Filled, Grid, echo_in_words, fillable, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import REVERSE, Records
 from rsd_mri.scan.reference import calibration_of
@@ -100,6 +101,8 @@ def scans_of(
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):
         return scans_along(records, budget, others, noise_from)
+    records, of_counters = settle_counters(records, roles)
+    header = records.header.encoding(roles.space)
     records = on_even_steps(records, header)
     image = roles.of("image")
     refuse_simultaneous(records, header, image)
@@ -112,7 +115,7 @@ def scans_of(
     findings = [*roles.findings, sign, *([] if noise_finding is None else [noise_finding])]
     settled = Settled(
         records, roles, header, turned, noise, tuple(findings),
-        (*records.notes, *roles.notes, *said, *warned, *noise_notes), budget, streamed,
+        (*records.notes, *roles.notes, *of_counters, *said, *warned, *noise_notes), budget, streamed,
     )  # fmt: skip
     found: list[Scan] = []
     for number, stack in enumerate(stacks):
@@ -151,6 +154,7 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     if moved != grid:
         grid = moved
         filled = fill(records, frames[0].chosen, grid, settled.roles, spooled)
+    notes += echo_in_words(grid)
     findings = [centre, Finding("slices", str(len(stack.slices)), stack.sorted_by, len(stack.slices))]
     if len(frames) > 1:
         names = ", ".join(f"{len({f.label[n] for f in frames})} of {n}" for n in frames[0].label)

@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsd_mri.scan.spikes import energy_of, spikes
+
 CORNER = 2
 """Distance from index 0 within which the peak of k-space counts as being there."""
 BEYOND = 3 * np.pi / 4
 """Angle of the image's centre of mass, taken around the field of view, from which it lies across the border."""
 SPREAD, CONCENTRATED = 0.3, 0.5
 """Shares of the energy in the brightest hundredth of the points: the most of an image, and the least of k-space."""
+LOW = 64
+"""Width of the middle of k-space by which the object is looked for where a header says where the image lies."""
 CERTAIN = 0.25
 """Length of the mean direction from which it is one; 0 is an image that fills the field of view evenly."""
 
@@ -41,6 +45,7 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     """
     energies = [float((np.abs(one[:, ::4, ::4]) ** 2).sum()) for one in kspace]
     one = kspace[int(np.argmax(energies))]
+    one = np.where(spikes(energy_of(one)), np.complex64(0), one)
     power = (np.abs(one).astype(np.float64) ** 2).sum(axis=0)
     peak = np.unravel_index(int(power.argmax()), power.shape)
     at_corner = [min(int(p), n - int(p)) <= CORNER and n >= 16 for p, n in zip(peak, power.shape, strict=True)]
@@ -62,6 +67,28 @@ def find_origin(kspace: NDArray[np.complex64]) -> Origin:
     # Transforms without shifts are so along both axes: where one is certain, less is asked of the other.
     across = (likely[0] or certain[0], likely[1] or certain[1]) if any(certain) else (False, False)
     return Origin(frequency, across)
+
+
+def beyond_in_words(kspace: NDArray[np.complex64]) -> tuple[str, ...]:
+    """A note where the object lies across the border of the field of view, from the middle of k-space.
+
+    Parameters
+    ----------
+    kspace
+        [slice, coil, readout, phase_encode] with its centre in the middle.
+    """
+    rows, columns = (slice(max(n // 2 - LOW // 2, 0), n // 2 + LOW // 2) for n in kspace.shape[2:])
+    if min(kspace.shape[2:]) < LOW // 2:
+        return ()
+    across = find_origin(kspace[len(kspace) // 2 : len(kspace) // 2 + 1, :, rows, columns]).image
+    along = [name for name, yes in zip(("readout", "phase encode"), across, strict=True) if yes]
+    if not along:
+        return ()
+    return (
+        f"the object lies across the border of the field of view along {' and '.join(along)}: where the scanner "
+        "alternates the sign of its lines (RF chopping) and nothing took that back, multiply every second one by -1; "
+        "else it was measured there",
+    )
 
 
 def looks_like_images(kspace: NDArray[np.complex64]) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.centre import UNSAID, WEAKER, find_peak, find_peak_of_volume
+from rsd_mri.scan.epi import turned_line
 from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.records import REVERSE, Records, flagged
@@ -18,6 +19,10 @@ from rsd_mri.scan.windows import Window, turned
 
 CENTRE_LINE, CENTRE_PARTITION = 5, 6
 """Numbers of `idx.user` in which converters of Siemens data keep the centre of k-space."""
+ASYMMETRIC = 1 / 16
+"""Share of the readout that has to be missing on one side of the echo for it to be asymmetric."""
+LEAST_SIDE = 1 / 8
+"""Share of the samples that the shorter side of an asymmetric echo has, at least."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class Grid:
     """Central counter of the second phase encode in a 3-D acquisition, where partitions count as slices."""
     shift: int = 0
     """Samples by which readouts are moved beyond what `center_sample` asks for."""
+    echo: tuple[int, int] = (0, 0)
+    """Samples that the usual record keeps before its echo, and from the echo on."""
+    samples: int = 0
+    """Least size of the readout: that of the header, or of the longest record."""
     lines: tuple[int, int] = (0, 0)
     """Smallest and largest line counter."""
     partitions: tuple[int, int] = (0, 0)
@@ -86,7 +95,7 @@ def settle_grid(
     steps = head["idx"]["kspace_encode_step_1"].astype(int)
     low, high = int(steps.min()), int(steps.max())
     said = _said(header.lines)
-    centre = header.lines[2] if header.lines and said else (phase or high + 1) // 2
+    centre = header.lines[2] if header.lines and said else _middle((low, high), phase)
     own = _own_centre(head, CENTRE_LINE)
     if own is not None and low <= own <= high and own != centre:
         notes.append(f"the header puts the centre of k-space at line {centre}, the records at {own}: theirs is taken")
@@ -94,14 +103,15 @@ def settle_grid(
     centres = (bool(head["center_sample"].any()), said or own is not None, True)
     matrix = (phase, 0 if header.encoded is None else header.encoded[2])
     coils = int(head["active_channels"][0])
-    grid = Grid(slices, coils, readout, phase, centre, lines=(low, high), matrix=matrix, said=centres)
+    grid = Grid(slices, coils, readout, phase, centre, lines=(low, high), matrix=matrix, said=centres,
+                echo=_echo(head, centres[0]), samples=readout)  # fmt: skip
     grid, of_lines = _wide_enough(grid)
     partitions = head["idx"]["kspace_encode_step_2"].astype(int)
     if partitions.min() != partitions.max():
         bounds = (int(partitions.min()), int(partitions.max()))
-        n_partitions = max(matrix[1], bounds[1] + 1)
+        n_partitions = matrix[1] if matrix[1] > 1 else 0
         said = _said(header.partitions)
-        middle = header.partitions[2] if header.partitions and said else n_partitions // 2
+        middle = header.partitions[2] if header.partitions and said else _middle(bounds, n_partitions)
         own = _own_centre(head, CENTRE_PARTITION)
         if own is not None and bounds[0] <= own <= bounds[1]:
             middle = own
@@ -114,6 +124,12 @@ def settle_grid(
 def _said(limits: tuple[int, int, int] | None) -> bool:
     """Whether limits say where the centre is: writers that do not know it leave 0."""
     return limits is not None and (limits[2] > 0 or limits[1] == 0)
+
+
+def _middle(bounds: tuple[int, int], n: int) -> int:
+    """Where the centre of n counters is, where nothing says it: they begin at zero, or where so many just fit."""
+    first = bounds[0] if n and bounds[1] >= n and bounds[1] - bounds[0] < n else 0
+    return first + (n or bounds[1] + 1) // 2
 
 
 def _symmetric(head: NDArray[np.void]) -> bool:
@@ -135,7 +151,26 @@ def _wide_enough(grid: Grid) -> tuple[Grid, list[str]]:
     wanted = grid.matrix[0]
     phase = _room(grid.lines, grid.line_centre, wanted)
     said = [f"the header says {wanted} lines, the records need {phase}"] if wanted and phase > wanted else []
-    return replace(grid, phase=phase), said
+    return replace(grid, phase=phase, readout=_readout(grid)), said
+
+
+def _echo(head: NDArray[np.void], said: bool) -> tuple[int, int]:
+    """Samples that the usual record keeps before its echo, and from the echo on; the middle where no record says it."""
+    kept = head["number_of_samples"].astype(int) - head["discard_pre"] - head["discard_post"]
+    centre = head["center_sample"].astype(int) - head["discard_pre"]
+    before = np.where(flagged(head, REVERSE), kept - 1 - centre, centre) if said else kept // 2
+    values, counts = np.unique(np.stack([before, kept - before]), axis=1, return_counts=True)
+    first, rest = values[:, counts.argmax()]
+    return int(first), int(rest)
+
+
+def _readout(grid: Grid) -> int:
+    """Size of a readout that has its echo at n // 2: more than the header's where that counts the samples kept."""
+    before, rest = grid.echo[0] + grid.shift, grid.echo[1] - grid.shift
+    need = 2 * max(before, rest)
+    # An echo a little beside the middle, as many writers give it, is moved inside instead; at an end there is none.
+    known = min(before, rest) >= LEAST_SIDE * grid.samples
+    return need if known and need > (1 + ASYMMETRIC) * grid.samples else grid.samples
 
 
 def _room(bounds: tuple[int, int], centre: int, wanted: int) -> int:
@@ -144,8 +179,14 @@ def _room(bounds: tuple[int, int], centre: int, wanted: int) -> int:
     return wanted if wanted and need - 1 <= wanted else need
 
 
-def place(records: Records, chosen: NDArray[np.intp], grid: Grid, spooled: bool = False) -> Filled:
-    """Put records into k-space; what was measured several times is averaged.
+def place(
+    records: Records,
+    chosen: NDArray[np.intp],
+    grid: Grid,
+    spooled: bool = False,
+    phase: NDArray[np.float64] | None = None,
+) -> Filled:
+    """Put records into k-space; what was measured several times is averaged. Records of zeros were not measured.
 
     Parameters
     ----------
@@ -157,12 +198,15 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid, spooled: bool 
         Where they go.
     spooled
         Whether lines are put aside on disk.
+    phase
+        Of lines read forth over those read back, [readout] (rad): each is turned by half of it.
     """
     head = records.head
+    backward = flagged(head, REVERSE)
     kspace: Any = SpooledLines(grid.shape) if spooled else np.zeros(grid.shape, np.complex64)
     count: NDArray[np.int32] = np.zeros((grid.shape[0], grid.phase), np.int32)
     moved = outside = 0
-    for index, kept, centre in lines_of(records, chosen):
+    for index, kept, centre in lines_of(records, chosen, grid.said[0]):
         wanted = grid.readout // 2 - centre - grid.shift
         start = min(max(wanted, 0), grid.readout - kept.shape[1])
         # One sample is the usual disagreement on where an even readout has its centre.
@@ -172,6 +216,10 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid, spooled: bool 
         if not 0 <= line < grid.phase or not 0 <= where < grid.shape[0] or kept.shape[0] != grid.n_coils or start < 0:
             outside += 1
             continue
+        if not kept.any():
+            continue
+        if phase is not None:
+            kept = turned_line(kept, phase if backward[index] else -phase, start)
         with np.errstate(invalid="ignore", over="ignore"):  # found by the checks of values
             if spooled:
                 kspace.add(where, line, start, kept)
@@ -191,8 +239,13 @@ def place(records: Records, chosen: NDArray[np.intp], grid: Grid, spooled: bool 
     return Filled(kspace, count, tuple(notes))
 
 
-def lines_of(records: Records, chosen: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.complex64], int]]:
-    """Index, samples [coil, sample] and central sample of records, discarded ones cut off and reversed ones turned."""
+def lines_of(
+    records: Records, chosen: NDArray[np.intp], said: bool = True
+) -> Iterator[tuple[int, NDArray[np.complex64], int]]:
+    """Index, samples [coil, sample] and central sample of records, discarded ones cut off and reversed ones turned.
+
+    Where no record says where its echo is (`said`), that is taken to be the middle.
+    """
     head = records.head
     reverse = flagged(head, REVERSE)
     for index, samples in records.samples(chosen):
@@ -200,7 +253,7 @@ def lines_of(records: Records, chosen: NDArray[np.intp]) -> Iterator[tuple[int, 
         kept, centre = samples[:, pre:stop], int(head["center_sample"][index]) - pre
         if reverse[index]:
             kept, centre = kept[:, ::-1], kept.shape[1] - 1 - centre
-        yield index, kept, centre
+        yield index, kept, centre if said else kept.shape[1] // 2
 
 
 def _slice_of(one: np.void, grid: Grid) -> int:
@@ -238,16 +291,26 @@ def settle_centre(filled: Filled, grid: Grid) -> tuple[Grid, Finding, list[str]]
         found, _ = _wide_enough(replace(found, line_centre=line))
     if peak.off[0]:
         said.append(f"the echo lies {peak.off[0]:+d} samples from where the records put it; the lines were moved")
-        found = replace(found, shift=grid.shift + peak.off[0])
+        found, _ = _wide_enough(replace(found, shift=grid.shift + peak.off[0]))
     if beyond and grid.n_partitions is not None:
         centre = grid.partition_centre + beyond
         said.append(f"the centre of k-space is at partition {centre}, where its largest values are, not at "
                     f"{grid.partition_centre}")  # fmt: skip
-        n = _room(grid.partitions, centre, max(grid.matrix[1], 1))
+        n = _room(grid.partitions, centre, grid.matrix[1] if grid.matrix[1] > 1 else 0)
         found = replace(found, partition_centre=centre, n_partitions=n)
     finding = Finding("centre", f"line {found.line_centre}, echo moved by {-peak.off[0]} samples",
                       "largest values of k-space", found.line_centre)  # fmt: skip
     return found, finding, said
+
+
+def echo_in_words(grid: Grid) -> tuple[str, ...]:
+    """A note where the readout is longer than the header says, to have room on both sides of the echo."""
+    if grid.readout <= grid.samples:
+        return ()
+    return (
+        f"an asymmetric echo under a header that counts only the {grid.samples} samples which were kept: the readout "
+        f"has {grid.readout}, of which the others are zero",
+    )
 
 
 def fillable(grid: Grid, header: Header) -> Window:

@@ -10,6 +10,8 @@ from rsd_mri.scan.findings import Finding
 from rsd_mri.scan.records import CALIBRATION, CALIBRATION_AND_IMAGING, COUNTERS, NOISE, PHASE_CORRECTION, Records
 
 MOST_COILS = 256
+IN_TURN = 0.25
+"""Lines of an array of coils, over those of the one with most, from which the two took turns."""
 SKIPPED = {
     23: "navigator",
     24: "phase correction",
@@ -125,19 +127,19 @@ def _between(records: Records, kinds: NDArray[np.str_], space: int, notes: list[
 
 
 def _coils(records: Records, kinds: NDArray[np.str_], notes: list[str]) -> tuple[int, Finding]:
-    """Number of coils of the image: where two arrays took turns, that of the larger one."""
+    """Number of coils of the image: where two arrays took turns, that of the larger one, unless it has few lines."""
     image = np.flatnonzero(kinds == "image")
     counts = records.head["active_channels"][image]
-    coils = np.unique(counts)
+    coils, lines = np.unique(counts, return_counts=True)
     if not 1 <= coils[-1] <= MOST_COILS:
         raise InputError(
             f"{records.source}: active_channels is {coils[:8].tolist()}; expected a number of coils up to {MOST_COILS}"
         )
-    n_coils = int(coils[-1])
+    n_coils = int(coils[lines >= IN_TURN * lines.max()][-1])
     if len(coils) > 1:
         left = image[counts != n_coils]
         kinds[left] = "skipped"
-        others = ", ".join(str(n) for n in coils[:-1])
+        others = ", ".join(str(n) for n in coils[coils != n_coils])
         notes.append(
             f"{len(left)} records of another coil array ({others} coils) were left out; that of {n_coils} coils is kept"
         )

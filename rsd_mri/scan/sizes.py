@@ -16,6 +16,8 @@ NEAR = 0.01
 """Relative difference up to which the recon matrix is what the field of view asks for, rounding aside."""
 LEAST_OVERSAMPLING = 1.25
 """Samples over pixels of the readout from which oversampling is looked for where the fields of view are one."""
+FEWEST_SLICES = 3
+"""Slices from which the field of view across them may be that of all of them where no matrix counts them."""
 NAMES = ("readout", "phase encode")
 
 
@@ -98,6 +100,7 @@ def settle_sizes(
     size: Pair,
     *,
     spacing: float | None = None,
+    slices: int = 1,
     target: Pair | None = None,
     fills: Callable[[int, float], bool] | None = None,
 ) -> Sizes:
@@ -114,6 +117,8 @@ def settle_sizes(
         (readout, phase encode) of the array.
     spacing
         Distance from slice to slice, where positions tell it [mm].
+    slices
+        Their number.
     target
         Size of an image of the file's own, such as `reconstruction_rss`.
     fills
@@ -154,7 +159,7 @@ def settle_sizes(
         if fits or (not said and all(t <= n for t, n in zip(target, size, strict=True))):
             wanted, said = list(target), True
             why.append("the file's own image has this size")
-    thickness, source = _thickness(header, encoded, recon, spacing, notes)
+    thickness, source = _thickness(header, encoded, recon, (spacing, slices), notes)
     voxel = covers = None
     if fov[0] is not None and fov[1] is not None:
         covers = (fov[0], fov[1])
@@ -189,19 +194,22 @@ def _where(header: Header, encoded: Triple | None, recon: Triple | None) -> str:
 
 
 def _thickness(
-    header: Header, encoded: Triple | None, recon: Triple | None, spacing: float | None, notes: list[str]
+    header: Header, encoded: Triple | None, recon: Triple | None, stack: tuple[float | None, int], notes: list[str]
 ) -> tuple[float | None, str]:
-    """Thickness of a slice [mm], and where it is from.
+    """Thickness of a slice [mm], and where it is from, of a stack of (distance from slice to slice, number of slices).
 
     The field of view across a slice is its thickness, whatever the matrix: unless the slices lie so close that it must
-    be that of all of them.
+    be that of all of them, as many as the matrix says or as there are.
     """
+    spacing, slices = stack
     if header.thickness is not None and header.thickness > 0:
         return header.thickness, "sliceThickness"
     for fov, matrix, name in ((recon, header.recon, "recon"), (encoded, header.encoded, "encoded")):
         if fov is None or fov[2] <= 0:
             continue
         count = 1 if matrix is None else matrix[2]
+        if count == 1 and spacing and slices >= FEWEST_SLICES and abs(fov[2] / (slices * spacing) - 1) <= SAME:
+            count = slices
         if spacing and count > 1 and fov[2] > 1.2 * spacing and fov[2] / count <= 1.05 * spacing:
             notes.append(
                 f"the {name} field of view across the slices, {fov[2]:g} mm, is that of {count} slices "

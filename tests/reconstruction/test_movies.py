@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sigpy
 import torch
 from adjointness import assert_adjoint
+from coil_phantom import make_scan
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
@@ -251,3 +253,25 @@ def test_the_worst_case_of_a_movie_is_that_of_all_frames(tmp_path, movie, name):
     recs = [read_reconstruction(tmp_path / "beat_recon.h5", frame) for frame in range(6)]
     assert len({rec.checks["stress_factor"] for rec in recs}) == 1
     assert 1 <= recs[0].checks["stress_factor"] < 20 and any("Worst case" in note for note in recs[0].notes)
+
+
+def test_phases_between_frames_are_those_of_the_object():
+    """Sets of opposite velocity encoding, and echoes that decay unevenly: a constant, a ramp and another contrast."""
+    still = make_scan(acceleration=2.0, sigma=0.002)
+    x = (np.arange(64) - 32)[:, None] / 64
+    y = (np.arange(48) - 24) / 48
+    factors = (np.ones((64, 48)), np.exp(1j * (0.9 + 1.5 * x + 0 * y)), np.exp(-1.5 * (y + 0.5) - 2j + 0 * x))
+    images = sigpy.ifft(make_scan(sigma=0.002).kspace, axes=(-2, -1))
+    frames = [
+        replace(still, kspace=(sigpy.fft(images * one, axes=(-2, -1)) * still.mask).astype(np.complex64),
+                frame={"set": n})
+        for n, one in enumerate(factors)
+    ]  # fmt: skip
+    first, *others = (
+        reconstruct_frame(one).image[0] for one in frames_in_turn(frames, None, CLASSICAL["zero-filled"], CPU)
+    )
+    for other, factor in zip(others, factors[1:], strict=True):
+        product = other * first.conj()
+        body = np.abs(product) > 0.3 * np.abs(product).max()
+        off = np.angle(product * np.conj(factor))[body]
+        assert abs(np.median(off)) < 0.02 and np.quantile(np.abs(off), 0.9) < 0.1

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.slices import Slices
+from rsd_mri.scan import measurement
 from rsd_mri.scan.echo_planar import mended_array
 from rsd_mri.scan.epi import Readout, found, navigated, readout_timing, regridded, regridding
 from rsd_mri.scan.header import Header, parse_header
@@ -217,3 +219,67 @@ def test_lines_that_lost_their_flag_are_said(delay, phase):
     heads = heads.copy()
     heads["center_sample"] = N // 2
     assert not said(replace(forth, head=heads, samples=lambda chosen: ((int(i), straight[int(i)]) for i in chosen)))
+
+
+PARTITIONS = 8
+ALONG = np.exp(-2 * (np.pi * 0.12 * (np.arange(PARTITIONS) - 4)) ** 2 - 2j * np.pi * 0.1 * (np.arange(PARTITIONS) - 4))
+DIRECTIONS = {
+    "lines": lambda i, j: i % 2 == 1,
+    "partitions": lambda i, j: j % 2 == 1,
+    "both": lambda i, j: (i + j) % 2 == 1,
+    "none": lambda i, j: False,
+}
+
+
+def volume_of(backward, delay=0.7, phase=0.5, navigators=False, every=1, trajectory="epi", twice=False):
+    """Records of a volume of which `backward` lines were read back, late and out of phase."""
+    lines = [(PHASE_CORRECTION, LINES // 2, 4, back) for back in (False, True, False)] if navigators else []
+    pairs = [(i, j) for j in range(PARTITIONS) for i in range(0, LINES, every)]
+    lines += [(None, i, j, backward(i, j)) for i, j in pairs]
+    if twice:
+        lines += [(None, i, j, not backward(i, j)) for i, j in pairs]
+    heads, data = np.zeros(len(lines), HEAD_TYPE), []
+    for number, (flag, i, j, back) in enumerate(lines):
+        line = TRUE[:, :, i] * ALONG[j]
+        one = heads[number : number + 1]
+        one["number_of_samples"], one["active_channels"], one["sample_time_us"] = N, COILS, 5.0
+        one["center_sample"] = N - 1 - N // 2 if back else N // 2
+        one["idx"]["kspace_encode_step_1"], one["idx"]["kspace_encode_step_2"] = i, j
+        for bit in [REVERSE] * back + [flag] * (flag is not None):
+            one["flags"] |= np.uint64(1) << np.uint64(bit - 1)
+        data.append(np.ascontiguousarray(delayed(line, delay, phase)[:, ::-1] if back else line, np.complex64))
+    header = Header(encoded=(N, LINES, PARTITIONS), trajectory=trajectory)
+    return Records(heads, lambda chosen: ((int(i), data[i]) for i in chosen), header, None, Path("epi.h5"))
+
+
+def error_of_volume(scan):
+    truth = magnitude(scans_of(volume_of(DIRECTIONS["none"]))[0].kspace)
+    return np.linalg.norm(magnitude(scan.kspace) - truth) / np.linalg.norm(truth)
+
+
+@pytest.mark.parametrize("along, trajectory", [("partitions", "epi"), ("both", "cartesian")])
+def test_the_ghost_of_a_volume_is_found_from_the_data(along, trajectory):
+    (scan,) = scans_of(volume_of(DIRECTIONS[along], trajectory=trajectory))
+    assert error_of_volume(scan) < 0.02
+    assert any("found from the data" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("options", [{"navigators": True}, {"twice": True, "delay": 0.05, "phase": 0.15}])
+def test_the_ghost_of_a_volume_is_measured_by_navigators_or_lines_read_both_ways(options):
+    (scan,) = scans_of(volume_of(DIRECTIONS["lines"], **options))
+    assert error_of_volume(scan) < 1e-3
+    words = "3 navigator lines;" if "navigators" in options else "read both ways"
+    assert any(words in note for note in scan.notes)
+
+
+def test_the_ghost_of_a_volume_on_disk_is_removed_line_by_line(monkeypatch):
+    monkeypatch.setattr(measurement, "LARGE", 1)
+    (scan,) = scans_of(volume_of(DIRECTIONS["lines"]), streamed=True)
+    assert isinstance(scan.kspace, Slices) and error_of_volume(replace(scan, kspace=np.asarray(scan.kspace))) < 0.02
+
+
+def test_a_volume_of_which_nothing_tells_the_ghost_is_refused_or_said():
+    with pytest.raises(InputError, match="without phase-correction records"):
+        scans_of(volume_of(DIRECTIONS["lines"], every=3))
+    (scan,) = scans_of(volume_of(DIRECTIONS["lines"], every=3, trajectory="cartesian"))
+    assert any("a ghost may be left" in note for note in scan.notes)

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
+from spots import xml
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import Answers
@@ -277,6 +278,72 @@ def test_a_volume_is_told_from_slices_and_named(tmp_path):
     np.testing.assert_allclose(read_scan(tmp_path / "a.npy", answers=asked).kspace, volume, atol=1e-5)
     with pytest.raises(InputError, match="slice and partition"):
         read_scan(tmp_path / "a.npy", answers=Answers(axes="slice,partition,readout,phase"))
+
+
+def a_volume(coils):
+    """K-space of a volume [partition, coil, readout, phase], and as slices across its readout."""
+    n = 24
+    w = (np.arange(n) - n // 2) / n
+    shades = np.exp(1j * np.arange(coils) - np.arange(coils) * 0.1)[:, None, None]
+    # A body that narrows to both ends, and a spot that wanders through it.
+    radius = np.sqrt(np.clip(0.16 - w**2, 0, None))[:, None, None]
+    body = 1 / (1 + np.exp((np.hypot(U, 1.2 * V) - radius) * 60))
+    image = body * (1 + 1.5 * np.exp(-(((U - w[:, None, None]) ** 2 + (V - 0.1) ** 2) / 0.004)))
+    volume = np.fft.fftshift(np.fft.fft(np.fft.ifftshift(fft(image), axes=0), axis=0, norm="ortho"), axes=0)
+    rng = np.random.default_rng(3)
+    volume = volume[:, None] * shades
+    volume = (volume + 1e-3 * rng.standard_normal(volume.shape)).astype(np.complex64)
+    hybrid = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(volume, axes=2), axis=2, norm="ortho"), axes=2)
+    return volume, hybrid.transpose(2, 1, 3, 0)
+
+
+def test_a_volume_of_one_coil_is_told_from_coils(tmp_path):
+    volume, truth = a_volume(1)
+    np.save(tmp_path / "a.npy", volume[:, 0])
+    found = read_scan(tmp_path / "a.npy")
+    np.testing.assert_allclose(found.kspace, truth, atol=1e-5)
+    assert any("a volume of one coil" in note for note in found.notes)
+    savemat(tmp_path / "b.mat", {"kSpace": volume[:, 0].T})  # MATLAB's order: [phase, readout, partition]
+    assert read_scan(tmp_path / "b.mat").n_slices == PHASE
+    np.save(tmp_path / "c.npy", K[0])
+    same(read_scan(tmp_path / "c.npy"), K[:1])
+
+
+def test_a_loud_coil_in_the_middle_is_no_partition(tmp_path):
+    loud = np.concatenate([K[0], K[0, ::-1]]) * np.array([1, 1, 1, 1, 1, 5, 20, 5, 1, 1, 1, 1])[:, None, None]
+    np.save(tmp_path / "a.npy", loud.astype(np.complex64))
+    assert read_scan(tmp_path / "a.npy").n_coils == 12
+
+
+def test_a_volume_under_a_header_has_its_sizes(tmp_path):
+    volume, truth = a_volume(4)
+    sizes = ((READ, PHASE, 24), (READ, PHASE, 24), (96, 120, 96), (96, 120, 96))
+    path = layout(tmp_path / "a.h5", kspace=volume, ismrmrd_header=xml(*sizes, partitions=(0, 23, 12)), mask=MASK)
+    found = read_scan(path)
+    np.testing.assert_allclose(found.kspace, truth * MASK[:, None], atol=1e-5)
+    assert found.geometry.voxel_size == pytest.approx((3, 4, 2)) and found.image_size == (PHASE, 24)
+    np.testing.assert_array_equal(found.mask, np.repeat(MASK[:, None], 24, axis=1))
+    assert any("taken as a volume" in note for note in found.notes)
+
+
+def test_lines_that_the_header_says_are_left_out_are_put_in(tmp_path):
+    sizes = ((READ, PHASE, 1), (READ, PHASE, 1), (96, 120, 5), (96, 120, 5))
+    header = xml(*sizes, lines=(0, PHASE - 11, PHASE // 2 - 10))
+    path = layout(tmp_path / "a.h5", kspace=K[..., 10:], ismrmrd_header=header)
+    found = read_scan(path)
+    np.testing.assert_allclose(found.kspace, K * (np.arange(PHASE) >= 10), atol=1e-6)
+    assert found.acquired_at == (10, PHASE) and found.realised_acceleration == 1
+    assert any("were put in as zeros" in note for note in found.notes)
+    wrong = layout(tmp_path / "b.h5", kspace=K[..., 10:], ismrmrd_header=xml(*sizes, lines=(0, PHASE - 11, 12)))
+    assert any("moved in a circle" in note for note in read_scan(wrong).notes)
+
+
+def test_limits_that_begin_later_are_of_the_same_lines(tmp_path):
+    sizes = ((READ, PHASE, 1), (READ, PHASE, 1), (96, 120, 5), (96, 120, 5))
+    header = xml(*sizes, lines=(16, 15 + PHASE, 16 + PHASE // 2))
+    assert not any(
+        "header says lines" in n for n in read_scan(layout(tmp_path / "a.h5", kspace=K, ismrmrd_header=header)).notes
+    )
 
 
 def test_slices_of_which_one_is_bright_are_no_volume(tmp_path):

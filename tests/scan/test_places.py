@@ -140,6 +140,26 @@ def test_an_asymmetric_echo_is_placed_by_its_centre():
     np.testing.assert_allclose(found_at(scan), patient(SPOT), atol=0.3)
 
 
+@pytest.mark.parametrize("said", [None, 0, 40])
+def test_an_asymmetric_echo_has_room_under_a_header_of_the_samples_kept(said):
+    """Siemens counts the columns that were measured; whether the records know the echo's place or not."""
+    lines = acquire(SPOT, (50, 48), (128, 96), centre=(18, 24), said=said)
+    scan = only(scans(lines, xml((50, 48, 1), (32, 48, 1), (128, 96, 4), (64, 96, 4))))
+    assert scan.size == (64, 48) and peak(scan) == (32, 24) and scan.readout_at == (14, 64)
+    assert scan.realised_acceleration == 1 and any("asymmetric echo" in note for note in scan.notes)
+    np.testing.assert_allclose(found_at(scan), patient(SPOT), atol=0.3)
+
+
+def test_an_object_across_the_border_is_said():
+    """As where every second line has the other sign."""
+    header = xml((64, 48, 1), (64, 48, 1), (128, 96, 4), (128, 96, 4))
+    lines = acquire((5.0, 4.0), (64, 48), (128, 96))
+    assert not any("border" in note for note in only(scans(lines, header)).notes)
+    for one in lines[::2]:
+        one.data[:] *= -1
+    assert any("border of the field of view along phase encode" in note for note in only(scans(lines, header)).notes)
+
+
 # Sizes
 
 
@@ -260,6 +280,8 @@ def test_the_field_of_view_of_a_stack_is_not_the_thickness_of_its_slices():
     assert scan.geometry.voxel_size[2] == 5 and scan.geometry.slice_gap == 0
     alone = only(scans(acqs[:24], header))
     assert alone.geometry.voxel_size[2] == 30
+    uncounted = only(scans(acqs, xml((32, 24, 1), (32, 24, 1), (64, 48, 30), (64, 48, 30), slices=6)))
+    assert uncounted.geometry.voxel_size[2] == 5
 
 
 def test_slices_without_a_record_are_said():
