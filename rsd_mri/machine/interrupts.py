@@ -32,6 +32,7 @@ class Stopped(BaseException):  # noqa: N818 - no error
 _endings: list[Callable[[], None]] = []
 _told: list[int] = []
 _until_stopped: list[bool] = []
+_leaving = threading.Lock()
 _shielded: set[CodeType] = set()
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -108,6 +109,9 @@ def install_in_worker() -> None:
 
 def leave(code: int) -> None:
     """End the process now, without its children and what it was writing."""
+    if not _leaving.acquire(blocking=False):  # another thread is at it; where it does not come to an end, this one does
+        time.sleep(GRACE)
+        os._exit(code)
     end_children(getattr(signal, "SIGKILL", signal.SIGTERM))
     for ending in _endings:
         with contextlib.suppress(Exception):

@@ -234,6 +234,7 @@ class Finder:
     def find_spec(self, name, *rest):
         if name == "typer":  # the first that takes long
             os.kill(os.getpid(), signal.{name})
+signal.signal(signal.{name}, signal.SIG_DFL)  # in the background shells have SIGINT ignored
 sys.meta_path.insert(0, Finder())
 sys.argv = ["rsd-mri", *{arguments}]
 from rsd_mri.commands.app import main
@@ -250,5 +251,5 @@ main()
 )  # fmt: skip
 def test_a_signal_while_a_command_is_loaded_is_heard(arguments, name, code):
     program = STARTING.format(name=name, arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "stopped\n")
