@@ -50,7 +50,7 @@ def of_the_machine(path: Path, error: Exception) -> str | None:
     """A sentence where a file was not read for want of memory, rights or a disk; None where it may be damaged."""
     if isinstance(error, MemoryError):
         return f"{path}: there is no memory left to read it ({error}); close other programs, or ask for more"
-    if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in NOT_THE_FILE:
         return refused(OSError(error.errno, os.strerror(error.errno), str(path)))
     return None
 

@@ -55,6 +55,7 @@ def test_what_cannot_be_kept_is_compiled_all_the_same(tmp_path, disk, kept):
     assert bool(list(tmp_path.rglob("made.twice*.nbc"))) == kept
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("damage", "found"), [("none", 1), ("nbi", 0), ("nbc", 0), ("locked", 0)])
 def test_what_was_kept_and_cannot_be_read_is_compiled_anew_and_kept_again(tmp_path, damage, found):
     (tmp_path / "made.py").write_text(MADE)
