@@ -17,9 +17,8 @@ from rsd_mri.files import require_target, written_whole
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.files.trouble import refused
 from rsd_mri.protocol import PrepSettings, Protocol
-from rsd_mri.reconstruction.deliver import reconstruct_files
-from rsd_mri.reconstruction.methods import method_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.classical.table import CLASSICAL
+from rsd_mri.reconstruction.deliver import Task, reconstruct_files
 from rsd_mri.results.delivery import Delivery
 from rsd_mri.scan import read_scan
 from rsd_mri.scan.reading import find_scans
@@ -135,8 +134,7 @@ def test_one_scan_that_may_not_be_read_stops_no_other(scans, tmp_path, monkeypat
 
     monkeypatch.setattr(Path, "open", open_others)
     assert find_scans(scans[0].parent) == scans
-    how = method_of("zero-filled", None, SAMPLERS["diffpir"], 1, False, False)
-    done = reconstruct_files(scans, how, Delivery(tmp_path / "out"))
+    done = reconstruct_files(scans, Task(tmp_path, CLASSICAL["zero-filled"], Delivery(tmp_path / "out")))
     assert [Path(file).name for one in done.written for file in one.files] == [f"{scans[1].stem}_recon.h5"]
     assert done.failures == [f"{scans[0]}: cannot be used (Permission denied)"]
     prepared = prepare_folder(scans[0].parent, tmp_path / "p", Protocol(prep=PrepSettings(virtual_coils=2)))
