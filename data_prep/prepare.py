@@ -12,6 +12,7 @@ from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
@@ -148,13 +149,14 @@ def memory_needed(scans: list[Path], workers: int, virtual_coils: int) -> int:
 
 def _declared(path: Path) -> tuple[tuple[int, ...], int]:
     """Shape of the k-space and its size in memory [bytes]; a usual slice and the file's size where it does not say."""
-    size = path.stat().st_size
+    size = 0
     try:
+        size = path.stat().st_size
         if path.suffix == ".npy":
             shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
             return (shape, math.prod(shape) * 8) if len(shape) > 1 else (UNKNOWN_SLICE, size)
         if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
+            with read_hdf5(path) as file:
                 kspace = file.get("kspace", getlink=True)
                 if isinstance(kspace, h5py.HardLink) and isinstance(file["kspace"], h5py.Dataset):
                     shape = file["kspace"].shape

@@ -10,6 +10,8 @@ import numpy as np
 
 from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
+from rsd_mri.files.trouble import of_the_machine
 
 NEEDED = ("scale", "sigma", "source_hash", "split", "not_for_diagnostic_use")
 OPEN_FILES = 16
@@ -52,7 +54,7 @@ class PreparedDataset:
 
     def _add(self, path: Path, split: str | None) -> None:
         try:
-            with h5py.File(path, "r") as file:
+            with read_hdf5(path) as file:
                 if not {"kspace", "csm"} <= set(file) or any(name not in file.attrs for name in NEEDED):
                     raise InputError(f"{path}: not a prepared file; expected what prep writes")
                 if split is not None and file.attrs["split"] != split:
@@ -63,7 +65,7 @@ class PreparedDataset:
                     self._rows.append((path, row, item))
                     self._shapes.append(shape)
         except (OSError, KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: damaged prepared file ({error}); remove it and run prep again") from error
+            raise InputError(_unread(path, error)) from error
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -99,7 +101,7 @@ class PreparedDataset:
             mask = file["mask"][()] if "mask" in file else np.ones(kspace.shape[-1], bool)
             sigma, scale = np.float32(file.attrs["sigma"]), np.float32(file.attrs["scale"])
         except (OSError, KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: damaged prepared file ({error}); remove it and run prep again") from error
+            raise InputError(_unread(path, error)) from error
         return {"kspace": kspace, "csm": csm, "mask": mask, "sigma": sigma, "scale": scale, "item": item}
 
     def _file(self, path: Path) -> h5py.File:
@@ -108,7 +110,7 @@ class PreparedDataset:
         if path not in self._open:
             while len(self._open) >= OPEN_FILES:
                 self._open.pop(next(iter(self._open))).close()
-            self._open[path] = h5py.File(path, "r")
+            self._open[path] = read_hdf5(path)
         return self._open[path]
 
     def close(self) -> None:
@@ -119,3 +121,8 @@ class PreparedDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _unread(path: Path, error: Exception) -> str:
+    said = of_the_machine(path, error)
+    return said or f"{path}: damaged prepared file ({error}); remove it and run prep again"

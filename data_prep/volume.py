@@ -16,6 +16,7 @@ from rsd_mri.about import __version__
 from rsd_mri.errors import InputError
 from rsd_mri.files import sha256
 from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.trouble import refused
 from rsd_mri.machine.evenly import evenly
 from rsd_mri.preparation import calibrate_volume, prepare_slice
 from rsd_mri.preparation.prepared import PreparedSlice
@@ -123,6 +124,8 @@ def prepare_volume(
         return entry if entry is not None else _prepare(source, name, out / output, output, protocol, answers)
     except FAILURES as error:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):
+            reason = refused(error) or reason
         return VolumeEntry(name, output, "failed", " ".join(reason.split()), made_now=True)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rsd_mri.bench.bench import CARD, About, OnScans, write_json
 from rsd_mri.errors import InputError
+from rsd_mri.files import require_writable
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, Number, Switch, Whole
@@ -69,6 +70,7 @@ class LesionsBench:
             raise InputError(f"bench lesions: sizes: expected some of {known}, got {list(settings.sizes)}")
         if not settings.accelerations or min(settings.accelerations) <= 1:
             raise InputError("bench lesions: accelerations: expected numbers above 1, such as [4, 8]")
+        require_writable(out)
         heads, size = HEADS[scale]
         prior = settings.found_prior()
         names = range(settings.heads or heads)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.bench.bench import About, OnScans, write_json
 from rsd_mri.errors import InputError
+from rsd_mri.files import require_writable
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, NotNegative, Positive, Whole
@@ -73,6 +74,7 @@ class ReconBench:
             raise InputError("along: spokes and spirals are simulated; leave data out")
         if settings.along and settings.pattern is not None:
             raise InputError("along: spokes and spirals take no pattern; leave one of the two out")
+        require_writable(out)
         count, size = HEADS[scale]
         undersample = reconstructions.undersample_lines(settings.seed)
         if settings.data:

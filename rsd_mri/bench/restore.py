@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.bench.bench import CARD, About, write_json
+from rsd_mri.files import require_writable
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, Integer, Switch
@@ -46,6 +47,7 @@ class RestoreBench:
         """Degrade, restore, compare; writes card.json."""
         from rsd_mri.bench.restorations import run_picture_bench
 
+        require_writable(out)
         card = run_picture_bench(
             out,
             Path(settings.prior) if settings.prior else None,

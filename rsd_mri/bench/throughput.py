@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import About, write_json
+from rsd_mri.files import require_writable
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer, NotNegative, Switch
@@ -84,6 +85,7 @@ class ThroughputBench:
         from rsd_mri.bench.speeds import CASES, FIELDS, limits, speed
         from rsd_mri.machine.device import resolve_device
 
+        require_writable(out)
         device = resolve_device(settings.device)
         told = progress.step("timing")
         cases = [

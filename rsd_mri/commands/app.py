@@ -15,11 +15,21 @@ from rsd_mri.errors import InputError
 
 COMPLETING = "_RSD_MRI_COMPLETE"
 """Set by a shell that asks how a command goes on."""
+SERVER = "serve"
+"""The command that goes on until it is stopped."""
 
 
 def main() -> None:
     """Entry point of `rsd-mri`."""
     _keep_streams()
+    # Before anything is loaded, which takes seconds where the machine is busy.
+    from rsd_mri.machine import interrupts
+
+    named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    interrupts.run(_command, until_stopped=named == SERVER)
+
+
+def _command() -> None:
     match sys.argv[1:]:
         case [] if COMPLETING not in os.environ:
             say(help_text().rstrip())
@@ -34,10 +44,10 @@ def main() -> None:
             _print(help_of(name))
         case _:
             from rsd_mri.commands.root import app
-            from rsd_mri.machine import interrupts, threads
+            from rsd_mri.machine import threads
 
             threads.begin()
-            interrupts.run(app)
+            app()
 
 
 def _keep_streams() -> None:

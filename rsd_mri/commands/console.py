@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from rsd_mri.about.plain import Json
     from rsd_mri.machine.progress import Progress as Told
 
-NO_ROOM = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
-"""What the system says of a library that finds no room in memory, or below a limit of it."""
+NO_ROOM = ("failed to map segment", "allocate memory", "Unable to allocate", "libllvmlite")
+"""What the system and libraries say where there is no room in memory, or below a limit of it; numba's compiler, which
+says only that it was not loaded, is there wherever numba is."""
+NO_THREAD = "can't start new thread"
 
 _debug = False
 
@@ -36,10 +38,12 @@ def debugging() -> bool:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Turn an `InputError`, a full disk or memory that runs out into one sentence on stderr and exit code 2."""
+    """Turn an `InputError`, and what disk, memory and limits refuse, into one sentence on stderr and exit code 2."""
     try:
         yield
-    except (InputError, OSError, MemoryError, ImportError) as error:
+    except BrokenPipeError:
+        raise
+    except (InputError, OSError, MemoryError, ImportError, RuntimeError) as error:
         sentence = _sentence(error)
         if _debug or sentence is None:
             raise
@@ -50,13 +54,18 @@ def refusing() -> Iterator[None]:
 def _sentence(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, MemoryError) or any(said in str(error) for said in NO_ROOM):
+        return (
+            f"the memory of this machine, or what this process may take of it, is used up ({error}); close other "
+            "programs, ask for more (ulimit -v, the batch system), or take fewer samples or workers"
+        )
     if isinstance(error, OSError):
-        from rsd_mri.files import unwritable
+        from rsd_mri.files.trouble import refused
 
-        return unwritable(error)
-    if isinstance(error, ImportError) and not any(said in str(error) for said in NO_ROOM):
-        return None
-    return f"the memory of this machine is used up ({error}); close other programs, or take fewer samples or workers"
+        return refused(error)
+    if isinstance(error, RuntimeError) and NO_THREAD in str(error):
+        return "no more threads or processes can be started; raise the limit (ulimit -u, the batch system)"
+    return None
 
 
 class Outcome(Protocol):

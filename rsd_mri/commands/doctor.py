@@ -10,6 +10,7 @@ from importlib import util
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
+from rsd_mri.commands.console import refusing
 from rsd_mri.commands.options import JsonOption
 from rsd_mri.commands.output import result
 from rsd_mri.machine.limits import total_memory
@@ -44,7 +45,8 @@ def doctor(json: JsonOption = False) -> None:
 
     Example: rsd-mri doctor --json
     """
-    found = examination()
+    with refusing():
+        found = examination()
     result([*found.lines(), NOT_FOR_DIAGNOSTIC_USE], found.as_dict(), json)
 
 

@@ -39,7 +39,10 @@ SETS = ("auto", "1", "2")
 
 @grouped
 def recon(
-    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans in any format, or folders of them.")],
+    scans: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCAN...", readable=False, help="Scans in any format, or folders of them."),
+    ],
     *,
     method: MethodOption = "posterior",
     samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
@@ -151,7 +154,7 @@ def calibrate(
     Example: rsd-mri calibrate full/ --accel 4 --out calibration.json
     """
     with refusing():
-        from rsd_mri.files import require_writable
+        from rsd_mri.files import require_target
         from rsd_mri.machine.device import resolve_device
         from rsd_mri.reconstruction.calibrating import calibrate_files
         from rsd_mri.reconstruction.calibration import write_calibration
@@ -160,7 +163,7 @@ def calibrate(
         from rsd_mri.reconstruction.posterior_method import Posterior
 
         folders = [existing(path, "scan or folder") for path in scans]
-        require_writable(out.parent)
+        require_target(out)
         files = [path for path, _ in listed(folders)]
         on = resolve_device(device.value)
         chosen = sampling.chosen()

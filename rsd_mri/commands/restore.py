@@ -22,7 +22,9 @@ from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
 
 
 def restore(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, or .npy [channel, y, x].")],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", readable=False, help="Pictures, or .npy [channel, y, x].")
+    ],
     prior: Annotated[Path, typer.Option(help="Run folder of a teacher of images behind noise or inpainting.")],
     corruption: Annotated[
         str,

@@ -104,9 +104,9 @@ def send(
         from rsd_mri.serve.client import BROKEN_OFF, lines_of_file, save_images, send_scan
 
         if out is not None:
-            from rsd_mri.files import require_writable
+            from rsd_mri.files import require_target
 
-            require_writable(out.parent)
+            require_target(out)
         header, lines = lines_of_file(existing(scan, "file"))
         received = send_scan(host, port, header, lines, config, _parameters(assignments), pace / 1000)
         if out is not None and received.images:

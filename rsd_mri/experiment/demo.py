@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
 from rsd_mri.experiment.runs import simulated_data, train_run
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.image_quality import psnr, ssim
@@ -173,7 +173,7 @@ def run_demo(
         ),
     )[0]
     scan = PreparedScan.of(read_scan(path))
-    with h5py.File(path, "r") as file:
+    with read_hdf5(path) as file:
         reference = file["reconstruction_rss"][()]
     on = resolve_device(device)
     prior = load_prior(run, "teacher").to(on)

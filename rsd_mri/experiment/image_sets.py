@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data_prep import PreparedDataset
 from data_prep.images import PREPARED, read_images
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.operators import sense_operator
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -48,7 +49,7 @@ def read_set(source: str | Path) -> Bytes:
     if path.suffix == ".npy":
         return to_bytes(_array(path), path)
     if path.is_file() and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
+        with read_hdf5(path) as file:
             found = file.get("images")
             if not isinstance(found, h5py.Dataset):
                 raise InputError(f"{path}: expected a data set 'images', as 'rsd-mri generate' writes it")

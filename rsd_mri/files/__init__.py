@@ -5,7 +5,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import TextIO
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.trouble import full, is_full, unwritable
 from rsd_mri.machine.interrupts import at_stop
 
-FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-"""No space on the device, a limit on the size of files, a quota."""
 UNFINISHED = re.compile(r"\..*-rsdmri-([0-9a-f]{8})-(\d+)-[^.]*(\..*)?$")
 """Names of files that are being written, with the machine and the process that writes them."""
+WITHOUT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""What file systems say that do not wait for a disk."""
 LONGEST = 120
 """Letters of a file's name that the name it is written under repeats."""
 
@@ -51,28 +51,29 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _no_folder(path)
         remove_leftovers(path.parent)
         # The suffix is kept: some writers choose their format by it.
         mark = f"{_prefix(path)}rsdmri-{_machine()}-{os.getpid()}-"
         handle, name = tempfile.mkstemp(prefix=mark, suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise InputError(_full(path, 0) if _is_full(error) else _refused(path, error)) from error
+        raise InputError(unwritable(path, error)) from error
     os.close(handle)
     partial = Path(name)
     _writing.add(partial)
     try:
         yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        partial.replace(path)
+        try:
+            _put_in_place(partial, path)
+        except OSError as error:
+            if is_full(error) or not path.parent.is_dir():
+                raise
+            raise InputError(unwritable(path, error)) from error
     except InputError:
         raise
     except Exception as error:
-        if _is_full(error):
-            raise InputError(_full(path, getattr(error, "needed", _size(partial)))) from error
+        if is_full(error):
+            raise InputError(full(path, getattr(error, "needed", _size(partial)))) from error
         if not path.parent.is_dir():
             raise InputError(f"{path.parent}: the folder was removed while {path.name} was written there") from error
         raise
@@ -80,6 +81,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         _writing.discard(partial)
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    with partial.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in WITHOUT_SYNC:
+                raise
+    umask = os.umask(0)
+    os.umask(umask)
+    with contextlib.suppress(OSError):  # some shares keep no permissions of files
+        partial.chmod(0o666 & ~umask)
+    partial.replace(path)
 
 
 @contextmanager
@@ -99,41 +114,7 @@ def appended(path: str | Path) -> Iterator[TextIO]:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.truncate(path, before)
-        raise InputError(_full(path, 0) if _is_full(error) else _refused(path, error)) from error
-
-
-def unwritable(error: OSError) -> str | None:
-    """A sentence for a file that could not be written since the disk is full or is not to be written to, or None."""
-    path = Path(error.filename) if isinstance(error.filename, str) else Path("the output")
-    if _is_full(error):
-        return _full(path, 0)
-    return _refused(path, error) if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else None
-
-
-def _refused(path: Path, error: OSError) -> str:
-    return f"{path}: cannot be written ({error.strerror}); choose another folder with --out"
-
-
-def _full(path: Path, needed: int) -> str:
-    """Say that there is no space, how much is needed and how much is there."""
-    size = f"; {_mib(needed)} or more are needed" if needed else ""
-    with contextlib.suppress(OSError):
-        size += f", {_mib(shutil.disk_usage(path.parent).free)} are free"
-    return f"{path}: the disk is full, or a quota or limit is reached{size}; make room, or choose another folder"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB" if size < 1 << 30 else f"{size / 2**30:.1f} GiB"
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether an error says that there is no space; numpy and libraries in other languages say it in words."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in FULL
-    text = str(error)
-    if re.search(r"\d+ requested and \d+ written", text):
-        return True
-    return any(f"os error {number})" in text or os.strerror(number) in text for number in FULL)
+        raise InputError(unwritable(path, error)) from error
 
 
 def _size(path: Path) -> int:
@@ -228,7 +209,7 @@ def claimed(path: str | Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         if handle < 0:
-            raise InputError(_full(path, 0) if _is_full(error) else _refused(path, error)) from error
+            raise InputError(unwritable(path, error)) from error
         # A file system without locks.
     _writing.add(lock)
     try:
@@ -249,9 +230,27 @@ def require_writable(folder: str | Path) -> None:
         If not.
     """
     folder = Path(folder).absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - never raises
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise InputError(f"{folder}: nothing can be written there; choose another folder with --out")
+
+
+def require_target(path: str | Path) -> None:
+    """See, before long work begins, that a file can be written.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    path = Path(path)
+    _no_folder(path)
+    require_writable(path.parent)
+
+
+def _no_folder(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, and a file of this name is to be written; remove it or name another")
 
 
 def read_whole(path: str | Path) -> bytes:

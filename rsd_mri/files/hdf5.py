@@ -4,6 +4,7 @@ The HDF5 library does not survive a disk that fills up while it writes: it crash
 program ends. So it writes through an object that never tells it of a failure.
 """
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from rsd_mri.machine.interrupts import shielded
 if TYPE_CHECKING:
     import h5py
 
+HELD = (errno.EAGAIN, errno.EACCES)
+"""What is said of a lock that another program has; anything else, where there are no locks."""
 SMALL = 1 << 16
 """What the library may read again of what it wrote, its own records, comes in smaller pieces than this [bytes]."""
 
@@ -32,14 +35,32 @@ def written_hdf5(path: str | Path) -> Iterator["h5py.File"]:
     """
     import h5py
 
+    with hdf5_target(path) as target, h5py.File(target, "w") as file:
+        yield file
+
+
+@contextmanager
+def hdf5_target(path: str | Path) -> Iterator["_Target"]:
+    """Yield what other packages may give the HDF5 library in place of a file's name; for the rest as `written_hdf5`."""
     with written_whole(path) as partial, partial.open("w+b", buffering=0) as raw:
         target = _Target(raw)
         try:
-            with h5py.File(target, "w") as file:
-                yield file
+            yield target
         finally:
             if target.failure is not None:
                 raise NoSpaceError(target.failure, target.size)
+
+
+def read_hdf5(path: str | Path) -> "h5py.File":
+    """Open an HDF5 file for reading: under a lock, so that no program writes to it, where the file system has locks."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno in HELD or "unable to lock file" not in str(error):
+            raise
+    return h5py.File(path, "r", locking=False)
 
 
 class _Target(io.RawIOBase):

@@ -10,6 +10,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.files.scratch import Scratch
 
 SPOOLED_BYTES = 1 << 26
@@ -136,10 +137,8 @@ class StoredSlices(Slices):
         InputError
             If it can no longer be read.
         """
-        import h5py
-
         try:
-            with h5py.File(self.path, "r") as file:
+            with read_hdf5(self.path) as file:
                 data = file[self.name]
                 if data.shape != self.shape or data.dtype != self.dtype:
                     raise InputError(f"{self.path}: was changed while it was read; run the command again")

@@ -1,7 +1,8 @@
 """Functions compiled by numba, kept on disk from one process to the next where there is room for them.
 
 Where the package lies on a disk that cannot be written and there is no home, as in containers and for services, numba
-refuses to keep anything; where the disk of the home is full, it fails when it does. Neither is a reason not to compute.
+refuses to keep anything; where the disk of the home is full, it fails when it does; and it reads what it finds without
+looking whether a machine that broke down left it whole, or another user may. None is a reason not to compute.
 """
 
 from collections.abc import Callable
@@ -37,10 +38,21 @@ def kept_in() -> str | None:
 
 
 def _keeping_where_it_can(made: Any) -> None:
-    keep = made._cache.save_overload  # noqa: SLF001 - there is no public way to it
+    cache = made._cache  # noqa: SLF001 - there is no public way to it
+    keep, find = cache.save_overload, cache.load_overload
 
     def keep_if_there_is_room(signature: Any, data: Any) -> None:
-        with suppress(OSError):
+        with suppress(Exception):
             keep(signature, data)
 
-    made._cache.save_overload = keep_if_there_is_room  # noqa: SLF001
+    def find_if_whole(signature: Any, target: Any) -> Any:
+        try:
+            return find(signature, target)
+        except OSError:  # of another user
+            return None
+        except Exception:  # noqa: BLE001 - a damaged pickle may raise anything
+            with suppress(OSError):
+                cache.flush()
+            return None
+
+    cache.save_overload, cache.load_overload = keep_if_there_is_room, find_if_whole

@@ -26,11 +26,13 @@ class Stopped(BaseException):  # noqa: N818 - no error
 
     def __init__(self, number: int) -> None:
         super().__init__(f"signal {number}")
-        self.code = 128 + number
+        self.number = number
 
 
 _endings: list[Callable[[], None]] = []
 _told: list[int] = []
+_until_stopped: list[bool] = []
+_leaving = threading.Lock()
 _shielded: set[CodeType] = set()
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -49,7 +51,11 @@ def at_stop(ending: Callable[[], None]) -> None:
 
 def told_to_stop() -> int | None:
     """The exit code that a signal asked for, if one came."""
-    return 128 + _told[0] if _told else None
+    return _code(_told[0]) if _told else None
+
+
+def _code(number: int) -> int:
+    return 0 if _until_stopped else 128 + number
 
 
 def install() -> None:
@@ -80,7 +86,7 @@ def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
     """A signal that came while Python freed an object: nothing goes up from there, so it has to come again."""
     if isinstance(lost.exc_value, Stopped):
         _told.clear()
-        _once_more(lost.exc_value.code - 128)
+        _once_more(lost.exc_value.number)
     else:
         sys.__unraisablehook__(lost)
 
@@ -103,6 +109,9 @@ def install_in_worker() -> None:
 
 def leave(code: int) -> None:
     """End the process now, without its children and what it was writing."""
+    if not _leaving.acquire(blocking=False):  # another thread is at it; where it does not come to an end, this one does
+        time.sleep(GRACE)
+        os._exit(code)
     end_children(getattr(signal, "SIGKILL", signal.SIGTERM))
     for ending in _endings:
         with contextlib.suppress(Exception):
@@ -153,7 +162,7 @@ def _watch(grace: float) -> None:
             number = os.read(read, 1)[0]
             if number in SIGNALS:
                 time.sleep(grace)
-                leave(128 + number)
+                leave(_code(number))
 
     threading.Thread(target=wait, name="rsd-mri-stop", daemon=True).start()
 
@@ -168,13 +177,23 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def run(program: Callable[[], None]) -> None:
-    """Run a program that signals may stop; the exit code is then 128 and the signal's number."""
+def run(program: Callable[[], None], until_stopped: bool = False) -> None:
+    """Run a program that signals may stop; the exit code is then 128 and the signal's number.
+
+    Parameters
+    ----------
+    program
+        What is run.
+    until_stopped
+        It would never end by itself, as a server: the exit code is 0 where it is stopped.
+    """
+    if until_stopped:
+        _until_stopped.append(True)
     install()
     try:
         program()
     except Stopped as stopped:
-        code = stopped.code
+        code = _code(stopped.number)
     except BaseException:
         told = told_to_stop()
         if told is None:

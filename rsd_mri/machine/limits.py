@@ -1,7 +1,8 @@
-"""Memory and processors that this process may use: of the machine, or of its control group where that allows less.
+"""Memory and processors that this process may use: of the machine, of its control group, or of its own limits.
 
 Containers, batch systems and services limit by control groups (Linux kernel documentation, admin-guide/cgroup-v2 and
-cgroup-v1): every group above the process limits it, too.
+cgroup-v1): every group above the process limits it, too. Other batch systems, and `ulimit`, limit the addresses or the
+data of a process (setrlimit(2), and proc(5) for what it has of them).
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 MEMINFO = Path("/proc/meminfo")
 GROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+STATM = Path("/proc/self/statm")
 UNKNOWN_TOTAL, UNKNOWN_FREE = 4 << 30, 2 << 30
 """What is taken where the system does not say it [bytes]."""
 
@@ -33,7 +35,7 @@ _V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_f
 def total_memory() -> int:
     """Memory of the machine or of the groups of this process, whichever is least [bytes]."""
     limits = (limit for folder, names in _memory_groups() if (limit := _number(folder / names.limit)) is not None)
-    return min([_machine("MemTotal", UNKNOWN_TOTAL), *limits])
+    return min([_machine("MemTotal", UNKNOWN_TOTAL), *limits, *(limit for limit, _ in _own_limits())])
 
 
 def free_memory() -> int:
@@ -43,7 +45,21 @@ def free_memory() -> int:
         limit, used = (_number(folder / name) for name in (names.limit, names.used))
         if limit is not None and used is not None:
             free.append(max(limit - used + _entry(folder / "memory.stat", names.reclaimed), 0))
+    free += (max(limit - used, 0) for limit, used in _own_limits())
     return min(free)
+
+
+def _own_limits() -> Iterator[tuple[int, int]]:
+    """Limits of this process, and what it has of each [bytes]; only where there is one."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    pages = _words(STATM)
+    for name, place in (("RLIMIT_AS", 0), ("RLIMIT_DATA", 5)):
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        if limit != resource.RLIM_INFINITY:
+            yield limit, int(pages[place]) * resource.getpagesize() if len(pages) > place else 0
 
 
 def processors_allowed() -> float:

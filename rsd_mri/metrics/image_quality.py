@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.progress import SILENT, Progress
 
 METRICS = ("nmse", "psnr", "ssim")
@@ -156,7 +157,7 @@ def match_files(targets: Path, predictions: Path) -> tuple[list[tuple[Path, Path
 def _read(path: Path, names: tuple[str, ...]) -> NDArray[Any]:
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: expected an HDF5 file, this is another format")
-    with h5py.File(path, "r") as file:
+    with read_hdf5(path) as file:
         name = next((name for name in names if name in file), None)
         if name is None:
             raise InputError(

@@ -15,6 +15,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import claimed, require_writable
 from rsd_mri.files.slices import Spool
 from rsd_mri.files.targets import written_apart
+from rsd_mri.files.trouble import refused
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.calibration import Calibration
@@ -207,6 +208,10 @@ def attempt(task: Task, progress: Progress = SILENT) -> Written | str:
             return _reconstruct_file(task, progress)
     except InputError as error:
         return str(error) if path.name in str(error) else f"{path}: {error}"
+    except OSError as error:
+        if (said := refused(error)) is None:
+            raise
+        return said if path.name in said else f"{path}: {said}"
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise

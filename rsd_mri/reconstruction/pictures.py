@@ -15,8 +15,9 @@ from PIL.PngImagePlugin import PngInfo
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import require_writable, written_whole
 from rsd_mri.files.targets import written_apart
+from rsd_mri.files.trouble import refused
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.metrics.image_quality import SSIM_WINDOW, psnr, ssim
 from rsd_mri.priors.prior import Prior
@@ -131,11 +132,15 @@ def restore_files(
     apart = written_apart(pictures, lambda path: path, lambda path: (out or path.parent) / f"{path.stem}_restored")
     for path, part in progress.each(apart, lambda path: path.name):
         try:
+            require_writable(out or path.parent)
             done.written.append(
                 _restore_file(path, prior, corruption, samples, sampler, out, mask, reference, seed, part)
             )
-        except InputError as error:
-            done.failures.append(str(error) if path.name in str(error) else f"{path}: {error}")
+        except (InputError, OSError) as error:
+            said = str(error) if isinstance(error, InputError) else refused(error)
+            if said is None:
+                raise
+            done.failures.append(said if path.name in said else f"{path}: {said}")
     return done
 
 

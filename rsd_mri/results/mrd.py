@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
-from rsd_mri.files import written_whole
+from rsd_mri.files.hdf5 import hdf5_target
 from rsd_mri.results.formats import Beside
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.header import format_header
@@ -25,8 +25,8 @@ def write(path: Path, frames: Sequence[Reconstruction], beside: Beside) -> list[
     rec = frames[0]
     size = (rec.magnitude.shape[1], rec.magnitude.shape[2])
     header = format_header(size, size, rec.n_slices, 1, None, rec.geometry.voxel_size)
-    with written_whole(path) as partial:
-        file = ismrmrd.Dataset(str(partial), GROUP)
+    with hdf5_target(path) as target:
+        file = ismrmrd.Dataset(target, GROUP)
         try:
             file.write_xml_header(header.encode())
             for number, (name, kind) in enumerate(SERIES):

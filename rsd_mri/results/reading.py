@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.results.files import ARRAYS, PER_SLICE, PLAIN, WHERE_LEARNED
 from rsd_mri.results.reconstruction import PosteriorPart, PriorUse, Reconstruction
 from rsd_mri.scan.facts import Facts
@@ -28,7 +29,7 @@ def read_reconstruction(path: str | Path, frame: int = 0) -> Reconstruction:
         raise InputError(f"{path}: no such reconstruction; make one with `rsd-mri recon`")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: expected an HDF5 file written by `rsd-mri recon`, this is another format")
-    with h5py.File(path, "r") as file:
+    with read_hdf5(path) as file:
         for name in [name for name, _ in ARRAYS]:
             if name not in file:
                 raise InputError(f"{path}: has no data set `{name}`; make it again with `rsd-mri recon`")
@@ -77,7 +78,7 @@ def read_frames(path: str | Path) -> tuple[Reconstruction, ...]:
         As `read_reconstruction`.
     """
     first = read_reconstruction(path)
-    with h5py.File(path, "r") as file:
+    with read_hdf5(path) as file:
         count = len(json.loads(file.attrs.get("frames", "[{}]")))
     return (first, *(read_reconstruction(path, number) for number in range(1, count)))
 

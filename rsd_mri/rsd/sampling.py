@@ -15,6 +15,7 @@ from rsd_mri.about import __version__
 from rsd_mri.corruption.corruption import Corruption, Key
 from rsd_mri.diffusion.samplers import SOLVERS
 from rsd_mri.errors import InputError
+from rsd_mri.files import require_target
 from rsd_mri.files.hdf5 import written_hdf5
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
@@ -223,6 +224,7 @@ def generate_file(
     """
     if not run.is_dir():
         raise InputError(f"{run}: expected a run folder written by 'rsd-mri train'")
+    require_target(out)
     prior = sampled_by(network_of(run, network), solver, steps, truncate)
     if guide is not None:
         prior = guided_by(prior, guide, autoguidance)

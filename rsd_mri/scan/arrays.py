@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.files.trouble import of_the_machine
 from rsd_mri.scan.along import scan_along
 from rsd_mri.scan.axes import OWN_ORDER, PARTITION, Axes
 from rsd_mri.scan.complex_values import as_complex
@@ -60,6 +61,8 @@ def _load(path: Path, budget: int | None) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
+        if (said := of_the_machine(path, error)) is not None:
+            raise InputError(said) from error
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: not a whole .npy array of numbers ({reason}); save it again") from error
     check_size(path, "the array", array.shape, array.dtype.itemsize, budget)

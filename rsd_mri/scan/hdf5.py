@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
+from rsd_mri.files.trouble import of_the_machine
 from rsd_mri.machine.limits import total_memory
 from rsd_mri.scan.probe import BROKEN, check_readable
 
@@ -56,7 +58,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     check_readable(path)
     try:
-        with h5py.File(path, "r") as file:
+        with read_hdf5(path) as file:
             yield file
     except InputError:
         raise
@@ -66,6 +68,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
                 f"{path}: another program has this file open for writing; wait until it has finished, or copy the "
                 "file from there when it has"
             ) from error
+        if (said := of_the_machine(path, error)) is not None:
+            raise InputError(said) from error
         reason = " ".join(str(error).split())[:160]
         if not _of_library(error):
             raise InputError(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.trouble import of_the_machine
 from rsd_mri.scan.complex_values import as_complex
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.hdf5_arrays import MATLAB
@@ -36,6 +37,8 @@ def read_matlab(path: Path, budget: int | None = None, axes: str | None = None) 
     except InputError:
         raise
     except (*UNREADABLE, MatReadError) as error:
+        if (said := of_the_machine(path, error)) is not None:
+            raise InputError(said) from error
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: damaged MATLAB file ({reason}); save it again, or the array as .npy") from error
     found = [name for name in sizes if arrays.get(name) is not None and arrays[name].dtype.kind == "c"]

@@ -19,6 +19,7 @@ from pathlib import Path
 import h5py
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.hdf5 import read_hdf5
 
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
 """What h5py raises on damaged files, depending on which byte is wrong."""
@@ -121,7 +122,7 @@ def serve() -> None:
             signal.setitimer(signal.ITIMER_PROF, seconds)
             signal.alarm(int(WAITING * seconds) + 5)
         # Damage that the library finds itself is left to the reader.
-        with suppress(*BROKEN), h5py.File(path, "r") as file:
+        with suppress(*BROKEN), read_hdf5(path) as file:
             _visit(file, set(), 0)
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_PROF, 0)

@@ -261,6 +261,14 @@ def inspect(path: str | Path, answers: Answers = NONE) -> Inspection:
     return inspect_scans(read_scans(path, answers=answers))
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; what may not be looked at counts as one, so that it is reported."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
+
+
 def find_scans(folder: str | Path) -> list[Path]:
     """List the files of a folder (and below) that are, or are named like, raw scans, sorted.
 
@@ -278,10 +286,13 @@ def find_scans(folder: str | Path) -> list[Path]:
     found = []
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file() or path.suffix == ".hdr":
+        if hidden or path.suffix == ".hdr" or not _is_file(path):
             continue
-        with path.open("rb") as file:
-            start = file.read(132)
+        try:
+            with path.open("rb") as file:
+                start = file.read(132)
+        except OSError:  # said when it is read
+            start = b""
         known = start.startswith((b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"MATLAB "))
         if path.suffix.lower() in SUFFIXES or known:
             found.append(path)

@@ -209,13 +209,11 @@ def save_images(path: Path, header: str, received: Received) -> None:
     """Write images as ISMRMRD does: a group for each series, whole or not at all."""
     import ismrmrd
 
-    from rsd_mri.files import written_whole
+    from rsd_mri.files.hdf5 import hdf5_target
 
-    with written_whole(path) as partial:
-        partial.unlink()
-        with ismrmrd.Dataset(str(partial), "dataset", create_if_needed=True) as file:
-            file.write_xml_header(header.encode())
-            for one in received.images:
-                image = ismrmrd.Image(HEAD.pack(*one.head), one.attributes)
-                image.data[:] = one.pixels
-                file.append_image(f"image_{one.series}", image)
+    with hdf5_target(path) as target, ismrmrd.Dataset(target, "dataset") as file:
+        file.write_xml_header(header.encode())
+        for one in received.images:
+            image = ismrmrd.Image(HEAD.pack(*one.head), one.attributes)
+            image.data[:] = one.pixels
+            file.append_image(f"image_{one.series}", image)

@@ -14,6 +14,7 @@ from pathlib import Path
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
+from rsd_mri.machine.interrupts import SIGNALS
 from rsd_mri.machine.limits import total_memory
 from rsd_mri.serve.pipe import Reply
 from rsd_mri.serve.session import Ending, Limits, Session
@@ -24,6 +25,8 @@ from rsd_mri.serve.workshop import Worker
 
 BACKLOG = 64
 """Connections that wait to be served."""
+AT_ONCE = 0.1
+"""Seconds within which a signal reaches all processes of a group."""
 LAST_WORDS = 1.0
 """Seconds that clients are given to take the last message when the server is stopped."""
 
@@ -115,7 +118,9 @@ class Server:
             If the worker cannot work.
         """
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in SIGNALS:
+            if signal.getsignal(name) is signal.SIG_IGN:  # as nohup asks
+                continue
             try:
                 loop.add_signal_handler(name, self._stop.set)
             except NotImplementedError:  # Windows
@@ -133,6 +138,9 @@ class Server:
         finally:
             accepting.cancel()
             self.listener.close()
+            if not self._stop.is_set():
+                # Who stops a whole group of processes, as service managers do, may have reached the worker first.
+                await asyncio.wait({stopping}, timeout=AT_ONCE)
             for session in self._sessions.values():
                 session.end(Ending("stopped"))
             if self._tasks:
@@ -142,7 +150,8 @@ class Server:
             await self.worker.kill()
             await asyncio.wait({working}, timeout=LAST_WORDS)
             working.cancel()
-        if working.done() and not working.cancelled() and (failed := working.exception()) is not None:
+        failed = None if self._stop.is_set() or working.cancelled() or not working.done() else working.exception()
+        if failed is not None:
             raise failed
         self._tell(
             {"event": "stopped", "connections": self._count},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from rsd_mri.errors import InputError
 from rsd_mri.machine import threads
+from rsd_mri.machine.interrupts import SIGNALS
 from rsd_mri.serve.pipe import Order, Reply, frame, read_frame
 from rsd_mri.serve.worker_options import WorkerOptions
 
@@ -66,7 +67,8 @@ def main() -> None:
     """Load, then serve frames until there are none."""
     options = WorkerOptions.of(sys.argv[1])
     threads.begin()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the server as well, which ends this process
+    for one in SIGNALS:  # a terminal or service manager sends them to the server as well, which ends this process
+        signal.signal(one, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     stream = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get among the frames

@@ -45,6 +45,7 @@ class Worker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**20,
+                start_new_session=True,  # what a terminal sends to all is for the server alone
             )
             self._process = process
             if self._stopping:

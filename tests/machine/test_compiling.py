@@ -20,6 +20,18 @@ from made import twice
 from rsd_mri.machine.compiling import kept_in
 print(twice(np.arange(3.0)).tolist(), kept_in() is not None)
 """
+DAMAGED = """
+import sys
+from pathlib import Path
+if sys.argv[1] == "locked":  # files of another user, whom the program stands for by what it raises
+    from numba.core import caching
+    def locked(self):
+        raise PermissionError(13, "Permission denied")
+    caching.IndexDataCacheFile._load_index = locked
+import numpy as np
+from made import twice
+print(twice(np.arange(3.0)).tolist(), sum(twice.stats.cache_hits.values()))
+"""
 MADE = """
 from rsd_mri.machine.compiling import compiling
 @compiling(fastmath={"contract"})
@@ -41,3 +53,25 @@ def test_what_cannot_be_kept_is_compiled_all_the_same(tmp_path, disk, kept):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"[0.0, 2.0, 4.0] {disk != 'nowhere'}"
     assert bool(list(tmp_path.rglob("made.twice*.nbc"))) == kept
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("damage", "found"), [("none", 1), ("nbi", 0), ("nbc", 0), ("locked", 0)])
+def test_what_was_kept_and_cannot_be_read_is_compiled_anew_and_kept_again(tmp_path, damage, found):
+    (tmp_path / "made.py").write_text(MADE)
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+        "NUMBA_CACHE_DIR": str(tmp_path / "kept"),
+    }  # fmt: skip
+
+    def run(how):
+        command = [sys.executable, "-c", DAMAGED, how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert run("none") == "[0.0, 2.0, 4.0] 0"
+    for path in tmp_path.rglob(f"made.twice*.{damage}"):
+        path.write_bytes(b"")  # as after the machine broke down
+    assert run(damage) == f"[0.0, 2.0, 4.0] {found}"
+    assert run("none") == "[0.0, 2.0, 4.0] 1"

@@ -8,12 +8,13 @@ from functools import partial
 from tempfile import gettempdir
 
 import h5py
+import ismrmrd
 import numpy as np
 import pytest
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import appended, written_whole
-from rsd_mri.files.hdf5 import written_hdf5
+from rsd_mri.files.hdf5 import hdf5_target, written_hdf5
 from rsd_mri.files.slices import Spool
 from rsd_mri.scan.spooled_lines import SpooledLines
 from rsd_mri.simulation import simulate_folder
@@ -72,6 +73,20 @@ def test_hdf5_on_a_full_disk_is_refused_and_the_old_file_stays(tmp_path, chunks)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["old"], np.arange(3))
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_images_that_another_package_writes_find_the_disk_full(tmp_path):
+    path = tmp_path / "a.mrd"
+    path.write_text("old")
+    with (
+        pytest.raises(InputError, match=r"a.mrd: the disk is full"),
+        hdf5_target(path) as target,
+        ismrmrd.Dataset(target, "images") as file,
+    ):
+        for _ in range(20):
+            file.append_image("image", ismrmrd.Image.from_array(np.zeros((64, 64), np.complex64)))
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.mrd", "old")]
 
 
 def test_hdf5_is_what_the_library_writes_by_itself(tmp_path):

@@ -12,7 +12,7 @@ NO_LIMIT = 9223372036854771712
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine of 64 GiB, 60 of them free, whose control groups are files in a folder."""
-    for name in ("MEMINFO", "GROUPS", "MOUNT"):
+    for name in ("MEMINFO", "GROUPS", "MOUNT", "STATM"):
         monkeypatch.setattr(limits, name, tmp_path / name)
     (tmp_path / "MEMINFO").write_text(f"MemTotal: {64 << 20} kB\nMemFree: 7 kB\nMemAvailable: {60 << 20} kB\n")
 
@@ -90,3 +90,16 @@ def test_what_is_no_limit_is_none(machine, text):
 def test_a_group_that_is_over_its_limit_has_nothing_free(machine):
     machine("0::/\n", **{"memory.max": GIB, "memory.current": 2 * GIB})
     assert limits.free_memory() == 0
+
+
+@pytest.mark.parametrize(("name", "has"), [("RLIMIT_AS", 3), ("RLIMIT_DATA", 2)])
+def test_a_limit_of_the_process_itself_counts(machine, tmp_path, monkeypatch, name, has):
+    """Addresses, as `ulimit -v` and some batch systems limit, and data; /proc/self/statm counts pages of both."""
+    resource = pytest.importorskip("resource")
+    limit = {getattr(resource, name): 5 * GIB}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limit.get(kind, resource.RLIM_INFINITY),) * 2)
+    page = resource.getpagesize()
+    (tmp_path / "STATM").write_text(f"{3 * GIB // page} 7 7 7 0 {2 * GIB // page} 0\n")
+    assert found() == (5, 5 - has, float("inf"))
+    (tmp_path / "STATM").write_text(f"{9 * GIB // page} 7 7 7 0 {9 * GIB // page} 0\n")
+    assert found() == (5, 0, float("inf"))

@@ -226,3 +226,30 @@ def test_a_signal_while_an_object_is_freed_stops_the_program_too():
     done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (143, "unwound\n", "stopped\n")
     assert time.monotonic() - begun < 30
+
+
+STARTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "typer":  # the first that takes long
+            os.kill(os.getpid(), signal.{name})
+signal.signal(signal.{name}, signal.SIG_DFL)  # in the background shells have SIGINT ignored
+sys.meta_path.insert(0, Finder())
+sys.argv = ["rsd-mri", *{arguments}]
+from rsd_mri.commands.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "code"),
+    [
+        (["protocols"], "SIGINT", 130), (["recon", "--help"], "SIGTERM", 143), (["serve", "--port", "0"], "SIGTERM", 0),
+        (["--debug", "serve"], "SIGINT", 0), (["serve"], "SIGHUP", 0),
+    ],
+)  # fmt: skip
+def test_a_signal_while_a_command_is_loaded_is_heard(arguments, name, code):
+    program = STARTING.format(name=name, arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "stopped\n")

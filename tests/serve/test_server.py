@@ -43,7 +43,7 @@ def others_of(process):
     return psutil.Process(process.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_ends_at_once_while_torch_is_imported(fresh, small_scan, how):
     talk = Talk(fresh, "default", header_text(small_scan)).send(acquisitions(small_scan))
     children = []
