@@ -16,14 +16,14 @@ from rsd_mri.coils.second_support import second_crop
 from rsd_mri.coils.taper import untapered
 from rsd_mri.coils.whitening import whitening_matrix
 from rsd_mri.errors import InputError
-from rsd_mri.operators.fourier import ifft2c
 from rsd_mri.operators.nonuniform import pipe_menon
 from rsd_mri.operators.sense import sense_operator
 from rsd_mri.preparation.centres import centres_of, kernel_width
 from rsd_mri.preparation.partial_fourier import PartialFourier, partial_fourier_of, smooth_phase
 from rsd_mri.preparation.prepared import PreparedSlice, transform_of
+from rsd_mri.preparation.scale import calibration_scale
 from rsd_mri.protocol import PrepSettings
-from rsd_mri.scan.middle import centre_of_last, centre_slice
+from rsd_mri.scan.middle import centre_slice
 from rsd_mri.scan.scan import Scan
 
 SIGMA_FLOOR = 1e-6
@@ -235,30 +235,6 @@ def density_of(scan: Scan) -> NDArray[np.float32] | None:
     found = np.zeros(scan.size, np.float32)
     found[acquired] = pipe_menon(points[torch.from_numpy(acquired.copy())][:, None], scan.matrix)[:, 0].numpy()
     return found
-
-
-def calibration_scale(calibration: NDArray[np.complexfloating], size: tuple[int, int]) -> float:
-    """99th percentile of the root sum of squares of the low-resolution images of all slices.
-
-    Parameters
-    ----------
-    calibration
-        [slice, coil, readout, phase_encode].
-    size
-        (readout, phase_encode) of the image whose pixel values are meant.
-    """
-    # Four points per resolved pixel show the low-resolution image as well as the full grid does.
-    grid = [min(n, 4 * c) for n, c in zip(size, calibration.shape[-2:], strict=True)]
-    window = centre_of_last(grid, calibration.shape[-2:])
-    larger = np.sqrt(np.prod(grid) / np.prod(size))
-    combined = np.empty((len(calibration), *grid))
-    # One by one: the coil images of hundreds of slices would take more than the scan.
-    for one, out in zip(calibration, combined, strict=True):
-        padded = np.zeros((len(one), *grid), dtype=np.complex128)
-        padded[window] = one
-        images = ifft2c(torch.from_numpy(padded)).numpy() * larger
-        out[...] = np.sqrt((np.abs(images) ** 2).sum(axis=0))
-    return float(np.quantile(combined, 0.99))
 
 
 def decide_sets(calibration: NDArray[np.complex64], settings: PrepSettings, sigma: float) -> tuple[int, str]:
