@@ -49,7 +49,8 @@ def settings_for_scan(protocol: Protocol, scan: Scan) -> PrepSettings:
     """Preparation settings for a scan.
 
     In `measured` mode a fully sampled scan is calibrated on no more centre lines than the protocol's masks
-    keep: training will undersample it, and its maps and scale may use nothing that was then not acquired.
+    keep: training will undersample it, and its maps and scale may use nothing that was then not acquired. Where masks
+    keep fewer than `MIN_CENTRE` (small matrices), it is calibrated on so many all the same: none could be learned.
 
     Raises
     ------
