@@ -65,17 +65,20 @@ def contact_sheet(
     return sheet
 
 
-def write_contact_sheet(path: str | Path, images: NDArray[np.generic], columns: int | None = None) -> Path:
+def write_contact_sheet(
+    path: str | Path, images: NDArray[np.generic], columns: int | None = None, white: float | None = None
+) -> Path:
     """Write `contact_sheet` of `images` [image, y, x] or [image, y, x, 3] as PNG."""
     path = Path(path)
     with written_whole(path) as partial:
-        contact_sheet(images, columns).save(partial, format="PNG", compress_level=QUICK)
+        contact_sheet(images, columns, white).save(partial, format="PNG", compress_level=QUICK)
     return path
 
 
 def comparison_figure(
     images: dict[str, NDArray[np.generic]],
     reference: NDArray[np.generic] | None = None,
+    white: float | None = None,
     gain: float = 5.0,
 ) -> "Figure":
     """Images [y, x] side by side; with a reference, also its difference from each, `gain` times brighter.
@@ -86,6 +89,8 @@ def comparison_figure(
         Title to image; complex ones are shown as magnitudes. All share one window.
     reference
         Shown first, when given.
+    white
+        The value shown as white.
     gain
         Of the differences.
     """
@@ -96,7 +101,7 @@ def comparison_figure(
     signed = LinearSegmentedColormap.from_list("signed", ["#328cff", "#000000", "#ff9628"])
     shown = ({"reference": reference} if reference is not None else {}) | images
     rows = 1 if reference is None else 2
-    white = upper_window(np.stack([np.abs(image) for image in shown.values()]))
+    white = white or upper_window(np.stack([np.abs(image) for image in shown.values()]))
     height, width = next(iter(shown.values())).shape
     size = (3 * len(shown), rows * (3 * height / width + TITLE) + TITLE)
     figure = Figure(figsize=size, layout="constrained", facecolor="black")
