@@ -174,9 +174,8 @@ def magnitude_std(image: Tensor, std: Tensor) -> Tensor:
 
 def _centre_residual(operator: Sense, kspace: Tensor, mean: Tensor, prepared: PreparedSlice) -> float:
     mask = torch.zeros(prepared.mask.shape, dtype=torch.bool, device=kspace.device)
-    # A separate calibration scan may be wider.
-    widths = [min(width, n) for width, n in zip(prepared.acs[-mask.ndim :], mask.shape, strict=True)]
-    mask[centre_window(mask.shape, widths)] = True
+    # That of a separate calibration scan may be wider than the scan.
+    mask[centre_window(mask.shape, prepared.acs[-mask.ndim :])] = True
     centre = operator.with_mask(mask & torch.from_numpy(prepared.mask).to(mask.device))
     if not centre.mask.any():
         return 0.0

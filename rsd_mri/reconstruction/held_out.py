@@ -61,8 +61,7 @@ def drawn_outside(mask: Tensor, acs: tuple[int, int], key: Sequence[int | str], 
 def outside(mask: Tensor, acs: tuple[int, int]) -> Tensor:
     """Where lines (or points) were acquired outside the fully sampled centre, [place, dimension of the mask]."""
     outer = mask.clone()
-    widths = [min(width, n) for width, n in zip(acs[-mask.ndim :], mask.shape, strict=True)]
-    outer[centre_window(mask.shape, widths)] = False
+    outer[centre_window(mask.shape, acs[-mask.ndim :])] = False
     return outer.nonzero()
 
 

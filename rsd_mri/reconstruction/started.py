@@ -226,7 +226,7 @@ def leave_out_of_frames(masks: Tensor, acs: Sequence[tuple[int, int]], key: Sequ
     sizes = outer.shape[1:]
     for mask, widths in zip(outer, acs, strict=True):
         if min(widths) >= MIN_CENTRE:
-            mask[centre_window(sizes, [min(width, n) for width, n in zip(widths, sizes, strict=True)])] = False
+            mask[centre_window(sizes, widths)] = False
     rng, places = generator(*key), outer.nonzero()
     places = places[torch.randperm(len(places), generator=rng)]
     from_centre = (places[:, 1:] - torch.tensor([n // 2 for n in sizes])) / torch.tensor(sizes)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files.slices import Slices
+from rsd_mri.machine.evenly import evenly
 from rsd_mri.scan.spikes import energy_of, without_spikes
 
 LOOKED_AT = 4
@@ -51,7 +52,7 @@ def find_peak(
     """
     n_slices, _, readout, phase = kspace.shape
     energy = np.zeros((readout, phase))
-    spread = np.unique(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int))
+    spread = evenly(n_slices, LOOKED_AT)
     for index in spread if looked_at is None else looked_at:
         one = kspace[index]
         # Each slice counts alike, or one bright slice would decide alone.

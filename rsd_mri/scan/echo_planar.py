@@ -21,6 +21,7 @@ from rsd_mri.scan.epi import (
     turned,
 )
 from rsd_mri.scan.header import Header
+from rsd_mri.scan.middle import centre_window
 from rsd_mri.scan.placement import Filled, Grid, lines_of, place
 from rsd_mri.scan.records import CALIBRATION, COUNTERS, NAVIGATION, NOISE, PLACES, REVERSE, Records
 from rsd_mri.scan.roles import Roles
@@ -146,7 +147,7 @@ def _phase_of_volume(
         phase = read_both_ways(*(np.moveaxis(part.kspace, 0, -1)[..., twice.T] for part in parts))
         how = "by the lines that were read both ways"
     elif not by and min(window) >= FEWEST_LINES:
-        rows, columns = (slice(n // 2 - w // 2, n // 2 - w // 2 + w) for n, w in zip(twice.shape, window, strict=True))
+        rows, columns = centre_window(twice.shape, window)
         # Over the partitions too the image is sparse.
         both = (np.ascontiguousarray(part.kspace[rows][..., columns]) for part in parts)
         phase = found(*(along_partitions(one) for one in both))

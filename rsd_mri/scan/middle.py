@@ -11,8 +11,8 @@ def centre_slice(n: int, width: int) -> slice:
 
 
 def centre_window(size: Sequence[int], widths: Sequence[int]) -> tuple[slice, ...]:
-    """Return the indices of the middle along several axes, for arrays of that size."""
-    return tuple(centre_slice(n, width) for n, width in zip(size, widths, strict=True))
+    """Return the indices of the middle along several axes, all of an axis where the width is larger."""
+    return tuple(centre_slice(n, min(width, n)) for n, width in zip(size, widths, strict=True))
 
 
 def centre_of_last(shape: Sequence[int], widths: Sequence[int]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files.slices import change_each
+from rsd_mri.machine.evenly import evenly
 
 LOOKED_AT = 4
 """Slices looked at."""
@@ -31,7 +32,7 @@ def residues(kspace: NDArray[np.complex64]) -> NDArray[np.bool_] | None:
     ndarray or None
         None where there are none.
     """
-    chosen = np.unique(np.linspace(0, len(kspace) - 1, min(len(kspace), LOOKED_AT)).round().astype(int))
+    chosen = evenly(len(kspace), LOOKED_AT)
     points = np.max([np.abs(kspace[index]).max(axis=0) for index in chosen], axis=0).astype(np.float64)
     most = SMALL * float(points.max())
     lines = np.sqrt(np.square(points).mean(axis=0))

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.files.slices import Slices
+from rsd_mri.machine.evenly import evenly
 
 ALONE = 1e4
 """Energy of a sample over that of those beside it, and over the typical one, from which it is a spike."""
@@ -24,12 +25,14 @@ def spikes(energy: NDArray[np.float64]) -> NDArray[np.bool_]:
         [readout, phase_encode], over coils; zero where not measured.
     """
     found = np.zeros(energy.shape, bool)
-    measured = energy[energy > 0]
-    if len(energy) < 3 or not len(measured):
+    if len(energy) < 3:
         return found
     beside = np.maximum(energy[:-2], energy[2:])
     known = (energy[:-2] > 0) & (energy[2:] > 0)
-    found[1:-1] = known & (energy[1:-1] > ALONE * beside) & (energy[1:-1] > ALONE * float(np.median(measured)))
+    found[1:-1] = known & (energy[1:-1] > ALONE * beside)
+    if not found.any():  # as of nearly all slices: the median takes longer than the rest
+        return found
+    found &= energy > ALONE * float(np.median(energy[energy > 0]))
     rows, columns = (slice(max(n // 2 - MIDDLE, 0), n // 2 + MIDDLE + 1) for n in energy.shape)
     found[rows, columns] = False
     return found
@@ -55,7 +58,7 @@ def spikes_in_words(kspace: NDArray[np.complex64]) -> tuple[str, ...]:
     Of slices that lie on disk a few are looked at: those of a volume, transformed, all show its spikes.
     """
     n = len(kspace)
-    looked_at = np.linspace(0, n - 1, min(n, ON_DISK)).round().astype(int) if isinstance(kspace, Slices) else range(n)
+    looked_at = evenly(n, ON_DISK) if isinstance(kspace, Slices) else range(n)
     found = [(int(index), *np.argwhere(spikes(energy_of(kspace[index])))) for index in looked_at]
     with_any = [one for one in found if len(one) > 1]
     if not with_any:
