@@ -10,10 +10,8 @@ slices.
 import sys
 from pathlib import Path
 
-import numpy as np
-from trust_scans import images
+from trust_scans import images, measured_scans
 
-from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.writing import write_fastmri
 
 
@@ -25,16 +23,8 @@ def main(folder: Path, paths: list[Path]) -> None:
     for path in paths:
         for name, scan, _ in images(path):
             write_fastmri(seen / f"{name}.h5", scan)
-        with np.load(path, allow_pickle=False) as archive:
-            for name in archive:
-                kspace = archive[name]
-                if kspace.ndim != 3 or not np.iscomplexobj(kspace):
-                    continue
-                for number in (len(kspace) // 2 - 1, len(kspace) // 2):
-                    full = np.ones(kspace.shape[-1], bool)
-                    one = np.ascontiguousarray(kspace[None, None, number])
-                    source = Path(f"{name}-{number}.h5")
-                    write_fastmri(measured / source, Scan(one, full, "full", source, "measured"))
+        for scan in measured_scans(path):
+            write_fastmri(measured / scan.source, scan)
 
 
 if __name__ == "__main__":

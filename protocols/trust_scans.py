@@ -163,6 +163,18 @@ def seen_images(
             yield name, number, coils.sensitivities(places, size) * small, coils
 
 
+def measured_scans(path: Path) -> Iterator[Scan]:
+    """Full scans of one coil: the two middle slices of every stack of k-space [slice, readout, phase_encode]."""
+    with np.load(path, allow_pickle=False) as archive:
+        for name in archive:
+            kspace = archive[name]
+            if kspace.ndim != 3 or not np.iscomplexobj(kspace):
+                continue
+            for number in (len(kspace) // 2 - 1, len(kspace) // 2):
+                one = np.ascontiguousarray(kspace[None, None, number])
+                yield Scan(one, np.ones(kspace.shape[-1], bool), "full", Path(f"{name}-{number}.h5"), "measured")
+
+
 def root(coil_images: Tensor) -> NDArray[np.float32]:
     """Root sum of squares over coils, [1, readout, phase_encode]."""
     found: NDArray[np.float32] = coil_images.abs().square().sum(0).sqrt().numpy()[None]

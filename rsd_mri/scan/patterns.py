@@ -248,6 +248,10 @@ def _disc(asked: _Asked, acceleration: float, calib: tuple[int, int], cropped: b
         slope = (lowest + highest) / 2
         radii = [np.clip((1 + r * slope) * n / longest, 1, None) for n in (size[1], size[0])]
         points = _poisson(size[1], size[0], ATTEMPTS, *radii, calib, seed).reshape(size) * (r < 1 if cropped else 1)
+        if points.sum() == calib[0] * calib[1]:
+            # Its first point fell within the centre, where none has room beside it: at any density.
+            seed += 1
+            continue
         found = size[0] * size[1] / max(points.sum(), 1)
         if abs(found - acceleration) < nearest:
             nearest, best = abs(found - acceleration), torch.from_numpy(points != 0)
