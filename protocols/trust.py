@@ -164,7 +164,10 @@ def summary(found: list[tuple[Case, dict[str, Any]]]) -> list[str]:
             said.append(f"{title}: {inside} of {len(there)} within 85 to 95 %, {below} below; median width {width:.2f}")
     known = [values["own"] for _, values in found if "within" in values["own"]]
     held = sum(1 / one["within"] <= one["needed"] <= one["within"] for one in known)
-    said.append(f"own lines: in {held} of {len(known)} the width is off by no more than was said (90 % are expected)")
+    if known:
+        said.append(
+            f"own lines: in {held} of {len(known)} the width is off by no more than was said (90 % are expected)"
+        )
     return said
 
 

@@ -1,6 +1,6 @@
 """Reconstructions of other libraries: sigpy, BART and deepinv on our prepared data.
 
-sigpy and deepinv know one set of maps: they get the first.
+sigpy, deepinv and bartorch know one set of maps: they get the first.
 """
 
 import importlib.util
@@ -28,6 +28,7 @@ DEEPINV_ABSENT = "" if importlib.util.find_spec("deepinv") else "deepinv is not 
 BARTORCH_ABSENT = (
     "" if importlib.util.find_spec("bartorch") else "bartorch is not installed: pip install 'rsd-mri[bench]'"
 )
+BART = ("bart",)
 BARTORCH = (sys.executable, "-c", "from bartorch.cli import main; raise SystemExit(main())")
 """BART 1.0 by pip, as a command of its own: its time holds the start of Python."""
 TV_STEPS, TV_INNER = 60, 50
@@ -58,7 +59,7 @@ def all_peers() -> list[Peer]:
         Peer("BART L1-wavelet", bart, "l1-wavelet", _bart("-l1 -r {}")),
         Peer("BART TV", bart, "tv", _bart("-R T:3:0:{}")),
         *(
-            Peer(f"{name} (1.0, bartorch)", BARTORCH_ABSENT, ours, _bart(flags, BARTORCH))
+            Peer(f"{name} (1.0, bartorch), one set", BARTORCH_ABSENT, ours, _bart(flags, BARTORCH))
             for name, ours, flags in (
                 ("BART L1-wavelet", "l1-wavelet", "-l1 -r {}"),
                 ("BART TV", "tv", "-R T:3:0:{}"),
@@ -110,14 +111,15 @@ def _deepinv_tv(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64
 
 
 def _bart(
-    flags: str, program: tuple[str, ...] = ("bart",)
+    flags: str, program: tuple[str, ...] = BART
 ) -> Callable[[PreparedSlice, float], tuple[NDArray[np.complex64], float | None]]:
     def run(one: PreparedSlice, weight: float) -> tuple[NDArray[np.complex64], float | None]:
-        maps = one.csm if one.n_sets == 2 else one.csm[None]
+        sets = one.n_sets if program == BART else 1
+        maps = one.csm.reshape(-1, *one.csm.shape[-3:])[:sets]
         with tempfile.TemporaryDirectory() as folder:
             kspace = _centred_for_pics(one.kspace, program)
             image, peak = _pics(Path(folder), program, flags.format(weight).split(), kspace, maps)
-        return image if one.n_sets == 2 else image[0], peak
+        return image if sets == 2 else image[0], peak
 
     return run
 

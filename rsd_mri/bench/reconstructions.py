@@ -271,7 +271,10 @@ def _theirs(peer: Peer, acceleration: float, one: PreparedSlice, truth: NDArray[
     base = float(default_regularisation(peer.penalty, operator, kspace, one.sigma)) if peer.penalty else 0.0
     tried = []
     for factor in GRID if peer.penalty else (1.0,):
-        (image, own), seconds, peak = measured(lambda factor=factor: peer.run(one, factor * base))  # type: ignore[misc]
+        try:
+            (image, own), seconds, peak = measured(lambda factor=factor: peer.run(one, factor * base))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - of another library: the other rows are still wanted
+            return Result(acceleration, peer.name, note=f"failed: {str(error).strip() or type(error).__name__}")
         images = torch.from_numpy(np.ascontiguousarray(image))[None]
         if one.n_sets == 2 and images.ndim == 3:
             images = torch.stack([images, torch.zeros_like(images)], 1)
@@ -293,7 +296,7 @@ def _judged(
 
 
 def _mean(rows: list[Result]) -> Result:
-    first = rows[0]
+    first = next((row for row in rows if row.psnr is None), rows[0])
     if first.psnr is None:
         return first
     means: dict[str, Any] = {}

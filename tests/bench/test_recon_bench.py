@@ -83,10 +83,20 @@ def test_absent_peers_say_so(monkeypatch):
     monkeypatch.setattr(peers, "BARTORCH_ABSENT", "bartorch is not installed")
     absent = [peer for peer in all_peers() if peer.absent]
     assert [peer.name for peer in absent] == [
-        "BART CG-SENSE", "BART L1-wavelet", "BART TV", "BART L1-wavelet (1.0, bartorch)", "BART TV (1.0, bartorch)",
-        "deepinv TV, one set",
+        "BART CG-SENSE", "BART L1-wavelet", "BART TV", "BART L1-wavelet (1.0, bartorch), one set",
+        "BART TV (1.0, bartorch), one set", "deepinv TV, one set",
     ]  # fmt: skip
     assert "not installed" in table([Result(4.0, absent[0].name, note=absent[0].absent)])[1]
+
+
+def test_a_peer_that_fails_is_a_row_that_says_so(small, monkeypatch):
+    def fails(one, weight):
+        raise RuntimeError("no image today\n")
+
+    monkeypatch.setattr(recon_bench, "all_peers", lambda: [peers.Peer("a rival", "", "tv", fails)])
+    found = recon_bench.run_recon_bench(small, None, accelerations=(2.0,), only=("zero-filled", "a rival"))
+    rows = {row.method: row for row in found}
+    assert rows["a rival"].note == "failed: no image today" and rows["zero-filled"].psnr > 5
 
 
 def test_heads_wrap_and_are_compared_without_noise(small):
@@ -144,7 +154,9 @@ def test_a_rival_without_its_library_says_so(tmp_path, monkeypatch):
     assert "not installed" in peer.absent and not said
 
 
-@pytest.mark.parametrize("name", ["BART CG-SENSE", pytest.param("BART TV (1.0, bartorch)", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "name", ["BART CG-SENSE", pytest.param("BART TV (1.0, bartorch), one set", marks=pytest.mark.long)]
+)
 def test_bart_sees_no_shift_at_odd_sizes(name):
     """Told the true maps and all lines, it finds the image: 0.8.00 and 1.0.00, which differ there."""
     bart = next(peer for peer in all_peers() if peer.name == name)
