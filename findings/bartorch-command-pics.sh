@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # bartorch 0.0.17 (BART 1.0.00 for PyTorch): its command `bartorch` is said to take the arguments of `bart`, so that a script runs
-# with the name changed. `pics` takes k-space of several coils on a grid, but refuses that of one coil, and that of several along
-# a trajectory, [1, sample, spoke, coil], which `traj`, `phantom -k -t` and `nufft` of the same command make and read; `bart pics`
-# of 0.8.00 takes both. From Python, `apps.pics` takes the latter once the first axis is gone. Seen on the way: at odd sizes `pics`
-# lies where `fft -u` has it (unlike in BART 0.8.00, bart-odd-sizes.sh).
+# with the name changed. `pics` takes k-space of several coils on a grid, but refuses that of one coil, maps of two sets (soft SENSE;
+# `ecalib` of the same command makes them), and k-space of several coils along a trajectory, [1, sample, spoke, coil], which `traj`,
+# `phantom -k -t` and `nufft` of the same command make and read; `bart pics` of 0.8.00 takes all three. From Python, `apps.pics` takes the
+# last once the first axis is gone. Seen on the way: at odd sizes `pics` lies where `fft -u` has it (unlike in BART 0.8.00,
+# bart-odd-sizes.sh).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -19,7 +20,10 @@ $bart phantom -S4 -x32 maps > log
 $bart nufft -i -d 32:32:1 trajectory kspace coils > log
 $bart phantom -k -x32 one > log
 $bart ones 2 32 32 flat > log
-for arguments in "-t trajectory kspace maps" "one flat"; do
+$bart phantom -k -s4 -x32 grid > log
+$bart join 4 maps maps sets > log
+$bart pics -i 30 grid maps image > log
+for arguments in "-t trajectory kspace maps" "one flat" "grid sets"; do
     if $bart pics -i 30 $arguments image > log 2>&1; then
         echo "pics $arguments: taken now"
         exit 1
