@@ -30,7 +30,7 @@ from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.finish import as_operator
 from rsd_mri.reconstruction.held_out import Trial
 from rsd_mri.reconstruction.methods import Method
-from rsd_mri.reconstruction.own_lines import leave_out
+from rsd_mri.reconstruction.own_lines import by_line, leave_out
 from rsd_mri.reconstruction.posterior.restorers import SMALLEST_LEVEL, restorer_of
 from rsd_mri.reconstruction.posterior_method import Posterior, width_of
 
@@ -121,31 +121,45 @@ def adapt(
     judged = Trial.of(operator, kspace, sigma, unseen)
     start = posterior.first().run(judged.operator, judged.kspace, sigma, [])
 
-    def error_of(prior: Prior) -> float:
-        """Of one sample by the method's own sampler: a short way would reward what suits short ways."""
-        return judged.error(judged.run(replace(posterior, prior=prior), [(seed, name, "judge")], start))
+    def judge(prior: Prior) -> tuple[float, Tensor]:
+        """One sample by the method's own sampler: a short way would reward what suits short ways."""
+        image = judged.run(replace(posterior, prior=prior), [(seed, name, "judge")], start)
+        wrong = (judged.tested.forward(image) - judged.expected).abs().square().sum((0, 1))
+        return judged.error(image), by_line(wrong, judged.tested.mask.expand(1, 1, *wrong.shape)[0, 0])
 
     learner = _Learner.of(
         posterior, [Trial.of(judged.operator, judged.kspace, sigma, one) for one in hidden], (seed, name)
     )
-    before = best = error_of(posterior.prior)
-    kept, weights, idle = 0, None, 0
+    before, lines = judge(posterior.prior)
+    best, gains, kept, weights, idle = before, torch.zeros_like(lines), 0, None, 0
     for step in range(1, STEPS + 1):
         learner.step(step)
         progress(step / STEPS)
         if step % EVERY == 0:
-            found = error_of(learner.prior)
+            found, wrong = judge(learner.prior)
             idle = 0 if found < best else idle + 1
             if found < best:
-                best, kept, weights = found, step, copy.deepcopy(learner.prior.denoiser.state_dict())
+                best, gains, kept = found, lines - wrong, step
+                weights = copy.deepcopy(learner.prior.denoiser.state_dict())
             if idle == PATIENCE:
                 break
-    if weights is None or best > (1 - LEAST_GAIN) * before:
+    if weights is None or best > (1 - LEAST_GAIN) * before or not agreed(gains):
         return Adaptation(method, before, before, 0, time.perf_counter() - begun)
     learner.prior.denoiser.load_state_dict(weights)
     learner.prior.denoiser.requires_grad_(False)
     adapted = replace(posterior, prior=learner.prior)
     return Adaptation(adapted, before, best, kept, time.perf_counter() - begun)
+
+
+def agreed(gains: Tensor) -> bool:
+    """Whether the lines agree that something was gained: their mean gain is more than its own standard error.
+
+    Parameters
+    ----------
+    gains
+        [line]: what the energy of the error on each unseen line fell by.
+    """
+    return len(gains) > 1 and float(gains.mean()) > float(gains.std()) / math.sqrt(len(gains))
 
 
 def adaptable(method: Method) -> Posterior:

@@ -204,7 +204,7 @@ def compared(tested: Sense, expected: Tensor, sigma: float, samples: Tensor) -> 
     _, weights = tested.transform.balanced()
     if weights is not None:
         spread, error = spread * weights.square(), error * weights.square()
-    return _by_line(error, points), _by_line(spread, points)
+    return by_line(error, points), by_line(spread, points)
 
 
 def _standard_error(errors: Tensor, spreads: Tensor) -> float:
@@ -224,8 +224,21 @@ def _standard_error(errors: Tensor, spreads: Tensor) -> float:
     return math.sqrt((WORTH * usual + (lines - 1) * own) / (WORTH + lines - 1))
 
 
-def _by_line(power: Tensor, points: Tensor) -> Tensor:
-    """Sums over each line left out; of a pattern in two directions over `GROUPS` groups of its points."""
+def by_line(power: Tensor, points: Tensor) -> Tensor:
+    """Sums over each line left out; of a pattern in two directions over `GROUPS` groups of its points.
+
+    Parameters
+    ----------
+    power
+        [readout, phase_encode].
+    points
+        Where it was left out, of the same shape.
+
+    Returns
+    -------
+    Tensor
+        [line or group], in double precision.
+    """
     lines = points.any(0)
     if bool((points == lines).all()):
         return power.sum(0)[lines].double()

@@ -15,7 +15,7 @@ from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.protocol import DataSettings, MaskSettings
 from rsd_mri.reconstruction import adapt as module
-from rsd_mri.reconstruction.adapt import adapt, adaptable, movable
+from rsd_mri.reconstruction.adapt import adapt, adaptable, agreed, movable
 from rsd_mri.reconstruction.full_scans import full_image
 from rsd_mri.reconstruction.methods import find_prior, method_of
 from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
@@ -75,7 +75,7 @@ def test_a_spoiled_prior_is_mended_by_the_scan_itself(scan_and_truth, prepared, 
 
 @pytest.mark.long
 def test_the_same_seed_gives_the_same_weights(prepared, spoiled, monkeypatch):
-    for name, value in {"RATE": 1e-3, "STEPS": 1, "EVERY": 1, "LEAST_GAIN": -1.0}.items():
+    for name, value in {"RATE": 1e-3, "STEPS": 1, "EVERY": 1, "LEAST_GAIN": -1.0, "agreed": lambda gains: True}.items():
         monkeypatch.setattr(module, name, value)
     method = method_of("posterior", spoiled, SHORT, 1)
     first, second = (adapt(method, prepared[0], "a scan", 0, CPU) for _ in range(2))
@@ -93,6 +93,22 @@ def test_weights_that_gain_nothing_are_not_kept(prepared, monkeypatch):
     assert rec.checks["adapted_steps"] == 0 and any("was not adapted" in note for note in rec.notes)
     plain = reconstruct_scan(prepared, method, held_out=False)
     assert (rec.magnitude == plain.magnitude).all()
+
+
+def test_a_gain_on_one_line_alone_is_none():
+    assert agreed(torch.tensor([1.0, 2.0, 1.5])) and agreed(torch.tensor([0.0, 0.0, 33.0, 3.0, 2.0]))
+    assert not agreed(torch.tensor([-4.0, -2.0, 18.0, 0.0])) and not agreed(torch.tensor([0.0, 0.0, 0.0, 9.0]))
+    assert not agreed(torch.tensor([9.0])) and not agreed(torch.zeros(4))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("agree", [True, False])
+def test_a_prior_stays_where_lines_do_not_agree(prepared, spoiled, monkeypatch, agree):
+    for name, value in {"RATE": 1e-3, "STEPS": 6, "EVERY": 6, "agreed": lambda gains: agree}.items():
+        monkeypatch.setattr(module, name, value)
+    method = method_of("posterior", spoiled, SHORT, 1)
+    found = adapt(method, prepared[0], "a scan", 0, CPU)
+    assert (found.steps > 0) == agree and (found.method is method) != agree and (found.after < found.before) == agree
 
 
 def test_too_few_lines_are_said(scan_and_truth):
