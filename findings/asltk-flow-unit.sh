@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # asltk 1.1.3 (arterial spin labelling): `cbf_norm` of `CBFMapping` is said to be blood flow in mL/100 g/min; it is 0.6 of that. Its model has flow in mL per g (of
 # tissue) and ms, which times 60 x 1000 ms and 100 g is 6e6; what it is multiplied by is 60 x 60 x 1000. Data without noise of 60 mL/100 g/min, integrated label by
-# label, give 36, and the same transit time; the formula of the consensus for one delay gives 57 of the same data. `MultiTE_ASLMapping`, `MultiDW_ASLMapping` and
+# label, give 36, and the same transit time; the formula of the consensus for one delay gives 58 of data with no transit. `MultiTE_ASLMapping`, `MultiDW_ASLMapping` and
 # `UltraLongTE_ASLMapping` hand on the same number. (A stand-in for pybids, which reads folders and is not used here.)
 set -euo pipefail
 work=$(mktemp -d)
