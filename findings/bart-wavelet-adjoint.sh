@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # BART 0.8.00 (Debian 12): `wavelet -a` is called the adjoint and is the inverse. Of Haar wavelets at sizes that halve evenly the two are one; of
-# Daubechies's (-D, the default) and CDF44 (-C) they are not, since the transform has more coefficients than pixels, of which those at the border count the
-# image up to 3.85 times (the singular values of the transform go from 1 to that, and from 0.72): the matrix of -a is half, and three quarters, of its size beside that of
+# Daubechies's (-D, the default) and CDF44 (-C) they are not: the transform has more coefficients than pixels, and weighs images by 1 to 3.85 and by 0.72 to
+# 3.82 (its singular values). The matrix of -a is half, and three quarters, of its size beside that of
 # the adjoint. Gradient steps and penalties that are built from the two commands have another answer. `pics -l1`, whose default is Daubechies's, takes
 # the transform for a unitary one: solved by ADMM (-m, -n: without random shifts), of all of k-space, it ends 2 % above the least of its
 # own objective, found here by primal-dual steps with a bound from below. With Haar it is at the least. Nothing is said.
