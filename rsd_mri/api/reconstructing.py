@@ -87,7 +87,8 @@ def reconstruct(
         A scan, a prepared one, or its file, of which the first volume is taken. Of a sequence of scans, as
         `read_frames` gives it, all frames: they share maps where they have to, and methods of movies see them at once.
     samples
-        Posterior samples, 8 where not given; the mean is the image, their spread the standard deviation.
+        Posterior samples; where not given as many as the calibration was made with, or 8. The mean is the image, their
+        spread the standard deviation.
     method
         A name of `rsd_mri.reconstruction.methods.METHODS`: `posterior`, `one-step`, or a classical one.
     prior
@@ -124,11 +125,11 @@ def reconstruct(
     on = resolve_device(device)
     asked = {"--sampler": sampler, "--levels": levels, "--consistency": consistency, "--samples": samples}
     require_use(method, prior.path if isinstance(prior, Prior) else prior, asked)
-    drawn = 8 if samples is None else samples
+    known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
+    drawn = samples if samples is not None else 8 if known is None else known.samples
     how = method_of(method, prior, sampler_of(sampler or USUAL, levels, SAMPLERS), drawn, consistency, volume)
     if how.prior is not None:
         how.prior.to(on)
-    known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
     told = Progress.of(progress)
 
     def finished(rec: Reconstruction) -> Reconstruction:

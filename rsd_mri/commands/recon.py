@@ -48,7 +48,12 @@ def recon(
     *,
     method: MethodOption = "posterior",
     samples: Annotated[
-        Optional[int], typer.Option(min=1, help=f"Posterior samples; {SAMPLES} without it.", show_default=False)
+        Optional[int],
+        typer.Option(
+            min=1,
+            help=f"Posterior samples; without it as many as --calibration was made with, or {SAMPLES}.",
+            show_default=False,
+        ),
     ] = None,
     sampling: SamplingOptions,
     volume: Annotated[
@@ -118,10 +123,11 @@ def recon(
         delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
-        how = method_of(method, sampling.prior, sampling.chosen(), samples or SAMPLES, sampling.consistency, volume)
+        known = None if calibration is None else read_calibration(calibration)
+        drawn = samples or (SAMPLES if known is None else known.samples)
+        how = method_of(method, sampling.prior, sampling.chosen(), drawn, sampling.consistency, volume)
         if how.prior is not None:
             how.prior.to(on)
-        known = None if calibration is None else read_calibration(calibration)
         if adapt:
             from rsd_mri.reconstruction.adapt import adaptable
 

@@ -38,7 +38,7 @@ class Learned:
     """Its module in `rsd_mri.reconstruction`, and its class there; `of(prior, how)` makes the method."""
     samples: bool
     """Whether it takes a sampler."""
-    deviation: bool
+    deviation: bool = True
     """Whether it says a standard deviation."""
 
     def make(self, prior: "Prior", how: Sampling) -> "Method":
@@ -51,9 +51,15 @@ class Learned:
 LEARNED: dict[str, Learned] = {
     method.name: method
     for method in (
-        Learned("posterior", "mean and spread of samples under a learned prior", "posterior_method.Posterior", True, True),
-        Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False, True),
-        Learned("teacher", "one call of what learned from measurements", "posterior.teacher_step.TeacherStep", False, False),
+        Learned("posterior", "mean and spread of samples under a learned prior", "posterior_method.Posterior", True),
+        Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False),
+        Learned(
+            "teacher",
+            "one call of what learned from measurements",
+            "posterior.teacher_step.TeacherStep",
+            False,
+            deviation=False,
+        ),
     )
 }
 METHODS: dict[str, str] = {
