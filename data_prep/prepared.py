@@ -57,7 +57,7 @@ class PreparedDataset:
         try:
             with read_hdf5(path) as file:
                 if not {"kspace", "csm"} <= set(file) or any(name not in file.attrs for name in NEEDED):
-                    raise InputError(f"{path}: not a prepared file; expected what prep writes")
+                    raise InputError(f"{path}: not a prepared file; expected what 'rsd-mri prep' writes")
                 if split is not None and file.attrs["split"] != split:
                     return
                 digest, shape = str(file.attrs["source_hash"]), file["csm"].shape[1:]

@@ -207,14 +207,14 @@ MAKES = {
 """What there may be to name, and the command that makes it."""
 
 
-def existing(path: Path, what: str) -> Path:
-    """The path, if it is there.
+def existing(path: Path, what: str, *, of_scans: bool = False) -> Path:
+    """The path, if it is there; `of_scans` also where it is the name that BART's two files have in common.
 
     Raises
     ------
     InputError
         If it is not.
     """
-    if not path.exists():
+    if not path.exists() and not (of_scans and path.with_suffix(".cfl").is_file()):
         raise InputError(f"{path}: no such {what}" + (f"; {MAKES[what]}" if what in MAKES else ""))
     return path

@@ -73,7 +73,7 @@ def prep(
 
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                existing(source, "file or folder"),
+                existing(source, "file or folder", of_scans=True),
                 out,
                 chosen,
                 sharing.workers,

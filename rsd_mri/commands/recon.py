@@ -174,7 +174,7 @@ def calibrate(
         from rsd_mri.reconstruction.posterior_method import Posterior
 
         sharing.require_one()
-        folders = [existing(path, "scan or folder") for path in scans]
+        folders = [existing(path, "scan or folder", of_scans=True) for path in scans]
         require_target(out)
         files = [path for path, _ in listed(folders)]
         on = resolve_device(device.value)

@@ -17,6 +17,7 @@ from rsd_mri.commands.app import COMPLETING, app, main
 from rsd_mri.commands.console import refusing
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
+from rsd_mri.scan.arrays import write_cfl
 
 COMMANDS = [
     "simulate",
@@ -318,6 +319,14 @@ def test_one_bad_file_among_good_ones(folder):
     assert (out / f"{good.stem}_recon.h5").is_file()
     assert not (out / "bad_recon.h5").exists()
     call("recon", bad, "--method", "zero-filled", "--out", out, code=2)
+
+
+def test_the_name_that_both_files_of_bart_have_is_enough(folder, tmp_path):
+    with h5py.File(next((folder / "under").glob("*.h5"))) as file:
+        write_cfl(tmp_path / "ksp.cfl", file["kspace"][()])
+    assert last_json(call("inspect", tmp_path / "ksp", "--json"))["format"] == "cfl"
+    assert last_json(call("prep", tmp_path / "ksp", "--dry-run", "--json"))["counts"]["volumes_missing"] == 1
+    call("inspect", tmp_path / "other", code=2)
 
 
 def test_protocols_lists_and_prints():
