@@ -57,6 +57,8 @@ def test_a_classical_method_refuses_what_only_samples_have(scan, options, name):
         rsd.reconstruct(scan, method="tv", **options)
     with pytest.raises(InputError, match="method tv has no prior"):
         rsd.reconstruct(scan, method="tv", prior="run")
+    with pytest.raises(InputError, match="method magic: expected one of"):
+        rsd.reconstruct(scan, method="magic", **options)
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def require_use(method: str, prior: object, of_samples: Mapping[str, object]) ->
     Parameters
     ----------
     method
-        One of `METHODS`.
+        A name; one that is not of `METHODS` is left to `method_of`.
     prior
         What was given for a prior; None where nothing was.
     of_samples
@@ -203,10 +203,10 @@ def require_use(method: str, prior: object, of_samples: Mapping[str, object]) ->
         If a prior is given to a method without one, or something is asked of the samples of one that draws none.
     """
     learned = LEARNED.get(method)
-    if learned is None and prior is not None:
+    if method in CLASSICAL and prior is not None:
         raise InputError(f"--prior {prior}: method {method} has no prior; take --method posterior")
     asked = [name for name, value in of_samples.items() if value is not None and value is not False]
-    if asked and not (learned and learned.samples):
+    if asked and (method in CLASSICAL or (learned is not None and not learned.samples)):
         raise InputError(f"{' and '.join(asked)}: method {method} draws no samples; take --method posterior")
 
 
