@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import write_json, written_whole
+from rsd_mri.files.below import files_below, readable
 from rsd_mri.machine.randomness import generator
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -117,8 +118,7 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> PreparedIm
     out.mkdir(parents=True, exist_ok=True)
     with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
         np.save(file, images)
-    with written_whole(manifest) as partial:
-        partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    write_json(manifest, asdict(found))
     return found
 
 
@@ -209,8 +209,9 @@ SOURCES: dict[str, Callable[[int, int, int, Split], Images]] = {"photographs": p
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if _wanted(p.relative_to(source).as_posix())):
-            yield str(path.relative_to(source)), path.read_bytes()
+        for path in readable(files_below(source)):
+            if _wanted(path.relative_to(source).as_posix()):
+                yield str(path.relative_to(source)), path.read_bytes()
         return
     try:
         if tarfile.is_tarfile(source):

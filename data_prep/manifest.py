@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import write_json
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,7 @@ class Manifest:
 
 def write_manifest(manifest: Manifest, name: str = "manifest.json") -> Path:
     """Write a manifest into its output folder; return the file."""
-    path = manifest.out / name
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(manifest.as_dict(), indent=1) + "\n", encoding="utf-8")
-    return path
+    return write_json(manifest.out / name, manifest.as_dict())
 
 
 def read_manifest(out: str | Path) -> Manifest:

@@ -1,6 +1,5 @@
 """`prepare_folder`: a folder of raw scans -> prepared files, on one machine, a cluster, or a job array."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.files import claimed, remove_leftovers, require_writable, write_json
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
@@ -191,5 +190,4 @@ def _write_split(manifest: Manifest, name: str) -> None:
     for entry in manifest.entries:
         if entry.status == "done":
             split[entry.split].append(entry.output)
-    with written_whole(manifest.out / name) as partial:
-        partial.write_text(json.dumps(split, indent=1) + "\n", encoding="utf-8")
+    write_json(manifest.out / name, split)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
+from rsd_mri.files.below import files_below, readable
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.files.trouble import of_the_machine
 
@@ -39,13 +40,13 @@ class PreparedDataset:
 
     def __init__(self, folder: str | Path, split: Literal["train", "val"] | None = None) -> None:
         self.folder = Path(folder)
-        paths = sorted(self.folder.rglob("*.h5")) if self.folder.is_dir() else [self.folder]
+        paths = readable(files_below(self.folder)) if self.folder.is_dir() else [self.folder]
         self._rows: list[tuple[Path, int, str]] = []
         self._shapes: list[tuple[int, ...]] = []
         self._open: dict[Path, h5py.File] = {}
         self._pid = os.getpid()
         for path in paths:
-            if not path.name.startswith("."):
+            if path == self.folder or (path.suffix == ".h5" and not path.name.startswith(".")):
                 self._add(path, split)
         if not self._rows:
             raise InputError(
@@ -56,7 +57,7 @@ class PreparedDataset:
         try:
             with read_hdf5(path) as file:
                 if not {"kspace", "csm"} <= set(file) or any(name not in file.attrs for name in NEEDED):
-                    raise InputError(f"{path}: not a prepared file; expected what prep writes")
+                    raise InputError(f"{path}: not a prepared file; expected what 'rsd-mri prep' writes")
                 if split is not None and file.attrs["split"] != split:
                     return
                 digest, shape = str(file.attrs["source_hash"]), file["csm"].shape[1:]

@@ -26,6 +26,7 @@ from rsd_mri.scan import Scan, read_scan
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.hdf5 import opened
 from rsd_mri.scan.patterns import settings_for_size
+from rsd_mri.scan.reading import recognise
 from rsd_mri.scan.sampling import MIN_CENTRE
 
 LAYOUT = 1
@@ -138,6 +139,7 @@ def _notes_of(scan: Scan) -> tuple[str, ...]:
 
 
 def _prepare(source: Path, name: str, target: Path, output: str, protocol: Protocol, answers: Answers) -> VolumeEntry:
+    recognise(source)  # what is no scan is not read to the end for its hash
     stat, digest = source.stat(), _hash(source)
     scan = read_scan(source, answers=answers)
     patient = str(scan.attributes.get("patient_id") or source.name)

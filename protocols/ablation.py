@@ -6,7 +6,6 @@ Simulated heads of 32x32 at R = 4 (`mini-mri-r4`, noise 0.03). Every teacher's s
 of the data, against clean images that no network has seen; what was trained in the folder already is not trained again.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from rsd_mri.bench.comparison import held_out_images, training_data
 from rsd_mri.corruption.corruption import Key
 from rsd_mri.experiment.generated import measured
 from rsd_mri.experiment.runs import simulated_data, train_run
-from rsd_mri.files import written_whole
+from rsd_mri.files import write_json
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.metrics.judging import CLEAN, Judged, judge
 from rsd_mri.priors.prior import Prior, data_corruption, load_prior
@@ -90,8 +89,7 @@ def main(folder: Path, seeds: list[int]) -> None:
                     }
                 )
                 print(seed, name, f"{hidden:.4f}", row.line(), flush=True)  # noqa: T201
-            with written_whole(folder / "ablation.json") as partial:
-                partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_json(folder / "ablation.json", found)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rsd_mri.files import write_json
 from rsd_mri.machine.randomness import generator
 from rsd_mri.metrics.image_quality import psnr
 from rsd_mri.protocol import DataSettings, MaskSettings
@@ -60,7 +61,7 @@ def main(out: Path | None) -> None:
         sys.stdout.flush()
     rows = [{key: round(one, 3) if isinstance(one, float) else one for key, one in row.items()} for row in rows]
     if out is not None:
-        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_json(out, rows)
 
 
 if __name__ == "__main__":

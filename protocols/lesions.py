@@ -16,6 +16,7 @@ from rsd_mri.bench.bench import CARD
 from rsd_mri.bench.lesion_picture import page_picture
 from rsd_mri.bench.lesion_sites import LESIONS
 from rsd_mri.bench.lesion_store import load_case
+from rsd_mri.files import write_json
 from rsd_mri.priors.lesions import FILE, Lesions, lesion_checks
 from rsd_mri.results.spots import PICTURE
 
@@ -37,7 +38,7 @@ def main(bench: Path, prior: Path) -> None:
         for one in json.loads((bench / CARD).read_text(encoding="utf-8"))["rows"]
         if one["method"] in METHODS
     ]
-    (prior / FILE).write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    write_json(prior / FILE, [asdict(one) for one in rows])
     cases = [made for path in sorted(bench.glob("case-*.npz")) if (made := load_case(path, None)) is not None]
     readings, examples = ([one for case in cases for one in case[kind]] for kind in (0, 1))
     for method, acceleration in product(METHODS, sorted({one.acceleration for one in rows})):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from trust_scans import LARGE_SIZE, SEED, Case, Law, head, image_cases, simulated_cases
 
 from rsd_mri.bench.peers import BARTORCH_ABSENT, all_peers
+from rsd_mri.files import write_json
 from rsd_mri.machine.randomness import generator
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.reconstruction.classical.made import Made
@@ -101,7 +102,7 @@ def rival_factor(folder: Path, law: Law, size: tuple[int, int]) -> float:
             body = body_of(truth[0])
             errors.append(torch.from_numpy(mean - truth[0])[body])
             spreads.append(torch.from_numpy(spread)[body])
-        path.write_text(json.dumps(calibrate(torch.cat(errors), torch.cat(spreads), COVERAGE)), encoding="utf-8")
+        write_json(path, calibrate(torch.cat(errors), torch.cat(spreads), COVERAGE))
     return float(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -121,7 +122,7 @@ def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
             mean, spread = repeated(scan, (SEED, case.name))
             found = row_of(truth[0], mean, rival_factor(folder, case.law, case.size) * spread)
         np.save(path.with_name(path.name + ".npy"), truth[0])
-        rivals.write_text(json.dumps(found), encoding="utf-8")
+        write_json(rivals, found)
     truth = np.load(path.with_name(path.name + ".npy"), allow_pickle=False)
     values: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor"), "rival": json.loads(rivals.read_text())}
     for name, one in (("own", with_own_interval(rec)), ("package", with_own_interval(replace(rec, checks={})))):

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from trust_scans import CONTRASTS, LINES, NOISE, POINTS, SEED, SIZE, Law, head, images
 
-from rsd_mri.files import written_whole
+from rsd_mri.files import write_json
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.usual_lines import FILE, UsualLines
 from rsd_mri.reconstruction.calibration import made_by
@@ -61,8 +61,7 @@ def say(laws: tuple[Law, ...], method: Method, count: int, paths: list[Path], ke
             checks = spread_on_own_lines(settled, prepared.middle, full_name, 0, CPU)
             factor = [checks["own_lines_factor"]] if checks.get("own_lines") else []
             known[full_name] = [scan.realised_acceleration, *factor]
-            with written_whole(kept) as partial:
-                partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+            write_json(kept, known)
             sys.stdout.write(f"{full_name}: {known[full_name]}\n")
             sys.stdout.flush()
         found[law][full_name] = known[full_name]
@@ -129,8 +128,7 @@ def main(folder: Path, count: int, paths: list[Path]) -> None:
     logs = [by_kind(one) for one in found]
     between = between_of(logs)
     rows = [row for one, said in zip(found, logs, strict=True) for row in rows_of(one, said, between, method)]
-    with written_whole(folder / FILE) as partial:
-        partial.write_text(json.dumps([asdict(one) for one in rows], indent=2) + "\n", encoding="utf-8")
+    write_json(folder / FILE, [asdict(one) for one in rows])
 
 
 if __name__ == "__main__":

@@ -48,6 +48,19 @@ def rec(scan):
     return rsd.reconstruct(scan, samples=2, levels=2)
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"samples": 8}, "--samples"), ({"sampler": "langevin", "levels": 3}, "--sampler and --levels")],
+)
+def test_a_classical_method_refuses_what_only_samples_have(scan, options, name):
+    with pytest.raises(InputError, match=f"^{name}: method tv draws no samples"):
+        rsd.reconstruct(scan, method="tv", **options)
+    with pytest.raises(InputError, match="method tv has no prior"):
+        rsd.reconstruct(scan, method="tv", prior="run")
+    with pytest.raises(InputError, match="method magic: expected one of"):
+        rsd.reconstruct(scan, method="magic", **options)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of untrained networks."""

@@ -52,6 +52,18 @@ def test_modules_links_and_notebooks_exist(page):
         assert name in rsd_mri.__all__, name
 
 
+@pytest.mark.long
+def test_the_parts_in_python_run_as_they_stand():
+    text = (ROOT / "docs" / "python.md").read_text().split("## Operators, denoisers and samplers")[1]
+    (block,) = re.findall(r"```python\n(.*?)```", text.split("\n## ")[0], re.S)
+    scan, _ = rsd_mri.simulate(4, matrix=96, coils=4)
+    names = {"rsd": rsd_mri, "scan": scan}
+    exec(block, names)  # noqa: S102 - ours
+    a, b, x = names["A"], names["B"], names["x"]
+    assert (a(x) == b(x)).all() and names["clean"].shape == x.shape
+    assert len(names["images"]) == 2 * len(names["slices"])
+
+
 def commands_of_choices():
     """The commands of the last column, and those of the code blocks."""
     text = (ROOT / "docs" / "choices.md").read_text()

@@ -1,11 +1,15 @@
 """Files are written whole or not at all."""
 
 import hashlib
+import json
+import math
 import os
+from dataclasses import asdict, dataclass
 
 import pytest
 
-from rsd_mri.files import sha256, written_whole
+from rsd_mri.files import sha256, write_json, written_whole
+from rsd_mri.files.numbers import numbers_of
 
 
 def test_old_file_survives_a_failed_write_and_nothing_is_left(tmp_path):
@@ -33,3 +37,23 @@ def test_hash(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"abc" * 1000)
     assert sha256(path) == hashlib.sha256(b"abc" * 1000).hexdigest()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Some of which may not be known."""
+
+    level: float
+    levels: tuple[float, ...]
+    name: str | None
+
+
+def test_json_is_for_strict_readers_and_its_numbers_come_back(tmp_path):
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    path = write_json(tmp_path / "new" / "a.json", asdict(Figures(math.nan, (1.0, math.inf), None)))
+    read = json.loads(path.read_text(), parse_constant=refuse)
+    assert read == {"level": None, "levels": [1.0, None], "name": None}
+    again = Figures(**numbers_of(Figures, read))
+    assert math.isnan(again.level) and again.name is None

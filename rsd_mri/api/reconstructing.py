@@ -13,10 +13,10 @@ from rsd_mri.reconstruction import calibration as calibrations
 from rsd_mri.reconstruction import full_scans
 from rsd_mri.reconstruction.calibration import Calibration, read_calibration
 from rsd_mri.reconstruction.intervals import with_interval, with_own_interval
-from rsd_mri.reconstruction.methods import find_prior, method_of
+from rsd_mri.reconstruction.methods import find_prior, method_of, require_use
 from rsd_mri.reconstruction.movies import each_frame, reconstruct_frame
 from rsd_mri.reconstruction.posterior.sampler import Sampling, sampler_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, USUAL
 from rsd_mri.reconstruction.posterior_method import Posterior
 from rsd_mri.reconstruction.reconstruct import reconstruct_scan
 from rsd_mri.results.movie import Movie
@@ -29,11 +29,11 @@ from rsd_mri.scan.scan import Scan
 @overload
 def reconstruct(
     scan: Scan | PreparedScan | str | Path,
-    samples: int = 8,
+    samples: int | None = None,
     method: str = "posterior",
     prior: Prior | str | Path | None = None,
     *,
-    sampler: str = ...,
+    sampler: str | None = ...,
     levels: int | None = ...,
     consistency: bool = ...,
     volume: bool = ...,
@@ -47,11 +47,11 @@ def reconstruct(
 @overload
 def reconstruct(
     scan: Sequence[Scan],
-    samples: int = 8,
+    samples: int | None = None,
     method: str = "posterior",
     prior: Prior | str | Path | None = None,
     *,
-    sampler: str = ...,
+    sampler: str | None = ...,
     levels: int | None = ...,
     consistency: bool = ...,
     volume: bool = ...,
@@ -64,11 +64,11 @@ def reconstruct(
 ) -> Movie: ...
 def reconstruct(
     scan: Scan | PreparedScan | str | Path | Sequence[Scan],
-    samples: int = 8,
+    samples: int | None = None,
     method: str = "posterior",
     prior: Prior | str | Path | None = None,
     *,
-    sampler: str = "diffpir",
+    sampler: str | None = None,
     levels: int | None = None,
     consistency: bool = False,
     volume: bool = False,
@@ -87,13 +87,14 @@ def reconstruct(
         A scan, a prepared one, or its file, of which the first volume is taken. Of a sequence of scans, as
         `read_frames` gives it, all frames: they share maps where they have to, and methods of movies see them at once.
     samples
-        Posterior samples; the mean is the image, their spread the standard deviation.
+        Posterior samples; where not given as many as the calibration was made with, or 8. The mean is the image, their
+        spread the standard deviation.
     method
         A name of `rsd_mri.reconstruction.methods.METHODS`: `posterior`, `one-step`, or a classical one.
     prior
         For the first two: a prior, a run folder or a file; the package's where not given.
     sampler
-        A name of `rsd_mri.reconstruction.posterior.samplers.SAMPLERS`.
+        A name of `rsd_mri.reconstruction.posterior.samplers.SAMPLERS`; `diffpir` where not given.
     levels
         Noise levels of the sampler; its own where not given.
     consistency
@@ -118,13 +119,17 @@ def reconstruct(
     Raises
     ------
     InputError
-        If an option is none of those there are, or the scan or the prior cannot be used.
+        If an option is none of those there are, or means nothing to the method, or the scan or the prior cannot be
+        used.
     """
     on = resolve_device(device)
-    how = method_of(method, prior, sampler_of(sampler, levels, SAMPLERS), samples, consistency, volume)
+    asked = {"--sampler": sampler, "--levels": levels, "--consistency": consistency, "--samples": samples}
+    require_use(method, prior.path if isinstance(prior, Prior) else prior, asked)
+    known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
+    drawn = samples if samples is not None else 8 if known is None else known.samples
+    how = method_of(method, prior, sampler_of(sampler or USUAL, levels, SAMPLERS), drawn, consistency, volume)
     if how.prior is not None:
         how.prior.to(on)
-    known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
     told = Progress.of(progress)
 
     def finished(rec: Reconstruction) -> Reconstruction:
@@ -169,7 +174,7 @@ def calibrate(
     *,
     samples: int = 8,
     coverage: float = 0.9,
-    sampler: str = "diffpir",
+    sampler: str = USUAL,
     levels: int | None = None,
     consistency: bool = False,
     held_out: bool = True,

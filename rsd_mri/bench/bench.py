@@ -1,13 +1,11 @@
 """What a bench is: what it stands for, what it alone takes, and a run that ends in a card."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rsd_mri.about.plain import Json, Row
-from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer
@@ -124,9 +122,3 @@ class Costed(Protocol):
 
     def costs(self, settings: Any, scale: str) -> BenchCard:
         """Parameters, memory and hours, without running anything."""
-
-
-def write_json(path: Path, card: BenchCard) -> None:
-    """Write a card's plain values."""
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(card.as_dict(), indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Cards of experiments: what a run found, read back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json, Row
 from rsd_mri.bench.bench import CARD
 from rsd_mri.errors import InputError
+from rsd_mri.files.numbers import numbers_of
 from rsd_mri.metrics.judging import CLEAN, SEEN, Judged, table_of
 from rsd_mri.metrics.likeness import Likeness
 from rsd_mri.protocol import build, checked
@@ -154,9 +155,23 @@ def read_card(path: str | Path) -> Card:
     restored = isinstance(values, dict) and "restored" in values
     if isinstance(values, dict) and "rows" in values:
         values["sets"] = values.pop("rows")
+    if isinstance(values, dict):
+        values = _with_numbers(values)
     try:
         return build(RestoredCard, values, path.name) if restored else build(ComparisonCard, values, path.name)
     except InputError as error:
         raise InputError(
             f"{path}: not a card of 'rsd-mri bench run' that this version knows ({error}); run the experiment again"
         ) from None
+
+
+def _with_numbers(values: Mapping[str, Json]) -> Row:
+    """The values with nan for null where a card has a number, also in its rows."""
+    rows = {"sets": Judged, "restored": RestoredRow}
+    told = {
+        key: [numbers_of(rows[key], row) if isinstance(row, dict) else row for row in value]
+        if key in rows and isinstance(value, list)
+        else value
+        for key, value in values.items()
+    }
+    return numbers_of(RestoredCard if "restored" in values else ComparisonCard, told)

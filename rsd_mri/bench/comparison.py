@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from data_prep import PreparedDataset
 from data_prep.images import SOURCES
-from rsd_mri.bench.bench import CARD, write_json
+from rsd_mri.bench.bench import CARD
 from rsd_mri.bench.cards import ComparisonCard
 from rsd_mri.datasets.images import scaled
 from rsd_mri.experiment.generated import enlarged, generate_sets, in_teacher_space, measured
 from rsd_mri.experiment.image_sets import combined_images
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, simulated_data, train_run
+from rsd_mri.files import write_json
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.evenly import evenly
 from rsd_mri.machine.progress import Progress
@@ -192,5 +193,5 @@ def run_comparison(
         trained_now=trained.images,
         trained_images={"teacher": protocol.taught[0], "student": protocol.distillation.images},
     )
-    write_json(out / CARD, card)
+    write_json(out / CARD, card.as_dict())
     return card

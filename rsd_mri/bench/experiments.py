@@ -90,6 +90,7 @@ class Experiment:
 
     def run(self, settings: ExperimentSettings, scale: str, out: Path, progress: Progress) -> BenchCard:
         """Train, distil, generate and judge; what was trained in the folder already is continued."""
+        _require_use(self.about.name, settings, scale)
         recipe = self.recipe(settings, scale)
         if scale == "paper":
             return self._whole(recipe, settings, out, progress)
@@ -123,6 +124,14 @@ class Experiment:
             accumulate=settings.accumulate,
         )
         return run_whole(recipe, out, data, settings.count or COUNT, options, settings.features, progress)
+
+
+def _require_use(name: str, settings: ExperimentSettings, scale: str) -> None:
+    """Refuse what means nothing at a scale."""
+    usual = ExperimentSettings()
+    foreign = ("minutes",) if scale == "paper" else ("data", "features", "accumulate")
+    if given := [key for key in foreign if getattr(settings, key) != getattr(usual, key)]:
+        raise InputError(f"bench {name}: {' and '.join(given)}: of no use at scale {scale}; leave it out")
 
 
 def _precision(settings: ExperimentSettings, scale: str) -> str:

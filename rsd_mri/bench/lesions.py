@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsd_mri.bench.bench import CARD, About, OnScans, write_json
+from rsd_mri.bench.bench import CARD, About, OnScans
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable
+from rsd_mri.files import require_writable, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, Number, Switch, Whole
@@ -101,5 +101,5 @@ class LesionsBench:
         )
         card.write_text()
         write_picture(out / "lesions.png", readings, examples)
-        write_json(out / CARD, card)
+        write_json(out / CARD, card.as_dict())
         return card

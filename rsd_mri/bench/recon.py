@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rsd_mri.bench.bench import About, OnScans, write_json
+from rsd_mri.bench.bench import About, OnScans
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable
+from rsd_mri.files import require_writable, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, NotNegative, Positive, Whole
@@ -111,5 +111,5 @@ class ReconBench:
             said,
         )
         card.write_text()
-        write_json(out / "recon.json", card)
+        write_json(out / "recon.json", card.as_dict())
         return card

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rsd_mri.bench.bench import CARD, About, write_json
-from rsd_mri.files import require_writable
+from rsd_mri.bench.bench import CARD, About
+from rsd_mri.files import require_writable, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Count, Integer, Switch
@@ -57,5 +57,5 @@ class RestoreBench:
             settings.seed,
             progress,
         )
-        write_json(out / CARD, card)
+        write_json(out / CARD, card.as_dict())
         return card

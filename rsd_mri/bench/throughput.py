@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rsd_mri.about.plain import Json, Row
-from rsd_mri.bench.bench import About, write_json
-from rsd_mri.files import require_writable
+from rsd_mri.bench.bench import About
+from rsd_mri.files import require_writable, write_json
 from rsd_mri.machine.progress import Progress
 from rsd_mri.protocol import checked
 from rsd_mri.protocol.checked import Integer, NotNegative, Switch
@@ -101,5 +101,5 @@ class ThroughputBench:
         name, bounds = limits(device, settings.seconds, large=scale == "gpu")
         card = ThroughputCard(name, tuple(bounds), tuple(found))
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "throughput.json", card)
+        write_json(out / "throughput.json", card.as_dict())
         return card

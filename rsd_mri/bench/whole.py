@@ -12,10 +12,11 @@ from data_prep import PreparedDataset
 from data_prep.images import read_images
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json, Row
-from rsd_mri.bench.bench import CARD, write_json
+from rsd_mri.bench.bench import CARD
 from rsd_mri.experiment.generated import GeneratedSets, enlarged, generate_sets, measured
 from rsd_mri.experiment.image_sets import combined_images, magnitudes, to_bytes
 from rsd_mri.experiment.runs import corrupted_images, measured_slices, train_run
+from rsd_mri.files import write_json
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import Progress
 from rsd_mri.metrics.features import find_extractor
@@ -140,7 +141,7 @@ def run_whole(
         protocol.seed,
         str(out),
     )
-    write_json(out / CARD, card)
+    write_json(out / CARD, card.as_dict())
     return card
 
 

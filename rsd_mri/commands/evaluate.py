@@ -38,7 +38,9 @@ def evaluate(
         Optional[Path],
         typer.Option(help="Images of the training, as for --reference: also whether the generated ones are copies."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
+    batch: Annotated[
+        Optional[int], typer.Option(min=1, help="Images at a time; 64 without it.", show_default=False)
+    ] = None,
     device: DeviceOption = Device.auto,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -52,7 +54,10 @@ def evaluate(
         if (predictions is None) == (reference is None):
             raise InputError("give either reconstructions to compare with the targets, or --reference with real images")
         if predictions is not None:
-            asked = {"--features": features, "--lpips": lpips, "--likeness": likeness, "--training": training}
+            asked = {
+                "--features": features, "--lpips": lpips, "--likeness": likeness, "--training": training,
+                "--batch": batch,
+            }  # fmt: skip
             if of_sets := [name for name, value in asked.items() if value]:
                 raise InputError(f"{' and '.join(of_sets)}: of sets of images; give --reference, no predictions")
             from rsd_mri.metrics.image_quality import METRICS, evaluate_files
@@ -71,7 +76,7 @@ def evaluate(
                 lpips,
                 likeness or training is not None,
                 training,
-                batch,
+                batch or 64,
                 device,
                 seed,
                 json,

@@ -24,5 +24,5 @@ def inspect(
     with refusing():
         from rsd_mri.scan.reading import inspect as look
 
-        found = look(existing(file, "file"), user.answers())
+        found = look(existing(file, "file", of_scans=True), user.answers())
         result(found.lines(), found.as_dict(), json)

@@ -10,9 +10,9 @@ import typer
 
 from rsd_mri.commands.groups import Group
 from rsd_mri.errors import InputError, alike
-from rsd_mri.reconstruction.methods import LEARNED
+from rsd_mri.reconstruction.methods import require_use
 from rsd_mri.reconstruction.posterior.sampler import described, sampler_of
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, USUAL, Sampler
 
 if TYPE_CHECKING:
     from rsd_mri.protocol import Protocol
@@ -51,9 +51,6 @@ PriorOption = Annotated[
     Optional[Path], typer.Option(help="Run folder or weights, or deepinv:NAME[=WEIGHTS]; the package's without it.")
 ]
 LevelsOption = Annotated[Optional[int], typer.Option(min=1, help="Noise levels; the sampler's own without it.")]
-
-USUAL = "diffpir"
-"""The sampler where none is named."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,17 @@ class WorkerOptions(Group):
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
     scheduler: Annotated[Optional[str], typer.Option(help="URL of a dask.distributed scheduler.")] = None
 
+    def require_one(self) -> None:
+        """Refuse a number of processes where a scheduler has its own.
+
+        Raises
+        ------
+        InputError
+            If both are given.
+        """
+        if self.scheduler is not None and self.workers > 1:
+            raise InputError(f"--workers {self.workers}: the cluster of --scheduler has its own; leave one of them out")
+
 
 @dataclass(frozen=True)
 class SharingOptions(WorkerOptions):
@@ -141,21 +149,11 @@ class SamplingOptions(Group):
         typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all."),
     ] = False
 
-    def require_use(self, method: str) -> None:
-        """Refuse what a method makes nothing of.
-
-        Raises
-        ------
-        InputError
-            If a prior is given to a method without one, or sampling to one that does not sample.
-        """
-        learned = LEARNED.get(method)
-        if learned is None and self.prior is not None:
-            raise InputError(f"--prior {self.prior}: method {method} has no prior; take --method posterior")
-        asked = {"--sampler": self.sampler != USUAL, "--levels": self.levels, "--consistency": self.consistency}
-        of_samples = [name for name, value in asked.items() if value]
-        if of_samples and not (learned and learned.samples):
-            raise InputError(f"{' and '.join(of_samples)}: method {method} draws no samples; take --method posterior")
+    def require_use(self, method: str, samples: int | None) -> None:
+        """Refuse what a method makes nothing of; as `rsd_mri.reconstruction.methods.require_use`."""
+        sampler = self.sampler != USUAL
+        asked = {"--sampler": sampler, "--levels": self.levels, "--consistency": self.consistency, "--samples": samples}
+        require_use(method, self.prior, asked)
 
     def chosen(self) -> Sampler:
         """The sampler, with the levels asked for."""
@@ -179,7 +177,10 @@ def protocol_of(name: str | None, accel: float | None, assignments: list[str] | 
     pairs = pairs_of(assignments)
     if name is not None and accel is not None:
         pairs = {"mask.acceleration": str(accel), **pairs}
-    return protocol.with_values(pairs) if pairs else protocol
+    made = protocol.with_values(pairs) if pairs else protocol
+    if accel is not None and made.corruption.kind != "undersampling":
+        raise InputError(f"--accel {accel:g}: protocol '{made.name}' is of {made.corruption.kind}; leave --accel out")
+    return made
 
 
 def pairs_of(assignments: list[str] | None) -> dict[str, str]:
@@ -206,14 +207,14 @@ MAKES = {
 """What there may be to name, and the command that makes it."""
 
 
-def existing(path: Path, what: str) -> Path:
-    """The path, if it is there.
+def existing(path: Path, what: str, *, of_scans: bool = False) -> Path:
+    """The path, if it is there; `of_scans` also where it is the name that BART's two files have in common.
 
     Raises
     ------
     InputError
         If it is not.
     """
-    if not path.exists():
+    if not path.exists() and not (of_scans and path.with_suffix(".cfl").is_file()):
         raise InputError(f"{path}: no such {what}" + (f"; {MAKES[what]}" if what in MAKES else ""))
     return path

@@ -1,6 +1,5 @@
 """What is said: results on stdout, all else on stderr."""
 
-import math
 import os
 import sys
 from typing import Any
@@ -24,15 +23,6 @@ def log(text: str) -> None:
         say(text)
 
 
-def finite(values: Any) -> Any:
-    """The same with None for numbers that are not finite, which JSON has no word for."""
-    if isinstance(values, dict):
-        return {name: finite(one) for name, one in values.items()}
-    if isinstance(values, list | tuple):
-        return [finite(one) for one in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values
-
-
 def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
     """Write the result to stdout; with `--json` the last line is one JSON object."""
     try:
@@ -40,6 +30,8 @@ def result(lines: list[str], values: dict[str, Any], as_json: bool) -> None:
             sys.stdout.write(line + "\n")
         if as_json:
             import json
+
+            from rsd_mri.about.plain import finite
 
             sys.stdout.write(json.dumps(finite(values), default=str) + "\n")
         sys.stdout.flush()

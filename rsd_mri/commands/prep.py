@@ -1,6 +1,7 @@
 """`rsd-mri prep`: raw scans, or pictures, to what is trained on."""
 
 from dataclasses import asdict
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -16,10 +17,14 @@ from rsd_mri.commands.options import (
     SetOption,
     SharingOptions,
     existing,
+    pairs_of,
     protocol_of,
 )
 from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
+
+OF_SCANS, OF_PICTURES = ("prep.*", "mask.*"), ("data.matrix",)
+"""What is taken of a protocol to prepare scans, and pictures."""
 
 
 @grouped
@@ -40,8 +45,11 @@ def prep(
     Example: rsd-mri prep scans/ --workers 2
     """
     with refusing():
+        sharing.require_one()
         chosen = protocol_of(protocol, None, assignments)
-        if chosen.corruption.kind != "undersampling":
+        of_scans = chosen.corruption.kind == "undersampling"
+        _require_use(assignments, OF_SCANS if of_scans else OF_PICTURES)
+        if not of_scans:
             from data_prep.downloads import how_to_get
             from data_prep.images import prepare_images
 
@@ -54,8 +62,8 @@ def prep(
                 "--shard": sharing.shard,
                 **{f"--{name.replace('_', '-')}": value for name, value in asdict(user).items()},
             }
-            if of_scans := [name for name, value in asked.items() if value]:
-                raise InputError(f"{' and '.join(of_scans)}: of raw scans; protocol '{chosen.name}' prepares pictures")
+            if foreign := [name for name, value in asked.items() if value]:
+                raise InputError(f"{' and '.join(foreign)}: of raw scans; protocol '{chosen.name}' prepares pictures")
             target = out or source.with_name(source.name.split(".")[0] + "-prepared")
             found = prepare_images(existing(source, "file or folder"), target, chosen.data.matrix)
             line = f"{found.images} images of {found.side}x{found.side} pixels in {found.out}"
@@ -65,7 +73,7 @@ def prep(
 
         with Bar("preparing") as bar:
             manifest = prepare_folder(
-                existing(source, "file or folder"),
+                existing(source, "file or folder", of_scans=True),
                 out,
                 chosen,
                 sharing.workers,
@@ -91,3 +99,10 @@ def prep(
         result(lines, values, json)
         if manifest.failed:
             raise typer.Exit(1 if counts["volumes_done"] else 2)
+
+
+def _require_use(assignments: list[str] | None, taken: tuple[str, ...]) -> None:
+    """Refuse `--set` of what is not taken of a protocol here."""
+    for key in pairs_of(assignments):
+        if key != "corruption.kind" and not any(fnmatch(key, one) for one in taken):
+            raise InputError(f"--set {key}: changes nothing of what is prepared; expected {' or '.join(taken)}")

@@ -8,6 +8,7 @@ import typer
 from rsd_mri.commands.console import refusing
 from rsd_mri.commands.options import JsonOption
 from rsd_mri.commands.output import result
+from rsd_mri.errors import InputError
 
 
 def protocols(
@@ -24,6 +25,8 @@ def protocols(
     with refusing():
         from rsd_mri.protocol import load_protocol, protocol_names, schema
 
+        if as_schema and name is not None:
+            raise InputError(f"--schema: is that of all protocols; leave {name} or --schema out")
         if as_schema:
             made = schema()
             result([dumps(made, indent=2)], {"schema": made}, json)

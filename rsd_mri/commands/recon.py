@@ -34,6 +34,8 @@ MethodOption = Annotated[
         help=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
     ),
 ]
+SAMPLES = 4
+"""Posterior samples where no number is given."""
 SETS = ("auto", "1", "2")
 
 
@@ -45,7 +47,14 @@ def recon(
     ],
     *,
     method: MethodOption = "posterior",
-    samples: Annotated[int, typer.Option(min=1, help="Posterior samples.")] = 4,
+    samples: Annotated[
+        Optional[int],
+        typer.Option(
+            min=1,
+            help=f"Posterior samples; without it as many as --calibration was made with, or {SAMPLES}.",
+            show_default=False,
+        ),
+    ] = None,
     sampling: SamplingOptions,
     volume: Annotated[
         bool,
@@ -105,18 +114,20 @@ def recon(
         from rsd_mri.results.store import Archive
 
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        sampling.require_use(method)
-        if calibration is not None and method not in LEARNED:
+        sampling.require_use(method, samples)
+        sharing.require_one()
+        if calibration is not None and not (method in LEARNED and LEARNED[method].deviation):
             raise InputError(f"--calibration {calibration}: method {method} says no standard deviation to scale")
         formats = (*format.split(","), *(["page"] if report else []))
         archive = None if store is None else Archive.of(store)
         delivery = Delivery(out, formats, patient_id, keep_protocol, archive)
         chosen = None if protocol is None and sets is None else protocol_of(protocol, None, assignments).prep
         on = resolve_device(device.value)
-        how = method_of(method, sampling.prior, sampling.chosen(), samples, sampling.consistency, volume)
+        known = None if calibration is None else read_calibration(calibration)
+        drawn = samples or (SAMPLES if known is None else known.samples)
+        how = method_of(method, sampling.prior, sampling.chosen(), drawn, sampling.consistency, volume)
         if how.prior is not None:
             how.prior.to(on)
-        known = None if calibration is None else read_calibration(calibration)
         if adapt:
             from rsd_mri.reconstruction.adapt import adaptable
 
@@ -162,7 +173,8 @@ def calibrate(
         from rsd_mri.reconstruction.posterior.sampler import Sampling
         from rsd_mri.reconstruction.posterior_method import Posterior
 
-        folders = [existing(path, "scan or folder") for path in scans]
+        sharing.require_one()
+        folders = [existing(path, "scan or folder", of_scans=True) for path in scans]
         require_target(out)
         files = [path for path, _ in listed(folders)]
         on = resolve_device(device.value)

@@ -107,7 +107,7 @@ def send(
             from rsd_mri.files import require_target
 
             require_target(out)
-        header, lines = lines_of_file(existing(scan, "file"))
+        header, lines = lines_of_file(existing(scan, "file", of_scans=True))
         received = send_scan(host, port, header, lines, config, _parameters(assignments), pace / 1000)
         if out is not None and received.images:
             save_images(out, header, received)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rsd_mri.networks import UNet, to_channels, to_complex
+from rsd_mri.operators.linear_operator import require_rank
 
 USUAL_MAGNITUDE = 0.35
 """Of prepared images, root mean square: for a network that is built before its data are known."""
@@ -80,6 +81,11 @@ class Denoiser(nn.Module):
             [batch] noise level.
         condition
             Where the network was built for one.
+
+        Raises
+        ------
+        ValueError
+            If the image has other axes than those of the class, as two sets of maps give it.
         """
         condition = condition or Condition()
         scaled = self._scaled(u, sigma)
@@ -116,6 +122,10 @@ class Denoiser(nn.Module):
 
     def _scaled(self, u: Tensor, sigma: Tensor) -> Tensor:
         """Real storage of the image at unit magnitude: c_in u."""
+        if u.is_complex():
+            require_rank(u, 3, "batch, y, x", "a denoiser of complex images")
+        else:
+            require_rank(u, 4, "batch, channel, y, x", "a denoiser of real images")
         scaled = u * expand(1 / self._magnitude(sigma), u)
         return to_channels(scaled[:, None]) if u.is_complex() else scaled
 

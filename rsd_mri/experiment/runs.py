@@ -30,9 +30,10 @@ from rsd_mri.experiment.restoring import last_restored, restore
 from rsd_mri.files import claimed, written_whole
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.card import Card
+from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, Protocol
 from rsd_mri.results.figures import write_contact_sheet
-from rsd_mri.rsd.guide import check_guide, round_folder
+from rsd_mri.rsd.guide import given_guide, round_folder
 from rsd_mri.rsd.magnitudes import settled
 from rsd_mri.rsd.train import Trained, train, train_denoiser
 from rsd_mri.simulation import simulate_folder
@@ -131,14 +132,20 @@ def train_run(
     InputError
         If data, stages, guide and protocol do not fit, or another process trains in the folder.
     """
-    check_guide(protocol, out, options)
+    guide = given_guide(protocol, out, options)
     fabric = make_fabric(options)
     with claimed(out / "checkpoint") if fabric.is_global_zero else nullcontext():
-        return _train_run(protocol, out, data, options, progress, fabric)
+        return _train_run(protocol, out, data, options, progress, fabric, guide)
 
 
 def _train_run(
-    protocol: Protocol, out: Path, data: Path | None, options: TrainOptions, progress: Progress, fabric: Fabric
+    protocol: Protocol,
+    out: Path,
+    data: Path | None,
+    options: TrainOptions,
+    progress: Progress,
+    fabric: Fabric,
+    guide: Prior | None,
 ) -> Trained:
     first = fabric.is_global_zero
     rounds: Trained | None = None
@@ -152,7 +159,9 @@ def _train_run(
         source = protocol.data.source if data is None else data.name
         card = Card(data=source, images=len(pictures), corruption=asdict(protocol.corruption))
         monitor = proximal_distance(pictures, protocol)
-        return train(pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor)
+        return train(
+            pictures, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor, guide=guide
+        )
     if data is None:
         if first:
             simulated_data(protocol, out, protocol.seed, progress.step("simulating"))
@@ -177,7 +186,7 @@ def _train_run(
     told = None
     if protocol.distillation.adversarial and protocol.distillation.teacher == "denoiser" and options.stage != "teacher":
         told = RestoredImages(last_restored(protocol, out), protocol.seed)
-    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor, told)
+    done = train(slices, protocol, out, options, progress, card, write_contact_sheet, fabric, monitor, told, guide)
     return done if rounds is None else rounds.and_then(done)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import socket
@@ -13,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
+from rsd_mri.about.plain import Json, finite
 from rsd_mri.errors import InputError
 from rsd_mri.files.trouble import full, is_full, unwritable
 from rsd_mri.machine.interrupts import at_stop
@@ -95,6 +97,20 @@ def _put_in_place(partial: Path, path: Path) -> None:
     with contextlib.suppress(OSError):  # some shares keep no permissions of files
         partial.chmod(0o666 & ~umask)
     partial.replace(path)
+
+
+def write_json(path: str | Path, values: Json) -> Path:
+    """Write plain values as JSON for strict readers, whole: numbers that are not finite are null. Returns the file.
+
+    Raises
+    ------
+    InputError
+        As `written_whole`.
+    """
+    text = json.dumps(finite(values), indent=1, allow_nan=False)
+    with written_whole(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
 
 
 @contextmanager

@@ -101,6 +101,34 @@ def _join(values: Array, place: int, distance: int, channels: int) -> None:
 
 
 @compiled
+def _keep_six(
+    values: Array, to: int, distance: int, first: Any, even: Any, odd: Any, wide: Any, steep: Any, last: Any
+) -> None:
+    """Write the values at 0, 1, -1, 2, -2 and infinity: between the first and the last sums and differences."""
+    store(values, to, first)
+    store(values, to + distance, even + odd)
+    store(values, to + 2 * distance, even - odd)
+    store(values, to + 3 * distance, wide + steep)
+    store(values, to + 4 * distance, wide - steep)
+    store(values, to + 5 * distance, last)
+
+
+@compiled
+def _six_of_six(values: Array, to: int, distance: int, d0: Any, d1: Any, d2: Any, d3: Any, d4: Any, d5: Any) -> None:
+    """Write B^T d, along one axis."""
+    two, four, five = spread(np.float32(2)), spread(np.float32(4)), spread(np.float32(5))
+    first, last = four * d0 - five * d2 + d4, four * d1 - five * d3 + d5
+    _keep_six(values, to, distance, first, d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1), last)
+
+
+@compiled
+def _six_of_four(values: Array, to: int, distance: int, g0: Any, g1: Any, g2: Any, g3: Any) -> None:
+    """Write A g, along one axis."""
+    two, four, eight = spread(np.float32(2)), spread(np.float32(4)), spread(np.float32(8))
+    _keep_six(values, to, distance, g0, g0 + g2, g1 + g3, g0 + four * g2, two * g1 + eight * g3, g3)
+
+
+@compiled
 def scatter(
     maps: Array, first: int, stride: int, height: int, width: int,
     down: int, across: int, tile: Array, values: Array, place: int, distance: int, channels: int,
@@ -110,8 +138,7 @@ def scatter(
     Tile (down, across) covers rows 4 down - 1 and the five below; beyond the edges are zeros. `stride` values lie from
     pixel to pixel, of which `channels` are wanted.
     """
-    zero, two = spread(np.float32(0)), spread(np.float32(2))
-    four, five = spread(np.float32(4)), spread(np.float32(5))
+    zero = spread(np.float32(0))
     top, left, line = 4 * down - 1, 4 * across - 1, width * stride
     for channel in range(0, channels, LANES):
         for j in range(6):
@@ -129,25 +156,12 @@ def scatter(
                     d4 = load(maps, at + 4 * line)
                 if top + 5 < height:
                     d5 = load(maps, at + 5 * line)
-            even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
-            to = j * LANES
-            store(tile, to, four * d0 - five * d2 + d4)
-            store(tile, to + ROW, even + odd)
-            store(tile, to + 2 * ROW, even - odd)
-            store(tile, to + 3 * ROW, wide + steep)
-            store(tile, to + 4 * ROW, wide - steep)
-            store(tile, to + 5 * ROW, four * d1 - five * d3 + d5)
+            _six_of_six(tile, j * LANES, ROW, d0, d1, d2, d3, d4, d5)
         for i in range(6):
             at, to = i * ROW, place + 6 * i * distance + channel
             d0, d1, d2 = load(tile, at), load(tile, at + LANES), load(tile, at + 2 * LANES)
             d3, d4, d5 = load(tile, at + 3 * LANES), load(tile, at + 4 * LANES), load(tile, at + 5 * LANES)
-            even, odd, wide, steep = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
-            store(values, to, four * d0 - five * d2 + d4)
-            store(values, to + distance, even + odd)
-            store(values, to + 2 * distance, even - odd)
-            store(values, to + 3 * distance, wide + steep)
-            store(values, to + 4 * distance, wide - steep)
-            store(values, to + 5 * distance, four * d1 - five * d3 + d5)
+            _six_of_six(values, to, distance, d0, d1, d2, d3, d4, d5)
 
 
 @compiled
@@ -233,8 +247,7 @@ def _widen(
     down: int, across: int, tile: Array, values: Array, place: int, distance: int,
 ) -> None:  # fmt: skip
     """Write the 36 values of a tile of 4x4 pixels: A g A^T, the transpose of `gather`; zeros where the maps end."""
-    zero, two = spread(np.float32(0)), spread(np.float32(2))
-    four, eight = spread(np.float32(4)), spread(np.float32(8))
+    zero = spread(np.float32(0))
     top, left, line = 4 * down, 4 * across, width * channels
     rows = min(4, height - top)
     for channel in range(0, channels, LANES):
@@ -249,26 +262,9 @@ def _widen(
                     g2 = load(maps, at + 2 * line)
                 if rows > 3:
                     g3 = load(maps, at + 3 * line)
-            even, odd, wide, steep = g0 + g2, g1 + g3, g0 + four * g2, two * g1 + eight * g3
-            to = j * LANES
-            store(tile, to, g0)
-            store(tile, to + ROW, even + odd)
-            store(tile, to + 2 * ROW, even - odd)
-            store(tile, to + 3 * ROW, wide + steep)
-            store(tile, to + 4 * ROW, wide - steep)
-            store(tile, to + 5 * ROW, g3)
+            _six_of_four(tile, j * LANES, ROW, g0, g1, g2, g3)
         for i in range(6):
             at, to = i * ROW, place + 6 * i * distance + channel
-            g0, g1, g2, g3 = (
-                load(tile, at),
-                load(tile, at + LANES),
-                load(tile, at + 2 * LANES),
-                load(tile, at + 3 * LANES),
-            )
-            even, odd, wide, steep = g0 + g2, g1 + g3, g0 + four * g2, two * g1 + eight * g3
-            store(values, to, g0)
-            store(values, to + distance, even + odd)
-            store(values, to + 2 * distance, even - odd)
-            store(values, to + 3 * distance, wide + steep)
-            store(values, to + 4 * distance, wide - steep)
-            store(values, to + 5 * distance, g3)
+            g0, g1 = load(tile, at), load(tile, at + LANES)
+            g2, g3 = load(tile, at + 2 * LANES), load(tile, at + 3 * LANES)
+            _six_of_four(values, to, distance, g0, g1, g2, g3)

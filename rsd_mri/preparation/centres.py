@@ -46,6 +46,7 @@ def centres_of(
     map_readout: int,
     sigma: float,
     settings: PrepSettings,
+    mixed: NDArray[np.complex64] | None = None,
 ) -> Centres:
     """Cut the centres of all slices out, mix their coils, and widen them where they are narrow.
 
@@ -59,10 +60,14 @@ def centres_of(
         As `VolumeCalibration` has them.
     settings
         The protocol's `prep`.
+    mixed
+        What was learned from, in virtual coils and prepared units, where that is at hand.
     """
     oversampled = learned.own and map_readout > prepared_readout(scan)
-    raw = whole_readout(scan, settings.calib_width, learned.acs) if oversampled else learned.kspace
-    acquired = np.einsum("vc,scyx->svyx", forward, raw).astype(np.complex64)
+    if mixed is None or oversampled:
+        raw = whole_readout(scan, settings.calib_width, learned.acs) if oversampled else learned.kspace
+        mixed = np.einsum("vc,scyx->svyx", forward, raw).astype(np.complex64)
+    acquired = mixed
     window = _Window.of(scan, acquired.shape[-2:], map_readout, settings)
     if len(forward) < 2 or not (window.narrow if learned.own else learned.reason):
         return Centres(acquired, None)

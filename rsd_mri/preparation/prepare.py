@@ -162,7 +162,7 @@ def calibrate_volume(scan: Scan, settings: PrepSettings, noise: ScanNoise | None
     forward = (compress @ whiten / scale).astype(np.complex64)
     whole = learned.own and cut_off(scan, settings.calib_width, acs)
     map_readout = scan.size[0] if whole else prepared_readout(scan)
-    centres = centres_of(scan, learned, forward, map_readout, float(sigma), settings)
+    centres = centres_of(scan, learned, forward, map_readout, float(sigma), settings, calibration)
     n_sets, reason = decide_sets(calibration if centres.widened is None else centres.widened, settings, float(sigma))
     return VolumeCalibration(
         forward=forward,

@@ -46,12 +46,12 @@ def load_protocol(name: str | Path) -> Protocol:
 
 
 def protocol_for_acceleration(acceleration: float) -> Protocol:
-    """Return the MRI protocol of an acceleration: `mri-r4` for 4, with the nearest one's recipe otherwise.
+    """Return the MRI protocol of an acceleration: `mri-r4` for 4.
 
     Raises
     ------
     InputError
-        If the acceleration is below 1.
+        If the acceleration is below 1, or none has it.
     """
     if acceleration < 1:
         raise InputError(f"--accel {acceleration:g}: an acceleration is at least 1")

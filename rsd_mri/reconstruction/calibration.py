@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import written_whole
+from rsd_mri.files import write_json
+from rsd_mri.files.numbers import numbers_of
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.priors.prior import Prior
 from rsd_mri.reconstruction.finish import pooled
@@ -243,8 +244,7 @@ def deviation_of(parameters: Mapping[str, Any]) -> str:
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write a calibration as JSON."""
     values = {**calibration.as_dict(), "version": __version__, "use": NOT_FOR_DIAGNOSTIC_USE}
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    write_json(path, values)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -262,6 +262,7 @@ def read_calibration(path: Path) -> Calibration:
         values = json.loads(path.read_text(encoding="utf-8"))
         # The deviation of calibrations of before was the spread, of lines.
         known = {"deviation": "spread", "along_lines": True, **values}
-        return Calibration(**{name: known[name] for name in Calibration.__dataclass_fields__})
+        kept: Any = numbers_of(Calibration, {name: known[name] for name in Calibration.__dataclass_fields__})
+        return Calibration(**kept)
     except (ValueError, KeyError, TypeError):
         raise wrong from None

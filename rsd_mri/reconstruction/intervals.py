@@ -54,8 +54,7 @@ def with_interval(rec: Reconstruction, calibration: Calibration) -> Reconstructi
     if any(differs.values()):
         names = ", ".join(name for name, other in differs.items() if other)
         notes.append(f"The calibration was made with another {names}: its coverage does not hold here")
-    posterior = replace(rec.posterior, half_width=calibration.factor * rec.posterior.std)
-    return replace(rec, posterior=posterior, notes=(*rec.notes, *notes))
+    return _with_half_width(rec, rec.posterior, calibration.factor, calibration.coverage, *notes)
 
 
 def with_own_interval(rec: Reconstruction) -> Reconstruction:
@@ -93,14 +92,15 @@ def with_own_interval(rec: Reconstruction) -> Reconstruction:
             f"The half width is to cover {OWN_COVERAGE:.0%} of the body; its scale is from acquired lines left out of "
             f"this scan{how}"
         )
-        return _with_half_width(rec, rec.posterior, own, lines, note)
+        return _known_to(lines, _with_half_width(rec, rec.posterior, own, OWN_COVERAGE, note))
     weight = PACKAGE_SCATTER**2 / (PACKAGE_SCATTER**2 + lines**2)
     scale = (own / nearest.factor) ** weight
     note = (
         f"The half width is to cover {nearest.coverage:.0%} of the body: that of simulated heads, times {scale:.2f} by "
         f"the acquired lines left out of this scan{how}"
     )
-    return _with_half_width(rec, rec.posterior, nearest.factor * scale, math.sqrt(weight) * lines, note)
+    done = _with_half_width(rec, rec.posterior, nearest.factor * scale, nearest.coverage, note)
+    return _known_to(math.sqrt(weight) * lines, done)
 
 
 def drawn(factor: float, error: float, usual: tuple[float, float]) -> tuple[float, float]:
@@ -163,10 +163,11 @@ def longer_of(rec: Reconstruction) -> float:
 
 
 def _with_half_width(
-    rec: Reconstruction, posterior: PosteriorPart, factor: float, error: float, note: str
+    rec: Reconstruction, posterior: PosteriorPart, factor: float, coverage: float, *notes: str
 ) -> Reconstruction:
     posterior = replace(posterior, half_width=(factor * posterior.std).astype(np.float32))
-    return _known_to(error, replace(rec, posterior=posterior, notes=(*rec.notes, note)))
+    checks = {**rec.checks, "half_width_coverage": coverage}
+    return replace(rec, posterior=posterior, notes=(*rec.notes, *notes), checks=checks)
 
 
 def _known_to(error: float, rec: Reconstruction) -> Reconstruction:

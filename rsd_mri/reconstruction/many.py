@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rsd_mri.about import __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, written_whole
+from rsd_mri.files import claimed, write_json
+from rsd_mri.files.numbers import numbers_of
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
@@ -182,7 +184,8 @@ def _read(manifest: Path) -> dict[str, Entry]:
         for stored in json.loads(manifest.read_text(encoding="utf-8"))["scans"]:
             # Another release may have written other figures: such a scan is done again.
             with suppress(KeyError, TypeError):
-                outcome = Written(**stored["written"]) if stored["status"] == "done" else str(stored["reason"])
+                made: Any = numbers_of(Written, stored["written"]) if stored["status"] == "done" else None
+                outcome = str(stored["reason"]) if made is None else Written(**made)
                 entries[str(stored["source"])] = Entry(str(stored["source"]), str(stored["identity"]), outcome)
     except (OSError, ValueError, KeyError, TypeError):
         return {}  # none, or damaged: everything is done again
@@ -192,6 +195,4 @@ def _read(manifest: Path) -> dict[str, Entry]:
 def _write(manifest: Path, entries: Mapping[str, Entry]) -> None:
     counts = Counter(entry.status for entry in entries.values())
     scans = [entries[name].as_dict() for name in sorted(entries)]
-    text = json.dumps({"counts": dict(counts), "scans": scans, "not_for_diagnostic_use": True}, indent=1)
-    with written_whole(manifest) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    write_json(manifest, {"counts": dict(counts), "scans": scans, "not_for_diagnostic_use": True})

@@ -3,7 +3,7 @@
 Nothing here loads torch before a method is made: the command line derives its choices and its help from the tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.reconstruction.classical.made import Made
 from rsd_mri.reconstruction.classical.table import CLASSICAL, Movie
 from rsd_mri.reconstruction.posterior.sampler import Sampling
-from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, Sampler
+from rsd_mri.reconstruction.posterior.samplers import SAMPLERS, USUAL, Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,8 @@ class Learned:
     """Its module in `rsd_mri.reconstruction`, and its class there; `of(prior, how)` makes the method."""
     samples: bool
     """Whether it takes a sampler."""
+    deviation: bool = True
+    """Whether it says a standard deviation."""
 
     def make(self, prior: "Prior", how: Sampling) -> "Method":
         """The method with its prior."""
@@ -51,7 +53,13 @@ LEARNED: dict[str, Learned] = {
     for method in (
         Learned("posterior", "mean and spread of samples under a learned prior", "posterior_method.Posterior", True),
         Learned("one-step", "mean and spread by a few network calls at once", "unrolled.method.OneStep", False),
-        Learned("teacher", "one call of what learned from measurements", "posterior.teacher_step.TeacherStep", False),
+        Learned(
+            "teacher",
+            "one call of what learned from measurements",
+            "posterior.teacher_step.TeacherStep",
+            False,
+            deviation=False,
+        ),
     )
 }
 METHODS: dict[str, str] = {
@@ -171,10 +179,35 @@ def method_of(
         return CLASSICAL[name]
     from rsd_mri.priors.prior import Prior
 
-    how = Sampling(sampler or SAMPLERS["diffpir"], samples, consistency, volume)
+    how = Sampling(sampler or SAMPLERS[USUAL], samples, consistency, volume)
     if not isinstance(prior, Prior):
         prior = find_prior(None if prior is None else Path(prior), name, how.sampler)
     return LEARNED[name].make(prior, how)
+
+
+def require_use(method: str, prior: object, of_samples: Mapping[str, object]) -> None:
+    """Refuse what a method makes nothing of.
+
+    Parameters
+    ----------
+    method
+        A name; one that is not of `METHODS` is left to `method_of`.
+    prior
+        What was given for a prior; None where nothing was.
+    of_samples
+        What was asked of the samples, by the names of the options; None or False where nothing was.
+
+    Raises
+    ------
+    InputError
+        If a prior is given to a method without one, or something is asked of the samples of one that draws none.
+    """
+    learned = LEARNED.get(method)
+    if method in CLASSICAL and prior is not None:
+        raise InputError(f"--prior {prior}: method {method} has no prior; take --method posterior")
+    asked = [name for name, value in of_samples.items() if value is not None and value is not False]
+    if asked and (method in CLASSICAL or (learned is not None and not learned.samples)):
+        raise InputError(f"{' and '.join(asked)}: method {method} draws no samples; take --method posterior")
 
 
 def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) -> "Prior":

@@ -1,6 +1,5 @@
 """`restore` from the command's point of view: picture files in, restored pictures out."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import require_writable, written_whole
+from rsd_mri.files import require_writable, write_json, written_whole
 from rsd_mri.files.targets import written_apart
 from rsd_mri.files.trouble import refused
 from rsd_mri.machine.progress import SILENT, Progress
@@ -199,8 +198,7 @@ def _restore_file(
         [str(file) for file in files.values()],
         **found_quality,
     )
-    with written_whole(files["restored.json"]) as partial:
-        partial.write_text(json.dumps(done.as_dict(), indent=1) + "\n", encoding="utf-8")
+    write_json(files["restored.json"], done.as_dict())
     return done
 
 

@@ -35,6 +35,9 @@ class Delivery:
             from rsd_mri.results.study import check_patient_id
 
             check_patient_id(self.patient_id)
+        if self.keep_protocol and self.archive is None and not any(one.names_protocol for one in self.chosen):
+            ours = " or ".join(one.name for one in FORMATS.values() if one.names_protocol)
+            raise InputError(f"--keep-protocol: names are kept in {ours} only; add one of them to --format")
 
     @property
     def chosen(self) -> list[Format]:

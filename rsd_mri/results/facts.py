@@ -21,6 +21,10 @@ SOURCES = {
 CONSISTENT = (0.7, 1.5)
 """Residuals within this range of the noise's expectation need no warning."""
 FEW_SAMPLES = 8
+HOW_MADE = "Coil maps:"
+"""What a note begins with that says how maps were found: it stands in every image, and comes last."""
+WORDS = {"n_sets": "sets of coil maps", "calib_width": "width of the calibration"}
+"""Names of parameters that no one reads without the code."""
 
 
 def warnings(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[str]:
@@ -56,7 +60,7 @@ def warnings(one: ReconstructedVolume | Sequence[ReconstructedVolume]) -> list[s
             "A learned prior fills in what was not measured. Detail that the data do not support can be "
             "plausible and wrong."
         )
-    return lines
+    return sorted(lines, key=lambda line: line.startswith(HOW_MADE))
 
 
 def acquisition(one: ReconstructedVolume | Sequence[ReconstructedVolume], every: int = 1) -> list[tuple[str, str]]:
@@ -119,7 +123,7 @@ def methods(
         ("Samples", *("-" if rec.samples is None else str(len(rec.samples)) for rec in recs)),
         ("Prior", *(_prior(rec) for rec in recs)),
         ("Seed", *(str(rec.seed) for rec in recs)),
-        ("Settings", *(", ".join(f"{k} {_shown(k, v)}" for k, v in rec.parameters.items()) or "-" for rec in recs)),
+        ("Settings", *(_settings(rec) or "-" for rec in recs)),
     ]
     if reference is not None and min(reference.shape[-2:]) >= image_quality.SSIM_WINDOW:
         target = reference.reshape(-1, *reference.shape[-2:]).astype(np.float32)
@@ -131,6 +135,10 @@ def methods(
         ]
     # What none of them has is no row.
     return [row for row in rows if any(cell != "-" for cell in row[1:])]
+
+
+def _settings(rec: ReconstructedVolume) -> str:
+    return ", ".join(f"{WORDS.get(name, name)} {_shown(name, value)}" for name, value in rec.parameters.items())
 
 
 def _shown(name: str, value: str | int | float) -> str:

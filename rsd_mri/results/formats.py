@@ -52,6 +52,8 @@ class Format:
     """Whether one file holds several frames; else each has its own."""
     names_patient: bool = False
     """Whether it holds whom the scan is of."""
+    names_protocol: bool = False
+    """Whether it holds names of protocol and sequence and the time of measurement, where these are kept."""
     compares: bool = False
     """Whether it shows other methods beside the one asked for."""
 
@@ -79,9 +81,9 @@ class Format:
 FORMATS: dict[str, Format] = {
     one.name: one
     for one in (
-        Format("h5", "all that is known, in one HDF5 file", ".h5", "files", (".h5", ".hdf5")),
+        Format("h5", "all that is known, in one HDF5 file", ".h5", "files", (".h5", ".hdf5"), names_protocol=True),
         Format("nifti", "a volume for each kind of image", "_magnitude.nii.gz", "nifti", (".nii.gz",)),
-        Format("dicom", "a folder of series", "_dicom", "dicom", ("",), names_patient=True),
+        Format("dicom", "a folder of series", "_dicom", "dicom", ("",), names_patient=True, names_protocol=True),
         Format("cfl", "complex images for BART", ".cfl", "cfl", (".cfl",)),
         Format("mrd", "images as ISMRMRD's", ".mrd", "mrd", (".mrd",)),
         Format("png", "the slices as a picture", ".png", "png", (".png",), frames=False),

@@ -77,13 +77,14 @@ def _how_far_off(rec: ReconstructedVolume) -> Answer | None:
         if lines
         else "The scale is from other scans, and was not checked on this one"
     )
-    within = rec.checks.get("half_width_within")
+    within, share = rec.checks.get("half_width_within"), rec.checks.get("half_width_coverage")
+    pixels = "Most pixels" if share is None else f"{share:.0%} of the pixels of the body"
     basis += f", and may be off by a factor of up to {within:.1f}" if within else ""
     return Answer(
         question,
         f"\N{PLUS-MINUS SIGN}{typical:.1%} of bright tissue",
-        "Most pixels are expected to lie within this of the truth, typically: the notes say how many. The picture says "
-        f"where it is more. {basis}.",
+        f"{pixels} are expected to lie within this of the truth, typically. The picture says where it is more. "
+        f"{basis}.",
         *_brightened(_middle(rec.half_width), "half width of the interval", white),
     )
 

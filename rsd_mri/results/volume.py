@@ -81,12 +81,13 @@ class ReconstructedVolume:
     `measured_dispersion` and `unmeasured_dispersion` of the samples (prepared units); `centre_residual`, that of the
     fully sampled centre alone; `noise`, what the noise of the acquired samples gives the magnitude (standard
     deviation, unit of the scan); `own_lines` (how many), `own_lines_factor`, `own_lines_error` and the range with 90
-    %, `own_lines_low` and `own_lines_high`; `half_width_within`, the factor by which the half width may be off (with
-    90 %), where the scan or the package gave it; `card_differences` (ways in which the scan differs from the prior's
-    card) and `card_loss` (the largest loss measured of scans that differ so [dB]); `lesion_lost`, `lesion_least` and
-    more, as `priors.lesions.lesion_checks` says them; `adapted_steps` (0: kept as it was), `adapted_error_before` and
-    `adapted_error` (on lines that no step has seen) where the prior was to adapt; `motion_mm`, `motion_degrees` and
-    `motion_slices` (moved back) where motion was looked for."""
+    %, `own_lines_low` and `own_lines_high`; `half_width_coverage`, the share of the body that the half width is to
+    cover, and `half_width_within`, the factor by which it may be off (with 90 %), where the scan or the package gave
+    it; `card_differences` (ways in which the scan differs from the prior's card) and `card_loss` (the largest loss
+    measured of scans that differ so [dB]); `lesion_lost`, `lesion_least` and more, as `priors.lesions.lesion_checks`
+    says them; `adapted_steps` (0: kept as it was), `adapted_error_before` and `adapted_error` (on lines that no step
+    has seen) where the prior was to adapt; `motion_mm`, `motion_degrees` and `motion_slices` (moved back) where motion
+    was looked for."""
     seed: int = 0
     geometry: Geometry = field(default_factory=Geometry)
     facts: Facts = field(default_factory=Facts)

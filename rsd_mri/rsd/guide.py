@@ -19,21 +19,17 @@ def round_folder(protocol: Protocol, out: Path, number: int) -> Path:
     return out if protocol.denoiser.rounds == 1 else out / f"round-{number}"
 
 
-def check_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> None:
-    """Refuse a guide without weight, for a stage without one, or another than the run has; and a weight without guide.
+def given_guide(protocol: Protocol, folder: Path, options: TrainOptions) -> Prior | None:
+    """The guide of `--guide`; None without one.
 
-    A guide that is a round of the run's own denoiser may not be there yet.
+    Refuses a guide without weight, for a stage without one, or another than the run has; and a weight without guide. A
+    guide that is a round of the run's own denoiser may not be there yet.
 
     Raises
     ------
     InputError
         In these cases, or where the guide is no such teacher.
     """
-    _given(protocol, folder, options)
-
-
-def _given(protocol: Protocol, folder: Path, options: TrainOptions) -> Prior | None:
-    """The guide of `--guide`, read once; None without one. As `check_guide`."""
     weight, kind, kept = protocol.distillation.autoguidance, protocol.distillation.teacher, folder / GUIDE
     number = protocol.distillation.guide_round
     if number and options.stage in ("generator", "all"):
@@ -75,15 +71,19 @@ def _check_round(protocol: Protocol, options: TrainOptions) -> None:
         raise InputError(f"{named}, but denoiser.rounds is {rounds}; a guide is of a round before the last")
 
 
-def kept_guide(protocol: Protocol, folder: Path, options: TrainOptions, fabric: Fabric) -> Prior | None:
+def kept_guide(
+    protocol: Protocol, folder: Path, options: TrainOptions, fabric: Fabric, given: Prior | None = None
+) -> Prior | None:
     """The guide of a run, kept in its folder first where it is given; None where nothing guides.
+
+    `given` is what `given_guide` gave, where that is at hand.
 
     Raises
     ------
     InputError
-        As `check_guide`.
+        As `given_guide`.
     """
-    given = _given(protocol, folder, options)
+    given = given or given_guide(protocol, folder, options)
     if not protocol.distillation.autoguidance:
         return None
     kind = protocol.distillation.teacher

@@ -16,7 +16,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
 from rsd_mri.machine.progress import Progress
 from rsd_mri.priors.card import Card
-from rsd_mri.priors.prior import WHOLE_IMAGES, save_corruption
+from rsd_mri.priors.prior import WHOLE_IMAGES, Prior, save_corruption
 from rsd_mri.protocol import DistillationSettings, Protocol
 from rsd_mri.rsd.data import Data, Monitor
 from rsd_mri.rsd.guide import kept_guide
@@ -54,6 +54,7 @@ def train(
     fabric: Fabric | None = None,
     monitor: Monitor | None = None,
     restored: Data | None = None,
+    guide: Prior | None = None,
 ) -> "Trained":
     """Train what is missing of a run.
 
@@ -79,6 +80,8 @@ def train(
         Judges the networks as they train and chooses the weights; without it the last ones are the result.
     restored
         What a denoiser of whole images learned from, where that is distilled.
+    guide
+        What `options.guide` names, where it is read already.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def train(
     pairs = bool("generator" in stages and protocol.distillation.pairs)
     begin_folder(fabric, folder, (*stages, "start") if pairs else stages, options)
     _keep_protocol(protocol, data.corruption, folder, fabric)
-    guide = kept_guide(protocol, folder, options, fabric) if "generator" in stages else None
+    guide = kept_guide(protocol, folder, options, fabric, guide) if "generator" in stages else None
     # Where the teacher is trained in the same call, what to start from is the teacher's.
     earlier = options.start if options.stage == "generator" else None
     if pairs and earlier is None and not (folder / "checkpoint" / "generator.safetensors").is_file():

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 
 from rsd_mri.errors import InputError
+from rsd_mri.files.below import files_below, require_readable
 from rsd_mri.scan.answers import NONE, Answers
 from rsd_mri.scan.arrays import read_along, read_cfl, read_npy
 from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
@@ -63,6 +64,7 @@ def recognise(path: str | Path) -> str:
     if path.suffix in (".cfl", ".hdr", "") and path.with_suffix(".cfl").is_file():
         return "cfl"
     if path.is_dir():
+        require_readable(path)
         if _dicom_images(path):
             raise InputError(f"{path}: holds DICOM images, {WITHOUT_KSPACE}")
         raise InputError(
@@ -272,8 +274,8 @@ def _is_file(path: Path) -> bool:
 def find_scans(folder: str | Path) -> list[Path]:
     """List the files of a folder (and below) that are, or are named like, raw scans, sorted.
 
-    A damaged scan is listed too, so that it is reported and not passed over. A path to a file is returned as
-    it is. Hidden files are left out.
+    A damaged scan is listed too, so that it is reported and not passed over, and so is a folder that cannot be read.
+    A path to a file is returned as it is. Hidden files are left out.
 
     Raises
     ------
@@ -284,8 +286,10 @@ def find_scans(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         return [folder.with_suffix(".cfl") if recognise(folder) == "cfl" else folder]
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_dir():
+            found.append(path)
         if hidden or path.suffix == ".hdr" or not _is_file(path):
             continue
         try:

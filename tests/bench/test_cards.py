@@ -1,6 +1,7 @@
 """Cards as tables, and the tables of the documentation."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_what_is_no_card_is_refused(tmp_path, text, said):
         (tmp_path / "card.json").write_text(text, encoding="utf-8")
     done = CliRunner().invoke(bench, ["table", str(tmp_path)])
     assert done.exit_code == 2 and said in done.stderr
+
+
+def test_a_distance_without_interval_comes_back_as_that(tmp_path):
+    """Of few images there is none: JSON has null for it."""
+    one = card("mini-noise-0.2-cifar10")
+    one["rows"][0]["interval"] = None
+    (tmp_path / "card.json").write_text(json.dumps(one), encoding="utf-8")
+    read = read_card(tmp_path)
+    assert math.isnan(read.sets[0].interval) and read.sets[1].interval == 0.01 and read.ratio_truncated is None
 
 
 def test_cards_are_of_the_protocols_they_lie_beside():

@@ -17,6 +17,7 @@ from rsd_mri.commands.app import COMPLETING, app, main
 from rsd_mri.commands.console import refusing
 from rsd_mri.commands.table import ROWS, help_text
 from rsd_mri.files import sha256
+from rsd_mri.scan.arrays import write_cfl
 
 COMMANDS = [
     "simulate",
@@ -265,6 +266,23 @@ def test_same_seed_same_samples(folder):
             ["recon", "x.h5", "--method", "tv", "--sampler", "langevin", "--consistency"],
             "--sampler and --consistency: method tv draws no samples",
         ),
+        (["recon", "x.h5", "--method", "one-step", "--samples", "8"], "--samples: method one-step draws no samples"),
+        (["recon", "x.h5", "--method", "tv", "--samples", "4"], "--samples: method tv draws no samples"),
+        (["recon", "x.h5", "--method", "teacher", "--calibration", "c.json"], "teacher says no standard deviation"),
+        (["recon", "x.h5", "--format", "png,nifti", "--keep-protocol"], "names are kept in h5 or dicom only"),
+        (["recon", ".", "--workers", "2", "--scheduler", "tcp://x:1"], "the cluster of --scheduler has its own"),
+        (["prep", ".", "--workers", "2", "--scheduler", "tcp://x:1"], "the cluster of --scheduler has its own"),
+        (["calibrate", ".", "--workers", "2", "--scheduler", "tcp://x:1"], "the cluster of --scheduler has its own"),
+        (["prep", ".", "--set", "teacher.images=5"], "changes nothing of what is prepared; expected prep.* or mask.*"),
+        (
+            ["prep", ".", "--protocol", "noise-0.2-cifar10", "--set", "prep.calib_width=16"],
+            "--set prep.calib_width: changes nothing of what is prepared; expected data.matrix",
+        ),
+        (["train", "--accel", "4", "--protocol", "noise-0.2-cifar10"], "is of noise; leave --accel out"),
+        (["protocols", "mri-r4", "--schema"], "that of all protocols; leave mri-r4 or --schema out"),
+        (["bench", "run", "mri-r4", "--data", "scans"], "data: of no use at scale mini"),
+        (["bench", "run", "mri-r4", "--scale", "paper", "--set", "minutes=5"], "minutes: of no use at scale paper"),
+        (["evaluate", ".", ".", "--batch", "8"], "--batch: of sets of images"),
         (["evaluate", ".", ".", "--lpips", "--training", "."], "--lpips and --training: of sets of images"),
         (
             ["prep", ".", "--protocol", "noise-0.2-cifar10", "--dry-run", "--axes", "coil,readout,phase"],
@@ -301,6 +319,14 @@ def test_one_bad_file_among_good_ones(folder):
     assert (out / f"{good.stem}_recon.h5").is_file()
     assert not (out / "bad_recon.h5").exists()
     call("recon", bad, "--method", "zero-filled", "--out", out, code=2)
+
+
+def test_the_name_that_both_files_of_bart_have_is_enough(folder, tmp_path):
+    with h5py.File(next((folder / "under").glob("*.h5"))) as file:
+        write_cfl(tmp_path / "ksp.cfl", file["kspace"][()])
+    assert last_json(call("inspect", tmp_path / "ksp", "--json"))["format"] == "cfl"
+    assert last_json(call("prep", tmp_path / "ksp", "--dry-run", "--json"))["counts"]["volumes_missing"] == 1
+    call("inspect", tmp_path / "other", code=2)
 
 
 def test_protocols_lists_and_prints():

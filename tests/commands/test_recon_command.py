@@ -84,8 +84,10 @@ def test_calibrate_then_recon(folder):
     assert found["images"] == 4
     assert found["factor"] > 0
     (scan,) = (folder / "under").glob("*.h5")
-    call("recon", scan, *common, "--calibration", folder / "c.json", "--no-held-out", "--out", folder / "calibrated")
+    common = ["--prior", folder / "prior.safetensors", "--levels", 2, "--no-held-out", "--out", folder / "calibrated"]
+    call("recon", scan, *common, "--calibration", folder / "c.json")
     with h5py.File(folder / "calibrated" / f"{scan.stem}_recon.h5") as file:
+        assert len(file["samples"]) == 2  # as many as it was calibrated with
         assert file["half_width"].shape == file["std"].shape
         assert np.isfinite(file["half_width"][()]).all()
         assert "held_out_error" not in json.loads(file.attrs["checks"])

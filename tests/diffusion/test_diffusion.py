@@ -53,6 +53,15 @@ def test_complex_images_in_either_field(field):
     assert out.dtype == torch.complex64
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((2, 2, 9, 8), torch.complex64), ((9, 8), torch.complex64), ((2, 9, 8), torch.float32)]
+)
+def test_images_of_other_axes_are_refused_with_those_expected(shape, dtype):
+    """Two sets of maps have an axis more; a single image has one less."""
+    with pytest.raises(ValueError, match=r"images expects . axes \[batch, "):
+        small()(torch.ones(shape, dtype=dtype), torch.ones(shape[0]))
+
+
 def test_karras_levels():
     levels = karras(18, 0.002, 80.0)
     assert levels[0] == pytest.approx(80.0)

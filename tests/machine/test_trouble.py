@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep import prepare_folder
+from data_prep.images import read_images
 from data_prep.prepared import PreparedDataset
 from rsd_mri.errors import InputError
 from rsd_mri.files import require_target, written_whole
@@ -19,6 +20,7 @@ from rsd_mri.files.trouble import refused
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.reconstruction.classical.table import CLASSICAL
 from rsd_mri.reconstruction.deliver import Task, reconstruct_files
+from rsd_mri.reconstruction.many import Scale, reconstruct_many
 from rsd_mri.results.delivery import Delivery
 from rsd_mri.scan import read_scan
 from rsd_mri.scan.reading import find_scans
@@ -140,6 +142,30 @@ def test_one_scan_that_may_not_be_read_stops_no_other(scans, tmp_path, monkeypat
     prepared = prepare_folder(scans[0].parent, tmp_path / "p", Protocol(prep=PrepSettings(virtual_coils=2)))
     assert [one.status for one in prepared.entries] == ["failed", "done"]
     assert prepared.failures()[0].endswith(f"{scans[0]}: cannot be used (Permission denied)")
+
+
+def test_a_folder_below_that_cannot_be_read_is_said_and_stops_no_scan(scans, tmp_path, monkeypatch):
+    shut = scans[0].parent / "shut"
+    looked_into = os.scandir
+
+    def look(path="."):
+        if os.fspath(path) == str(shut):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked_into(path)
+
+    shut.mkdir()
+    monkeypatch.setattr(os, "scandir", look)
+    assert find_scans(scans[0].parent) == [*scans, shut]
+    like = Task(tmp_path, CLASSICAL["zero-filled"], Delivery(tmp_path / "out"))
+    done = reconstruct_many([scans[0].parent], like, Scale())
+    assert len(done.written) == len(scans)
+    assert done.failures == [f"{shut}: the folder cannot be read (Permission denied)"]
+    prepared = prepare_folder(scans[0].parent, tmp_path / "p", Protocol(prep=PrepSettings(virtual_coils=2)))
+    assert [one.status for one in prepared.entries] == ["done", "done", "failed"]
+    assert prepared.failures()[0].endswith(f"{shut}: the folder cannot be read (Permission denied)")
+    for read in (PreparedDataset, lambda folder: read_images(folder, 8)):
+        with pytest.raises(InputError, match="the folder cannot be read"):
+            read(scans[0].parent)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")

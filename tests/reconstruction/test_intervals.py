@@ -89,6 +89,7 @@ def test_a_reconstruction_gets_its_half_width(tmp_path):
     assert "kind of sampling" in " ".join(points.notes)
     again = read_reconstruction(write_reconstruction(tmp_path / "x.h5", out))
     assert np.array_equal(again.half_width, out.half_width)
+    assert again.checks["half_width_coverage"] == KNOWN.coverage
 
 
 def test_the_package_gives_an_interval_to_its_own_prior_only(tmp_path, monkeypatch):

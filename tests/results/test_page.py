@@ -81,6 +81,14 @@ def test_a_hash_leaves_room_for_the_other_columns(recs):
     assert table["Settings"] == (f"teacher_hash {'a' * 12}, levels 36",)
 
 
+def test_how_maps_were_found_is_said_last_and_in_words(recs):
+    notes = ("Coil maps: one set.", "The scan is noisy.")
+    said = dataclasses.replace(recs[0], notes=notes, parameters={"n_sets": 1, "calib_width": 8})
+    assert facts.warnings(said)[0] == notes[1] and facts.warnings(said)[-1] == notes[0]
+    table = {row[0]: row[1:] for row in facts.methods([said])}
+    assert table["Settings"] == ("sets of coil maps 1, width of the calibration 8",)
+
+
 def test_the_sampling_pattern_keeps_its_proportions(tmp_path, recs):
     tall = dataclasses.replace(recs[0], mask=np.ones((40, 20), bool))
     assert "26em, 6.0em)" in write_page(tmp_path / "page.html", tall).read_text()

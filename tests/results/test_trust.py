@@ -34,7 +34,9 @@ def test_the_interval_is_told_in_bright_tissue_and_says_where_its_scale_is_from(
     # A twentieth of white, shown as bright as it can be without a pixel lost in white.
     assert first.shown.endswith("x 20") and first.white == pytest.approx(1 / 20)
     told = dataclasses.replace(rec, checks=rec.checks | {"half_width_within": 1.63})
-    assert "off by a factor of up to 1.6" in trust_of(told)[0].sentence
+    assert "off by a factor of up to 1.6" in trust_of(told)[0].sentence and "Most pixels" in trust_of(told)[0].sentence
+    told = dataclasses.replace(rec, checks=rec.checks | {"half_width_coverage": 0.8})
+    assert trust_of(told)[0].sentence.startswith("80% of the pixels of the body are expected to lie within this")
     unchecked = trust_of(dataclasses.replace(rec, checks={}))[0]
     assert "not checked on this one" in unchecked.sentence
     bare = dataclasses.replace(rec, posterior=dataclasses.replace(rec.posterior, half_width=None))

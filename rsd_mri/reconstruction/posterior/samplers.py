@@ -42,3 +42,5 @@ SAMPLERS: dict[str, Sampler] = named(
     NoiseSpace(),
 )
 """Every sampler of scans by its name, with the levels that suit it."""
+USUAL = "diffpir"
+"""The sampler where none is named."""
