@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rsd_mri.errors import InputError
 from rsd_mri.files import written_whole
+from rsd_mri.files.claims import claimed
 from rsd_mri.machine.randomness import generator
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -115,10 +116,11 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> PreparedIm
         if kept.get("sha256") == digest:
             return found
     out.mkdir(parents=True, exist_ok=True)
-    with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
-        np.save(file, images)
-    with written_whole(manifest) as partial:
-        partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    with claimed(manifest):
+        with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
+            np.save(file, images)
+        with written_whole(manifest) as partial:
+            partial.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
     return found
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, remove_leftovers, require_writable, written_whole
+from rsd_mri.files import remove_leftovers, require_writable, written_whole
+from rsd_mri.files.claims import claimed
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress

@@ -24,7 +24,8 @@ WITHOUT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 LONGEST = 120
 """Letters of a file's name that the name it is written under repeats."""
 
-_writing: set[Path] = set()
+writing: set[Path] = set()
+"""Files that go when the program is told to stop."""
 _swept: set[Path] = set()
 
 
@@ -51,7 +52,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _no_folder(path)
+        _no_other(path)
         remove_leftovers(path.parent)
         # The suffix is kept: some writers choose their format by it.
         mark = f"{_prefix(path)}rsdmri-{_machine()}-{os.getpid()}-"
@@ -60,7 +61,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         raise InputError(unwritable(path, error)) from error
     os.close(handle)
     partial = Path(name)
-    _writing.add(partial)
+    writing.add(partial)
     try:
         yield partial
         try:
@@ -80,7 +81,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        _writing.discard(partial)
+        writing.discard(partial)
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -162,7 +163,7 @@ def _is_alive(process: int) -> bool:
 
 
 def _remove_own() -> None:
-    for partial in list(_writing):
+    for partial in list(writing):
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
@@ -175,50 +176,6 @@ def remove_partial(path: str | Path) -> None:
     path = Path(path)
     for partial in path.parent.glob(f"{_prefix(path)}*{path.suffix}"):
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def claimed(path: str | Path) -> Iterator[None]:
-    """Let no other command write `path` while the block runs. The claim ends with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        If another command has it.
-    """
-    path = Path(path)
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    lock = path.with_name(f".{path.name[:LONGEST]}.lock")
-    handle = -1
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while handle < 0:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(handle).st_nlink == 0:  # whoever had it removed the file meanwhile: this lock holds nothing
-                os.close(handle)
-                handle = -1
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(
-            f"{path}: another rsd-mri command is writing this; wait until it has ended, or choose another folder"
-        ) from error
-    except OSError as error:
-        if handle < 0:
-            raise InputError(unwritable(path, error)) from error
-        # A file system without locks.
-    _writing.add(lock)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)
-        _writing.discard(lock)
-        os.close(handle)
 
 
 def require_writable(folder: str | Path) -> None:
@@ -244,13 +201,15 @@ def require_target(path: str | Path) -> None:
         If not.
     """
     path = Path(path)
-    _no_folder(path)
+    _no_other(path)
     require_writable(path.parent)
 
 
-def _no_folder(path: Path) -> None:
+def _no_other(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, and a file of this name is to be written; remove it or name another")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is a device or a pipe, and no file, which is written whole or not at all; name a file")
 
 
 def read_whole(path: str | Path) -> bytes:

@@ -11,7 +11,8 @@ from pathlib import Path
 from rsd_mri.about import __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, written_whole
+from rsd_mri.files import written_whole
+from rsd_mri.files.claims import claimed
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.machine.randomness import key
