@@ -5,10 +5,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
 
 from data_prep import PreparedDataset, prepare_folder

@@ -209,7 +209,9 @@ def _no_other(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, and a file of this name is to be written; remove it or name another")
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: is a device or a pipe, and no file, which is written whole or not at all; name a file")
+        raise InputError(
+            f"{path}: is a device or a pipe, and no file, which is written whole or not at all; name a file"
+        )
 
 
 def read_whole(path: str | Path) -> bytes:

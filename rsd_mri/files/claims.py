@@ -15,14 +15,20 @@ TRIES, PAUSE = 3, 0.05
 """Who only looks whether something is claimed holds it for a moment: how often to ask, and how long after [s]."""
 
 
+class TakenError(InputError):
+    """Another command has what was to be claimed."""
+
+
 @contextmanager
 def claimed(path: str | Path) -> Iterator[None]:
     """Let no other command write `path` while the block runs. The claim ends with the process, however it ends.
 
     Raises
     ------
-    InputError
+    TakenError
         If another command has it.
+    InputError
+        If nothing can be written there.
     """
     path = Path(path)
     try:
@@ -42,7 +48,7 @@ def claimed(path: str | Path) -> Iterator[None]:
                 os.close(handle)
                 handle, tries = -1, tries + 1
                 if tries == TRIES:
-                    raise InputError(_taken(path)) from error
+                    raise TakenError(_taken(path)) from error
                 time.sleep(PAUSE)
                 continue
             if os.fstat(handle).st_nlink == 0:  # whoever had it removed the file meanwhile: this lock holds nothing
@@ -74,7 +80,7 @@ def require_unclaimed(folder: str | Path, names: str) -> None:
 
     Raises
     ------
-    InputError
+    TakenError
         If one is.
     """
     try:
@@ -90,7 +96,7 @@ def require_unclaimed(folder: str | Path, names: str) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(_taken(folder)) from error
+            raise TakenError(_taken(folder)) from error
         except OSError:  # a file system without locks
             pass
         finally:

@@ -8,14 +8,17 @@ from concurrent.futures import ProcessPoolExecutor
 
 import h5py
 import pytest
+from typer.testing import CliRunner
 
 from data_prep import PreparedDataset, prepare_folder
+from rsd_mri.commands.app import app
 from rsd_mri.errors import InputError
 from rsd_mri.files import _machine, read_whole, remove_leftovers, require_target, require_writable, written_whole
 from rsd_mri.files.claims import claimed
 from rsd_mri.priors import RECONSTRUCTION
 from rsd_mri.protocol import PrepSettings, Protocol
 from rsd_mri.scan import read_scan
+from rsd_mri.serve.saving import save_raw
 from rsd_mri.simulation import simulate_folder
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="as Linux does it")
@@ -144,9 +147,9 @@ def test_a_read_only_folder_is_refused(tmp_path):
 def test_a_lock_that_a_killed_command_of_another_user_left_stops_nobody(tmp_path):
     if os.geteuid():
         pytest.skip("only the superuser can stand for two users")
-    os.chmod(tmp_path, 0o1777)  # as /tmp: who is not the owner of a file may not remove it
+    tmp_path.chmod(0o1777)  # as /tmp: who is not the owner of a file may not remove it
     for parent in list(tmp_path.parents)[:3]:
-        os.chmod(parent, 0o755)
+        parent.chmod(0o755)
     ask = (
         "import fcntl, os, signal; from rsd_mri.files.claims import claimed\n"
         "os.umask(0o077); os.setgroups([]); os.setgid({user}); os.setuid({user})\n"
@@ -198,3 +201,32 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(InputError, match="pipe.h5: is a device or a pipe"), written_whole(pipe):
         pass
     assert list(tmp_path.iterdir()) == [pipe] and pipe.is_fifo()
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("arguments", "target"),
+    [
+        (["simulate", "{out}", "--seed", "3"], "brain_3"), (["generate", "--out", "{out}/a.h5"], "a.h5"),
+        (["demo", "--fast", "--out", "{out}"], "demo"), (["bench", "run", "recon", "--out", "{out}"], "card.json"),
+        (["train", "--protocol", "demo", "--out", "{out}"], "checkpoint"),
+    ],
+)  # fmt: skip
+def test_who_would_write_the_same_files_at_the_same_time_is_told(tmp_path, arguments, target):
+    out = tmp_path / "out"
+    with claimed(out / target):
+        done = CliRunner().invoke(app, [word.format(out=out) for word in arguments])
+        assert done.exit_code == 2
+        assert done.stderr.count("\n") == 1 and "another rsd-mri command is writing this" in done.stderr
+        assert [path.name for path in out.iterdir()] == [f".{target}.lock"]
+
+
+def test_raw_data_saved_in_the_same_second_of_a_clock_that_was_set_back_keep_both(tmp_path, monkeypatch):
+    monkeypatch.setattr("rsd_mri.serve.saving.time.strftime", lambda form: "20261025-023000")
+    paths = [save_raw(tmp_path, 1, f"<header>{text}</header>", []) for text in "abc"]
+    texts = []
+    for path in paths:
+        with h5py.File(path) as file:
+            texts.append(file["dataset/xml"][0].decode())
+    assert texts == [f"<header>{text}</header>" for text in "abc"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == sorted(path.name for path in paths)

@@ -142,6 +142,19 @@ def test_one_scan_that_may_not_be_read_stops_no_other(scans, tmp_path, monkeypat
     assert prepared.failures()[0].endswith(f"{scans[0]}: cannot be used (Permission denied)")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="folders in use can be removed")
+def test_a_current_folder_that_was_removed_is_said(tmp_path):
+    ask = (
+        "import os, sys; sys.argv = ['rsd-mri', 'inspect', 'a.h5']\n"
+        f"os.chdir({str(tmp_path)!r}); os.rmdir(os.getcwd())\n"
+        "from rsd_mri.commands.app import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "was removed" in done.stderr
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
 def test_doctor_says_in_a_sentence_that_libraries_find_no_room():
     import resource
