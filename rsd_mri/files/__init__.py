@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,6 +25,10 @@ WITHOUT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 LONGEST = 120
 """Letters of a file's name that the name it is written under repeats."""
 
+STATUS = Path("/proc/self/status")
+"""Where Linux says what can otherwise only be asked by changing it."""
+
+_asking = threading.Lock()
 writing: set[Path] = set()
 """Files that go when the program is told to stop."""
 _swept: set[Path] = set()
@@ -91,11 +96,21 @@ def _put_in_place(partial: Path, path: Path) -> None:
         except OSError as error:
             if error.errno not in WITHOUT_SYNC:
                 raise
-    umask = os.umask(0)
-    os.umask(umask)
     with contextlib.suppress(OSError):  # some shares keep no permissions of files
-        partial.chmod(0o666 & ~umask)
+        partial.chmod(0o666 & ~_umask())
     partial.replace(path)
+
+
+def _umask() -> int:
+    """Permissions that new files are not to have."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    with _asking:  # two threads that ask in turn would leave the process without one
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 @contextmanager

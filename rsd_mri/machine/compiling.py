@@ -49,14 +49,13 @@ def _keeping_where_it_can(made: Any) -> None:
 
     def find_if_whole(signature: Any, target: Any) -> Any:
         try:
-            found = find(signature, target)
+            found, wanted = find(signature, target), sigutils.normalize_signature(signature)[0]
+            return found if found is None or tuple(found.signature.args) == tuple(wanted) else None
         except OSError:  # of another user
             return None
         except Exception:  # noqa: BLE001 - a damaged pickle may raise anything
             with suppress(OSError):
                 cache.flush()
             return None
-        wanted = sigutils.normalize_signature(signature)[0]
-        return found if found is None or tuple(found.signature.args) == tuple(wanted) else None
 
     cache.save_overload, cache.load_overload = keep_if_there_is_room, find_if_whole

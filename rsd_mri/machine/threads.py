@@ -28,9 +28,11 @@ class Use:
 
 
 def prepare_environment() -> None:
-    """Let threads that wait for each other give up their processor soon; read when torch is loaded."""
+    """Let threads that wait for each other give up their processor soon; read when libraries are loaded."""
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # about a millisecond; GNU's, which torch comes with
     os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds; Intel's and LLVM's
+    # NumPy and SciPy have one each, which knows nothing of quotas, and SciPy's may be loaded when all is settled.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(processors()))
 
 
 def use_now() -> Use | None:

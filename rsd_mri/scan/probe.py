@@ -70,8 +70,9 @@ class _Helper:
             timer.cancel()
 
     def blames_the_file(self) -> bool:
-        """Whether the process, which has ended, did so for what it read: not killed from outside, nor unable to begin."""
-        return self.process.wait() not in OTHERS or not hasattr(signal, "setitimer")  # Windows: it was in time, or hung
+        """Whether the process, which has ended, did so for what it read, and was not killed or unable to begin."""
+        code = self.process.wait()
+        return code not in OTHERS or not hasattr(signal, "setitimer")  # Windows: nothing else ends what hangs
 
     def close(self) -> None:
         """End the process."""

@@ -6,7 +6,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment import runs
 from rsd_mri.machine.progress import SILENT
 from rsd_mri.machine.workers import Lost
-from rsd_mri.protocol import Protocol
+from rsd_mri.protocol import load_protocol
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ def test_processes_are_those_that_this_one_may_use(monkeypatch, there, scans, wa
 def test_a_process_that_is_killed_ends_the_training_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "run_jobs", lambda function, jobs, workers: ((job, Lost("it died")) for job in jobs))
     with pytest.raises(InputError, match="simulated: it died; the same call again goes on"):
-        runs.simulated_data(Protocol(), tmp_path, 0, SILENT)
+        runs.simulated_data(load_protocol("demo"), tmp_path, 0, SILENT)

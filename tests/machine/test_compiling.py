@@ -80,7 +80,7 @@ def test_what_was_kept_and_cannot_be_read_is_compiled_anew_and_kept_again(tmp_pa
 AT_ONCE = """
 import sys
 from numba.core import caching
-if sys.argv[1] == "at once":  # neither process has seen what the other keeps, and the second to write was first to index
+if sys.argv[1] == "at once":  # neither has seen what the other keeps, and the second to write was first to index
     caching.IndexDataCacheFile._load_index = lambda self: {}
     if sys.argv[2] == "float32":
         caching.IndexDataCacheFile._save_index = lambda self, overloads: None
