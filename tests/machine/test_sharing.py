@@ -175,6 +175,13 @@ def test_what_is_being_prepared_is_not_trained_on(tmp_path):
         pytest.raises(InputError, match="p: another rsd-mri command is writing this"),
     ):
         PreparedDataset(out)
+    one_coil = Protocol(prep=PrepSettings(virtual_coils=1))
+    for name, shard in (("manifest-1-of-2.json", None), ("manifest.json", (1, 2)), ("manifest-1-of-2.json", (1, 2))):
+        with claimed(out / name), pytest.raises(InputError, match="another rsd-mri command is writing this"):
+            prepare_folder(scans[0].parent, out, one_coil, shard=shard)
+    assert len(PreparedDataset(out)[0]["csm"]) == 2
+    with claimed(out / "manifest-1-of-2.json"):
+        prepare_folder(scans[0].parent, out, one_coil, shard=(2, 2))
     assert len(PreparedDataset(out)) == 2
 
 
