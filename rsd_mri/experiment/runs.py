@@ -71,7 +71,7 @@ def simulated_data(
     missing = [n for n in range(first, first + volumes) if not (raw / f"brain_{seed}_{n:04d}.h5").is_file()]
     workers = processes(len(missing))
     make = partial(_simulate if workers == 1 else _simulate_on_one_thread, raw, data, noise, seed)
-    for _, outcome in progress.part(0.0, 0.5).each(run_jobs(make, missing, workers), count=len(missing)):
+    for (_, outcome), _part in progress.part(0.0, 0.5).each(run_jobs(make, missing, workers), count=len(missing)):
         if isinstance(outcome, Lost):
             raise InputError(f"{raw}: {outcome.reason}; the same call again goes on from what there is")
     prepared = folder / f"{name}-prepared"
