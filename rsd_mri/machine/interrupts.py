@@ -195,6 +195,9 @@ def _die_with_parent() -> None:
 
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    parent = None if (loaded := _multiprocessing()) is None else loaded.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # gone before that: nothing would tell
+        os._exit(1)
 
 
 def run(program: Callable[[], None], until_stopped: bool = False) -> None:

@@ -270,6 +270,31 @@ def test_a_signal_while_a_pool_is_made_leaves_no_semaphore(tmp_path):
     assert list(Path("/dev/shm").glob(f"*mp-rsdmri-{int(done.stdout)}-*")) == []
 
 
+LATE = """
+import multiprocessing, os, time
+from rsd_mri.machine.interrupts import install_in_worker
+
+def late(parent):
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    install_in_worker()
+    print("still here", flush=True)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=late, args=(os.getpid(),)).start()
+    os._exit(0)
+"""
+
+
+def test_a_worker_whose_parent_died_while_it_was_loaded_ends(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "late.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 FREED = """
 import os, signal, time
 from rsd_mri.machine.interrupts import run
