@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from rsd_mri.errors import InputError
 from rsd_mri.files import write_json, written_whole
 from rsd_mri.files.below import files_below, readable
+from rsd_mri.files.claims import claimed
 from rsd_mri.machine.randomness import generator
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -116,9 +117,10 @@ def prepare_images(source: str | Path, out: str | Path, side: int) -> PreparedIm
         if kept.get("sha256") == digest:
             return found
     out.mkdir(parents=True, exist_ok=True)
-    with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
-        np.save(file, images)
-    write_json(manifest, asdict(found))
+    with claimed(manifest):
+        with written_whole(out / PREPARED) as partial, partial.open("wb") as file:
+            np.save(file, images)
+        write_json(manifest, asdict(found))
     return found
 
 

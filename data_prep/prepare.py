@@ -10,7 +10,8 @@ import numpy as np
 from data_prep.manifest import Manifest, VolumeEntry, write_manifest
 from data_prep.volume import existing, prep_hash, prepare_volume
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, remove_leftovers, require_writable, write_json
+from rsd_mri.files import remove_leftovers, require_writable, write_json
+from rsd_mri.files.claims import claimed, require_unclaimed
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
@@ -74,7 +75,8 @@ def prepare_folder(
     Raises
     ------
     InputError
-        If there is no scan, or the options do not fit. A bad scan raises nothing: it is listed as failed.
+        If there is no scan, the options do not fit, or another command prepares into the folder. A bad scan raises
+        nothing: it is listed as failed.
     """
     source, out, jobs = _jobs(Path(source), out, protocol, answers)
     if workers < 1:
@@ -90,6 +92,8 @@ def prepare_folder(
     entries: list[VolumeEntry] = []
     name = "manifest.json" if shard is None else f"manifest-{shard[0]}-of-{shard[1]}.json"
     require_writable(out)
+    # Parts go side by side; the whole and a part would prepare the same scans.
+    require_unclaimed(out, "manifest-*.json" if shard is None else "manifest.json")
     with claimed(out / name):
         remove_leftovers(out)
         try:

@@ -11,10 +11,13 @@ import numpy as np
 from rsd_mri.datasets.prepared_slice import PreparedArrays
 from rsd_mri.errors import InputError
 from rsd_mri.files.below import files_below, readable
+from rsd_mri.files.claims import require_unclaimed
 from rsd_mri.files.hdf5 import read_hdf5
 from rsd_mri.files.trouble import of_the_machine
 
 NEEDED = ("scale", "sigma", "source_hash", "split", "not_for_diagnostic_use")
+Version = tuple[int, int]
+"""Size and date [ns] of a file: prepared anew, it has others."""
 OPEN_FILES = 16
 """Files kept open in each worker."""
 
@@ -35,15 +38,18 @@ class PreparedDataset:
     Raises
     ------
     InputError
-        If there is no such slice.
+        If there is no such slice, or a command is still preparing the folder.
     """
 
     def __init__(self, folder: str | Path, split: Literal["train", "val"] | None = None) -> None:
         self.folder = Path(folder)
+        if self.folder.is_dir():
+            require_unclaimed(self.folder, "manifest*.json")
         paths = readable(files_below(self.folder)) if self.folder.is_dir() else [self.folder]
         self._rows: list[tuple[Path, int, str]] = []
         self._shapes: list[tuple[int, ...]] = []
         self._open: dict[Path, h5py.File] = {}
+        self._versions: dict[Path, Version] = {}
         self._pid = os.getpid()
         for path in paths:
             if path == self.folder or (path.suffix == ".h5" and not path.name.startswith(".")):
@@ -65,6 +71,7 @@ class PreparedDataset:
                     item = hashlib.blake2b(f"{digest}:{int(index)}".encode(), digest_size=16).hexdigest()
                     self._rows.append((path, row, item))
                     self._shapes.append(shape)
+                self._versions[path] = _version(path)
         except (OSError, KeyError, RuntimeError) as error:
             raise InputError(_unread(path, error)) from error
 
@@ -93,7 +100,7 @@ class PreparedDataset:
         Raises
         ------
         InputError
-            If the file is damaged.
+            If the file is damaged, or is no longer the one that was found.
         """
         path, row, item = self._rows[i]
         try:
@@ -111,6 +118,11 @@ class PreparedDataset:
         if path not in self._open:
             while len(self._open) >= OPEN_FILES:
                 self._open.pop(next(iter(self._open))).close()
+            if _version(path) != self._versions[path]:
+                raise InputError(
+                    f"{path}: was prepared anew since this command looked at it; start it again, and prepare no scans "
+                    "while they are trained on"
+                )
             self._open[path] = read_hdf5(path)
         return self._open[path]
 
@@ -122,6 +134,11 @@ class PreparedDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+
+def _version(path: Path) -> Version:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _unread(path: Path, error: Exception) -> str:

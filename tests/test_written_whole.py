@@ -4,10 +4,12 @@ import hashlib
 import json
 import math
 import os
+import sys
 from dataclasses import asdict, dataclass
 
 import pytest
 
+from rsd_mri import files
 from rsd_mri.files import sha256, write_json, written_whole
 from rsd_mri.files.numbers import numbers_of
 
@@ -57,3 +59,21 @@ def test_json_is_for_strict_readers_and_its_numbers_come_back(tmp_path):
     assert read == {"level": None, "levels": [1.0, None], "name": None}
     again = Figures(**numbers_of(Figures, read))
     assert math.isnan(again.level) and again.name is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="said by Linux")
+def test_new_files_have_the_permissions_that_the_user_leaves_them_and_the_umask_is_never_touched(tmp_path, monkeypatch):
+    """Threads that changed it in turn to see it would leave the process without one."""
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "umask", None)
+            with written_whole(tmp_path / "a.txt") as partial:
+                partial.write_text("whole")
+        monkeypatch.setattr(files, "STATUS", tmp_path / "none")  # as other systems
+        with written_whole(tmp_path / "b.txt") as partial:
+            partial.write_text("whole")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a.txt", "b.txt")] == [0o640, 0o640]

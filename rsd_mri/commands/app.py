@@ -43,11 +43,29 @@ def _command() -> None:
 
             _print(help_of(name))
         case _:
+            from rsd_mri.commands.console import debugging
             from rsd_mri.commands.root import app
             from rsd_mri.machine import threads
 
+            _require_folder()
             threads.begin()
-            app()
+            try:
+                app()
+            except OSError as error:  # of what typer writes itself, as a completion; commands say their own
+                if debugging() or error.filename is not None:
+                    raise
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                say(f"Error: nothing can be written to standard output ({error.strerror})")
+                sys.exit(2)
+
+
+def _require_folder() -> None:
+    """End where the current folder was removed: relative paths lead nowhere, and torch's libraries cannot be loaded."""
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing else is loaded yet
+    except OSError:
+        say("Error: the folder that this command was started in was removed; change to another one and start it there")
+        sys.exit(2)
 
 
 def _keep_streams() -> None:

@@ -69,6 +69,7 @@ def run(
     with refusing():
         from rsd_mri.bench.bench import Costed
         from rsd_mri.bench.benches import find_bench
+        from rsd_mri.files.claims import claimed
 
         chosen = find_bench(name)
         if scale.value not in chosen.scales:
@@ -84,7 +85,7 @@ def run(
             result(costs.lines(), {**values, **costs.as_dict()}, as_json)
             return
         folder = out or Path(f"bench-{name}")
-        with Bar(name) as bar:
+        with claimed(folder / "card.json"), Bar(name) as bar:
             card = chosen.run(settings, scale.value, folder, bar.progress)
         published = f"published: {chosen.about.published} ({chosen.about.source})"
         result([*card.lines(), published, NOT_FOR_DIAGNOSTIC_USE], {**values, **card.as_dict()}, as_json)

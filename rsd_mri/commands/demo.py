@@ -23,7 +23,8 @@ def demo(
     """
     with refusing():
         from rsd_mri.experiment.demo import run_demo
+        from rsd_mri.files.claims import claimed
 
-        with Bar("demo") as bar:
+        with claimed(out / "demo"), Bar("demo") as bar:
             done = run_demo(out, fast, device.value, seed, bar.progress, log)
         result(done.lines(), done.as_dict(), json)

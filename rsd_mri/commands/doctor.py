@@ -1,6 +1,5 @@
 """`rsd-mri doctor`: what is installed, what there is to compute on, and what is missing."""
 
-import os
 import platform
 import shutil
 import sys
@@ -13,7 +12,7 @@ from rsd_mri.about.plain import Json
 from rsd_mri.commands.console import refusing
 from rsd_mri.commands.options import JsonOption
 from rsd_mri.commands.output import result
-from rsd_mri.machine.limits import total_memory
+from rsd_mri.machine.limits import processors, total_memory
 
 LIBRARIES = (
     "torch",
@@ -85,7 +84,7 @@ class Examination:
     libraries: dict[str, str | None]
     """Name to version."""
     devices: list[Device]
-    cpus: int | None
+    cpus: int
     threads: int
     memory_bytes: int
     """Of the machine, or of the container where that may use less."""
@@ -140,7 +139,7 @@ def examination() -> Examination:
         system=f"{platform.system()} {platform.machine()}",
         libraries={name: _version(name) for name in LIBRARIES},
         devices=devices,
-        cpus=os.cpu_count(),
+        cpus=processors(),
         threads=torch.get_num_threads(),
         memory_bytes=total_memory(),
         memory_free_bytes=free_bytes(torch.device("cpu")),

@@ -65,13 +65,14 @@ def generate(
                 f"--autoguidance {autoguidance:g}: is the weight of a guide, and there is none; give --guide EARLIER, "
                 "a run whose teacher was trained for a shorter time"
             )
+        from rsd_mri.files.claims import claimed
         from rsd_mri.priors import GENERATION
         from rsd_mri.results.figures import write_contact_sheet
         from rsd_mri.rsd.sampling import generate_file
 
         folder = GENERATION if run is None else existing(run, "run folder")
         target = out or (run or Path()) / "generated.h5"
-        with Bar("generating") as bar:
+        with claimed(target), Bar("generating") as bar:
             made = generate_file(
                 folder,
                 count,

@@ -67,6 +67,7 @@ def simulate(
     Example: rsd-mri simulate scans --volumes 4 --slices 4 --matrix 128 --coils 8 --accel 4
     """
     with refusing():
+        from rsd_mri.files.claims import claimed
         from rsd_mri.protocol import MaskSettings
         from rsd_mri.simulation import simulate_folder
 
@@ -78,7 +79,7 @@ def simulate(
         if motion is not None and along is not None:
             raise InputError("--motion: heads move between segments of lines or points; leave --trajectory out")
         mask = None if pattern is None or accel is None else MaskSettings(pattern.value, accel)
-        with Bar("simulating") as bar:
+        with claimed(out / f"brain_{seed}"), Bar("simulating") as bar:
             made = simulate_folder(
                 out, volumes, slices, matrix, coils, noise, accel, seed,
                 mask=mask, trajectory=along, slab=slab, motion=motion, progress=bar.progress,

@@ -1,18 +1,12 @@
 """Training runs from the command line's point of view: data found or simulated, then trained on."""
 
-import multiprocessing
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
 
 from data_prep import PreparedDataset, prepare_folder
@@ -27,8 +21,12 @@ from rsd_mri.errors import InputError
 from rsd_mri.experiment.proximal import proximal_distance
 from rsd_mri.experiment.reconstructing import reconstructor_run
 from rsd_mri.experiment.restoring import last_restored, restore
-from rsd_mri.files import claimed, written_whole
+from rsd_mri.files import written_whole
+from rsd_mri.files.claims import claimed
+from rsd_mri.machine.limits import processors
+from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress
+from rsd_mri.machine.workers import Lost, run_jobs
 from rsd_mri.priors.card import Card
 from rsd_mri.priors.prior import Prior
 from rsd_mri.protocol import DataSettings, Protocol
@@ -72,10 +70,11 @@ def simulated_data(
     volumes = data.volumes if volumes is None else volumes
     noise = data.noise if noise is None else noise
     missing = [n for n in range(first, first + volumes) if not (raw / f"brain_{seed}_{n:04d}.h5").is_file()]
-    make = partial(_simulate, raw, data, noise, seed)
-    with processes(len(missing)) as (workers, spread):
-        for _ in progress.part(0.0, 0.5).each(spread(make, missing), count=len(missing)):
-            pass
+    workers = processes(len(missing))
+    make = partial(_simulate if workers == 1 else _simulate_on_one_thread, raw, data, noise, seed)
+    for (_, outcome), _part in progress.part(0.0, 0.5).each(run_jobs(make, missing, workers), count=len(missing)):
+        if isinstance(outcome, Lost):
+            raise InputError(f"{raw}: {outcome.reason}; the same call again goes on from what there is")
     prepared = folder / f"{name}-prepared"
     prepare_folder(raw, prepared, protocol, workers, progress=progress.part(0.5, 1.0))
     return prepared
@@ -86,20 +85,17 @@ def _simulate(raw: Path, data: DataSettings, noise: float, seed: int, case: int)
     simulate_folder(raw, 1, data.slices, data.matrix, data.coils, noise, None, seed, first=case)
 
 
-@contextmanager
-def processes(jobs: int) -> Iterator[tuple[int, Callable[..., Iterable[Any]]]]:
-    """How many processes are worth their start for so many scans, and a `map` that spreads over them.
+def _simulate_on_one_thread(raw: Path, data: DataSettings, noise: float, seed: int, case: int) -> None:
+    with one_thread():
+        _simulate(raw, data, noise, seed, case)
+
+
+def processes(jobs: int) -> int:
+    """How many processes are worth their start for so many scans.
 
     A process costs seconds to start, a scan about one to simulate; one core is left for whoever watches.
     """
-    workers = max(1, min(len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 1, jobs // 16))
-    if workers == 1:
-        yield 1, map
-        return
-    with ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        yield workers, pool.map
+    return max(1, min(processors() - 1, jobs // 16))
 
 
 def train_run(

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,7 +27,12 @@ WITHOUT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 LONGEST = 120
 """Letters of a file's name that the name it is written under repeats."""
 
-_writing: set[Path] = set()
+STATUS = Path("/proc/self/status")
+"""Where Linux says what can otherwise only be asked by changing it."""
+
+_asking = threading.Lock()
+writing: set[Path] = set()
+"""Files that go when the program is told to stop."""
 _swept: set[Path] = set()
 
 
@@ -53,7 +59,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _no_folder(path)
+        _no_other(path)
         remove_leftovers(path.parent)
         # The suffix is kept: some writers choose their format by it.
         mark = f"{_prefix(path)}rsdmri-{_machine()}-{os.getpid()}-"
@@ -62,7 +68,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         raise InputError(unwritable(path, error)) from error
     os.close(handle)
     partial = Path(name)
-    _writing.add(partial)
+    writing.add(partial)
     try:
         yield partial
         try:
@@ -82,7 +88,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        _writing.discard(partial)
+        writing.discard(partial)
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -92,10 +98,8 @@ def _put_in_place(partial: Path, path: Path) -> None:
         except OSError as error:
             if error.errno not in WITHOUT_SYNC:
                 raise
-    umask = os.umask(0)
-    os.umask(umask)
     with contextlib.suppress(OSError):  # some shares keep no permissions of files
-        partial.chmod(0o666 & ~umask)
+        partial.chmod(0o666 & ~_umask())
     partial.replace(path)
 
 
@@ -111,6 +115,18 @@ def write_json(path: str | Path, values: Json) -> Path:
     with written_whole(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     return Path(path)
+
+
+def _umask() -> int:
+    """Permissions that new files are not to have."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    with _asking:  # two threads that ask in turn would leave the process without one
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 @contextmanager
@@ -178,7 +194,7 @@ def _is_alive(process: int) -> bool:
 
 
 def _remove_own() -> None:
-    for partial in list(_writing):
+    for partial in list(writing):
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
@@ -191,50 +207,6 @@ def remove_partial(path: str | Path) -> None:
     path = Path(path)
     for partial in path.parent.glob(f"{_prefix(path)}*{path.suffix}"):
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def claimed(path: str | Path) -> Iterator[None]:
-    """Let no other command write `path` while the block runs. The claim ends with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        If another command has it.
-    """
-    path = Path(path)
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    lock = path.with_name(f".{path.name[:LONGEST]}.lock")
-    handle = -1
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while handle < 0:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(handle).st_nlink == 0:  # whoever had it removed the file meanwhile: this lock holds nothing
-                os.close(handle)
-                handle = -1
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(
-            f"{path}: another rsd-mri command is writing this; wait until it has ended, or choose another folder"
-        ) from error
-    except OSError as error:
-        if handle < 0:
-            raise InputError(unwritable(path, error)) from error
-        # A file system without locks.
-    _writing.add(lock)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)
-        _writing.discard(lock)
-        os.close(handle)
 
 
 def require_writable(folder: str | Path) -> None:
@@ -260,13 +232,17 @@ def require_target(path: str | Path) -> None:
         If not.
     """
     path = Path(path)
-    _no_folder(path)
+    _no_other(path)
     require_writable(path.parent)
 
 
-def _no_folder(path: Path) -> None:
+def _no_other(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, and a file of this name is to be written; remove it or name another")
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"{path}: is a device or a pipe, and no file, which is written whole or not at all; name a file"
+        )
 
 
 def read_whole(path: str | Path) -> bytes:

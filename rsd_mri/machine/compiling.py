@@ -2,7 +2,8 @@
 
 Where the package lies on a disk that cannot be written and there is no home, as in containers and for services, numba
 refuses to keep anything; where the disk of the home is full, it fails when it does; and it reads what it finds without
-looking whether a machine that broke down left it whole, or another user may. None is a reason not to compute.
+looking whether a machine that broke down left it whole, or another user may. None is a reason not to compute. Processes
+that compile for the first time at once may put what is for one kind of array in the place of what is for another.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import numba
+from numba.core import sigutils
 
 Function = Callable[..., Any]
 
@@ -47,7 +49,8 @@ def _keeping_where_it_can(made: Any) -> None:
 
     def find_if_whole(signature: Any, target: Any) -> Any:
         try:
-            return find(signature, target)
+            found, wanted = find(signature, target), sigutils.normalize_signature(signature)[0]
+            return found if found is None or tuple(found.signature.args) == tuple(wanted) else None
         except OSError:  # of another user
             return None
         except Exception:  # noqa: BLE001 - a damaged pickle may raise anything

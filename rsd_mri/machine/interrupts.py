@@ -113,7 +113,7 @@ def leave(code: int) -> None:
         time.sleep(GRACE)
         os._exit(code)
     end_children(getattr(signal, "SIGKILL", signal.SIGTERM))
-    for ending in _endings:
+    for ending in (*_endings, _free_semaphores):
         with contextlib.suppress(Exception):
             ending()
     if (loaded := _multiprocessing()) is None or loaded.parent_process() is None:
@@ -122,6 +122,26 @@ def leave(code: int) -> None:
             sys.stderr.write("\x1b[?25h\nstopped\n" if sys.stderr.isatty() else "stopped\n")
             sys.stderr.flush()
     os._exit(code)
+
+
+def _free_semaphores() -> None:
+    """Free those of a pool that was not left in time: the process that keeps account of them would say so after us.
+
+    In a thread, as the account may be locked by what did not let Python run.
+    """
+    semaphores, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("synchronize", "util"))
+    if semaphores is None or util is None:
+        return
+    free = [one for one in list(util._finalizer_registry.values()) if one._callback is semaphores.SemLock._cleanup]  # noqa: SLF001
+
+    def call() -> None:
+        for one in free:
+            with contextlib.suppress(Exception):
+                one()
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(GRACE / 4)
 
 
 def end_children(number: int) -> None:
@@ -175,6 +195,9 @@ def _die_with_parent() -> None:
 
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    parent = None if (loaded := _multiprocessing()) is None else loaded.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # gone before that: nothing would tell
+        os._exit(1)
 
 
 def run(program: Callable[[], None], until_stopped: bool = False) -> None:

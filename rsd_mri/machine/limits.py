@@ -14,6 +14,8 @@ MEMINFO = Path("/proc/meminfo")
 GROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 STATM = Path("/proc/self/statm")
+NEARLY = 0.3
+"""A processor of which all but this share is there counts as whole."""
 UNKNOWN_TOTAL, UNKNOWN_FREE = 4 << 30, 2 << 30
 """What is taken where the system does not say it [bytes]."""
 
@@ -70,6 +72,15 @@ def processors_allowed() -> float:
     for folder in _folders("cpu"):
         found += _ratio(*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us"))
     return min(found)
+
+
+def processors() -> int:
+    """Processors to compute on: those that this process may run on, as far as its groups let it; at least one."""
+    try:
+        there = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        there = os.cpu_count() or 1
+    return max(int(min(there, processors_allowed() + NEARLY)), 1)
 
 
 def _memory_groups() -> Iterator[tuple[Path, _Names]]:

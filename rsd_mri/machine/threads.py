@@ -9,13 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsd_mri.machine.limits import processors_allowed
+from rsd_mri.machine.limits import NEARLY, processors
 
 STAT = Path("/proc/stat")
 INTERVAL = 0.25
 """Shortest time that the use of the processors is taken over [s]."""
-NEARLY = 0.3
-"""A processor that is free for all but this share counts as free."""
 CHOSEN_BY_THE_USER = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -30,9 +28,11 @@ class Use:
 
 
 def prepare_environment() -> None:
-    """Let threads that wait for each other give up their processor soon; read when torch is loaded."""
+    """Let threads that wait for each other give up their processor soon; read when libraries are loaded."""
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # about a millisecond; GNU's, which torch comes with
     os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds; Intel's and LLVM's
+    # NumPy and SciPy have one each, which knows nothing of quotas, and SciPy's may be loaded when all is settled.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(processors()))
 
 
 def use_now() -> Use | None:
@@ -97,8 +97,7 @@ class Threads:
         import torch
 
         if self._most is None:
-            allowed = processors_allowed()
-            self._most = min(torch.get_num_threads(), max(int(allowed + NEARLY), 1) if allowed < 1e6 else 1 << 20)
+            self._most = min(torch.get_num_threads(), processors())
         wanted = threads_for(free_processors(self._last, now, len(os.sched_getaffinity(0))), self._most)
         self._last = now
         if wanted != torch.get_num_threads():

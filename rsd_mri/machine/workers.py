@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.synchronize import SemLock
 from typing import TypeVar
 
 from rsd_mri.errors import InputError
-from rsd_mri.machine.interrupts import install_in_worker
+from rsd_mri.machine.interrupts import install_in_worker, shielded
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -95,6 +96,7 @@ def _one_by_one(function: Callable[[Job], Result], waiting: list[Job]) -> Iterat
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
+    shielded(SemLock.__init__)  # what is made and not yet noted down would stay behind
     # Processes are spawned: forking after torch has started threads can hang.
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), install_in_worker)
 

@@ -12,7 +12,8 @@ import torch
 from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, require_writable
+from rsd_mri.files import require_writable
+from rsd_mri.files.claims import claimed
 from rsd_mri.files.slices import Spool
 from rsd_mri.files.targets import written_apart
 from rsd_mri.files.trouble import refused

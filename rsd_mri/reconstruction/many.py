@@ -12,7 +12,8 @@ from typing import Any
 from rsd_mri.about import __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
-from rsd_mri.files import claimed, write_json
+from rsd_mri.files import write_json
+from rsd_mri.files.claims import claimed
 from rsd_mri.files.numbers import numbers_of
 from rsd_mri.machine.one_thread import one_thread
 from rsd_mri.machine.progress import SILENT, Progress

@@ -15,6 +15,7 @@ from rsd_mri.about import NOT_FOR_DIAGNOSTIC_USE, __version__
 from rsd_mri.about.plain import Json
 from rsd_mri.errors import InputError
 from rsd_mri.files import require_writable, write_json, written_whole
+from rsd_mri.files.claims import claimed
 from rsd_mri.files.targets import written_apart
 from rsd_mri.files.trouble import refused
 from rsd_mri.machine.progress import SILENT, Progress
@@ -132,9 +133,10 @@ def restore_files(
     for path, part in progress.each(apart, lambda path: path.name):
         try:
             require_writable(out or path.parent)
-            done.written.append(
-                _restore_file(path, prior, corruption, samples, sampler, out, mask, reference, seed, part)
-            )
+            with claimed((out or path.parent) / f"{path.stem}_restored"):
+                done.written.append(
+                    _restore_file(path, prior, corruption, samples, sampler, out, mask, reference, seed, part)
+                )
         except (InputError, OSError) as error:
             said = str(error) if isinstance(error, InputError) else refused(error)
             if said is None:

@@ -31,6 +31,9 @@ WAITING = 20.0
 """Seconds a file may take for one of processor time: on a busy machine, or where a disk is slow."""
 SETTLED = 1_000_000_000
 """Age from which the date of a file tells a later change [ns]."""
+OTHERS = (1, *(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGHUP", "SIGINT")))
+"""How the other process ends where that tells nothing of the file: by an error of Python's as it begins, where there is
+no memory for what it loads; killed by the system or a person; or it waited, or was stopped, for too long."""
 DEEPEST = 8
 BLOCK = 512
 _COMMAND = "from rsd_mri.scan.probe import serve; serve()"
@@ -66,6 +69,11 @@ class _Helper:
         finally:
             timer.cancel()
 
+    def blames_the_file(self) -> bool:
+        """Whether the process, which has ended, did so for what it read, and was not killed or unable to begin."""
+        code = self.process.wait()
+        return code not in OTHERS or not hasattr(signal, "setitimer")  # Windows: nothing else ends what hangs
+
     def close(self) -> None:
         """End the process."""
         if self.owner == os.getpid():
@@ -84,7 +92,8 @@ def check_readable(path: Path) -> None:
     Raises
     ------
     InputError
-        If it does. Damage that the library itself reports passes: the reader will meet it again.
+        If it does, or no process lives long enough to try it. Damage that the library itself reports passes: the
+        reader will meet it again.
     """
     stat = path.stat()
     known = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
@@ -93,13 +102,22 @@ def check_readable(path: Path) -> None:
             return
         if _helpers and _helpers[0].owner != os.getpid():
             _helpers.clear()  # forked: the pipes belong to the parent
-        if not _helpers:
-            _helpers.append(_Helper())
-        if _helpers[0].ask(path, PATIENCE + stat.st_size / SLOWEST):
-            if time.time_ns() - stat.st_mtime_ns > SETTLED:
-                _looked_at.add(known)
-            return
-        _close()
+        for _ in range(2):  # once more where the process was killed for no fault of the file
+            if not _helpers:
+                _helpers.append(_Helper())
+            if _helpers[0].ask(path, PATIENCE + stat.st_size / SLOWEST):
+                if time.time_ns() - stat.st_mtime_ns > SETTLED:
+                    _looked_at.add(known)
+                return
+            blamed = _helpers[0].blames_the_file()
+            _close()
+            if blamed:
+                break
+    if not blamed:
+        raise InputError(
+            f"{path}: the process that looks at it first was killed, found no memory, or waited too long; try again "
+            "when the machine or the disk has less to do"
+        )
     raise InputError(
         f"{path}: damaged HDF5 file (reading it crashes or hangs the HDF5 library); copy or download it again"
     )

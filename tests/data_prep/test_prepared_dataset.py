@@ -43,6 +43,7 @@ def test_never_reads_the_combined_image(prepared, tmp_path):
     np.testing.assert_array_equal(PreparedDataset(tmp_path)[0]["kspace"], PreparedDataset(prepared)[0]["kspace"])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes:UserWarning")  # on one processor
 def test_loader_with_workers_gives_the_same(prepared):
     from torch.utils.data import DataLoader
 

@@ -75,3 +75,36 @@ def test_what_was_kept_and_cannot_be_read_is_compiled_anew_and_kept_again(tmp_pa
         path.write_bytes(b"")  # as after the machine broke down
     assert run(damage) == f"[0.0, 2.0, 4.0] {found}"
     assert run("none") == "[0.0, 2.0, 4.0] 1"
+
+
+AT_ONCE = """
+import sys
+from numba.core import caching
+if sys.argv[1] == "at once":  # neither has seen what the other keeps, and the second to write was first to index
+    caching.IndexDataCacheFile._load_index = lambda self: {}
+    if sys.argv[2] == "float32":
+        caching.IndexDataCacheFile._save_index = lambda self, overloads: None
+import numpy as np
+from made import twice
+print(twice(np.arange(3, dtype=sys.argv[2])).tolist(), sum(twice.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.long
+def test_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path):
+    (tmp_path / "made.py").write_text(MADE)
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+        "NUMBA_CACHE_DIR": str(tmp_path / "kept"),
+    }  # fmt: skip
+
+    def run(*how):
+        command = [sys.executable, "-c", AT_ONCE, *how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    for kind in ("float64", "float32"):  # the index names the first, the file holds the second
+        assert run("at once", kind) == "[0.0, 2.0, 4.0] 0"
+    assert run("later", "float64") == "[0.0, 2.0, 4.0] 0"
+    assert run("later", "float64") == "[0.0, 2.0, 4.0] 1"

@@ -172,12 +172,11 @@ def test_training_keeps_its_last_good_checkpoint(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has /dev/full")
-@pytest.mark.parametrize("asked", ["protocols", "--help"])
+@pytest.mark.parametrize("asked", ["protocols", "--help", "--show-completion=bash", "bench --help"])
 def test_a_result_that_cannot_be_printed_is_one_sentence(asked):
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        done = subprocess.run(
-            [sys.executable, "-m", "rsd_mri", asked], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+        command = [sys.executable, "-m", "rsd_mri", *asked.replace("=", " ").split()]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "standard output" in done.stderr
 

@@ -87,6 +87,17 @@ def test_what_is_no_limit_is_none(machine, text):
     assert found() == (64, 60, float("inf"))
 
 
+@pytest.mark.parametrize(
+    ("quota", "cpus", "found"), [("max", 8, 8), ("150000", 8, 1), ("180000", 8, 2), ("20000", 8, 1), ("1600000", 4, 4)]
+)
+def test_processors_are_those_of_the_set_and_the_quota(machine, monkeypatch, quota, cpus, found):
+    """`cpu.max` of a container, and the processors that `taskset` or a cpuset leaves; more, as `os.cpu_count` says."""
+    machine("0::/\n", **{"cpu.max": f"{quota} 100000"})
+    monkeypatch.setattr(limits.os, "sched_getaffinity", lambda process: set(range(cpus)), raising=False)
+    monkeypatch.setattr(limits.os, "cpu_count", lambda: 64)
+    assert limits.processors() == found
+
+
 def test_a_group_that_is_over_its_limit_has_nothing_free(machine):
     machine("0::/\n", **{"memory.max": GIB, "memory.current": 2 * GIB})
     assert limits.free_memory() == 0

@@ -201,6 +201,100 @@ def test_commands_stop_in_the_middle_of_computing(scans, full, pictures, tmp_pat
     assert unfinished(tmp_path) == []
 
 
+HELD = """
+import os, signal, time
+from rsd_mri.machine import interrupts, workers
+
+def tell(number):
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(30)
+
+@interrupts.shielded
+def hold():
+    while True:
+        time.sleep(0.1)
+
+def program():
+    pool = workers._pool(1)
+    pool.submit(tell, 1)
+    hold()
+
+if __name__ == "__main__":
+    interrupts.GRACE = 0.2
+    interrupts.run(program)
+"""
+
+
+def test_a_pool_that_is_not_left_in_time_leaves_no_semaphores(tmp_path):
+    """As on a busy machine; the process that keeps account of them speaks after the one that was stopped has ended."""
+    (tmp_path / "held.py").write_text(HELD)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "held.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "stopped\n")
+
+
+HALF = """
+import itertools, os, signal
+from multiprocessing import resource_tracker, synchronize
+from rsd_mri.machine import interrupts, workers
+
+names = (f"/mp-rsdmri-{os.getpid()}-{n}" for n in itertools.count())
+synchronize.SemLock._make_name = staticmethod(lambda: next(names))
+note = resource_tracker.register
+
+def told_before(name, kind):  # a semaphore is there by then, and nobody has been told of it
+    resource_tracker.register = note
+    os.kill(os.getpid(), signal.SIGTERM)
+    note(name, kind)
+
+resource_tracker.register = told_before
+
+def program():
+    print(os.getpid(), flush=True)
+    workers._pool(1).submit(print, 1)
+
+if __name__ == "__main__":
+    interrupts.run(program)
+"""
+
+
+def test_a_signal_while_a_pool_is_made_leaves_no_semaphore(tmp_path):
+    (tmp_path / "half.py").write_text(HALF)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "half.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "stopped\n")
+    assert list(Path("/dev/shm").glob(f"*mp-rsdmri-{int(done.stdout)}-*")) == []
+
+
+LATE = """
+import multiprocessing, os, time
+from rsd_mri.machine.interrupts import install_in_worker
+
+def late(parent):
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    install_in_worker()
+    print("still here", flush=True)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=late, args=(os.getpid(),)).start()
+    os._exit(0)
+"""
+
+
+def test_a_worker_whose_parent_died_while_it_was_loaded_ends(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "late.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 FREED = """
 import os, signal, time
 from rsd_mri.machine.interrupts import run

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from rsd_mri.machine import threads
 from rsd_mri.machine.threads import Use, busy_ticks, free_processors, threads_for, use_now
 
 STAT = """cpu  900 0 90 9000 5 0 0 10 0 0
@@ -66,3 +67,13 @@ def test_a_busy_processor_is_left_to_its_program():
             rival.wait()
     assert done.stdout == "1\n"
     assert told.stdout == "2\n"
+
+
+def test_libraries_that_know_no_quota_are_told_of_it(monkeypatch):
+    monkeypatch.setattr(threads, "processors", lambda: 3)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    threads.prepare_environment()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
+    threads.prepare_environment()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "5"

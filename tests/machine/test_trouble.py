@@ -168,6 +168,19 @@ def test_a_folder_below_that_cannot_be_read_is_said_and_stops_no_scan(scans, tmp
             read(scans[0].parent)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="folders in use can be removed")
+def test_a_current_folder_that_was_removed_is_said(tmp_path):
+    ask = (
+        "import os, sys; sys.argv = ['rsd-mri', 'inspect', 'a.h5']\n"
+        f"os.chdir({str(tmp_path)!r}); os.rmdir(os.getcwd())\n"
+        "from rsd_mri.commands.app import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "was removed" in done.stderr
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
 def test_doctor_says_in_a_sentence_that_libraries_find_no_room():
     import resource

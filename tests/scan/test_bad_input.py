@@ -334,6 +334,26 @@ def test_a_file_that_waits_is_not_called_damaged(path, library_that):
     assert read_scan(path).n_slices == 2
 
 
+def test_a_file_is_not_called_damaged_where_others_kill_who_looks_at_it(path, tmp_path, library_that):
+    once = tmp_path / "once"
+    library_that(f"os.path.exists({str(once)!r}) or (open({str(once)!r}, 'w').close(), os.kill(os.getpid(), 9))")
+    assert read_scan(path).n_slices == 2
+    assert once.exists()
+    probe._close()
+    probe._looked_at.clear()
+    library_that("os.kill(os.getpid(), 9)")
+    refused(path, "was killed, found no memory, or waited too long")
+
+
+def test_a_file_is_read_after_who_looks_was_killed_between_two(path, tmp_path):
+    other = tmp_path / "b.h5"
+    other.write_bytes(path.read_bytes())
+    assert read_scan(path).n_slices == 2
+    probe._helpers[0].process.kill()
+    probe._helpers[0].process.wait()
+    assert read_scan(other).n_slices == 2
+
+
 def test_other_files_are_read_after_a_crash(path, tmp_path, library_that, monkeypatch):
     library_that("os.abort()")
     other = tmp_path / "b.h5"
