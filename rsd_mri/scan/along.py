@@ -115,7 +115,7 @@ def _in_plane(points: NDArray[Any], size: tuple[int, ...], path: Path) -> NDArra
     if points.shape[2] == 3 and np.abs(points[..., 2]).max() > ALIKE:
         raise InputError(
             f"{path}: the trajectory leaves the plane; expected two dimensions: transform a stack of stars along its "
-            "partitions first, and save each slice"
+            "partitions first, and save each slice; weights of the density do not belong there"
         )
     return points[..., :2].astype(np.float64)
 

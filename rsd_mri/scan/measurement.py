@@ -15,7 +15,7 @@ from rsd_mri.scan.counters import settle_counters
 from rsd_mri.scan.echo_planar import fill, on_even_steps
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
-from rsd_mri.scan.frames import Frame, settle_frames
+from rsd_mri.scan.frames import Frame, opposite_in_words, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.mirrored import looks_mirrored
@@ -129,7 +129,7 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     records, header = settled.records, settled.header
     grid, notes = settle_grid(records, image, header, stack.slices)
     frames, of_frames = settle_frames(records, image)
-    notes += of_frames
+    notes += (*of_frames, *opposite_in_words(records, frames))
     bytes_of_frame = int(np.prod(grid.shape, dtype=np.int64)) * 8
     spooled = settled.streamed and grid.n_partitions is not None and bytes_of_frame >= LARGE
     if spooled:
@@ -207,7 +207,11 @@ def _scan(
     if volume:
         # Those of the array: positions along the readout.
         findings = tuple(one for one in findings if one.question != "slices")
-        notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
+        notes = (
+            *notes,
+            "a 3-D acquisition: transformed along the readout, whose positions are the slices; what is called readout "
+            "and phase encode of a slice are the phase encode and the partitions",
+        )
         check_values(kspace, records.source)
         partitions = kspace
         header, said = with_oversampling(
