@@ -163,8 +163,8 @@ def _in_readout(kspace: NDArray[np.complex64], readout: int, share: float, notes
         notes.append(f"the calibration lines have {n} samples, the image {readout}: the inner ones were kept")
         return _about_middle(kspace, 2, readout)
     notes.append(
-        f"the calibration lines have {n} samples and the image {readout} over {1 / share:.3g} of their field of view, as "
-        "the object shows (oversampling): they were brought to the image's"
+        f"the calibration lines have {n} samples and the image {readout} over {1 / share:.3g} times their field of "
+        "view, as the object shows (oversampling): they were brought to the image's"
     )
     return _resized(kspace, 2, max(round(n / share), 1))
 

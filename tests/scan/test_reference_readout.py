@@ -23,7 +23,11 @@ def test_they_come_to_the_image_s_field_of_view(image, reference, mode):
     lines += acquire(PLACE, (n, LINES), (fov, FOV), which=range(0, LINES, 3))
     header = xml((n, LINES, 1), (n, LINES, 1), (fov, FOV, 5), (fov, FOV, 5))
     if mode:
-        how = f"</trajectory><parallelImaging><accelerationFactor><kspace_encoding_step_1>3</kspace_encoding_step_1><kspace_encoding_step_2>1</kspace_encoding_step_2></accelerationFactor><calibrationMode>{mode}</calibrationMode></parallelImaging>"
+        factor = "".join(
+            f"<kspace_encoding_step_{step}>{r}</kspace_encoding_step_{step}>" for step, r in ((1, 3), (2, 1))
+        )
+        how = f"<accelerationFactor>{factor}</accelerationFactor><calibrationMode>{mode}</calibrationMode>"
+        how = f"</trajectory><parallelImaging>{how}</parallelImaging>"
         header = header.replace("</trajectory>", how)
     (scan,) = scans(lines, header)
     found = scan.calibration[0]
