@@ -13,6 +13,7 @@ from rsd_mri.scan.along import scans_along
 from rsd_mri.scan.assembly import assemble, check_values
 from rsd_mri.scan.counters import settle_counters
 from rsd_mri.scan.echo_planar import fill, on_even_steps
+from rsd_mri.scan.encodings import with_encodings_as_contrasts
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
 from rsd_mri.scan.frames import Frame, opposite_in_words, settle_frames
@@ -97,6 +98,7 @@ def scans_of(
     InputError
         If the records are damaged, hold no image, or are along a trajectory that they do not hold.
     """
+    records = with_encodings_as_contrasts(records)
     roles = settle_roles(records)
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):

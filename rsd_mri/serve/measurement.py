@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import LARGEST
+from rsd_mri.scan.encodings import with_encodings_as_contrasts
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.measurement import scans_of
 from rsd_mri.scan.places import PARALLEL, settle_stacks
@@ -251,7 +252,8 @@ class Measurement:
                     raise RuntimeError(f"line {index} was chosen and is not kept")
                 yield int(index), samples
 
-        records = Records(heads, samples_of, self.header, self.text, SOURCE)
+        records = with_encodings_as_contrasts(Records(heads, samples_of, self.header, self.text, SOURCE))
+        heads = records.head
         self._check_claims(records)
         found = scans_of(records, budget)
         roles = settle_roles(records)
