@@ -37,11 +37,13 @@ class PartialFourier:
         parts = " and ".join(
             f"{8 * share:.1f}/8 of the {AXES[axis]}" for axis, share in zip(self.axes, self.shares, strict=True)
         )
-        points = " x ".join(str(n) for n in acs)
+        points = "the centre that the coil maps were learned from"
+        if min(acs) >= MIN_CENTRE:
+            points = f"{acs[0]} x {acs[1]} points of the centre"
         return (
             f"Partial Fourier: {parts} was acquired, further on one side of k-space than on the other. The image is "
-            f"taken to be real but for a smooth phase, known from {points} points of the centre; where its phase is "
-            "not smooth, detail is wrong (prep.partial_fourier: off leaves it open)"
+            f"taken to be real but for a smooth phase, known from {points}; where its phase is not smooth, detail is "
+            "wrong (prep.partial_fourier: off leaves it open)"
         )
 
 

@@ -215,13 +215,14 @@ def calibrated_like(scan: Scan, volume: VolumeCalibration, settings: PrepSetting
     )
 
 
-def with_phase_of(volume: VolumeCalibration, first: VolumeCalibration) -> VolumeCalibration:
+def with_phase_of(volume: VolumeCalibration, other: VolumeCalibration) -> VolumeCalibration:
     """A frame's calibration whose images have their phase against the same combination of coils as another frame's.
 
     Each frame is compressed to virtual coils of its own, whose phases the data fix: without this a difference of phase
     between frames (velocity, echoes) would lack what the two references differ by.
     """
-    reference = (first.forward[0].astype(np.complex128) @ volume.back).conj()
+    coils = other.forward[0] if other.reference is None else other.reference.conj() @ other.forward
+    reference = (coils.astype(np.complex128) @ volume.back).conj()
     size = float(np.linalg.norm(reference))
     return replace(volume, reference=(reference / size).astype(np.complex64)) if size > 0 else volume
 

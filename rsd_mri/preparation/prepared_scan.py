@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rsd_mri.preparation.prepare import SliceMaps, VolumeCalibration, calibrate_volume, maps_of, prepare_slice
+from rsd_mri.preparation.prepare import (
+    SliceMaps,
+    VolumeCalibration,
+    calibrate_volume,
+    calibrated_like,
+    maps_of,
+    prepare_slice,
+    with_phase_of,
+)
 from rsd_mri.preparation.prepared import PreparedSlice
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.scan.scan import Scan
@@ -32,7 +40,14 @@ class PreparedScan:
     _kept: dict[int, PreparedSlice] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, scan: "Scan | PreparedScan", settings: PrepSettings | None = None) -> "PreparedScan":
+    def of(
+        cls,
+        scan: "Scan | PreparedScan",
+        settings: PrepSettings | None = None,
+        *,
+        beside: VolumeCalibration | None = None,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> "PreparedScan":
         """Calibrate a scan; one that is prepared stays what it is.
 
         Parameters
@@ -41,6 +56,11 @@ class PreparedScan:
             As read.
         settings
             How to prepare; by default the package's settings.
+        beside
+            Of another frame of the same stack: the phases of both are against one combination of coils, so that their
+            difference (velocity, field) is that of the object.
+        kept_bytes
+            Memory that kept slices may take.
 
         Raises
         ------
@@ -50,7 +70,25 @@ class PreparedScan:
         if isinstance(scan, PreparedScan):
             return scan
         settings = settings or PrepSettings()
-        return cls(scan, settings, calibrate_volume(scan, settings))
+        volume = calibrate_volume(scan, settings)
+        if beside is not None and beside.forward.shape[1] == scan.n_coils:
+            volume = with_phase_of(volume, beside)
+        return cls(scan, settings, volume, kept_bytes)
+
+    def with_slices(self, scan: Scan) -> "PreparedScan":
+        """Calibrate further slices of the same volume: whitening, compression, scale and sets of maps stay these.
+
+        Parameters
+        ----------
+        scan
+            As read, of the same coils.
+
+        Raises
+        ------
+        InputError
+            If they cannot be prepared.
+        """
+        return replace(self, scan=scan, volume=calibrated_like(scan, self.volume, self.settings), _kept={})
 
     def __len__(self) -> int:
         return self.scan.n_slices

@@ -15,7 +15,7 @@ from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators import Sense
 from rsd_mri.preparation.partial_fourier import partial_fourier_of
-from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume, with_phase_of
+from rsd_mri.preparation.prepare import SliceMaps, calibrate_volume
 from rsd_mri.preparation.prepared_scan import KEPT_BYTES, PreparedScan
 from rsd_mri.protocol import PrepSettings
 from rsd_mri.reconstruction.classical.direct import Direct
@@ -97,9 +97,8 @@ def frames_in_turn(
         if not _share(frames, method):
             first = None
             for frame in frames:
-                one = replace(PreparedScan.of(frame, settings), kept_bytes=kept)
+                one = PreparedScan.of(frame, settings, beside=first, kept_bytes=kept)
                 first = first or one.volume
-                one = replace(one, volume=with_phase_of(one.volume, first))
                 yield Frame(one, method, [one])
             continue
         prepared = [replace(one, kept_bytes=kept) for one in _shared(frames, settings)]

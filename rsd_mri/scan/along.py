@@ -21,6 +21,7 @@ from rsd_mri.scan.places import Stack, settle_stacks
 from rsd_mri.scan.records import Records
 from rsd_mri.scan.roles import settle_roles
 from rsd_mri.scan.scan import Scan
+from rsd_mri.scan.sign import settle_sign
 from rsd_mri.scan.trajectory import SLACK, in_cycles, matrix_of
 from rsd_mri.scan.usual_answers import usual_findings
 
@@ -115,7 +116,7 @@ def _in_plane(points: NDArray[Any], size: tuple[int, ...], path: Path) -> NDArra
     if points.shape[2] == 3 and np.abs(points[..., 2]).max() > ALIKE:
         raise InputError(
             f"{path}: the trajectory leaves the plane; expected two dimensions: transform a stack of stars along its "
-            "partitions first, and save each slice"
+            "partitions first, and save each slice; weights of the density do not belong there"
         )
     return points[..., :2].astype(np.float64)
 
@@ -154,8 +155,9 @@ def scans_along(
     matrix = (header.recon or header.encoded)[:2]  # type: ignore[index]
     stacks, said = settle_stacks(head, False, header.slices)
     noise, finding, more = noise_of(records, roles, float(head["sample_time_us"][0]), others, noise_from)
-    findings = (*roles.findings, *([] if finding is None else [finding]))
-    notes = (*records.notes, *roles.notes, *said, *more)
+    turned, sign, warned = settle_sign(header.vendor, stacks[0].geometry.slice_direction is not None)
+    findings = (*roles.findings, sign, *([] if finding is None else [finding]))
+    notes = (*records.notes, *roles.notes, *said, *warned, *more)
     found = []
     for number, stack in enumerate(stacks):
         mine = image[np.isin(head["idx"]["slice"], stack.slices)]
@@ -164,7 +166,7 @@ def scans_along(
         for frame, of_frame in zip(frames, headers, strict=True):
             label, chosen = frame.label, frame.chosen
             kspace, points = _shots(records, chosen, stack, budget)
-            points = _of_the_image(points, header, matrix)
+            points = _of_the_image(-points if turned else points, header, matrix)
             found.append(
                 scan_along(
                     records.source, records.format, kspace, points, matrix,

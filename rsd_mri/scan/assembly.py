@@ -24,6 +24,7 @@ from rsd_mri.scan.scan import Scan
 from rsd_mri.scan.silent_coils import in_words as silent_in_words
 from rsd_mri.scan.sizes import settle_sizes, with_oversampling
 from rsd_mri.scan.spikes import spikes_in_words
+from rsd_mri.scan.spokes import looks_like_spokes
 from rsd_mri.scan.usual_answers import finding_of_acceleration, usual_findings
 from rsd_mri.scan.windows import Window, settle_window
 
@@ -188,6 +189,7 @@ def assemble(
     if not isinstance(kspace, Slices):
         kspace = np.ascontiguousarray(kspace)
     found += check_values(kspace, path)
+    found += _of_spokes(kspace, header, path)
     found += without_foreign_samples(kspace)
     if stored_mask is None:
         found += without_residues(kspace)
@@ -251,6 +253,23 @@ def assemble(
         finding_of_acceleration(scan, finding.evidence),
     ]  # fmt: skip
     return replace(scan, findings=merged(usual_findings(scan), sizes.findings, settled, findings))
+
+
+def _of_spokes(kspace: NDArray[np.complex64], header: Header, path: Path) -> list[str]:
+    """Say that lines look like shots of a trajectory; refuse them where the header says so too.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    if not looks_like_spokes(kspace):
+        return []
+    words = "all lines of k-space hold the same values where they are strongest, as shots of a trajectory do"
+    what = "save it as `trajectory` beside kspace, or as an array for --trajectory"
+    if header.trajectory not in (None, "cartesian", "epi"):
+        raise InputError(f"{path}: {words}, and the header says {header.trajectory}; expected its trajectory: {what}")
+    return [f"{words} (spokes, spirals): if they are, the image is none, and the trajectory is needed: {what}"]
 
 
 def swapped(header: Header, shape: tuple[int, ...]) -> bool:

@@ -1,11 +1,15 @@
 """Complex numbers as files hold them: complex, a compound of real and imaginary part, or real numbers in pairs."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+WORD = re.compile(r"(^|[_.-])(real|imag|re|im|r|i)($|[_.-])")
+"""Real or imaginary part in the name of a data set."""
 PARTS = (("real", "imag"), ("r", "i"), ("re", "im"))
 """Names of the two fields of a compound, in small letters."""
 
@@ -16,6 +20,20 @@ def parts_of(dtype: np.dtype) -> tuple[str, str] | None:
     for real, imaginary in PARTS:
         if set(names) == {real, imaginary} and all(dtype[names[n]].kind in "fiu" for n in names):
             return names[real], names[imaginary]
+    return None
+
+
+def pair_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """Names of two data sets that hold real and imaginary part: alike but for the word for it; None where not two."""
+    found = sorted(names)
+    if len(found) != 2:
+        return None
+    for real, imaginary in PARTS:
+        for one, other in (found, found[::-1]):
+            stems = [WORD.sub(r"\1\3", name.lower()) for name in (one, other)]
+            words = [(WORD.search(name.lower()) or [""] * 3)[2] for name in (one, other)]
+            if stems[0] == stems[1] and words == [real, imaginary]:
+                return one, other
     return None
 
 

@@ -1,12 +1,13 @@
 """Frames of a measurement: contrasts, phases, repetitions and sets; and lines that were measured more than once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.scan.placement import lines_of
-from rsd_mri.scan.records import COUNTERS, PLACES, Records
+from rsd_mri.scan.records import COUNTERS, PLACES, REVERSE, Records
 
 INCOMPLETE = 0.5
 """A frame with fewer records than this share of the usual number was broken off."""
@@ -17,6 +18,10 @@ BRIGHT = 0.02
 DISAGREE = 0.05
 """Energy of the difference of two repeated lines over their own, from which they are no repetitions of each other: a
 tenth in amplitude and 12 degrees in phase together are less."""
+MOST_BINS = 64
+"""Values of a user counter, the most that are taken as bins."""
+BIN = 0.2
+"""Share of the mean number of lines that every bin has at least."""
 ABOVE_NOISE = 4.0
 """And over what noise alone explains."""
 
@@ -80,6 +85,21 @@ def settle_frames(records: Records, image: NDArray[np.intp]) -> tuple[tuple[Fram
     return tuple(found), tuple(dict.fromkeys(notes))
 
 
+def opposite_in_words(records: Records, frames: Sequence[Frame]) -> tuple[str, ...]:
+    """A note where whole frames were read backwards and others forth, as echoes of a bipolar readout are."""
+    backward = records.flagged(REVERSE)
+    shares = [float(backward[frame.chosen].mean()) for frame in frames]
+    against = [_words(f.label) for f, share in zip(frames, shares, strict=True) if share == 1.0]
+    if not against or not any(share == 0.0 for share in shares):
+        return ()
+    shown = "; ".join(against[:3]) + ("; ..." if len(against) > 3 else "")
+    return (
+        f"frames were read backwards ({shown}) and others forth: what delays the gradients leaves a phase along the "
+        "readout between the two kinds, which nothing here measures; a map of the field needs echoes of one kind, or "
+        "three of them",
+    )
+
+
 def _words(label: dict[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in label.items())
 
@@ -100,13 +120,41 @@ def _split_repeats(records: Records, frame: Frame) -> tuple[list[Frame], list[st
     if worst is None or worst < DISAGREE:
         return [frame], []
     name = "average" if by_counter else "repeat"
+    words = "the averages" if by_counter else "echoes without a counter, it seems; they"
+    if (found := _by_user_counter(records, frame.chosen, keys)) is not None:
+        name, group = found
+        words = f"by {name} of the records (bins of breathing or heart beat, it seems) they agree, so they"
     numbers = np.unique(group)
     note = (
-        f"lines measured {len(numbers)} times disagree beyond their noise (difference {100 * worst:.0f} % in energy): "
-        f"{'the averages' if by_counter else 'echoes without a counter, it seems; they'} were not averaged but kept "
-        f"apart as {len(numbers)} frames"
+        f"lines measured {turn.max() + 1} times disagree beyond noise (difference {100 * worst:.0f} % in energy): "
+        f"{words} were not averaged but kept apart as {len(numbers)} frames"
     )
     return [Frame({**frame.label, name: int(n)}, frame.chosen[group == n]) for n in numbers], [note]
+
+
+def _by_user_counter(
+    records: Records, chosen: NDArray[np.intp], keys: NDArray[np.int64]
+) -> tuple[str, NDArray[np.int64]] | None:
+    """Name and values of the user counter by which repeated lines that disagree fall into groups that agree."""
+    idx = records.head["idx"]
+    if "user" not in (idx.dtype.names or ()):
+        return None
+    slices = idx["slice"][chosen]
+    for number in range(idx["user"].shape[1]):
+        group = idx["user"][chosen, number].astype(np.int64)
+        values, counts = np.unique(group, return_counts=True)
+        if not 1 < len(values) <= MOST_BINS or counts.min() < BIN * counts.mean():
+            continue
+        together, inverse = np.unique(keys * 65536 + group, return_inverse=True)
+        if len(together) == len(np.unique(keys)):  # it tells no repetitions apart
+            continue
+        repetition = _occurrence(keys * 65536 + group)
+        if repetition.max() == 0 and len(values) > 2 * (1 + _occurrence(keys).max()):
+            continue
+        worst = _disagreement(records, chosen, together[np.ravel(inverse)], repetition, slices)
+        if worst is None or worst < DISAGREE:
+            return f"user_{number}", group
+    return None
 
 
 def _occurrence(keys: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
-from rsd_mri.scan.complex_values import as_complex, interleaved, is_complex
+from rsd_mri.scan.complex_values import WORD, as_complex, interleaved, is_complex, pair_of
 from rsd_mri.scan.hdf5 import check_size, dataset, member, opened, plain_attributes, read_array
 from rsd_mri.scan.layouts import axes_of, scans_of_array
 from rsd_mri.scan.scan import Scan
@@ -51,12 +51,7 @@ class Layout:
 def kspace_names(file: h5py.Group, path: Path) -> list[str]:
     """Names of the data sets that may be k-space: numbers of three axes or more, complex or in pairs."""
     found = []
-    for name in file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            continue
-        item = member(file, name, path)
-        if not isinstance(item, h5py.Dataset) or item.shape is None or item.ndim < 3:
-            continue
+    for name, item in _arrays(file, path):
         named = name.lower().startswith(NAMES)
         if is_complex(item) or (named and item.dtype.kind == "f" and item.shape[-1] % 2 == 0):
             found.append((not named, name))
@@ -64,9 +59,35 @@ def kspace_names(file: h5py.Group, path: Path) -> list[str]:
     return named_so or [name for _, name in sorted(found)]
 
 
+def _arrays(file: h5py.Group, path: Path) -> list[tuple[str, h5py.Dataset]]:
+    """Data sets of three axes or more, in the file itself."""
+    names = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+    items = [(name, member(file, name, path)) for name in names]
+    return [(name, one) for name, one in items if isinstance(one, h5py.Dataset) and one.shape and one.ndim >= 3]
+
+
+def in_two(file: h5py.Group, path: Path) -> tuple[str, str] | None:
+    """Names of the two data sets that hold real and imaginary part of the only k-space of a file or group."""
+    arrays = dict(_arrays(file, path))
+    pair = pair_of(name for name in arrays if WORD.search(name.lower()))
+    if pair is None or any(is_complex(one) for one in arrays.values()):
+        return None
+    one, other = (arrays[name] for name in pair)
+    bare = not WORD.sub("", pair[0].lower()) or any(word in pair[0].lower() for word in NAMES)
+    return pair if bare and one.shape == other.shape and {one.dtype.kind, other.dtype.kind} <= set("fiu") else None
+
+
+def group_in_two(file: h5py.File, path: Path) -> bool:
+    """Whether `kspace` is a group of its real and imaginary part."""
+    inside = member(file, "kspace", path)
+    return isinstance(inside, h5py.Group) and in_two(inside, path) is not None
+
+
 def foreign_kspace(file: h5py.File, path: Path) -> bool:
     """Whether the array `kspace` of a file is in another layout than fastMRI's."""
     data = member(file, "kspace", path)
+    if isinstance(data, h5py.Group):
+        return group_in_two(file, path)
     if not isinstance(data, h5py.Dataset) or data.shape is None:
         return False
     layout = layout_of(file, "kspace")
@@ -98,7 +119,9 @@ def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = No
         If there are several arrays, or the order of the axes cannot be known.
     """
     with opened(path) as file:
-        names = kspace_names(file, path)
+        inside: h5py.Group = file["kspace"] if "kspace" in file and group_in_two(file, path) else file
+        pair = in_two(inside, path)
+        names = [pair[0]] if pair is not None else kspace_names(file, path)
         if not names:
             raise InputError(f"{path}: holds no array of k-space; expected complex numbers of three axes or more")
         if len(names) > 1:
@@ -106,10 +129,14 @@ def read_hdf5_array(path: Path, budget: int | None = None, axes: str | None = No
                 f"{path}: holds several arrays of k-space ({', '.join(names[:8])}); expected one: save each in a file "
                 "of its own"
             )
-        layout = layout_of(file, names[0])
-        data = file[layout.name]
-        check_size(path, layout.name, data.shape, max(data.dtype.itemsize, 8), budget)
+        layout = layout_of(inside, names[0])
+        data = inside[layout.name]
+        check_size(path, layout.name, data.shape, max(data.dtype.itemsize, 8) * (1 + (pair is not None)), budget)
         array = read_array(data, layout.name, path, budget)
+        if pair is not None:
+            words = "MATLAB" if layout.words == "MATLAB" else PLAIN
+            layout = Layout(f"{pair[0]} and {pair[1]}", words, None if layout.pairs else layout.axes)
+            array = array + 1j * read_array(inside[pair[1]], pair[1], path, budget)
         mask, beside = _mask(file, path, budget)
         attributes, _ = plain_attributes(file)
     notes = [f"k-space is the array {layout.name} ({layout.words}); image size, voxel size and noise are not known"]

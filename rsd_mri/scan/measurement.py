@@ -13,9 +13,10 @@ from rsd_mri.scan.along import scans_along
 from rsd_mri.scan.assembly import assemble, check_values
 from rsd_mri.scan.counters import settle_counters
 from rsd_mri.scan.echo_planar import fill, on_even_steps
+from rsd_mri.scan.encodings import with_encodings_as_contrasts
 from rsd_mri.scan.extent import reaches_beyond
 from rsd_mri.scan.findings import Finding, merged
-from rsd_mri.scan.frames import Frame, settle_frames
+from rsd_mri.scan.frames import Frame, opposite_in_words, settle_frames
 from rsd_mri.scan.hdf5 import check_size
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.mirrored import looks_mirrored
@@ -97,6 +98,7 @@ def scans_of(
     InputError
         If the records are damaged, hold no image, or are along a trajectory that they do not hold.
     """
+    records = with_encodings_as_contrasts(records)
     roles = settle_roles(records)
     header = records.header.encoding(roles.space)
     if header.trajectory not in (None, "cartesian", "epi"):
@@ -129,7 +131,7 @@ def _frames(settled: Settled, stack: Stack, image: NDArray[np.intp], number: int
     records, header = settled.records, settled.header
     grid, notes = settle_grid(records, image, header, stack.slices)
     frames, of_frames = settle_frames(records, image)
-    notes += of_frames
+    notes += (*of_frames, *opposite_in_words(records, frames))
     bytes_of_frame = int(np.prod(grid.shape, dtype=np.int64)) * 8
     spooled = settled.streamed and grid.n_partitions is not None and bytes_of_frame >= LARGE
     if spooled:
@@ -207,7 +209,11 @@ def _scan(
     if volume:
         # Those of the array: positions along the readout.
         findings = tuple(one for one in findings if one.question != "slices")
-        notes = (*notes, "a 3-D acquisition: transformed along the readout, whose positions are the slices")
+        notes = (
+            *notes,
+            "a 3-D acquisition: transformed along the readout, whose positions are the slices; what is called readout "
+            "and phase encode of a slice are the phase encode and the partitions",
+        )
         check_values(kspace, records.source)
         partitions = kspace
         header, said = with_oversampling(

@@ -16,6 +16,8 @@ SPREAD, CONCENTRATED = 0.3, 0.5
 """Shares of the energy in the brightest hundredth of the points: the most of an image, and the least of k-space."""
 LOW = 64
 """Width of the middle of k-space by which the object is looked for where a header says where the image lies."""
+FEW = 12
+"""Points of the shorter axis from which it is looked at."""
 CERTAIN = 0.25
 """Length of the mean direction from which it is one; 0 is an image that fills the field of view evenly."""
 
@@ -78,7 +80,8 @@ def beyond_in_words(kspace: NDArray[np.complex64]) -> tuple[str, ...]:
         [slice, coil, readout, phase_encode] with its centre in the middle.
     """
     rows, columns = (slice(max(n // 2 - LOW // 2, 0), n // 2 + LOW // 2) for n in kspace.shape[2:])
-    if min(kspace.shape[2:]) < LOW // 2:
+    # Partitions of a slab may be few.
+    if max(kspace.shape[2:]) < LOW // 2 or min(kspace.shape[2:]) < FEW:
         return ()
     across = find_origin(kspace[len(kspace) // 2 : len(kspace) // 2 + 1, :, rows, columns]).image
     along = [name for name, yes in zip(("readout", "phase encode"), across, strict=True) if yes]

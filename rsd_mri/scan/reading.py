@@ -14,7 +14,7 @@ from rsd_mri.scan.arrays import read_along, read_cfl, read_npy
 from rsd_mri.scan.beside import noise_array, with_calibration, with_noise
 from rsd_mri.scan.fastmri import read_fastmri
 from rsd_mri.scan.hdf5 import member, opened
-from rsd_mri.scan.hdf5_arrays import foreign_kspace, kspace_names, read_hdf5_array
+from rsd_mri.scan.hdf5_arrays import foreign_kspace, in_two, kspace_names, read_hdf5_array
 from rsd_mri.scan.inspection import Inspection, inspect_scans
 from rsd_mri.scan.matlab import read_matlab
 from rsd_mri.scan.mrd import holds_records, mrd_noise, read_ismrmrd
@@ -67,6 +67,8 @@ def recognise(path: str | Path) -> str:
         require_readable(path)
         if _dicom_images(path):
             raise InputError(f"{path}: holds DICOM images, {WITHOUT_KSPACE}")
+        if any((path / name).is_file() for name in ("acqp", "method", "subject")):
+            raise InputError(f"{path}: is a folder of Bruker's ParaVision; convert it with {CONVERTERS['Bruker']}")
         raise InputError(
             f"{path}: is a folder; expected one scan ({ACCEPTED}): name the files in it; 'rsd-mri prep' takes folders"
         )
@@ -100,7 +102,7 @@ def _recognise_hdf5(path: Path) -> str:
             raise InputError(f"{path}: holds images and no kspace; expected raw k-space")
         if {"ScanArchive", "DownloadData", "OrchestraVersion"} & names:
             raise InputError(f"{path}: is a GE ScanArchive; convert it with {CONVERTERS['GE']}")
-        if kspace_names(file, path):
+        if kspace_names(file, path) or in_two(file, path) is not None:
             return "hdf5"
         raise InputError(f"{path}: {_without_scan(file, path)}")
 
@@ -138,6 +140,8 @@ def _foreign(start: bytes, path: Path) -> str:
         return (
             f"is an MRD stream, not HDF5; run ismrmrd_stream_to_hdf5 -i {path.name} -o SCAN.h5 (from the ISMRMRD tools)"
         )
+    if path.name == "2dseq":
+        return f"holds images of Bruker; expected raw data: convert fid or rawdata.job0 with {CONVERTERS['Bruker']}"
     for vendor, yes in (
         ("GE", b"GE_MED_NMR" in start[:4096] or path.suffix.lower() == ".7"),
         ("Philips", b"=== DATA DESCRIPTION FILE" in start[:512] or path.suffix.lower() in PHILIPS),

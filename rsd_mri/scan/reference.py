@@ -14,6 +14,7 @@ from rsd_mri.scan.middle import centre_of_last
 from rsd_mri.scan.partitions import to_slices
 from rsd_mri.scan.placement import Filled, Grid, settle_centre, settle_grid, turn_filled
 from rsd_mri.scan.records import CALIBRATION_AND_IMAGING, COUNTERS, Records
+from rsd_mri.scan.reference_readout import field_of_view_share, grid_of_calibration
 from rsd_mri.scan.roles import Roles
 from rsd_mri.scan.sampling import contiguous_centre, fully_sampled_centre
 from rsd_mri.scan.sizes import in_millimetres
@@ -61,12 +62,19 @@ def calibration_of(
     own = records.header.encoding(space)
     if space == roles.space:
         chosen = np.sort(np.concatenate([chosen, _both(records, roles, grid, image, chosen)]))
-    filled, volume = _filled(records, roles, grid, chosen, own, space, notes)
+    alike = space == roles.space
+    mine = grid_of_calibration(records, chosen, image, grid) if alike else None
+    share = 1.0 if mine is None else field_of_view_share(records, chosen, image, mine, grid)
+    if mine is not None and share == 1.0 and mine.readout <= grid.readout:
+        mine = None  # of less resolution: they have room in the image's readout
+    filled, volume = _filled(records, roles, mine or grid, chosen, own, space, notes)
     if filled is None:
         return None, None, tuple(notes)
     if turned:
         filled, _ = turn_filled(filled, None, volume)
     kspace = _in_field_of_view(filled.kspace, own, header, volume, notes)
+    if mine is not None:
+        kspace = _in_readout(kspace, grid.readout, share, notes)
     found = _volume_block(kspace, grid, header, notes) if volume else _block(kspace, filled.count, notes)
     if found is None:
         return None, None, tuple(notes)
@@ -146,6 +154,19 @@ def _in_field_of_view(
             "they were brought to its field of view"
         )
     return kspace
+
+
+def _in_readout(kspace: NDArray[np.complex64], readout: int, share: float, notes: list[str]) -> NDArray[np.complex64]:
+    """Calibration k-space of another number of samples in the image's readout, by its share of the field of view."""
+    n = kspace.shape[2]
+    if share == 1.0:
+        notes.append(f"the calibration lines have {n} samples, the image {readout}: the inner ones were kept")
+        return _about_middle(kspace, 2, readout)
+    notes.append(
+        f"the calibration lines have {n} samples and the image {readout} over {1 / share:.3g} times their field of "
+        "view, as the object shows (oversampling): they were brought to the image's"
+    )
+    return _resized(kspace, 2, max(round(n / share), 1))
 
 
 def _resized(kspace: NDArray[np.complex64], axis: int, wanted: int) -> NDArray[np.complex64]:

@@ -68,6 +68,20 @@ def with_centre_of_one(frames: list[Scan]) -> list[Scan]:
     return _with(frames, _window(source, size), size, note, f"the centre of the frame {where}")
 
 
+def with_centre_of(frame: Scan, earlier: Sequence[Scan]) -> Scan:
+    """Give a frame that comes alone, without a centre of its own, that of frames that came before.
+
+    Parameters
+    ----------
+    frame
+        As read.
+    earlier
+        Frames of the same slices.
+    """
+    alike = [one for one in earlier if one.size == frame.size and one.n_slices == frame.n_slices]
+    return with_centre_of_one([*alike, frame])[-1]
+
+
 def with_shared_centre(frames: list[Scan]) -> list[Scan]:
     """Give frames without a fully sampled centre that of one frame, or else that of all together.
 

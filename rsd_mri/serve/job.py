@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rsd_mri.errors import InputError
 from rsd_mri.machine.progress import Progress
 from rsd_mri.scan.header import parse_header
+from rsd_mri.scan.shared_centre import with_centre_of
 from rsd_mri.serve.discretion import Discretion
 from rsd_mri.serve.facts import facts_of
 from rsd_mri.serve.faults import fault, plain
@@ -20,7 +21,7 @@ from rsd_mri.serve.results import Frame, Results, Send, frame_of
 from rsd_mri.serve.saving import save_raw
 from rsd_mri.serve.scale import energies, settle_scale
 from rsd_mri.serve.settings import PREVIEW, Settings
-from rsd_mri.serve.work import Shop, Work, across, same_frame, turn_of
+from rsd_mri.serve.work import Shop, Work, across, same_frame, same_slices, same_stack, turn_of
 
 OF_A_PART = re.compile(r"the header says \d+ slices|have no record")
 """Notes of the reader on slices that are not there."""
@@ -254,9 +255,12 @@ class Job:
 
     def _prepare(self, work: Work) -> None:
         """Settle what the slices of a volume share."""
-        like = next((w.prepared for w in self.works if w is not work and same_frame(w.volume, work.volume)), None)
+        settled = [w for w in self.works if w.prepared is not None and same_stack(w.volume, work.volume)]
+        like = next((w.prepared for w in settled if same_frame(w.volume, work.volume)), None)
+        beside = settled[0].prepared if settled else None
+        earlier = [w.volume.scan for w in settled if same_slices(w.volume, work.volume)]
         try:
-            prepared = prepare(work.volume.scan, like)
+            prepared = prepare(with_centre_of(work.volume.scan, earlier), like, beside)
         except InputError as error:
             self.works.remove(work)
             if not self._put_back(work.keys):

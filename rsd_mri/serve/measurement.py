@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.assembly import LARGEST
+from rsd_mri.scan.encodings import with_encodings_as_contrasts
 from rsd_mri.scan.header import Header
 from rsd_mri.scan.measurement import scans_of
-from rsd_mri.scan.places import settle_stacks
+from rsd_mri.scan.places import PARALLEL, settle_stacks
 from rsd_mri.scan.records import (
     CALIBRATION,
     CALIBRATION_AND_IMAGING,
@@ -68,9 +69,24 @@ class Volume:
         """Contrast, phase, repetition and set."""
         return tuple(int(self.places[0].head["idx"][name]) for name in COUNTERS)
 
+    def oriented_as(self, other: "Volume") -> bool:
+        """Whether the slices of another volume have the directions of these."""
+        for ours, theirs in zip(_directions(self.scan), _directions(other.scan), strict=True):
+            if ours is None or theirs is None:
+                if ours is not theirs:
+                    return False
+            elif float(np.dot(ours, theirs)) <= PARALLEL:
+                return False
+        return True
+
     def holds(self, key: Key) -> bool:
         """Whether this is the volume of a slice."""
         return self.frame == key[:-1] and any(place.counter == key[-1] for place in self.places)
+
+
+def _directions(scan: Scan) -> tuple[tuple[float, float, float] | None, ...]:
+    at = scan.geometry
+    return at.read_direction, at.phase_direction, at.slice_direction
 
 
 class Measurement:
@@ -236,7 +252,8 @@ class Measurement:
                     raise RuntimeError(f"line {index} was chosen and is not kept")
                 yield int(index), samples
 
-        records = Records(heads, samples_of, self.header, self.text, SOURCE)
+        records = with_encodings_as_contrasts(Records(heads, samples_of, self.header, self.text, SOURCE))
+        heads = records.head
         self._check_claims(records)
         found = scans_of(records, budget)
         roles = settle_roles(records)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rsd_mri.machine.device import resolve_device
 from rsd_mri.machine.progress import SILENT, Progress
 from rsd_mri.operators.fourier import fft2c
-from rsd_mri.preparation.prepare import calibrate_volume, calibrated_like
 from rsd_mri.preparation.prepared_scan import PreparedScan
 from rsd_mri.priors.elsewhere import elsewhere_of
 from rsd_mri.priors.prior import Prior
@@ -56,7 +55,7 @@ class SliceResult:
     """Further sentences."""
 
 
-def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
+def prepare(scan: Scan, like: Prepared | None = None, beside: Prepared | None = None) -> Prepared:
     """Settle what the slices of a scan share.
 
     Parameters
@@ -65,16 +64,17 @@ def prepare(scan: Scan, like: Prepared | None = None) -> Prepared:
         Slices that came together.
     like
         Earlier slices of the same volume: whitening, compression, scale and sets of maps stay theirs.
+    beside
+        An earlier frame of the same stack, as `PreparedScan.of` takes its calibration.
 
     Raises
     ------
     InputError
         If the scan cannot be prepared.
     """
-    settings = PrepSettings()
-    if like is None or like.scan.n_coils != scan.n_coils:
-        return Prepared(scan, settings, calibrate_volume(scan, settings), KEPT_BYTES)
-    return Prepared(scan, settings, calibrated_like(scan, like.volume, settings), KEPT_BYTES)
+    if like is not None and like.scan.n_coils == scan.n_coils:
+        return like.with_slices(scan)
+    return Prepared.of(scan, PrepSettings(), beside=None if beside is None else beside.volume, kept_bytes=KEPT_BYTES)
 
 
 def remarks_of(prepared: Prepared) -> tuple[list[str], list[str]]:

@@ -84,4 +84,16 @@ def across(stack: Sequence[SliceResult]) -> list[SliceResult]:
 
 def same_frame(a: Volume, b: Volume) -> bool:
     """Whether two volumes are slices of one, which came at different times."""
-    return a.frame == b.frame and a.scan.n_coils == b.scan.n_coils and a.scan.size == b.scan.size
+    return a.frame == b.frame and same_stack(a, b)
+
+
+def same_stack(a: Volume, b: Volume) -> bool:
+    """Whether two volumes hold slices of one orientation, or frames of one slab."""
+    if a.scan.n_coils != b.scan.n_coils or a.scan.size != b.scan.size or a.is_3d != b.is_3d:
+        return False
+    return same_slices(a, b) if a.is_3d else a.oriented_as(b)
+
+
+def same_slices(a: Volume, b: Volume) -> bool:
+    """Whether two volumes hold the same slices."""
+    return [place.counter for place in a.places] == [place.counter for place in b.places]

@@ -163,3 +163,11 @@ def test_undersampled_as_well(method):
     with_it = psnr(reconstruct_scan(scan, CLASSICAL[name]).magnitude, truth)
     assert with_it > psnr(reconstruct_scan(blind, CLASSICAL[name]).magnitude, truth)
     assert with_it > psnr(reconstruct_scan(blind, CLASSICAL["zero-filled"]).magnitude, truth) + 1
+
+
+@pytest.mark.parametrize(
+    "acs, words", [((64, 24), "64 x 24 points of the centre"), ((64, 0), "centre that the coil maps")]
+)
+def test_the_note_names_the_points_that_the_phase_is_known_from(acs, words):
+    found = partial_fourier_of(np.arange(48) >= 12, (64, 48))
+    assert found is not None and f"known from {'' if acs[1] else 'the '}{words}" in found.note(acs)

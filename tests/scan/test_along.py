@@ -4,6 +4,7 @@ import ismrmrd
 import numpy as np
 import pytest
 from bart_files import write_cfl
+from spots import xml
 
 from rsd_mri.errors import InputError
 from rsd_mri.scan.answers import Answers
@@ -136,3 +137,22 @@ def test_made_trajectories_stay_in_k_space_and_hold_a_centre():
     assert spokes.shape == (128, round(np.pi / 2 * 64), 2)
     angle = np.degrees(np.arctan2(*spokes[0, :2].T[::-1]))
     assert (angle[1] - angle[0]) % 180 == pytest.approx(111.246, abs=0.01)
+
+
+@pytest.mark.parametrize(("vendor", "sign"), [("Siemens Healthineers", 1), ("GE", -1)])
+def test_the_sign_of_a_vendor_holds_along_a_trajectory_as_on_a_grid(tmp_path, vendor, sign):
+    """A spot lies where records of lines by the same scanner would show it."""
+    place, fov, points = np.array([9.0, -14.0]), 96.0, golden_radial((48, 48), 1.0)
+    phase = np.exp(sign * 2j * np.pi * points @ place / fov)
+    values = np.exp(-2 * (np.pi * 3 / fov) ** 2 * (points**2).sum(-1)) * phase
+    records = []
+    for shot in range(points.shape[1]):
+        kspace = np.stack([values[:, shot], 0.5j * values[:, shot]]).astype(np.complex64)
+        records.append(ismrmrd.Acquisition.from_array(kspace, np.ascontiguousarray(points[:, shot], np.float32)))
+        records[-1].read_dir[:], records[-1].phase_dir[:], records[-1].slice_dir[:] = np.eye(3)
+    header = xml((48, 48, 1), (48, 48, 1), (fov, fov, 5), (fov, fov, 5), vendor=vendor)
+    write_records(tmp_path / "a.h5", header.replace("<trajectory>cartesian", "<trajectory>radial"), records)
+    scan = read_scan(tmp_path / "a.h5")
+    seen = [abs((scan.kspace[0, 0] * np.exp(2j * np.pi * scan.trajectory @ at / fov)).sum()) for at in (place, -place)]
+    assert seen[0] > 5 * seen[1]
+    assert any("sign of the Fourier transform is not known" in note for note in scan.notes) == (sign < 0)

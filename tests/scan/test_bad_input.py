@@ -72,6 +72,13 @@ def test_foreign_files_say_what_to_do(tmp_path, start, words):
     refused(tmp_path / "x.h5", *words)
 
 
+def test_bruker_s_images_and_folders_are_called_that(tmp_path):
+    (tmp_path / "2dseq").write_bytes(b"\1\2" * 99)
+    refused(tmp_path / "2dseq", "images of Bruker", "rawdata.job0")
+    (tmp_path / "acqp").write_text("##TITLE=Parameter List")
+    refused(tmp_path, "ParaVision", "bruker_to_ismrmrd")
+
+
 def test_folder_and_missing_file(tmp_path):
     refused(tmp_path, "folder")
     refused(tmp_path / "none.h5", "no such file")

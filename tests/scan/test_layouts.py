@@ -62,6 +62,24 @@ def layout(path, **arrays):
     return path
 
 
+# Real and imaginary part apart
+
+PAIRS = [("kspace_real", "kspace_imag"), ("imag", "real"), ("kspace/re", "kspace/im"), ("Im_kspace", "Re_kspace")]
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_real_and_imaginary_part_in_two_data_sets(tmp_path, names):
+    parts = (K.imag, K.real) if names[0].lower().startswith("im") else (K.real, K.imag)
+    same(read_scan(layout(tmp_path / "a.h5", **dict(zip(names, parts, strict=True)))))
+
+
+def test_parts_of_coil_maps_are_no_kspace(tmp_path):
+    path = layout(tmp_path / "a.h5", kspace=K, maps_real=K.real, maps_imag=K.imag)
+    assert not any("maps" in note for note in read_scan(path).notes)
+    with pytest.raises(InputError, match="neither kspace"):
+        read_scan(layout(tmp_path / "b.h5", image_real=K.real, image_imag=K.imag))
+
+
 # Axes
 
 

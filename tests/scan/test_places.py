@@ -160,6 +160,22 @@ def test_an_object_across_the_border_is_said():
     assert any("border of the field of view along phase encode" in note for note in only(scans(lines, header)).notes)
 
 
+def test_partitions_of_alternating_sign_are_said():
+    """Of a slab, whose partitions are few."""
+    n, fov = (32, 40, 16), (64.0, 80.0, 48.0)
+    frequencies = [(np.arange(m) - m // 2) / f for m, f in zip(n, fov, strict=True)]
+    kspace = signal(frequencies, (3.0, 4.0, -2.0), width=5.0)
+    for times, said in ((np.ones(n[2]), False), ((-1.0) ** np.arange(n[2]), True)):
+        acqs = [
+            record(kspace[:, :, i, j] * times[j], i, centre=n[0] // 2, kspace_encode_step_2=j)
+            for i in range(n[1])
+            for j in range(n[2])
+        ]
+        scan = only(scans(acqs, xml(n, n, fov, fov, partitions=(0, n[2] - 1, n[2] // 2))))
+        assert any("border of the field of view along phase encode" in note for note in scan.notes) == said
+        assert any("are the phase encode and the partitions" in note for note in scan.notes)
+
+
 # Sizes
 
 
