@@ -50,7 +50,7 @@ def rec(scan):
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [({"samples": 8}, "--samples"), ({"sampler": "langevin", "levels": 3}, "--sampler and --levels")],
+    [({"levels": 8}, "--levels"), ({"sampler": "langevin", "levels": 3}, "--sampler and --levels")],
 )
 def test_a_classical_method_refuses_what_only_samples_have(scan, options, name):
     with pytest.raises(InputError, match=f"^{name}: method tv draws no samples"):

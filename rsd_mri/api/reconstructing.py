@@ -88,7 +88,7 @@ def reconstruct(
         `read_frames` gives it, all frames: they share maps where they have to, and methods of movies see them at once.
     samples
         Posterior samples; where not given as many as the calibration was made with, or 8. The mean is the image, their
-        spread the standard deviation.
+        spread the standard deviation. Of `posterior` alone: another method is one image.
     method
         A name of `rsd_mri.reconstruction.methods.METHODS`: `posterior`, `one-step`, or a classical one.
     prior
@@ -123,7 +123,7 @@ def reconstruct(
         used.
     """
     on = resolve_device(device)
-    asked = {"--sampler": sampler, "--levels": levels, "--consistency": consistency, "--samples": samples}
+    asked = {"--sampler": sampler, "--levels": levels, "--consistency": consistency}
     require_use(method, prior.path if isinstance(prior, Prior) else prior, asked)
     known = calibration if isinstance(calibration, Calibration | None) else read_calibration(Path(calibration))
     drawn = samples if samples is not None else 8 if known is None else known.samples

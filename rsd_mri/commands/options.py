@@ -149,10 +149,10 @@ class SamplingOptions(Group):
         typer.Option("--consistency", help="Replace the measured part of every sample by the data, noise and all."),
     ] = False
 
-    def require_use(self, method: str, samples: int | None) -> None:
+    def require_use(self, method: str) -> None:
         """Refuse what a method makes nothing of; as `rsd_mri.reconstruction.methods.require_use`."""
         sampler = self.sampler != USUAL
-        asked = {"--sampler": sampler, "--levels": self.levels, "--consistency": self.consistency, "--samples": samples}
+        asked = {"--sampler": sampler, "--levels": self.levels, "--consistency": self.consistency}
         require_use(method, self.prior, asked)
 
     def chosen(self) -> Sampler:

@@ -21,9 +21,9 @@ from rsd_mri.commands.options import (
     one_of,
     protocol_of,
 )
-from rsd_mri.commands.output import result
+from rsd_mri.commands.output import result, say
 from rsd_mri.errors import InputError
-from rsd_mri.reconstruction.methods import LEARNED, METHODS, find_prior, method_of
+from rsd_mri.reconstruction.methods import LEARNED, METHODS, draws_none, find_prior, method_of
 from rsd_mri.results.formats import described as described_formats
 
 MethodOption = Annotated[
@@ -114,7 +114,9 @@ def recon(
         from rsd_mri.results.store import Archive
 
         assignments = [f"prep.sets='{sets}'"] if sets else None
-        sampling.require_use(method, samples)
+        sampling.require_use(method)
+        if samples is not None and draws_none(method):
+            say(f"Note: method {method} draws no samples: --samples changes nothing")
         sharing.require_one()
         if calibration is not None and not (method in LEARNED and LEARNED[method].deviation):
             raise InputError(f"--calibration {calibration}: method {method} says no standard deviation to scale")

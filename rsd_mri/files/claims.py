@@ -37,7 +37,7 @@ def claimed(path: str | Path) -> Iterator[None]:
         yield
         return
     lock = path.with_name(f".{path.name[:LONGEST]}.lock")
-    handle, tries = -1, 0
+    handle, tries, there = -1, 0, path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while handle < 0:
@@ -66,6 +66,9 @@ def claimed(path: str | Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
         writing.discard(lock)
         os.close(handle)
+        if not there:
+            with contextlib.suppress(OSError):  # nothing was put in the folder made for it
+                path.parent.rmdir()
 
 
 def require_unclaimed(folder: str | Path, names: str) -> None:

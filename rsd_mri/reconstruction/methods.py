@@ -202,12 +202,17 @@ def require_use(method: str, prior: object, of_samples: Mapping[str, object]) ->
     InputError
         If a prior is given to a method without one, or something is asked of the samples of one that draws none.
     """
-    learned = LEARNED.get(method)
     if method in CLASSICAL and prior is not None:
         raise InputError(f"--prior {prior}: method {method} has no prior; take --method posterior")
     asked = [name for name, value in of_samples.items() if value is not None and value is not False]
-    if asked and (method in CLASSICAL or (learned is not None and not learned.samples)):
+    if asked and draws_none(method):
         raise InputError(f"{' and '.join(asked)}: method {method} draws no samples; take --method posterior")
+
+
+def draws_none(method: str) -> bool:
+    """Whether a method is known and draws no samples: its image is one."""
+    learned = LEARNED.get(method)
+    return method in CLASSICAL or (learned is not None and not learned.samples)
 
 
 def find_prior(prior: Path | None, method: str, sampler: Sampler | None = None) -> "Prior":

@@ -134,6 +134,6 @@ def test_further_slices_of_a_volume_are_calibrated_as_if_they_had_come_together(
     assert (together.map_readout > together.n_readout) == (image is not None)
     last = replace(scan, kspace=scan.kspace[1:])
     apart = calibrated_like(last, together, PrepSettings())
-    np.testing.assert_array_equal(apart.calibration, together.calibration[1:])
+    np.testing.assert_allclose(apart.calibration, together.calibration[1:], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(apart.widened, together.widened[1:], rtol=1e-4, atol=1e-4)
     assert (apart.acs, apart.calib_width) == (together.acs, together.calib_width)

@@ -236,7 +236,7 @@ def test_a_pool_that_is_not_left_in_time_leaves_no_semaphores(tmp_path):
 
 
 HALF = """
-import itertools, os, signal
+import itertools, os, signal, time
 from multiprocessing import resource_tracker, synchronize
 from rsd_mri.machine import interrupts, workers
 
@@ -253,7 +253,7 @@ resource_tracker.register = told_before
 
 def program():
     print(os.getpid(), flush=True)
-    workers._pool(1).submit(print, 1)
+    workers._pool(1).submit(time.sleep, 60).result()
 
 if __name__ == "__main__":
     interrupts.run(program)

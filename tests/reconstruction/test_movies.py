@@ -200,7 +200,7 @@ def test_frames_of_two_sizes_are_refused_together(movie):
 def test_frames_of_their_own_are_not_calibrated_before_they_are_asked_for(monkeypatch):
     made = []
     of = PreparedScan.of
-    monkeypatch.setattr(PreparedScan, "of", lambda scan, settings: made.append(scan) or of(scan, settings))
+    monkeypatch.setattr(PreparedScan, "of", lambda scan, *more, **known: made.append(scan) or of(scan, *more, **known))
     full, _ = simulate_beating(3, (48, 48), 6, 0.01, 1)
     for number, _ in enumerate(frames_in_turn(full, None, CLASSICAL["tv"], CPU), start=1):
         assert len(made) == number
