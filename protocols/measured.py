@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from trust import COVERAGE, half_width_of, line_of, measure, row_of, summary, tell
+from trust import COVERAGE, half_width_of, intervals_of, kept_at, line_of, measure, row_of, summary, tell
 from trust_scans import LINES, POINTS, SEED, Case, Law, measured_scans
 
 from rsd_mri.reconstruction.full_scans import full_image
-from rsd_mri.reconstruction.intervals import with_own_interval
 from rsd_mri.results.reading import read_reconstruction
 from rsd_mri.results.reconstruction import Reconstruction
 from rsd_mri.scan.scan import Scan
@@ -64,16 +63,10 @@ def main(folder: Path, paths: list[Path]) -> None:
     for path in paths:
         for case, full in cases(path):
             values = measure(case, folder, rival=False)
-            rec = read_reconstruction(folder / f"{case.name} {case.law.name}.h5".replace(" ", "-"))
+            rec = read_reconstruction(kept_at(case, folder))
             kept, truth = case.make()
             noise = noise_never_acquired(full, kept)
-            both = {
-                name: with_noise(truth[0], one, noise)
-                for name, one in (
-                    ("own", with_own_interval(rec)),
-                    ("package", with_own_interval(replace(rec, checks={}))),
-                )
-            }
+            both = {name: with_noise(truth[0], one, noise) for name, one in intervals_of(rec).items()}
             found.append((case, values))
             noisy.append((case, both))
             said = ", ".join(f"{both[name]['covers']:.0%}" for name in ("package", "own"))

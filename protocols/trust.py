@@ -69,6 +69,16 @@ def half_width_of(rec: Reconstruction) -> Image | None:
     return None if rec.posterior is None or rec.posterior.half_width is None else rec.posterior.half_width[0]
 
 
+def kept_at(case: Case, folder: Path) -> Path:
+    """Where the reconstruction of a scan is kept; what else is, lies beside it."""
+    return folder / (f"{case.name} {case.law.name}".replace(" ", "-") + ".h5")
+
+
+def intervals_of(rec: Reconstruction) -> dict[str, Reconstruction]:
+    """The reconstruction with each of our intervals, by the names of `WAYS`."""
+    return {"own": with_own_interval(rec), "package": with_own_interval(replace(rec, checks={}))}
+
+
 def repeated(scan: Scan, key: tuple[str | int, ...]) -> tuple[Image, Image]:
     """BART's L1-wavelet from parts of the samples, again and again: mean and spread, in the scan's unit."""
     from bartorch.learning import moments, split
@@ -108,8 +118,9 @@ def rival_factor(folder: Path, law: Law, size: tuple[int, int]) -> float:
 
 def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
     """Try each interval on one scan; reconstruct it, and let the rival, where that was not done before."""
-    path = folder / f"{case.name} {case.law.name}".replace(" ", "-")
-    kept, rivals = path.with_name(path.name + ".h5"), path.with_name(path.name + ".json")
+    kept = kept_at(case, folder)
+    path = kept.with_name(kept.name.removesuffix(".h5"))
+    rivals = path.with_name(path.name + ".json")
     made = None if kept.is_file() and rivals.is_file() else case.make()
     if not kept.is_file():
         scan, _ = made or case.make()
@@ -125,7 +136,7 @@ def measure(case: Case, folder: Path, rival: bool) -> dict[str, Any]:
         write_json(rivals, found)
     truth = np.load(path.with_name(path.name + ".npy"), allow_pickle=False)
     values: dict[str, Any] = {"factor": rec.checks.get("own_lines_factor"), "rival": json.loads(rivals.read_text())}
-    for name, one in (("own", with_own_interval(rec)), ("package", with_own_interval(replace(rec, checks={})))):
+    for name, one in intervals_of(rec).items():
         values[name] = row_of(truth, rec.magnitude[0], half_width_of(one))
         if "half_width_within" in one.checks:
             values[name]["within"] = one.checks["half_width_within"]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from trust import line_of, measure, summary, tell
+from trust import kept_at, line_of, measure, summary, tell
 from trust_scans import COILS, LINES, NOISE, POINTS, SEED, Case, Law, root, scan_of, seen_images
 
 from rsd_mri.coils.acs import centre
@@ -115,7 +115,7 @@ def main(folder: Path, paths: list[Path]) -> None:
     found = []
     for case in cases(paths):
         values = measure(case, folder, rival=False)
-        rec = read_reconstruction(folder / f"{case.name} {case.law.name}.h5".replace(" ", "-"))
+        rec = read_reconstruction(kept_at(case, folder))
         found.append((case, values))
         tell(
             f"{line_of(case, values)} {rec.parameters['n_sets']} | {rec.checks['own_lines']:.0f} | "
